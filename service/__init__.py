@@ -1,0 +1,1 @@
+"""Serving: bundle -> answers over HTTP, and the Python client."""

@@ -1,0 +1,127 @@
+"""A tiny real trunk, head and bundle, made in milliseconds without TensorFlow."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto as T
+from onnx import helper, numpy_helper
+from PIL import Image
+
+from zoo.bundle import Bundle, publish
+from zoo.files import sha256_of, write_whole
+from zoo.golden import Golden
+from zoo.inputs import ImageInput, decoder_version
+from zoo.manifest import Manifest
+from zoo.signature import Signature, Tensor, image_signature
+from zoo.trunk import Trunk, open_session
+
+SIZE, WIDTH = 8, 6
+OPSET = 17
+
+
+def picture(color: Sequence[int] | str = "red", size: tuple[int, int] = (20, 16), format: str = "PNG") -> bytes:
+    """An image file of one colour."""
+    return encode(np.asarray(Image.new("RGB", size, tuple(color) if not isinstance(color, str) else color)), format)
+
+
+def encode(pixels: NDArray[np.uint8], format: str = "PNG") -> bytes:
+    """An image file of an array."""
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format)
+    return file.getvalue()
+
+
+def tiny_trunk_bytes(seed: int = 0) -> bytes:
+    """An ONNX graph, uint8 [n,8,8,3] -> float32 [n,6]: mean and deviation of each channel, mixed by `seed`."""
+    mix = np.random.default_rng(seed).normal(size=(2 * 3, WIDTH)).astype(np.float32)
+    nodes = [
+        helper.make_node("Cast", ["image"], ["x"], to=T.FLOAT),
+        helper.make_node("Div", ["x", "scale"], ["u"]),
+        helper.make_node("ReduceMean", ["u"], ["mean"], axes=[1, 2], keepdims=0),
+        helper.make_node("ReduceL2", ["u"], ["norm"], axes=[1, 2], keepdims=0),
+        helper.make_node("Concat", ["mean", "norm"], ["both"], axis=1),
+        helper.make_node("MatMul", ["both", "mix"], ["features"]),
+    ]
+    graph = helper.make_graph(
+        nodes,
+        "tiny_trunk",
+        [helper.make_tensor_value_info("image", T.UINT8, ["n", SIZE, SIZE, 3])],
+        [helper.make_tensor_value_info("features", T.FLOAT, ["n", WIDTH])],
+        [numpy_helper.from_array(np.float32(255), "scale"), numpy_helper.from_array(mix, "mix")],
+    )
+    return _serialized(graph)
+
+
+def tiny_head_bytes(labels: int = 3, seed: int = 0) -> bytes:
+    """An ONNX graph, float32 [n,6] -> float32 [n,labels]: softmax of one random Gemm."""
+    random = np.random.default_rng(seed)
+    weights = random.normal(size=(WIDTH, labels)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("Gemm", ["features", "w", "b"], ["logits"]),
+            helper.make_node("Softmax", ["logits"], ["scores"], axis=-1),
+        ],
+        "tiny_head",
+        [helper.make_tensor_value_info("features", T.FLOAT, ["n", WIDTH])],
+        [helper.make_tensor_value_info("scores", T.FLOAT, ["n", labels])],
+        [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.zeros(labels, np.float32), "b")],
+    )
+    return _serialized(graph)
+
+
+def tiny_trunk(folder: Path, seed: int = 0) -> Trunk:
+    """The tiny trunk as a `Trunk`, its file in `folder`."""
+    path = folder / f"tiny-{seed}.onnx"
+    write_whole(path, tiny_trunk_bytes(seed))
+    return Trunk(path, sha256_of(path), image_signature(SIZE, WIDTH), {"backbone": "tiny.random"})
+
+
+def tiny_bundle(
+    models: Path,
+    name: str = "tiny",
+    labels: Sequence[str] = ("red", "green", "blue"),
+    seed: int = 0,
+    trunk_seed: int = 0,
+) -> Bundle:
+    """Publish a tiny bundle as the next version of `name` under `models`."""
+    trunk = tiny_trunk(models.parent / "tiny-trunks", trunk_seed)
+    head = tiny_head_bytes(len(labels), seed)
+    session = open_session(head)
+    inputs = ImageInput(SIZE)
+    golden = Golden.of(
+        [picture("red"), picture("green"), picture("blue")],
+        inputs,
+        trunk,
+        lambda features: session.run(None, {"features": features})[0],
+    )
+    signature = image_signature(SIZE, WIDTH)
+    manifest = Manifest(
+        name=name,
+        task="classify",
+        labels=tuple(labels),
+        backbone={"name": "tiny.random", "license": "CC0-1.0", "restricts": None, "weights_sha256": "0" * 64},
+        precision="fp32",
+        depth="probe",
+        input=inputs.spec() | {"decoder_version": decoder_version()},
+        signature=Signature(signature.inputs, (*signature.outputs, Tensor("scores", "float32", (-1, len(labels))))),
+        trunk_sha256=trunk.sha256,
+        head={"kind": "logistic"},
+        metrics={"accuracy": 1.0},
+        data={"source": "made"},
+        samples="zoo",
+        graft="0.1.0",
+    )
+    return publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras={})
+
+
+def _serialized(graph: onnx.GraphProto) -> bytes:
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
+    onnx.checker.check_model(model)
+    data: bytes = model.SerializeToString()
+    return data

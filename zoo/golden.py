@@ -1,0 +1,77 @@
+"""Golden samples: raw samples of a bundle with the answers they got when it was made."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import zipfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import BundleBroken
+
+Floats = NDArray[np.float32]
+
+
+@dataclass(frozen=True, slots=True)
+class Golden:
+    """n raw samples and what every stage made of them, so that a miss names the stage.
+
+    Shapes: arrays_sha256 n hex strings, features float32 [n,d], scores float32 [n,k].
+    """
+
+    samples: tuple[bytes, ...]
+    arrays_sha256: tuple[str, ...]
+    features: Floats
+    scores: Floats
+
+    @classmethod
+    def of(
+        cls,
+        samples: Sequence[bytes],
+        inputs: Callable[[bytes], NDArray[np.uint8]],
+        trunk: Callable[[NDArray[np.uint8]], Floats],
+        head: Callable[[Floats], Floats],
+    ) -> Golden:
+        """Record what `inputs`, `trunk` and `head` answer to `samples`, one sample at a time."""
+        arrays = [inputs(sample) for sample in samples]
+        features = np.concatenate([trunk(array[None]) for array in arrays])
+        return cls(tuple(samples), tuple(map(fingerprint, arrays)), features, head(features))
+
+    def to_npz(self) -> bytes:
+        """Return the bytes of golden.npz: plain arrays, no objects."""
+        sizes = np.array([len(sample) for sample in self.samples], np.int64)
+        packed = io.BytesIO()
+        np.savez_compressed(
+            packed,
+            sizes=sizes,
+            bytes=np.frombuffer(b"".join(self.samples), np.uint8),
+            arrays_sha256=np.array(self.arrays_sha256, "U64"),
+            features=self.features,
+            scores=self.scores,
+        )
+        return packed.getvalue()
+
+    @classmethod
+    def of_npz(cls, data: bytes, where: str) -> Golden:
+        """Read golden.npz; `where` is named in errors.
+
+        Raises:
+            BundleBroken: it is none, or holds objects.
+        """
+        try:
+            with np.load(io.BytesIO(data), allow_pickle=False) as packed:
+                cuts = np.cumsum(packed["sizes"])[:-1]
+                samples = tuple(part.tobytes() for part in np.split(packed["bytes"], cuts))
+                hashes = tuple(str(sha) for sha in packed["arrays_sha256"])
+                return cls(samples, hashes, packed["features"], packed["scores"])
+        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
+            raise BundleBroken(f"{where} holds no golden samples ({fault}). Publish the model again.") from None
+
+
+def fingerprint(array: NDArray[np.uint8]) -> str:
+    """Return the SHA-256 of an array's bytes, in hex."""
+    return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

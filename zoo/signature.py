@@ -1,0 +1,45 @@
+"""What a trunk or a bundle takes and gives: named tensors. Engine and wire read only this."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Tensor:
+    """One named input or output; the batch axis is -1."""
+
+    name: str
+    dtype: str  # numpy's name: "uint8", "float32", "int64"
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Tensor:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(str(facts["name"]), str(facts["dtype"]), tuple(int(n) for n in facts["shape"]))
+
+
+@dataclass(frozen=True, slots=True)
+class Signature:
+    """The inputs and outputs of a graph."""
+
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Signature:
+        """Read what `dataclasses.asdict` wrote."""
+        return cls(
+            tuple(Tensor.of(tensor) for tensor in facts["inputs"]),
+            tuple(Tensor.of(tensor) for tensor in facts["outputs"]),
+        )
+
+
+def image_signature(size: int, width: int) -> Signature:
+    """Return the signature of an image trunk: uint8 [n,size,size,3] -> float32 [n,width]."""
+    return Signature(
+        (Tensor("image", "uint8", (-1, size, size, 3)),),
+        (Tensor("features", "float32", (-1, width)),),
+    )

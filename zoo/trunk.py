@@ -1,0 +1,66 @@
+"""A backbone made runnable: arrays -> features, in ONNX Runtime. Built once per machine, cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import onnxruntime
+from numpy.typing import NDArray
+
+from zoo.backbone import Backbone, Precision
+from zoo.errors import TrunkError
+from zoo.files import cache_root, locked
+from zoo.inputs import ImageInput
+from zoo.progress import Progress, Silence
+from zoo.signature import Signature
+
+BUILDER: Final = 1  # raised whenever zoo.build makes other bytes from the same weights
+CALIBRATION: Final = "sklearn-photo-crops-96"  # what int8 trunks are calibrated on
+
+
+class Trunk:
+    """A trunk that is ready to run; safe to call from many threads at once."""
+
+    def __init__(self, path: Path, sha256: str, signature: Signature, facts: dict[str, Any]) -> None:
+        self.path, self.sha256, self.signature, self.facts = path, sha256, signature, facts
+        self._session = open_session(path)
+        self._input = signature.inputs[0].name
+
+    def __call__(self, arrays: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return the features [n,d] of `arrays`, uint8 [n,s,s,3]; one thread of one core is used."""
+        features: NDArray[np.float32] = self._session.run(None, {self._input: arrays})[0]
+        return features
+
+    @classmethod
+    def of(cls, backbone: Backbone, precision: Precision, progress: Progress | None = None) -> Trunk:
+        """Return the trunk of `backbone`, from the cache or built now by Keras in a process of its own.
+
+        Raises:
+            WeightsError: its weights could not be had.
+            TrunkError: it could not be built; ParityError where ONNX Runtime did not repeat Keras.
+            MissingExtra: it must be built, and the extra `train` is not installed.
+        """
+        raise NotImplementedError
+
+
+def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
+    """Open an ONNX file for runs of one thread each; run as many at a time as there are cores.
+
+    Raises:
+        TrunkError: ONNX Runtime refuses the file.
+    """
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.log_severity_level = 3
+    source = model if isinstance(model, bytes) else str(model)
+    try:
+        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+    except Exception as fault:  # ONNX Runtime's own exceptions share no base but this
+        raise TrunkError(
+            f"ONNX Runtime refuses {model if isinstance(model, Path) else 'the graph'} ({fault})."
+        ) from None
