@@ -20,37 +20,15 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from zoo.errors import BrokenImage, BundleUnsupported, NotAnImage, TooManyPixels
+from zoo.sniff import described, sniff, webp_size
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 MAX_PIXELS: Final = 40_000_000
 
-# How the beginning of a file names its format: (offset, bytes, name).
-_MAGIC: Final = (
-    (0, b"\xff\xd8\xff", "JPEG"),
-    (0, b"\x89PNG\r\n\x1a\n", "PNG"),
-    (8, b"WEBP", "WEBP"),
-    (0, b"BM", "BMP"),
-    (0, b"GIF8", "GIF"),
-    (4, b"ftyphei", "HEIC"),
-    (4, b"ftyphev", "HEIC"),
-    (4, b"ftypmif1", "HEIF"),
-    (4, b"ftypmsf1", "HEIF"),
-    (4, b"ftypavi", "AVIF"),
-    (4, b"ftyp", "MP4 or another video"),
-    (4, b"jP  ", "JPEG 2000"),
-    (0, b"\xff\x4f\xff\x51", "JPEG 2000"),
-    (0, b"\xff\x0a", "JPEG XL"),
-    (4, b"JXL ", "JPEG XL"),
-    (0, b"II*\0", "TIFF"),
-    (0, b"MM\0*", "TIFF"),
-    (0, b"8BPS", "PSD"),
-    (0, b"\0\0\1\0", "ICO"),
-    (0, b"%PDF", "PDF"),
-    (0, b"PK\3\4", "ZIP"),
-    (0, b"<svg", "SVG"),
-    (0, b"<?xml", "XML or SVG"),
-    (0, b"<!DOCTYPE", "HTML"),
-    (0, b"<html", "HTML"),
+# Pillow's decoders fail in many ways on hostile bytes; to the user each means the same.
+_FAULTS: Final = (
+    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError),
+    struct.error,
 )
 
 
@@ -100,33 +78,21 @@ class ImageInput:
         format_ = sniff(data)
         if format_ not in FORMATS:
             raise NotAnImage(
-                f"these {len(data):,} bytes are {_described(data, format_)}. "
+                f"these {len(data):,} bytes are {described(data)}. "
                 "Allowed are JPEG, PNG, WebP, BMP and GIF; convert the file to one of them."
             )
-        check_webp_header(data, format_)
+        if format_ == "WEBP":  # opening one allocates its whole canvas, so Pillow must not see it first
+            check_pixels(*webp_size(data))
         try:
             with Image.open(io.BytesIO(data), formats=[format_]) as image:
                 check_pixels(image.width, image.height)
                 image.draft("RGB", (self.size, self.size))
                 return self._fit(ImageOps.exif_transpose(image))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
-            raise TooManyPixels(str(bomb)) from None
-        except (NotAnImage, TooManyPixels):
+            raise TooManyPixels(f"{bomb} Allowed are {MAX_PIXELS:,} pixels in all; make the image smaller.") from None
+        except TooManyPixels:
             raise
-        # Pillow's decoders fail in many ways on hostile bytes; each means the same to the user.
-        except (
-            OSError,
-            ValueError,
-            SyntaxError,
-            EOFError,
-            struct.error,
-            IndexError,
-            KeyError,
-            TypeError,
-            ZeroDivisionError,
-            OverflowError,
-            MemoryError,
-        ) as fault:
+        except _FAULTS as fault:
             raise BrokenImage(
                 f"a {format_} of {len(data):,} bytes that does not decode ({fault}). "
                 "It is truncated or corrupt; save it again from the original."
@@ -146,7 +112,8 @@ class ImageInput:
             or not pixels.size
         ):
             raise NotAnImage(
-                f"an array of {pixels.dtype} {list(pixels.shape)} is no image; allowed are uint8 [h,w,3] (RGB) and [h,w] (grey)."
+                f"an array of {pixels.dtype} {list(pixels.shape)} is no image; "
+                "allowed are uint8 [h,w,3] (RGB) and [h,w] (grey)."
             )
         check_pixels(pixels.shape[1], pixels.shape[0])
         return self._fit(Image.fromarray(pixels))
@@ -162,15 +129,6 @@ class ImageInput:
 def decoder_version() -> str:
     """Return the version of the decoder, for the record in a manifest."""
     return PIL.__version__
-
-
-def sniff(data: bytes) -> str | None:
-    """Return the format that the first bytes name ("JPEG", "HEIC", …), or None."""
-    head = data[:64].lstrip() if data[:64].lstrip()[:1] == b"<" else data[:64]
-    for offset, magic, name in _MAGIC:
-        if head[offset : offset + len(magic)].lower() == magic.lower():
-            return name
-    return None
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
@@ -191,28 +149,3 @@ def check_pixels(width: int, height: int) -> None:
         raise TooManyPixels(
             f"the image is {width:,} x {height:,} pixels; allowed are {MAX_PIXELS:,} in all. Make it smaller first."
         )
-
-
-def check_webp_header(data: bytes, format_: str) -> None:
-    """Check a WebP's size before Pillow sees it: opening one allocates its whole canvas."""
-    if format_ != "WEBP":
-        return
-    kind, body = data[12:16], data[20:30]
-    if len(body) < 10:
-        return
-    if kind == b"VP8X":
-        width, height = (int.from_bytes(body[at : at + 3], "little") + 1 for at in (4, 7))
-    elif kind == b"VP8L":
-        bits = int.from_bytes(body[1:5], "little")
-        width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
-    else:
-        width, height = (int.from_bytes(body[at : at + 2], "little") & 0x3FFF for at in (6, 8))
-    check_pixels(width, height)
-
-
-def _described(data: bytes, format_: str | None) -> str:
-    if not data:
-        return "an empty file"
-    if format_:
-        return f"{format_}, which is refused"
-    return "text" if data[:256].isascii() and b"\0" not in data[:256] else "of no known image format"

@@ -1,0 +1,36 @@
+# Every target makes .venv itself where it is missing or older than its lock.
+PYTHON ?= python3
+READY := .venv/.ready
+RUN := .venv/bin/
+
+.PHONY: demo test test-all check bench format clean
+
+demo: $(READY)
+	$(RUN)python examples/demo.py
+
+test: $(READY)
+	$(RUN)python -m pytest -n 2 --dist worksteal -m "not slow"
+
+test-all: $(READY)
+	$(RUN)python -m pytest -n 2 --dist worksteal
+
+check: $(READY)
+	$(RUN)ruff check .
+	$(RUN)ruff format --check .
+	$(RUN)mypy
+
+bench: $(READY)
+	$(RUN)python -m benchmarks
+
+format: $(READY)
+	$(RUN)ruff check --fix .
+	$(RUN)ruff format .
+
+clean:
+	rm -rf .venv
+
+$(READY): requirements/dev.txt pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(RUN)python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(RUN)python -m pip install --quiet --no-deps --no-build-isolation -e .
+	touch $@

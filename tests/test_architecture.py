@@ -1,0 +1,115 @@
+"""The law of imports: which package may be imported where, and what stays light."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+PACKAGES = ("zoo", "finetune", "service")
+
+KERAS = {"zoo/build/", "finetune/deep/"}
+MAY_IMPORT = {
+    "tensorflow": KERAS,
+    "keras": KERAS,
+    "keras_cv": KERAS,
+    "keras_hub": KERAS,
+    "tf2onnx": KERAS,
+    "onnx": {"zoo/build/", "zoo/quantize.py", "zoo/export.py", "finetune/head.py"},
+    "onnxruntime": {"zoo/trunk.py", "zoo/quantize.py", "service/engine.py"},
+    "PIL": {"zoo/inputs.py", "zoo/quantize.py", "finetune/report/", "finetune/samples.py", "service/client.py"},
+    "tokenizers": {"zoo/inputs.py"},
+    "sklearn": {"finetune/"},
+    "mlxtend": {"finetune/samples.py"},
+    "fastapi": {"service/"},
+    "starlette": {"service/"},
+    "uvicorn": {"service/"},
+    "prometheus_client": {"service/"},
+    "pydantic": {"service/"},
+    "pydantic_settings": {"service/"},
+    "httpx2": {"service/client.py", "service/retry.py", "zoo/weights.py"},
+    "finetune": {"finetune/"},
+    "service": {"service/"},
+}
+NOWHERE = {"pickle", "joblib", "torch", "h5py", "dill", "cloudpickle"}
+UNPICKLES = {"zoo/build/pytorch.py"}  # a restricted unpickler that admits three names
+
+
+@cache
+def sources() -> tuple[Path, ...]:
+    return tuple(path for package in PACKAGES for path in sorted((ROOT / package).rglob("*.py")))
+
+
+@cache
+def imported_packages(path: Path) -> frozenset[str]:
+    """Top-level packages that a file imports anywhere, inside functions too."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+        elif isinstance(node, ast.Call) and getattr(node.func, "attr", "") == "import_module":
+            found |= {arg.value.split(".")[0] for arg in node.args if isinstance(arg, ast.Constant)}
+    return frozenset(found)
+
+
+def importers(package: str) -> set[str]:
+    return {path.relative_to(ROOT).as_posix() for path in sources() if package in imported_packages(path)}
+
+
+@pytest.mark.parametrize("package", MAY_IMPORT)
+def test_packages_stay_where_they_belong(package: str) -> None:
+    astray = {file for file in importers(package) if not file.startswith(tuple(MAY_IMPORT[package]))}
+    assert not astray, f"{package} may be imported in {sorted(MAY_IMPORT[package])} only"
+
+
+def test_nothing_that_runs_code_when_it_is_opened() -> None:
+    astray = {file for package in NOWHERE for file in importers(package)} - UNPICKLES
+    assert not astray
+
+
+def test_the_client_knows_no_server() -> None:
+    for package in ("fastapi", "starlette", "uvicorn", "pydantic", "onnxruntime"):
+        assert "service/client.py" not in importers(package)
+
+
+def test_errors_are_standard_library_only() -> None:
+    assert imported_packages(ROOT / "zoo/errors.py") == {"__future__"}
+
+
+HEAVY = {"tensorflow", "keras", "keras_cv", "keras_hub", "torch", "sklearn", "tf2onnx"}
+LIGHT = {
+    "zoo list": (
+        "from click.testing import CliRunner; from zoo.cli import cli; r = CliRunner().invoke(cli, ['list'])",
+        {"numpy", "onnxruntime"},
+    ),
+    "finetune --help": (
+        "from click.testing import CliRunner; from finetune.cli import cli; r = CliRunner().invoke(cli, ['--help'])",
+        {"numpy", "onnxruntime"},
+    ),
+    "the client": ("import service.client", {"fastapi", "onnxruntime", "pydantic"}),
+    "the app": ("import service.app", {"onnx"}),
+}
+
+
+@pytest.mark.parametrize("what", LIGHT)
+def test_cold_imports_stay_light(what: str) -> None:
+    script, also = LIGHT[what]
+    check = f"import sys; {script}; assert 'r' not in globals() or r.exit_code == 0, r.output; print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=False, cwd=ROOT)
+    assert ran.returncode == 0, ran.stderr
+    assert not {name.split(".")[0] for name in ran.stdout.split()} & (HEAVY | also)
+
+
+@pytest.mark.parametrize("package", PACKAGES)
+def test_public_names_are_sorted_and_real(package: str) -> None:
+    module = __import__(package)
+    public = getattr(module, "__all__", [])
+    assert list(public) == sorted(public)
+    assert all(hasattr(module, name) for name in public)
