@@ -1,0 +1,139 @@
+"""The Dockerfile's own steps in fresh virtual environments: no Docker engine is needed to prove them."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from pathlib import Path
+
+import pytest
+
+from tests.fakes import picture, tiny_bundle
+
+ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow
+
+
+def stages() -> dict[str, list[tuple[str, str]]]:
+    """Each stage's instructions, (word, rest), in order."""
+    text = re.sub(r"\\\n\s*", "", (ROOT / "Dockerfile").read_text())
+    found: dict[str, list[tuple[str, str]]] = {}
+    for line in (line for line in text.splitlines() if line and not line.startswith("#")):
+        word, rest = line.split(maxsplit=1)
+        if word == "FROM":
+            name = rest.split()[-1]
+            found[name] = []
+        else:
+            found[name].append((word, rest))
+    return found
+
+
+class Image:
+    """A folder that stands for an image's root, and a virtual environment for its Python."""
+
+    def __init__(self, root: Path, others: dict[str, Image]) -> None:
+        self.root, self.others, self.workdir = root, others, "/"
+        subprocess.run([sys.executable, "-m", "venv", root / "venv"], check=True)
+
+    def path(self, inside: str) -> Path:
+        return self.root / os.path.join(self.workdir, inside).lstrip("/")
+
+    def copy(self, rest: str) -> None:
+        *sources, target = [word for word in rest.split() if not word.startswith("--from=")]
+        origin = re.search(r"--from=(\w+)", rest)
+        for source in sources:
+            found = self.others[origin[1]].path(source) if origin else ROOT / source
+            into = self.path(target)
+            if found.is_dir():
+                shutil.copytree(found, into, dirs_exist_ok=True, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                into = into / found.name if target.endswith("/") else into
+                into.parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy(found, into)
+
+    def run(self, command: str) -> subprocess.CompletedProcess[str]:
+        for folder in ("/tmp", "/wheels"):  # noqa: S108 - the image's own folders
+            command = re.sub(rf"(?<![\w/]){folder}\b", str(self.root) + folder, command)
+        self.path(".").mkdir(parents=True, exist_ok=True)
+        environment = os.environ | {"PATH": f"{self.root}/venv/bin:{os.environ['PATH']}"}
+        return subprocess.run(
+            ["sh", "-c", command], cwd=self.path("."), env=environment, text=True, capture_output=True, check=False
+        )
+
+    def build(self, steps: list[tuple[str, str]]) -> None:
+        for word, rest in steps:
+            if word == "WORKDIR":
+                self.workdir = rest
+            elif word == "COPY":
+                self.copy(rest)
+            elif word == "RUN" and not rest.startswith("useradd"):
+                done = self.run(rest.replace("--no-cache-dir ", ""))
+                assert done.returncode == 0, f"{rest}\n{done.stdout}{done.stderr}"
+
+
+@pytest.fixture(scope="module")
+def serve_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
+    images: dict[str, Image] = {}
+    for name in ("wheel", "serve"):
+        images[name] = Image(tmp_path_factory.mktemp(name), images)
+        images[name].build(stages()[name])
+    return images["serve"]
+
+
+def test_the_serve_image_answers_without_tensorflow(serve_image: Image, tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "models")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = subprocess.Popen(
+        [serve_image.root / "venv/bin/serve", "--models", tmp_path / "models", "--port", str(port)],
+        cwd=tmp_path,
+        stderr=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+    )
+    try:
+        for _ in range(100):
+            try:
+                urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=5)
+                break
+            except OSError:
+                time.sleep(0.1)
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{port}/v1/models/tiny:predict", picture("red"), {"Content-Type": "image/png"}
+        )
+        with urllib.request.urlopen(request, timeout=5) as answer:
+            assert json.load(answer)["predictions"][0]["label"] in ("red", "green", "blue")
+    finally:
+        server.terminate()
+        assert server.wait(20) == 0
+
+
+def test_the_serve_image_is_small(serve_image: Image) -> None:
+    files = [path for path in (serve_image.root / "venv").rglob("*") if path.is_file() and not path.is_symlink()]
+    assert sum(path.stat().st_size for path in files) < 300e6
+
+
+def test_the_build_fails_where_tensorflow_can_be_imported(serve_image: Image) -> None:
+    guard = next(rest for word, rest in stages()["serve"] if word == "RUN" and "tensorflow" in rest)
+    assert serve_image.run(guard).returncode == 0
+    package = next((serve_image.root / "venv/lib").glob("python*/site-packages")) / "tensorflow"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    try:
+        assert serve_image.run(guard).returncode != 0
+    finally:
+        shutil.rmtree(package)
+
+
+def test_the_images_run_as_somebody_small() -> None:
+    for name in ("serve", "train"):
+        words = dict(stages()[name])
+        assert words["USER"] == "graft"
+    assert "HEALTHCHECK" in dict(stages()["serve"])
