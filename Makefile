@@ -32,5 +32,5 @@ clean:
 $(READY): requirements/dev.txt pyproject.toml
 	$(PYTHON) -m venv .venv
 	$(RUN)python -m pip install --quiet --require-hashes -r requirements/dev.txt
-	$(RUN)python -m pip install --quiet --no-deps --no-build-isolation -e .
+	PYTHONWARNINGS=ignore $(RUN)python -m pip install --quiet --no-deps --no-build-isolation -e .
 	touch $@
