@@ -22,7 +22,7 @@ from PIL import Image
 
 from service import Client
 from zoo.bundle import open_bundle
-from zoo.errors import Unreachable
+from zoo.errors import NotReady, Unreachable
 
 COMMANDS = Path(sys.executable).parent
 MODELS = Path("models")
@@ -57,7 +57,7 @@ def wait_until_ready(client: Client, server: subprocess.Popen[bytes]) -> None:
         try:
             if client.models():
                 return
-        except Unreachable:
+        except (Unreachable, NotReady):
             time.sleep(0.05)
     raise SystemExit(f"the server ended with status {server.returncode}; what it said stands above.")
 

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
+
+from zoo import trunk_cache
+from zoo.backbone import DEFAULT, Precision, get
+from zoo.files import locked
+from zoo.progress import Silence
 
 
 @pytest.fixture(autouse=True)
@@ -13,3 +19,29 @@ def _own_world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in [name for name in os.environ if name.startswith("GRAFT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture(scope="session")
+def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache folder with the default backbone's real trunks, fp32 and int8: made once per run, for all workers.
+
+    They are copied from the cache of the person who runs the tests if it has them, which saves
+    fifteen seconds; that cache is never written to.
+    """
+    base = tmp_path_factory.getbasetemp()
+    shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
+    with locked(shared), pytest.MonkeyPatch.context() as patch:
+        had = [found for precision in Precision if (found := trunk_cache.lookup(get(DEFAULT), precision))]
+        patch.setenv("GRAFT_CACHE", str(shared))
+        for found in had:
+            if found.is_whole() and not (trunk_cache.trunks() / found.folder.name).exists():
+                shutil.copytree(found.folder, trunk_cache.trunks() / found.folder.name)
+        for precision in Precision:
+            trunk_cache.ensure(get(DEFAULT), precision, Silence())
+    return shared
+
+
+@pytest.fixture
+def shared_trunks(shared_cache: Path, _own_world: None) -> None:
+    """Let this test's own cache begin with the default backbone's real trunks."""
+    shutil.copytree(shared_cache / "trunks", trunk_cache.trunks())

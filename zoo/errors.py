@@ -12,7 +12,9 @@ GraftError
 ├── InputError              one sample cannot become arrays
 │   ├── NotAnImage          no image, or a format that is refused by name
 │   ├── BrokenImage         an image of a known format that does not decode
-│   └── TooManyPixels       the header promises more pixels than the cap
+│   ├── TooManyPixels       the header promises more pixels than the cap
+│   ├── NotText             no UTF-8 text, or nothing in it to read
+│   └── TextTooLong         more bytes of text than the cap
 ├── DatasetError            the training data cannot be used
 ├── RecipeError             the wish itself cannot be carried out
 ├── BundleError             a bundle on disk cannot be used
@@ -88,6 +90,14 @@ class BrokenImage(InputError):
 
 class TooManyPixels(InputError):
     """The image's header promises more pixels than the cap allows."""
+
+
+class NotText(InputError):
+    """The bytes are no UTF-8 text, or there is nothing in it to read."""
+
+
+class TextTooLong(InputError):
+    """The text has more bytes than the cap allows."""
 
 
 class DatasetError(GraftError):

@@ -60,7 +60,11 @@ class Terminal:
 
     @contextmanager
     def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[Bar]:
-        """Open a bar that vanishes when it is done."""
+        """Open a bar that vanishes when it is done; where nobody could see it move, tell one line."""
+        if not self.console.is_terminal:
+            self.say(f"{what} ...")
+            yield Silence()
+            return
         count: ProgressColumn = DownloadColumn() if unit == "B" else MofNCompleteColumn()
         left: ProgressColumn = TimeRemainingColumn() if total else TimeElapsedColumn()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count, left)

@@ -2,25 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import onnxruntime
 from numpy.typing import NDArray
 
+from zoo import trunk_cache
 from zoo.backbone import Backbone, Precision
 from zoo.errors import TrunkError
-from zoo.files import cache_root, locked
-from zoo.inputs import ImageInput
 from zoo.progress import Progress, Silence
 from zoo.signature import Signature
-
-BUILDER: Final = 1  # raised whenever zoo.build makes other bytes from the same weights
-CALIBRATION: Final = "sklearn-photo-crops-96"  # what int8 trunks are calibrated on
 
 
 class Trunk:
@@ -45,7 +38,8 @@ class Trunk:
             TrunkError: it could not be built; ParityError where ONNX Runtime did not repeat Keras.
             MissingExtra: it must be built, and the extra `train` is not installed.
         """
-        raise NotImplementedError
+        found = trunk_cache.ensure(backbone, precision, progress or Silence())
+        return cls(found.path, found.facts["sha256"], Signature.of(found.facts["signature"]), found.facts)
 
 
 def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:

@@ -1,5 +1,12 @@
-"""Every backbone Graft knows, as data."""
+"""Every backbone Graft knows, as data: one table per source of weights, joined and sorted here."""
+
+from __future__ import annotations
+
+from typing import Final
 
 from zoo.backbone import Backbone
+from zoo.catalog import applications, wheels
 
-CATALOG: tuple[Backbone, ...] = ()
+CATALOG: Final[tuple[Backbone, ...]] = tuple(
+    sorted((*applications.TABLE, *wheels.TABLE), key=lambda backbone: backbone.name)
+)

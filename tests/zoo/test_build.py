@@ -1,0 +1,104 @@
+"""From a weights file on a server to a trunk: by Keras, in a process of its own, proven against it."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.zoo.servers import faulty_server
+from zoo import trunk_cache, weights
+from zoo.backbone import DEFAULT, Backbone, FileSource, Precision, catalog, get
+from zoo.errors import TrunkError
+from zoo.pictures import crops
+from zoo.progress import Silence
+from zoo.trunk import Trunk
+
+APPLICATIONS = [b.name for b in catalog() if b.library == "keras.applications"]
+
+
+def unpinned(name: str) -> Backbone:
+    """The entry, for weights of our own making: Keras' MD5 is of the real ones."""
+    backbone = get(name)
+    assert isinstance(backbone.source, FileSource)
+    return dataclasses.replace(backbone, source=dataclasses.replace(backbone.source, md5=None))
+
+
+def trunk_of_random_weights(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Trunk:
+    backbone = unpinned(name)
+    made = folder / "made.h5"
+    maker = Path(__file__).with_name("legacy_weights.py")
+    subprocess.run([sys.executable, str(maker), name, str(made)], check=True, capture_output=True)
+    with faulty_server() as server:
+        assert isinstance(backbone.source, FileSource)
+        server.files["/" + backbone.source.url.removeprefix("https://")] = made.read_bytes()
+        monkeypatch.setenv("GRAFT_MIRROR", server.url)
+        trunk = Trunk.of(backbone, Precision.FP32)
+    assert weights.path_of(backbone).read_bytes() == made.read_bytes()
+    return trunk
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", APPLICATIONS)
+def test_published_files_become_trunks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk = trunk_of_random_weights(name, tmp_path, monkeypatch)
+    features = trunk(crops(2, get(name).size, seed=3))
+    assert features.shape == (2, get(name).width)
+    assert np.ptp(features) > 0
+    assert np.abs(features[0] - features[1]).max() > 0
+    kinds = [node.op_type for node in onnx.load(trunk.path).graph.node]
+    assert kinds.count("Transpose") == 1  # NHWC -> NCHW, at the door
+    assert "BatchNormalization" not in kinds
+
+
+@pytest.mark.slow
+def test_an_unproven_int8_can_be_built_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    trunk_of_random_weights("mobilenet_v3_small.imagenet", tmp_path, monkeypatch)
+    trunk = Trunk.of(unpinned("mobilenet_v3_small.imagenet"), Precision.INT8)
+    assert trunk(crops(1, 224, seed=3)).shape == (1, 576)
+
+
+@pytest.mark.slow
+def test_the_same_weights_make_the_same_bytes_in_another_process(shared_cache: Path) -> None:
+    digests = set()
+    for precision in Precision:
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv("GRAFT_CACHE", str(shared_cache))
+            shared = trunk_cache.lookup(get(DEFAULT), precision)
+        assert shared is not None
+        ours = trunk_cache.ensure(get(DEFAULT), precision, Silence())
+        assert ours.path.read_bytes() == shared.path.read_bytes()
+        digests.add(ours.facts["sha256"])
+    assert len(digests) == 2
+
+
+@pytest.mark.slow
+def test_processes_that_race_build_once(shared_trunks: None) -> None:
+    found = trunk_cache.lookup(get(DEFAULT), Precision.INT8)
+    assert found is not None
+    shutil.rmtree(found.folder)
+    command = [sys.executable, "-c", "from zoo.cli import main; main()", "pull", DEFAULT]
+    racers = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in "ab"]
+    said = [racer.communicate() for racer in racers]
+    assert [racer.returncode for racer in racers] == [0, 0]
+    assert sum("building" in errors for _, errors in said) == 1
+    assert len({out for out, _ in said}) == 1
+
+
+@pytest.mark.slow
+def test_a_file_that_holds_no_such_network_is_told_and_nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+    backbone = unpinned("mobilenet_v3_small.imagenet")
+    with faulty_server() as server:
+        assert isinstance(backbone.source, FileSource)
+        server.files["/" + backbone.source.url.removeprefix("https://")] = b"\x89HDF\r\n\x1a\n" + bytes(5000)
+        monkeypatch.setenv("GRAFT_MIRROR", server.url)
+        with pytest.raises(TrunkError, match=r"(?s)mobilenet_v3_small\.imagenet in fp32 could not be built.*file"):
+            Trunk.of(backbone, Precision.FP32)
+    assert trunk_cache.lookup(backbone, Precision.FP32) is None
+    assert not list(trunk_cache.trunks().glob(".draft-*"))

@@ -1,0 +1,74 @@
+"""Every entry of the catalog says what is true: about its network, its weights and its licence."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+
+import pytest
+
+from zoo.backbone import Backbone, FileSource, Precision, WheelSource, catalog
+
+# Builds each network with random weights and tells what it really is; TensorFlow stays in the child.
+MEASURE = """
+import json
+from zoo.backbone import catalog
+from zoo.build.networks import network
+models = {b.name: network(b, None) for b in catalog()}
+print(json.dumps({n: [m.count_params(), *m.input_shape[1:], *m.output_shape[1:]] for n, m in models.items()}))
+"""
+
+
+def names(backbone: Backbone) -> str:
+    return backbone.name
+
+
+def test_the_catalog_is_sorted_and_names_are_architecture_dot_weights() -> None:
+    found = [backbone.name for backbone in catalog()]
+    assert found == sorted(set(found))
+    assert all(re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name) for name in found)
+
+
+@pytest.mark.parametrize("backbone", catalog(), ids=names)
+def test_facts_are_plausible(backbone: Backbone) -> None:
+    assert backbone.paper.startswith("https://arxiv.org/abs/")
+    assert backbone.license
+    # Weights are fp32; a file has a header, sometimes a classifier, besides.
+    assert 0.95 < backbone.megabytes / (backbone.params * 4e-6) < 1.5
+    assert backbone.precision is Precision.FP32 or backbone.int8.startswith("proven")
+
+
+@pytest.mark.parametrize("backbone", catalog(), ids=names)
+def test_weights_are_vouched_for(backbone: Backbone) -> None:
+    source = backbone.source
+    if isinstance(source, WheelSource):
+        assert re.fullmatch(r"[0-9a-f]{64}", source.sha256)
+        assert re.fullmatch(r"[0-9a-f]{64}", source.member_sha256)
+        assert source.license
+    else:
+        assert source.url.startswith("https://")
+        assert source.md5 is None or re.fullmatch(r"[0-9a-f]{32}", source.md5)
+
+
+@pytest.mark.slow
+def test_networks_are_what_the_catalog_says() -> None:
+    ran = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
+    measured = json.loads(ran.stdout.splitlines()[-1])
+    assert measured == {b.name: [b.params, b.size, b.size, 3, b.width] for b in catalog()}
+
+
+@pytest.mark.slow
+def test_addresses_and_md5_are_the_ones_in_keras_own_sources() -> None:
+    script = "import inspect, keras.applications as a; " + "; ".join(
+        f"print(inspect.getsource(inspect.getmodule(a.{name})))"
+        for name in ("VGG16", "ResNet50", "MobileNetV2", "MobileNetV3Small")
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    code = re.sub(r'"\s*f?"', "", ran.stdout)  # addresses are written as several strings in a row
+    for backbone in catalog():
+        if isinstance(backbone.source, FileSource):
+            folder = backbone.source.url.rpartition("/")[0]
+            assert folder in code, backbone.name
+            assert backbone.source.md5 is None or backbone.source.md5 in code, backbone.name

@@ -1,0 +1,46 @@
+"""`python -m zoo.build NAME --precision P --source FILE --into FOLDER`: one build, in a process of its own.
+
+TensorFlow's memory and noise stay in it. For fp32, FILE holds the weights; for int8 it is the fp32
+trunk. Written are `trunk.onnx` and `report.json`. `zoo.build.child` starts it; people use `zoo pull`.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from zoo.backbone import Precision, get
+from zoo.build.child import status_of
+from zoo.errors import GraftError
+
+
+def main() -> int:
+    """Build one trunk and return the exit status; what went wrong is the last line on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m zoo.build", description="Build one trunk.")
+    parser.add_argument("name")
+    parser.add_argument("--precision", type=Precision, choices=list(Precision), required=True)
+    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--into", type=Path, required=True)
+    wish = parser.parse_args()
+    try:
+        backbone = get(wish.name)
+        if wish.precision is Precision.FP32:
+            from zoo.build.fp32 import build
+
+            data, report = build(backbone, wish.source)
+        else:
+            from zoo.quantize import quantize
+
+            data, report = quantize(wish.source, backbone.size, backbone.float_convs)
+    except GraftError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
+        return status_of(error)
+    (wish.into / "trunk.onnx").write_bytes(data)
+    (wish.into / "report.json").write_text(json.dumps(report))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,87 @@
+"""One form for one graph: converting the same weights twice gives the same bytes.
+
+tf2onnx numbers its nodes by a counter and walks sets, so names and order differ between runs. Here
+each constant is called by its bytes and each value by the hash of all that leads to it; nodes stand
+in the order of their depth, then of that hash; what is computed or stored twice becomes one.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+import onnx
+from onnx import numpy_helper
+
+_IR_VERSION: Final = 10  # read by every ONNX Runtime since 1.18
+
+
+def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Return a new model: the same graph in the one canonical order, with the one set of names.
+
+    The names of the graph's inputs and outputs are kept; the batch axis is called "n".
+    """
+    graph = model.graph
+    names = {value.name: value.name for value in graph.input} | {"": ""}
+    constants = _constants(graph, names)
+    nodes = _nodes(graph, names)
+    read = {name for node in nodes for name in node.input}
+    written = onnx.helper.make_graph(
+        nodes,
+        "trunk",
+        [_free_batch(value) for value in graph.input],
+        [_free_batch(value) for value in graph.output],
+        [constants[name] for name in sorted(constants) if name in read],
+    )
+    opsets = [onnx.helper.make_opsetid("", o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")]
+    result = onnx.helper.make_model(written, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="graft")
+    onnx.checker.check_model(result, full_check=True)
+    return result
+
+
+def serialized(model: onnx.ModelProto) -> bytes:
+    """Return the bytes of a model, the same every time."""
+    data: bytes = model.SerializeToString(deterministic=True)
+    return data
+
+
+def _constants(graph: onnx.GraphProto, names: dict[str, str]) -> dict[str, onnx.TensorProto]:
+    """Return the constants by new name, which is their dtype, shape and bytes hashed; `names` learns old -> new."""
+    constants = {}
+    for tensor in graph.initializer:
+        array = numpy_helper.to_array(tensor)
+        name = "c_" + _hash(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        names[tensor.name] = name
+        constants[name] = numpy_helper.from_array(array, name)
+    return constants
+
+
+def _nodes(graph: onnx.GraphProto, names: dict[str, str]) -> list[onnx.NodeProto]:
+    """Return the nodes in canonical order; `names` learns what their outputs are called now."""
+    kept = {value.name for value in graph.output}
+    depths: dict[str, int] = {}  # by new name; inputs and constants have depth 0
+    found: dict[tuple[int, str, str], onnx.NodeProto] = {}
+    for node in graph.node:  # ONNX demands topological order already
+        inputs = [names[name] for name in node.input]
+        attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
+        said = [a.SerializeToString(deterministic=True).hex() for a in attributes]
+        digest = _hash("\n".join([node.domain, node.op_type, *said, *inputs]).encode())
+        depth = 1 + max((depths.get(name, 0) for name in inputs), default=0)
+        for index, name in enumerate(node.output):
+            names[name] = name if name in kept or not name else f"v_{digest}_{index}"
+            depths[names[name]] = depth
+        outputs = [names[name] for name in node.output]
+        renamed = onnx.helper.make_node(node.op_type, inputs, outputs, name=f"n_{digest}", domain=node.domain or None)
+        renamed.attribute.extend(attributes)
+        found[depth, digest, ",".join(outputs)] = renamed
+    return [found[key] for key in sorted(found)]
+
+
+def _hash(data: bytes) -> str:
+    return hashlib.sha256(data).hexdigest()[:32]
+
+
+def _free_batch(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+    tensor = value.type.tensor_type
+    shape = ["n", *(dim.dim_value or None for dim in tensor.shape.dim[1:])]
+    return onnx.helper.make_tensor_value_info(value.name, tensor.elem_type, shape)

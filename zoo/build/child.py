@@ -1,0 +1,68 @@
+"""A build in a process of its own: TensorFlow's memory and noise stay out of the one that asks for it."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+from zoo.backbone import Backbone, Precision
+from zoo.errors import GraftError, MissingExtra, ParityError, TrunkError, WeightsError
+
+_NEEDED: Final = {
+    Precision.FP32: ("tensorflow", "keras_cv", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
+    Precision.INT8: ("onnx", "onnxruntime", "sklearn"),
+}
+# How the child tells which error stopped it.
+_STATUS: Final[dict[type[GraftError], int]] = {TrunkError: 10, ParityError: 11, WeightsError: 12, MissingExtra: 13}
+
+
+def check_installed(precision: Precision) -> None:
+    """Raise MissingExtra unless all that a build needs is installed."""
+    missing = [package for package in _NEEDED[precision] if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MissingExtra(
+            f"building a trunk in {precision} needs {', '.join(missing)}, not installed here. "
+            'Run: pip install "keras-graft[train]"; or copy the cache of a machine that has built it (GRAFT_CACHE).'
+        )
+
+
+def build(backbone: Backbone, precision: Precision, source: Path, into: Path) -> dict[str, Any]:
+    """Let `python -m zoo.build` write `into`/trunk.onnx, and return the facts that it reports.
+
+    Raises:
+        TrunkError: it failed; its last words are in the message. ParityError, WeightsError and
+            MissingExtra where it was one of those.
+    """
+    wish = [backbone.name, "--precision", str(precision), "--source", str(source), "--into", str(into)]
+    # The CPU alone computes: the same bytes on every machine, and no GPU memory is taken.
+    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+    done = subprocess.run(
+        [sys.executable, "-P", "-m", "zoo.build", *wish],  # -P: a folder `zoo` where the user stands is not ours
+        env=os.environ | quiet,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        said = "\n".join(done.stderr.strip().splitlines()[-4:]) or f"exit status {done.returncode}, without a word"
+        raise error_of(done.returncode)(f"the trunk of {backbone.name} in {precision} could not be built: {said}")
+    report = into / "report.json"
+    facts: dict[str, Any] = json.loads(report.read_bytes())
+    report.unlink()
+    return facts
+
+
+def status_of(error: GraftError) -> int:
+    """Return the exit status that stands for `error`."""
+    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), _STATUS[TrunkError])
+
+
+def error_of(status: int) -> type[GraftError]:
+    """Return the error that an exit status stands for; TrunkError for any other."""
+    return next((kind for kind, number in _STATUS.items() if number == status), TrunkError)

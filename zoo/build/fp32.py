@@ -1,0 +1,39 @@
+"""Backbone and weights -> trunk.onnx in fp32, proven against Keras."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.backbone import Backbone
+from zoo.build.canonical import serialized
+from zoo.build.convert import OPSET, to_onnx
+from zoo.build.networks import network
+from zoo.build.parity import prove
+from zoo.trunk import open_session
+
+
+def build(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return the bytes of trunk.onnx, and the facts to record: parity, opset, versions of the tools.
+
+    Raises:
+        ParityError: ONNX Runtime does not repeat Keras.
+        WeightsError: the file does not hold this network's weights.
+    """
+    model = network(backbone, weights)
+    data = serialized(to_onnx(model))
+    session = open_session(data)
+
+    def runtime(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+        features: NDArray[np.float32] = session.run(None, {"image": pictures})[0]
+        return features
+
+    parity = prove(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, backbone.size)
+    tools = {package: version(package) for package in ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")}
+    return data, {"parity": asdict(parity), "opset": OPSET, "tools": tools}

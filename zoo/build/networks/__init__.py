@@ -1,0 +1,47 @@
+"""Keras networks with their pretrained weights: backbone -> keras.Model, uint8 pixels -> features."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+from typing import Final
+
+import keras
+import numpy as np
+
+from zoo.backbone import Backbone, Scaling
+
+_IMAGENET_MEAN_BGR: Final = (103.939, 116.779, 123.68)
+
+
+def network(backbone: Backbone, weights: Path | None) -> keras.Model:
+    """Return the whole trunk: `image`, uint8 [n,s,s,3] -> `features`, float32 [n,d].
+
+    `weights` is the verified file; None leaves the weights random.
+    """
+    image = keras.Input((backbone.size, backbone.size, 3), dtype="uint8", name="image")
+    maps = body(backbone, weights)(scaled(image, backbone.scaling), training=False)
+    # A mean over the last two axes is what ONNX does anyway: the transpose cancels out on conversion.
+    features = keras.ops.mean(keras.ops.transpose(maps, (0, 3, 1, 2)), axis=(2, 3))
+    return keras.Model(image, features, name=backbone.name.replace(".", "_"))
+
+
+def body(backbone: Backbone, weights: Path | None) -> keras.Model:
+    """Return the network alone: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
+    module, _, function = backbone.builder.partition(":")
+    model: keras.Model = getattr(importlib.import_module(f"{__name__}.{module}"), function)(backbone.size, weights)
+    return model
+
+
+def scaled(image: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
+    """Return uint8 pixels as the float32 numbers the network was trained on."""
+    if scaling is Scaling.CAFFE:
+        # Gather reverses the channels; ONNX has no cheap counterpart of a flip.
+        bgr = keras.ops.cast(keras.ops.take(image, [2, 1, 0], axis=-1), "float32")
+        return bgr - np.array(_IMAGENET_MEAN_BGR, "float32")
+    pixels = keras.ops.cast(image, "float32")
+    if scaling is Scaling.UNIT_SIGNED:
+        return pixels / 127.5 - 1.0
+    if scaling is Scaling.LITE:
+        return (pixels - 127.0) / 128.0
+    return pixels

