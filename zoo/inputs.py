@@ -23,7 +23,8 @@ from zoo.errors import BrokenImage, BundleUnsupported, NotAnImage, TooManyPixels
 from zoo.sniff import described, sniff, webp_size
 
 FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-MAX_PIXELS: Final = 40_000_000
+MAX_PIXELS: Final = 40_000_000  # of an image that is decoded
+MAX_SIZE: Final = 4096  # of a side that a trunk takes
 
 # Pillow's decoders fail in many ways on hostile bytes; to the user each means the same.
 _FAULTS: Final = (
@@ -54,7 +55,8 @@ class ImageInput:
         Raises:
             BundleUnsupported: this Graft cannot do exactly that.
         """
-        ours = cls(int(spec.get("size", 0))).spec()
+        size = spec.get("size")
+        ours = cls(size if isinstance(size, int) and 0 < size <= MAX_SIZE else 224).spec()
         asked = {key: value for key, value in spec.items() if key != "decoder_version"}
         if ours != asked:
             odd = sorted(key for key in {*ours, *asked} if ours.get(key) != asked.get(key))
@@ -63,7 +65,7 @@ class ImageInput:
                 f"the input spec asks for {wants}, which this Graft cannot do exactly. "
                 "Serve the bundle with the Graft that made it, or fine-tune again."
             )
-        return cls(int(spec["size"]))
+        return cls(ours["size"])
 
     def __call__(self, data: bytes) -> NDArray[np.uint8]:
         """Decode an image file, whatever its name says.

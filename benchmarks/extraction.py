@@ -1,0 +1,56 @@
+"""Features of 256 pictures in memory, 224x224: our trunks against Keras' own predict, alternated in one run.
+
+    python -m benchmarks.extraction
+
+Ours: one picture a run, one thread a run, as many runs at a time as there are cores (as `finetune` does it).
+Keras: `model.predict` at batch 32 with its default threads.
+"""
+
+from __future__ import annotations
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+from numpy.typing import NDArray
+
+from benchmarks.timing import alternated
+from finetune.features import cores
+from zoo import Precision, get, weights
+from zoo.pictures import crops
+from zoo.trunk import Trunk
+
+COUNT = 256
+
+
+def main() -> None:
+    logging.disable()
+    from zoo.build.networks import network
+
+    backbone = get("efficientnet_lite0")
+    pictures: NDArray[np.uint8] = crops(COUNT, backbone.size, seed=3)
+    keras_model = network(backbone, weights.fetch(backbone))
+    trunks = {precision: Trunk.of(backbone, precision) for precision in Precision}
+    with ThreadPoolExecutor(cores()) as pool:
+
+        def extract(trunk: Trunk) -> None:
+            for _ in pool.map(lambda row: trunk(pictures[row : row + 1]), range(COUNT)):
+                pass
+
+        taken = alternated(
+            {
+                "Keras predict, batch 32": lambda: keras_model.predict(pictures, batch_size=32, verbose=0),
+                "Graft fp32 trunk": lambda: extract(trunks[Precision.FP32]),
+                "Graft int8 trunk": lambda: extract(trunks[Precision.INT8]),
+            },
+            rounds=5,
+        )
+    keras, fp32, int8 = taken.values()
+    print(f"{backbone.name}, {COUNT} pictures, {cores()} cores, median of 5")
+    for name, seconds in taken.items():
+        print(f"{name:26} {seconds / COUNT * 1e3:6.2f} ms a picture")
+    print(f"int8 is {fp32 / int8:.2f} x fp32 and {keras / int8:.2f} x Keras; fp32 is {keras / fp32:.2f} x Keras")
+
+
+if __name__ == "__main__":
+    main()

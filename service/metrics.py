@@ -1,0 +1,61 @@
+"""What is measured, in Prometheus' words. Only names of models that are served ever become labels."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.gc_collector import GCCollector
+from prometheus_client.process_collector import ProcessCollector
+
+STAGES: Final = {
+    "request": "From the whole body read to the answer.",
+    "queue": "One image waiting for a free core.",
+    "decode": "One image: bytes to pixels.",
+    "trunk": "One image: pixels to features.",
+    "head": "One image: features to scores.",
+}
+_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+
+
+class Metrics:
+    """The numbers of one server."""
+
+    def __init__(self) -> None:
+        self._registry = CollectorRegistry()
+        ProcessCollector(registry=self._registry)
+        GCCollector(registry=self._registry)
+        self._seconds = {
+            stage: Histogram(
+                f"graft_{stage}_seconds", told, ("model", "version"), buckets=_BUCKETS, registry=self._registry
+            )
+            for stage, told in STAGES.items()
+        }
+        self._errors = Counter("graft_errors", "Answers that were errors.", ("code",), registry=self._registry)
+        self._models = Gauge("graft_models", "Versions of models in memory.", registry=self._registry)
+
+    @contextmanager
+    def timed(self, stage: str, model: str, version: int) -> Iterator[None]:
+        """Measure how long a stage takes, if it succeeds."""
+        start = time.perf_counter()
+        yield
+        self.took(stage, model, version, time.perf_counter() - start)
+
+    def took(self, stage: str, model: str, version: int, seconds: float) -> None:
+        """Note how long a stage took."""
+        self._seconds[stage].labels(model, str(version)).observe(seconds)
+
+    def failed(self, code: str) -> None:
+        """Count an answer that was an error."""
+        self._errors.labels(code).inc()
+
+    def loaded(self, models: int) -> None:
+        """Note how many versions of models are in memory."""
+        self._models.set(models)
+
+    def text(self) -> bytes:
+        """Return everything in Prometheus' text format."""
+        return generate_latest(self._registry)

@@ -1,0 +1,1 @@
+"""The routes: they speak HTTP and delegate."""

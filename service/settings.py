@@ -1,0 +1,58 @@
+"""What the server may be told: GRAFT_* in the environment, flags of `serve` above them."""
+
+from __future__ import annotations
+
+import ipaddress
+from pathlib import Path
+from typing import Self
+
+from pydantic import Field, SecretStr, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one server, checked."""
+
+    model_config = SettingsConfigDict(env_prefix="GRAFT_", frozen=True, extra="forbid")
+
+    models: Path = Path("models")  # the model repository
+    host: str = "127.0.0.1"
+    port: int = Field(8000, ge=0, le=65535)  # 0: any free one
+    api_key: SecretStr | None = None
+    allow_anyone: bool = False  # outside loopback without a key
+    versions: int = Field(2, ge=1, le=100)  # how many of a model's newest versions are served
+    poll: float = Field(1.0, gt=0, le=3600)  # seconds between two looks for new versions
+    max_body: int = Field(16 << 20, ge=1024)  # bytes
+    max_images: int = Field(64, ge=1)  # in one request
+    max_waiting: int = Field(128, ge=0)  # images waiting for a free core
+    drain: float = Field(1.0, ge=0, le=300)  # seconds of "not ready" before SIGTERM closes the port
+
+    @field_validator("api_key")
+    @classmethod
+    def _blank_is_none(cls, key: SecretStr | None) -> SecretStr | None:
+        return key if key and key.get_secret_value().strip() else None
+
+    @model_validator(mode="after")
+    def _no_open_door(self) -> Self:
+        if is_loopback(self.host) or self.api_key or self.allow_anyone:
+            return self
+        raise ValueError(
+            f"the host {self.host!r} lets other machines in, and there is no API key. Set GRAFT_API_KEY, "
+            "stay with 127.0.0.1, or say --allow-anyone-without-a-key"
+        )
+
+    @property
+    def url(self) -> str:
+        """Where this machine reaches the server."""
+        host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
+        return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
+
+
+def is_loopback(host: str) -> bool:
+    """Tell whether only this machine can reach `host`; in doubt it cannot be told, so no."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

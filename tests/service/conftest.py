@@ -1,0 +1,48 @@
+"""A repository with one tiny model, and servers for it without sockets."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import pytest
+from starlette.testclient import TestClient
+
+from service.app import create_app
+from service.engine import Engine
+from service.settings import Settings
+from tests.fakes import tiny_bundle
+
+Serving = Callable[..., TestClient]
+
+
+@pytest.fixture
+def models(tmp_path: Path) -> Path:
+    """A repository with version 1 of `tiny`."""
+    return tiny_bundle(tmp_path / "models").layout.root.parents[1]
+
+
+@pytest.fixture
+def serving(models: Path) -> Iterator[Serving]:
+    """Start a server of `models`, ready; keyword arguments are settings."""
+    with ExitStack() as running:
+
+        def start(engine: Engine | None = None, *, wait: bool = True, **settings: Any) -> TestClient:
+            app = create_app(Settings(models=models, poll=0.02, **settings), engine)
+            http = running.enter_context(TestClient(app, raise_server_exceptions=False))
+            if wait:
+                until(lambda: http.get("/v2/health/ready").status_code == 200)
+            return http
+
+        yield start
+
+
+def until(true: Callable[[], bool], seconds: float = 30) -> None:
+    """Wait for something to become true."""
+    end = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < end, "it never became true"
+        time.sleep(0.01)

@@ -1,0 +1,72 @@
+"""Deny by default: every route but the health ones wants the key."""
+
+from __future__ import annotations
+
+import pytest
+from starlette.testclient import TestClient
+
+from tests.fakes import picture
+from tests.service.conftest import Serving
+
+KEY = "correct horse"
+OPEN = {"/v2/health/live", "/v2/health/ready"}
+
+
+@pytest.fixture
+def http(serving: Serving) -> TestClient:
+    return serving(api_key=KEY)
+
+
+def routes(http: TestClient) -> list[tuple[str, str]]:
+    paths = http.app.openapi()["paths"]  # type: ignore[attr-defined]
+    return [
+        (method.upper(), path.replace("{name}", "tiny").replace("{version}", "1"))
+        for path, methods in paths.items()
+        for method in methods
+    ]
+
+
+def test_all_routes_are_known_to_this_test(http: TestClient) -> None:
+    assert len(routes(http)) >= 12
+    assert {path for _, path in routes(http)} > OPEN
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Authorization": ""},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer "},
+        {"Authorization": "Bearer wrong"},
+        {"Authorization": f"Bearer {KEY}x"},
+        {"Authorization": f"Basic {KEY}"},
+        {"Authorization": KEY},
+        {"X-API-Key": ""},
+        {"X-API-Key": KEY.upper()},
+        {"X-API-Key": "\xff"},
+        {"Host": "127.0.0.1/v2/health/live?"},
+        {"X-Forwarded-For": "127.0.0.1", "X-Original-URL": "/v2/health/live"},
+    ],
+)
+def test_without_the_key_only_health_answers(http: TestClient, headers: dict[str, str]) -> None:
+    raw = {name: value.encode("latin-1") for name, value in headers.items()}
+    for method, path in routes(http):
+        answer = http.request(method, path, headers=raw, content=picture() if method == "POST" else None)
+        assert answer.status_code == (200 if path in OPEN else 401), (method, path)
+        if path not in OPEN:
+            assert answer.json()["code"] == "unauthorized"
+            assert answer.headers["www-authenticate"] == "Bearer"
+
+
+@pytest.mark.parametrize(
+    "headers", [{"Authorization": f"Bearer {KEY}"}, {"authorization": f"bearer {KEY}"}, {"X-API-Key": KEY}]
+)
+def test_with_the_key_everything_answers(http: TestClient, headers: dict[str, str]) -> None:
+    for method, path in routes(http):
+        answer = http.request(method, path, headers=headers, content=picture() if method == "POST" else None)
+        assert answer.status_code == 200, (method, path)
+
+
+def test_a_key_that_is_missing_is_told_before_anything_about_models(http: TestClient) -> None:
+    assert http.post("/v1/models/nobody:predict?top=x").json()["code"] == "unauthorized"

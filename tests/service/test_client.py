@@ -1,0 +1,140 @@
+"""The client against the real application, without sockets."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+
+import httpx2
+import numpy as np
+import pytest
+
+from service import AsyncClient, Client, Prediction, asking, calls
+from service.app import create_app
+from service.settings import Settings
+from tests.fakes import picture
+from tests.service.conftest import Serving
+from zoo.errors import (
+    BadRequest,
+    BrokenImage,
+    GraftError,
+    InputError,
+    NotAnImage,
+    TooManyPixels,
+    Unauthorized,
+    UnknownModel,
+    UnknownVersion,
+)
+
+RED = np.array([[[255, 0, 0]] * 20] * 16, np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(asking, "BACKOFF", 0.001)
+
+
+@pytest.fixture
+def client(serving: Serving) -> Client:
+    return Client(http=serving(versions=1))
+
+
+def test_bytes_path_and_array_of_one_image_get_one_answer(client: Client, tmp_path: Path) -> None:
+    path = tmp_path / "red.png"
+    path.write_bytes(picture("red"))
+    answers = [client.predict("tiny", one) for one in (picture("red"), path, str(path), RED)]
+    assert answers == [answers[0]] * 4
+    assert isinstance(answers[0], Prediction)
+    assert (answers[0].label, answers[0].probability) == (answers[0].top[0].label, answers[0].top[0].probability)
+
+
+def test_a_list_is_answered_by_a_list_in_the_same_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "BATCH_IMAGES", 3)
+    images = [picture((shade, 0, 255 - shade)) for shade in range(0, 250, 25)]
+    assert client.predict("tiny", images, top=1) == [client.predict("tiny", one, top=1) for one in images]
+    assert client.predict("tiny", []) == []
+    assert [one.label for one in client.predict("tiny", [RED])] == [client.predict("tiny", RED).label]
+
+
+def test_batches_stay_below_what_a_request_may_hold() -> None:
+    images = [b"x" * size for size in (5 << 20, 5 << 20, 1, 9 << 20, 1)] + [b"y"] * 40
+    cut = list(calls.batches(images))
+    assert [one for batch in cut for one in batch] == images
+    assert all(len(batch) == 1 or sum(map(len, batch)) <= calls.BATCH_BYTES for batch in cut)
+    assert max(map(len, cut)) == calls.BATCH_IMAGES
+
+
+def test_arrays_lose_nothing_on_the_way(client: Client) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
+    scaled = noise / np.float32(255)
+    embedded = client.embed("tiny", [noise, noise[..., 0]])
+    assert (embedded.shape, embedded.dtype) == ((2, 6), np.float32)
+    np.testing.assert_array_equal(embedded[0], client.embed("tiny", noise))
+    mix = np.random.default_rng(0).normal(size=(6, 6)).astype(np.float32)
+    expected = np.concatenate([scaled.mean((0, 1)), np.sqrt((scaled**2).sum((0, 1)))]) @ mix
+    np.testing.assert_allclose(embedded[0], expected, rtol=1e-3)
+
+
+def test_models_and_metadata(client: Client) -> None:
+    assert client.models() == ["tiny"]
+    assert client.metadata("tiny")["labels"] == ["red", "green", "blue"]
+    assert client.metadata("tiny", version=1)["version"] == 1
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "text"),
+    [
+        (lambda client: client.predict("nobody", RED), UnknownModel, "There are: tiny"),
+        (lambda client: client.predict("tiny", RED, version=9), UnknownVersion, "Served are 1"),
+        (lambda client: client.predict("tiny", b"hello"), NotAnImage, "are text"),
+        (lambda client: client.predict("tiny", [RED, b"hello"]), NotAnImage, "image 2 of 2"),
+        (lambda client: client.predict("tiny", b"\xff\xd8\xff"), BrokenImage, "does not decode"),
+        (lambda client: client.predict("tiny", np.zeros((7000, 7000), np.uint8)), TooManyPixels, "7,000 x 7,000"),
+        (lambda client: client.predict("tiny", RED, top=0), BadRequest, "top"),
+        (lambda client: client.predict("tiny", RED.astype(float)), NotAnImage, "float64"),
+        (lambda client: client.predict("tiny", RED[None]), NotAnImage, "as a list"),
+        (lambda client: client.predict("tiny", "missing.png"), InputError, "cannot be read"),
+        (lambda client: client.predict("../tiny", RED), GraftError, "tiny"),
+        (lambda client: client.metadata("nobody"), UnknownModel, "nobody"),
+    ],
+)
+def test_the_server_s_errors_are_raised_here(
+    client: Client, ask: Callable[[Client], object], error: type[GraftError], text: str
+) -> None:
+    with pytest.raises(error, match=text) as raised:
+        ask(client)
+    assert error is GraftError or raised.type is error
+
+
+def test_the_key_is_given_or_read_from_the_environment(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+    http = serving(api_key="secret")
+    with pytest.raises(Unauthorized):
+        Client(http=http).models()
+    assert Client(http=http, api_key="secret").models() == ["tiny"]
+    monkeypatch.setenv("GRAFT_API_KEY", "secret")
+    assert Client(http=http).models() == ["tiny"]
+
+
+@pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", ""])
+def test_an_address_that_is_none(url: str) -> None:
+    with pytest.raises(BadRequest, match="Write it like"):
+        Client(url)
+
+
+def test_the_asynchronous_client_says_the_same(models: Path, client: Client) -> None:
+    async def story() -> None:
+        app = create_app(Settings(models=models))
+        http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app))
+        async with app.router.lifespan_context(app), AsyncClient(http=http, retries=1000) as same:
+            images = [picture("red"), picture("blue")]
+            assert await same.models() == ["tiny"]  # asked while the models were still being loaded
+            assert await same.predict("tiny", images) == client.predict("tiny", images)
+            assert await same.predict("tiny", RED) == client.predict("tiny", RED)
+            np.testing.assert_array_equal(await same.embed("tiny", images), client.embed("tiny", images))
+            np.testing.assert_array_equal(await same.embed("tiny", RED), client.embed("tiny", RED))
+            assert await same.metadata("tiny") == client.metadata("tiny")
+            with pytest.raises(UnknownModel):
+                await same.predict("nobody", RED)
+
+    asyncio.run(story())

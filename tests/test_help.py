@@ -1,0 +1,21 @@
+"""Help pages are generated, up to date, and show an example of every command."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from docs.make_help import COMMANDS, PAGE, pages, text
+
+ALL = [page for name, command in COMMANDS.items() for page in pages(name, command)]
+
+
+def test_the_page_is_what_the_commands_say() -> None:
+    assert PAGE.read_text() == text(), "run: python docs/make_help.py"
+
+
+@pytest.mark.parametrize(("name", "said"), ALL, ids=[name for name, _ in ALL])
+def test_every_command_shows_an_example(name: str, said: str) -> None:
+    assert re.search(rf"^\s+(\$ )?{name.split()[0]} ", said.split("Usage:")[1].split("\n", 1)[1], re.MULTILINE), said
+    assert "--help" in said
