@@ -1,0 +1,198 @@
+"""Raw bytes to token ids: THE tokenisation, for training and for serving alike.
+
+A bundle carries its `tokenizer.json`; Hugging Face's `tokenizers` runs it here, so nothing of TensorFlow or of
+KerasHub is needed to serve, and what is served is what was trained. Text is data: no text can write a special
+token such as [SEP] into the ids. The time grows linearly with the text whatever stands in it, one long run of
+a letter, of spaces or of combining marks included: `benchmarks/tokenizing.py` has the measurements. So a cap on
+bytes is enough, and there is none on the length of a word.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final, Literal
+
+import numpy as np
+import tokenizers
+from numpy.typing import NDArray
+from tokenizers import Tokenizer
+
+from zoo.errors import BundleBroken, BundleUnsupported, NotText, TextTooLong
+from zoo.utf8 import texts_of
+
+MAX_BYTES: Final = 1 << 20
+ARRAYS: Final = frozenset({"token_ids", "padding_mask", "segment_ids"})
+MODELS: Final = frozenset({"WordPiece", "BPE", "Unigram"})
+
+# One text is one core's work: who calls decides how many run at a time. A user's own setting stands.
+os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+Ints = NDArray[np.int32]
+
+
+@dataclass(frozen=True, slots=True)
+class Special:
+    """The ids that frame a text: `start` text `end`, and `pad` behind the shorter ones of a batch."""
+
+    start: int
+    end: int
+    pad: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TextInput:
+    """A text's UTF-8 bytes -> int32 [t] token ids. The spec of it travels in every bundle.
+
+    With `texts=2` a sample is a pair; `zoo.utf8.to_sample` writes the bytes of both kinds.
+    Safe to call from many threads at once: the GIL is released, and one call uses one core.
+    """
+
+    tokenizer_json: bytes = field(repr=False)
+    special: Special
+    max_tokens: int  # of a whole sample, special tokens included
+    arrays: tuple[str, ...] = ("token_ids", "padding_mask")  # what the trunk takes: a part of ARRAYS
+    texts: Literal[1, 2] = 1
+    truncation: Literal["longest-first"] = "longest-first"  # the end of the longer text goes first
+    special_in_text: Literal["plain"] = "plain"  # "[SEP]" in a text is five characters, never the token
+    rules: Literal[1] = 1  # raised whenever the same bytes would give other ids
+    _tokenizer: Tokenizer = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "_tokenizer", _opened(self.tokenizer_json, self.max_tokens))
+        self._check()
+
+    def spec(self) -> dict[str, Any]:
+        """Return what a server must be able to do exactly: goes into manifests and cache keys."""
+        return {
+            "kind": "text",
+            "tokenizer_sha256": hashlib.sha256(self.tokenizer_json).hexdigest(),
+            "special": asdict(self.special),
+            "max_tokens": self.max_tokens,
+            "arrays": list(self.arrays),
+            "texts": self.texts,
+            "truncation": self.truncation,
+            "special_in_text": self.special_in_text,
+            "rules": self.rules,
+        }
+
+    @classmethod
+    def of(cls, spec: Mapping[str, Any], tokenizer_json: bytes) -> TextInput:
+        """Return the input that `spec` and the bundle's tokenizer.json describe.
+
+        Raises:
+            BundleBroken: these bytes are not the file that the spec names, or a field is missing.
+            BundleUnsupported: this Graft cannot do exactly that.
+        """
+        sha256 = hashlib.sha256(tokenizer_json).hexdigest()
+        try:
+            if spec["tokenizer_sha256"] != sha256:
+                raise BundleBroken(
+                    f"tokenizer.json has SHA-256 {sha256}, its manifest names {spec['tokenizer_sha256']}. "
+                    "Publish the model again."
+                )
+            special = Special(**{name: int(id_) for name, id_ in spec["special"].items()})
+            asked = {key: value for key, value in spec.items() if key != "decoder_version"}
+            known = {"max_tokens": int(spec["max_tokens"]), "arrays": tuple(spec["arrays"]), "texts": spec["texts"]}
+        except (KeyError, TypeError, ValueError, AttributeError) as fault:
+            raise BundleBroken(f"the text input spec lacks or garbles a field ({fault!r}). Publish again.") from None
+        ours = cls(tokenizer_json=tokenizer_json, special=special, **known)
+        if (here := ours.spec()) != asked:
+            odd = sorted(key for key in {*here, *asked} if here.get(key) != asked.get(key))
+            raise _unsupported(", ".join(f"{key}={asked.get(key)!r} (here {here.get(key)!r})" for key in odd))
+        return ours
+
+    def __call__(self, data: bytes) -> Ints:
+        """Tokenise one sample.
+
+        Returns: int32 [t], t <= max_tokens, the special tokens included.
+
+        Raises:
+            TextTooLong: more than MAX_BYTES; nothing was read.
+            NotText: no UTF-8, no pair where one is due, or nothing in it to read: only whitespace and
+                characters that the tokenizer drops. A NUL is a character like any other.
+        """
+        if len(data) > MAX_BYTES:
+            raise TextTooLong(
+                f"the text has {len(data):,} bytes; allowed are {MAX_BYTES:,}. "
+                f"Only its first {self.max_tokens:,} tokens count: send the part that matters."
+            )
+        texts = texts_of(data, self.texts)
+        ids = self._ids(texts)
+        if len(ids) == len(self._ids(("",) * self.texts)) or not "".join(texts).strip():
+            raise NotText("there is nothing to read in the text: it is empty, or whitespace and control characters.")
+        return np.array(ids, np.int32)
+
+    def batch(self, samples: Sequence[Ints]) -> dict[str, Ints]:
+        """Lay n samples side by side, padded to the longest of them.
+
+        A trunk that takes no padding mask sees the padding; for it everything is padded to `max_tokens`, so that
+        no answer depends on a neighbour.
+
+        Returns: int32 [n,t] for each name in `arrays`. `segment_ids` is 1 on the second text of a pair.
+        """
+        longest = max(map(len, samples), default=0)
+        width = longest if "padding_mask" in self.arrays else self.max_tokens
+        token_ids = np.full((len(samples), width), self.special.pad, np.int32)
+        padding_mask = np.zeros_like(token_ids)
+        for row, ids in enumerate(samples):
+            token_ids[row, : len(ids)] = ids
+            padding_mask[row, : len(ids)] = 1
+        ends = (token_ids == self.special.end) & (padding_mask == 1)
+        second = (np.cumsum(ends, axis=1) - ends > 0) & (padding_mask == 1)
+        made = {"token_ids": token_ids, "padding_mask": padding_mask, "segment_ids": second.astype(np.int32)}
+        return {name: made[name] for name in self.arrays}
+
+    def _ids(self, texts: tuple[str, ...]) -> list[int]:
+        # The batch call is the one that releases the GIL; `fast` leaves out the offsets, which nobody asks for.
+        ids: list[int] = self._tokenizer.encode_batch_fast([texts[0] if len(texts) == 1 else texts])[0].ids
+        return ids
+
+    def _check(self) -> None:
+        """Refuse a file that does not frame a text as `special` says, or lets a text write a special token."""
+        odd_arrays = not {"token_ids"} <= set(self.arrays) <= ARRAYS or len(set(self.arrays)) != len(self.arrays)
+        if odd_arrays or self.texts not in (1, 2):
+            raise _unsupported(f"arrays={self.arrays!r}, texts={self.texts!r}")
+        start, end = self.special.start, self.special.end
+        alone, pair = self._ids(("",)), self._ids(("", ""))
+        if alone != [start, end] or pair not in ([start, end, end], [start, end, end, end]):
+            raise _unsupported(f"special tokens {start} and {end} around a text (the file gives {alone} and {pair})")
+        if self.max_tokens <= len(pair):
+            raise _unsupported(f"max_tokens={self.max_tokens}")
+        frame = {start, end, self.special.pad}
+        names = [str(self._tokenizer.id_to_token(id_)).strip() for id_ in frame]
+        written = [name for name in names if frame & set(self._ids((name,))[1:-1])]
+        if written:
+            raise _unsupported(f"a tokenizer in which a text can write {', '.join(sorted(written))}")
+
+
+def decoder_version() -> str:
+    """Return the version of the tokenizer library, for the record in a manifest."""
+    return str(tokenizers.__version__)
+
+
+def _opened(tokenizer_json: bytes, max_tokens: int) -> Tokenizer:
+    try:
+        model = json.loads(tokenizer_json)["model"]
+        if model["type"] not in MODELS or model.get("dropout"):
+            raise ValueError(f"a {model['type']} model with dropout {model.get('dropout')}")
+        tokenizer = Tokenizer.from_str(tokenizer_json.decode())
+        tokenizer.no_padding()
+        tokenizer.enable_truncation(max_tokens, strategy="longest_first")
+    except Exception as fault:  # the library's own errors share no base but this
+        raise BundleUnsupported(
+            f"tokenizer.json cannot be run by tokenizers {tokenizers.__version__} ({fault}). "
+            "Serve the bundle with the Graft that made it, or fine-tune again."
+        ) from None
+    tokenizer.encode_special_tokens = True
+    return tokenizer
+
+
+def _unsupported(what: str) -> BundleUnsupported:
+    return BundleUnsupported(
+        f"the text input asks for {what}, which this Graft cannot do exactly. "
+        "Serve the bundle with the Graft that made it, or fine-tune again."
+    )
