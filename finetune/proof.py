@@ -1,0 +1,65 @@
+"""What a bundle carries to prove itself, and the proof, made before there is a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.features import Features
+from zoo.backbone import Precision
+from zoo.errors import DatasetError, TrunkError
+from zoo.files import sha256_of
+from zoo.golden import Golden
+from zoo.inputs import ImageInput
+from zoo.replay import replay
+from zoo.trunk import Trunk, open_session
+
+Floats = NDArray[np.float32]
+
+
+class Answers:
+    """The finished head as the server will run it: features float32 [n,d] -> scores float32 [n,k]."""
+
+    def __init__(self, head_onnx: bytes) -> None:
+        self._session = open_session(head_onnx)
+
+    def __call__(self, features: Floats) -> Floats:
+        """Return the scores of `features`."""
+        scores: Floats = self._session.run(None, {"features": features})[0]
+        return scores
+
+
+def golden_pictures(features: Features, test: NDArray[np.intp], count: int) -> list[bytes]:
+    """Return `count` test samples, class by class in turn, the smallest of each so that bundles stay small.
+
+    Raises:
+        DatasetError: one of them is no longer what the features were extracted from.
+    """
+    by_class: defaultdict[str, list[int]] = defaultdict(list)
+    try:
+        for row in sorted(test.tolist(), key=lambda row: features.samples[row].size()):
+            by_class[features.samples[row].label].append(row)
+        turns = sorted((turn, label, row) for label, rows in by_class.items() for turn, row in enumerate(rows))
+        chosen = [(row, features.samples[row].read()) for _, _, row in turns[:count]]
+    except OSError as fault:
+        raise DatasetError(f"{fault.filename} went away during the run ({fault.strerror}). Run it again.") from None
+    for row, data in chosen:
+        if hashlib.sha256(data).digest() != features.sha256[row]:
+            raise DatasetError(f"{features.samples[row].ref} was changed during the run. Run it again.")
+    return [data for _, data in chosen]
+
+
+def prove(golden: Golden, precision: Precision, inputs: ImageInput, trunk: Trunk, head_onnx: bytes) -> None:
+    """Replay the golden samples from their file's bytes through freshly opened files, before there is a bundle.
+
+    Raises:
+        ReplayFailed: they get other answers.
+        TrunkError: the trunk's file is not what it was.
+    """
+    if sha256_of(trunk.path) != trunk.sha256:
+        raise TrunkError(f"{trunk.path} changed while it was used. Run the same command again to build it anew.")
+    reopened = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.facts)
+    replay(Golden.of_npz(golden.to_npz(), "golden.npz"), precision, inputs, reopened, Answers(head_onnx))

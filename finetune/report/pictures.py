@@ -1,0 +1,52 @@
+"""Thumbnails of samples, to stand inside a page."""
+
+from __future__ import annotations
+
+import base64
+import io
+from dataclasses import dataclass
+from typing import Final
+
+from PIL import Image, ImageOps
+
+from finetune.dataset import Sample
+from zoo.errors import InputError
+from zoo.inputs import ImageInput, to_rgb
+from zoo.sniff import sniff
+
+SIDE: Final = 200  # pixels of a thumbnail's longer side
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A test sample that got a wrong answer."""
+
+    sample: Sample
+    said: str  # the wrong label
+    sure: float  # probability of it
+    truth: float  # probability of the right one
+
+
+@dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small JPEG as a `data:` address; `small` where the picture itself has few pixels."""
+
+    address: str
+    small: bool
+
+
+def thumbnail(sample: Sample) -> Thumbnail | None:
+    """Return a small picture of `sample`; None where it can no longer be read."""
+    try:
+        data = sample.read()
+        ImageInput(SIDE)(data)  # the checks that hostile bytes need
+        with Image.open(io.BytesIO(data), formats=[sniff(data) or ""]) as image:
+            image.draft("RGB", (SIDE, SIDE))
+            picture = to_rgb(ImageOps.exif_transpose(image))
+    except (OSError, InputError):
+        return None
+    small = max(picture.size) < SIDE // 2
+    picture.thumbnail((SIDE, SIDE))
+    file = io.BytesIO()
+    picture.save(file, "JPEG", quality=82)
+    return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", small)

@@ -1,0 +1,99 @@
+"""A tiny trunk in the cache where the default backbone's would be, and folders of pictures to train on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections.abc import Callable
+from dataclasses import asdict
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+from finetune import cli
+from finetune.recipe import DEFAULT_BACKBONE
+from tests.fakes import WIDTH, encode, tiny_trunk_bytes
+from zoo import Precision, get
+from zoo.files import write_whole
+from zoo.signature import image_signature
+from zoo.trunk_cache import key, lookup, trunks
+from zoo.weights import known_hash
+
+COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+
+
+@pytest.fixture(autouse=True)
+def _tiny_trunk(_own_world: None) -> None:
+    """Put the tiny trunk into this test's cache, so that every command finds it there."""
+    backbone = get(DEFAULT_BACKBONE)
+    data = tiny_trunk_bytes(size=backbone.size)
+    for precision in Precision:
+        folder = trunks() / key(backbone, known_hash(backbone), precision)
+        facts = {
+            "backbone": backbone.name,
+            "precision": precision,
+            "weights_sha256": known_hash(backbone),
+            "bytes": len(data),
+            "sha256": hashlib.sha256(data).hexdigest(),
+            "signature": asdict(image_signature(backbone.size, WIDTH)),
+        }
+        write_whole(folder / "trunk.onnx", data)
+        write_whole(folder / "trunk.json", json.dumps(facts).encode())
+        # Where the cache wants more of a record, say so at once: else every test would build the real trunk.
+        assert lookup(backbone, precision), "the tiny trunk's record is no record any more"
+
+
+def noisy(color: tuple[int, int, int], seed: int, format: str = "PNG") -> bytes:
+    """A picture of 24x20 pixels around one colour, no two alike."""
+    random = np.random.default_rng(seed)
+    shade = np.asarray(color) + random.normal(0, 25, 3)
+    return encode(np.clip(shade + random.normal(0, 30, (20, 24, 3)), 0, 255).astype(np.uint8), format)
+
+
+def fill(folder: Path, each: int = 8, first: int = 0, format: str = "PNG") -> Path:
+    """Write `each` pictures for every colour into class folders below `folder`, and return it."""
+    for at, (name, color) in enumerate(COLORS.items()):
+        (folder / name).mkdir(parents=True, exist_ok=True)
+        for number in range(first, first + each):
+            path = folder / name / f"{number:02}.{format.lower()}"
+            path.write_bytes(noisy(color, 1000 * at + number, format))
+    return folder
+
+
+class Said(NamedTuple):
+    """What a command answered."""
+
+    code: int
+    out: str
+    err: str
+
+
+Command = Callable[..., Said]
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """A folder of three classes with eight pictures each."""
+    return fill(tmp_path / "photos")
+
+
+@pytest.fixture
+def finetune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
+    """The command, run in this process; models go to tmp_path/models unless it is told otherwise."""
+
+    def run(*arguments: object) -> Said:
+        monkeypatch.chdir(tmp_path)
+        monkeypatch.setattr(sys, "argv", ["finetune", *map(str, arguments)])
+        code = 0
+        try:
+            cli.main()
+        except SystemExit as end:
+            code = int(end.code or 0)
+        said = Said(code, *capsys.readouterr())
+        assert "Traceback" not in said.err
+        return said
+
+    return run

@@ -1,0 +1,110 @@
+import numpy as np
+import onnx
+import pytest
+from sklearn.linear_model import LogisticRegression
+
+from finetune.head import FLAT, Choice, Head, Scaler, fit_head, trunk_versions
+from finetune.temperature import fit_temperature
+from tests.fakes import OPSET, tiny_trunk_bytes
+from zoo.errors import DatasetError
+from zoo.trunk import open_session
+
+
+def clouds(n: int = 240, d: int = 12, k: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Overlapping clouds far from zero, of very different widths, one feature constant and one nearly so."""
+    random = np.random.default_rng(seed)
+    y = np.arange(n) % k
+    # The same centres for every seed: train and validation are drawn from one world.
+    centres = np.random.default_rng(99).normal(size=(k, d))
+    x = (centres[y] + random.normal(size=(n, d))) * np.logspace(-2, 1, d) + 3
+    x[:, 3] = 7
+    x[:, 4] = 5 + 1e-7 * random.normal(size=n)
+    return x.astype(np.float32), y
+
+
+def scores(data: bytes, x: np.ndarray) -> np.ndarray:
+    return open_session(data).run(None, {"features": x})[0]
+
+
+def fitted(k: int = 3, d: int = 12, n: int = 240):
+    return fit_head(*clouds(n, d, k), *clouds(n // 2, d, k, seed=1))
+
+
+@pytest.mark.parametrize(("k", "d"), [(3, 12), (2, 12), (3, 900)], ids=["plain", "two classes", "wide"])
+def test_the_folded_graph_answers_as_sklearn_does(k: int, d: int) -> None:
+    (x, y), (x_val, y_val) = clouds(60, d, k), clouds(30, d, k, seed=1)
+    head = fit_head(x, y, x_val, y_val)
+    both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
+    scaler = Scaler.of(both, head.choice.power)
+    # The penalty for each sample that was chosen, on all samples; temperature 1 is sklearn's own answer.
+    model = LogisticRegression(C=head.choice.strength * len(y) / len(y_both), max_iter=1000, tol=1e-6)
+    model.fit(scaler(both), y_both)
+    logits = model.decision_function(scaler(both)).reshape(len(both), -1) / head.choice.temperature
+    logits = np.hstack([np.zeros_like(logits), logits]) if k == 2 else logits
+    expected = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    got = scores(head.to_onnx(OPSET, 8), both)
+    assert got.dtype == np.float32
+    assert got.shape == (len(both), k)
+    # L-BFGS stops within its tolerance, not at the same last digit.
+    assert np.abs(got - expected).max() < 5e-3
+
+
+def test_folding_itself_is_exact() -> None:
+    x, y = clouds()
+    scaler = Scaler.of(x, 1.0)
+    model = LogisticRegression(max_iter=1000).fit(scaler(x), y)
+    head = Head.folded(scaler, model.coef_, model.intercept_, Choice(power=1, strength=1, temperature=1, val_loss=0))
+    # Features at 3 ± 0.01 cost float32 two of its seven digits.
+    assert np.abs(scores(head.to_onnx(OPSET, 8), x) - model.predict_proba(scaler(x))).max() < 5e-5
+
+
+def test_the_same_data_give_the_same_bytes() -> None:
+    assert fitted().to_onnx(OPSET, 8) == fitted().to_onnx(OPSET, 8)
+
+
+def test_nearly_constant_features_get_no_weight() -> None:
+    head = fitted()
+    assert head.dropped == 2
+    assert not head.weights[:, [3, 4]].any()
+    assert head.weights[:, [0, 1, 2]].all()
+    assert np.abs(head.weights).max() < 1 / FLAT
+
+
+def test_the_strength_is_chosen_on_the_validation_part() -> None:
+    x, y = clouds(60, d=400)
+    honest = fit_head(x, y, *clouds(60, d=400, seed=1))
+    fooled = fit_head(x, y, x, y)  # as if the train part could tell
+    assert honest.choice.strength < fooled.choice.strength
+    assert honest.choice.val_loss > fooled.choice.val_loss
+
+
+def test_pictures_that_all_look_the_same_are_refused() -> None:
+    x, y = np.ones((9, 5), np.float32), np.arange(9) % 3
+    with pytest.raises(DatasetError, match="no difference"):
+        fit_head(x, y, x, y)
+
+
+def test_temperature_mends_logits_that_are_too_sure() -> None:
+    random = np.random.default_rng(0)
+    logits = random.normal(size=(4000, 3)) * 2
+    p = np.exp(logits) / np.exp(logits).sum(1, keepdims=True)
+    y = np.array([random.choice(3, p=row) for row in p])
+    assert fit_temperature(logits * 4, y)[0] == pytest.approx(4, rel=0.1)
+    assert fit_temperature(logits / 4, y)[0] == pytest.approx(0.25, rel=0.1)
+
+
+def test_a_perfect_validation_part_makes_nobody_infinitely_sure() -> None:
+    logits = np.eye(3)[np.arange(12) % 3] * 9
+    temperature, loss = fit_temperature(logits, np.arange(12) % 3)
+    sure = 1 / (1 + 2 * np.exp(-9 / temperature))
+    assert 0.9 < sure < 0.99
+    assert loss > 0
+
+
+def test_the_head_takes_the_versions_of_its_trunk(tmp_path) -> None:
+    path = tmp_path / "trunk.onnx"
+    path.write_bytes(tiny_trunk_bytes())
+    assert trunk_versions(path) == (OPSET, 8)
+    model = onnx.load_from_string(fitted().to_onnx(*trunk_versions(path)))
+    assert (model.opset_import[0].version, model.ir_version) == (OPSET, 8)
+    assert [node.op_type for node in model.graph.node] == ["Gemm", "Softmax"]

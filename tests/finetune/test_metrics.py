@@ -1,0 +1,61 @@
+import json
+
+import numpy as np
+import pytest
+from sklearn import metrics as reference
+
+from finetune.metrics import BINS, measure, reliability
+
+LABELS = ("a", "b", "c", "d")
+
+
+def answers(n: int = 200, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    random = np.random.default_rng(seed)
+    y = random.integers(0, 4, n)
+    logits = random.normal(size=(n, 4)) + 2 * np.eye(4)[y]
+    return (np.exp(logits) / np.exp(logits).sum(1, keepdims=True)).astype(np.float32), y
+
+
+def test_the_figures_are_those_of_scikit_learn() -> None:
+    scores, y = answers()
+    got, said = measure(scores, y, LABELS), scores.argmax(1)
+    assert got["accuracy"] == pytest.approx(reference.accuracy_score(y, said))
+    assert got["balanced_accuracy"] == pytest.approx(reference.balanced_accuracy_score(y, said))
+    assert got["macro_f1"] == pytest.approx(reference.f1_score(y, said, average="macro"))
+    assert got["log_loss"] == pytest.approx(reference.log_loss(y, scores), rel=1e-4)
+    assert got["confusion"] == reference.confusion_matrix(y, said).tolist()
+    table = reference.classification_report(y, said, target_names=LABELS, output_dict=True)
+    for label in LABELS:
+        mine = got["per_class"][label]
+        assert (mine["precision"], mine["recall"], mine["f1"], mine["support"]) == pytest.approx(
+            tuple(table[label][key] for key in ("precision", "recall", "f1-score", "support"))
+        )
+
+
+def test_calibration_error_by_hand() -> None:
+    scores = np.array([[0.9, 0.1]] * 10 + [[0.4, 0.6]] * 10, np.float32)
+    y = np.array([0] * 7 + [1] * 3 + [1] * 6 + [0] * 4)
+    assert measure(scores, y, ("a", "b"))["ece"] == pytest.approx((10 * abs(0.7 - 0.9) + 10 * 0) / 20, abs=1e-6)
+
+
+def test_a_confidence_on_an_edge_falls_into_the_lower_bin() -> None:
+    upper = [b["upper"] for b in reliability(np.array([[1.0, 0.0], [0.6, 0.4]], np.float64), np.array([0, 0]))]
+    assert upper == [pytest.approx(9 / BINS), 1.0]
+
+
+def test_classes_that_nobody_has_seen_or_said_are_left_out_and_json_holds() -> None:
+    scores, y = answers()
+    scores, y = scores[y < 2], y[y < 2]
+    scores[:, 3] = 0
+    got = measure(scores, y, LABELS)
+    assert got["per_class"]["d"] == {"precision": 0.0, "recall": None, "f1": None, "support": 0}
+    assert got["per_class"]["c"]["f1"] == 0.0
+    assert got["balanced_accuracy"] == pytest.approx(
+        np.mean([got["per_class"][label]["recall"] for label in ("a", "b")])
+    )
+    json.dumps(got, allow_nan=False)
+
+
+def test_a_probability_of_zero_does_not_make_the_loss_infinite() -> None:
+    got = measure(np.array([[1.0, 0.0]], np.float32), np.array([1]), ("a", "b"))
+    assert np.isfinite(got["log_loss"])

@@ -1,0 +1,46 @@
+from pathlib import Path
+
+import pytest
+
+from finetune.recipe import Recipe, name_after
+from zoo.errors import RecipeError
+
+
+@pytest.mark.parametrize(
+    ("data", "name"),
+    [
+        ("photos", "photos"),
+        ("a/b/My Photos/", "my-photos"),
+        ("x/Blümchen (2024).CSV", "blumchen-2024"),
+        ("sample:digits", "digits"),
+        ("v1.2", "v1.2"),
+        ("_hidden_", "hidden"),
+    ],
+)
+def test_a_model_is_called_after_its_data(data: str, name: str) -> None:
+    assert name_after(data) == name == Recipe(data=data).name
+
+
+def test_the_folder_here_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Cats").mkdir()
+    monkeypatch.chdir(tmp_path / "Cats")
+    assert Recipe(data=".").name == "cats"
+
+
+@pytest.mark.parametrize(
+    ("wishes", "word"),
+    [
+        ({"name": "Bad/Name"}, "--name"),
+        ({"name": "../up"}, "--name"),
+        ({"data": "日本"}, "--name"),
+        ({"val": 0.0}, "--val"),
+        ({"test": 1.0}, "--test"),
+        ({"test": float("nan")}, "--test"),
+        ({"val": 0.5, "test": 0.5}, "leave nothing"),
+        ({"max_bad": -0.1}, "--max-bad"),
+        ({"seed": -1}, "--seed"),
+    ],
+)
+def test_what_cannot_be_is_refused_with_its_option(wishes: dict, word: str) -> None:
+    with pytest.raises(RecipeError, match=word):
+        Recipe(**{"data": "photos", **wishes})
