@@ -1,0 +1,31 @@
+"""KerasHub's text encoders, tiny and with random weights."""
+
+from __future__ import annotations
+
+import keras
+import keras_hub
+import numpy as np
+
+VOCABULARY, MOST = 100, 40
+SIZES = {"num_layers": 2, "hidden_dim": 32, "intermediate_dim": 64, "max_sequence_length": MOST}
+FAMILIES = {
+    "Albert": {"num_heads": 4, "embedding_dim": 16},
+    "Bert": {"num_heads": 4},
+    "DebertaV3": {"num_heads": 4, "bucket_size": 8},
+    "DistilBert": {"num_heads": 4},
+    "Electra": {"num_heads": 4, "embedding_dim": 16},
+    "FNet": {},
+    "Roberta": {"num_heads": 4},
+    "XLMRoberta": {"num_heads": 4},
+}
+WITH_POOLER = {"Albert", "Bert", "Electra", "FNet"}
+
+
+def backbone(family: str) -> keras.Model:
+    """A tiny encoder whose every weight is random, biases and norms too."""
+    vocabulary = {"vocab_size" if family == "Electra" else "vocabulary_size": VOCABULARY}
+    model = getattr(keras_hub.models, f"{family}Backbone")(**vocabulary, **SIZES, **FAMILIES[family])
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.normal(1 if weight.path.endswith("gamma") else 0, 0.3, weight.shape))
+    return model

@@ -1,0 +1,135 @@
+"""Text encoders as ONNX graphs: every family of KerasHub, tiny and random, against Keras."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+
+from tests.zoo.encoders import FAMILIES, MOST, VOCABULARY, WITH_POOLER, backbone
+from zoo.build.canonical import serialized
+from zoo.build.emit import text_to_onnx
+from zoo.build.emit_deberta import signed_buckets
+from zoo.build.graph import Graph
+from zoo.build.int8_rows import int8_rows
+from zoo.build.networks.text import Pooling, encoder
+from zoo.build.text_parity import Run, prove_text
+from zoo.errors import ParityError, TrunkError
+from zoo.trunk import open_session
+
+# TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def runtime(session: onnxruntime.InferenceSession) -> Run:
+    return lambda batch: session.run(None, batch)[0]
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_every_family_repeats_keras(family: str) -> None:
+    tiny = backbone(family)
+    for pooling in Pooling if family in WITH_POOLER else (Pooling.MEAN, Pooling.CLS):
+        model = encoder(tiny, pooling)
+        session = open_session(serialized(text_to_onnx(model)))
+        parity = prove_text(model, runtime(session), VOCABULARY, MOST)
+        assert parity.off <= 1e-5 * parity.largest
+        assert parity.pictures == 8 * 3
+        assert {tensor.name: tensor.type for tensor in session.get_inputs()} == dict.fromkeys(
+            [tensor.name for tensor in model.inputs], "tensor(int32)"
+        )
+        assert session.get_outputs()[0].shape == ["n", 32]
+
+
+def test_a_pooler_that_is_not_there_is_refused() -> None:
+    with pytest.raises(TrunkError, match="without a pooler"):
+        encoder(backbone("Roberta"), Pooling.POOLER)
+
+
+def test_another_graph_is_refused() -> None:
+    one, other = (encoder(backbone(family), Pooling.MEAN) for family in ("DistilBert", "Roberta"))
+    other.get_layer("embeddings_layer_norm").gamma.assign(np.full(32, 2.0))
+    with pytest.raises(ParityError, match="does not repeat Keras"):
+        prove_text(one, runtime(open_session(serialized(text_to_onnx(other)))), VOCABULARY, MOST)
+
+
+def test_not_a_number_is_refused() -> None:
+    model = encoder(backbone("DistilBert"), Pooling.CLS)
+    session = open_session(serialized(text_to_onnx(model)))
+    model.get_layer("embeddings_layer_norm").beta.assign(np.full(32, np.nan))
+    with pytest.raises(ParityError):
+        prove_text(model, runtime(session), VOCABULARY, MOST)
+
+
+def test_the_graph_is_a_good_one() -> None:
+    nodes = Counter(node.op_type for node in text_to_onnx(encoder(backbone("Bert"), Pooling.MEAN)).graph.node)
+    assert nodes["LayerNormalization"] == 1 + 2 * 2
+    assert nodes["Gelu"] == nodes["Softmax"] == 2
+    assert nodes["Gemm"] == 2 * 6
+    assert nodes["Cast"] == 1  # the mask, shared by both blocks and the mean
+
+
+def test_shared_weights_are_stored_once() -> None:
+    graph = text_to_onnx(encoder(backbone("Albert"), Pooling.CLS)).graph  # both its blocks are one layer
+    kernels = [tensor for tensor in graph.initializer if list(tensor.dims) == [32, 64]]
+    assert len(kernels) == 1
+
+
+BUILD = """
+import hashlib
+from tests.zoo.encoders import backbone
+from zoo.build.canonical import serialized
+from zoo.build.emit import text_to_onnx
+from zoo.build.int8_rows import int8_rows
+from zoo.build.networks.text import Pooling, encoder
+model = text_to_onnx(encoder(backbone("DebertaV3"), Pooling.MEAN))
+print(*(hashlib.sha256(serialized(m)).hexdigest() for m in (model, int8_rows(model))))
+"""
+
+
+def test_two_processes_write_the_same_bytes() -> None:
+    model = text_to_onnx(encoder(backbone("DebertaV3"), Pooling.MEAN))
+    here = [hashlib.sha256(serialized(m)).hexdigest() for m in (model, int8_rows(model))]
+    root = Path(__file__).parents[2]
+    ran = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True, cwd=root)
+    assert ran.stdout.split() == here
+
+
+@pytest.mark.parametrize(("bucket", "most"), [(8, 40), (256, 512)])
+def test_deberta_buckets_are_those_of_keras(bucket: int, most: int) -> None:
+    from keras_hub.src.models.deberta_v3.disentangled_self_attention import DisentangledSelfAttention
+
+    attention = DisentangledSelfAttention(4, 32, max_position_embeddings=most, bucket_size=bucket)
+    theirs = keras.ops.convert_to_numpy(attention._get_rel_pos(most))[0, 0]  # [i,j], of the distance i-j
+    ours = signed_buckets(attention)
+    places = np.arange(most)
+    np.testing.assert_array_equal(theirs, ours[most - (places[:, None] - places)])
+
+
+def test_what_cannot_be_written_is_named() -> None:
+    tokens = keras.Input((None,), dtype="int32", name="token_ids")
+    embedded = keras.layers.Embedding(5, 4)(tokens)
+    with pytest.raises(TrunkError, match="of the kind GlobalMaxPooling1D"):
+        text_to_onnx(keras.Model(tokens, keras.layers.GlobalMaxPooling1D()(embedded)))
+    with pytest.raises(TrunkError, match="activation silu"):
+        text_to_onnx(keras.Model(tokens, keras.layers.Dense(4, activation="silu")(embedded)))
+    with pytest.raises(TrunkError, match="only the first token"):
+        text_to_onnx(keras.Model(tokens, embedded[:, 1, :]))
+    with pytest.raises(TrunkError, match="no plain layer normalisation"):
+        text_to_onnx(keras.Model(tokens, keras.layers.LayerNormalization(scale=False)(embedded)))
+    other = keras.Input((None,), dtype="int32", name="words")
+    with pytest.raises(TrunkError, match="takes words"):
+        text_to_onnx(keras.Model(other, keras.layers.Embedding(5, 4)(other)))
+
+
+def test_equal_nodes_and_constants_become_one() -> None:
+    graph = Graph()
+    twice = [graph.node("Add", graph.number(1), graph.constant(np.array(2, np.float32))) for _ in range(2)]
+    assert twice[0] == twice[1]

@@ -1,0 +1,67 @@
+"""int8 by rows: near fp32, and blind to a text's neighbours."""
+
+from __future__ import annotations
+
+import numpy as np
+import onnx
+import pytest
+
+from tests.zoo.encoders import MOST, VOCABULARY, backbone
+from zoo.build.canonical import serialized
+from zoo.build.emit import text_to_onnx
+from zoo.build.graph import Graph
+from zoo.build.int8_rows import int8_rows
+from zoo.build.networks.text import Pooling, encoder
+from zoo.build.text_parity import text_probes
+from zoo.trunk import open_session
+
+# TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+
+def test_int8_of_one_text_is_the_same_in_any_company() -> None:
+    model = text_to_onnx(encoder(backbone("Bert"), Pooling.MEAN))
+    fp32, int8 = open_session(serialized(model)), open_session(serialized(int8_rows(model)))
+    names = [tensor.name for tensor in fp32.get_inputs()]
+    for batch in text_probes(names, VOCABULARY, MOST):
+        together = int8.run(None, batch)[0]
+        lengths = batch["padding_mask"].sum(axis=1)
+        alone = np.concatenate(
+            [
+                int8.run(None, {name: ids[at : at + 1, :length] for name, ids in batch.items()})[0]
+                for at, length in enumerate(lengths)
+            ]
+        )
+        assert cosine(alone, together).min() >= 0.9999
+        assert cosine(fp32.run(None, batch)[0], together).min() >= 0.99
+
+
+def test_int8_scales_each_row_by_itself() -> None:
+    graph = Graph()
+    random = np.random.default_rng(0)
+    kernel, bias = random.normal(size=(16, 8)).astype(np.float32), random.normal(size=8).astype(np.float32)
+    rows = graph.node("Cast", "token_ids", to=onnx.TensorProto.FLOAT)
+    rows = graph.node("Reshape", rows, graph.integers(-1, 16))
+    product = graph.node("Gemm", rows, graph.constant(kernel), graph.constant(bias))
+    model = int8_rows(graph.model({"token_ids": onnx.TensorProto.INT32}, product, 8))
+    small = random.integers(-9, 10, 16)
+    ids = np.stack([small, small * 0, small * 1_000_000]).astype(np.int32)
+    answer = open_session(serialized(model)).run(None, {"token_ids": ids})[0]
+    np.testing.assert_array_equal(answer[1], bias)  # a row of zeros
+    exact = small @ kernel + bias
+    np.testing.assert_allclose(answer[0], exact, atol=0.03 * np.abs(exact).max())  # beside one a million times larger
+
+
+def test_int8_keeps_the_signature_and_its_source() -> None:
+    model = text_to_onnx(encoder(backbone("FNet"), Pooling.MEAN))
+    before = serialized(model)
+    int8 = int8_rows(model)
+    assert serialized(model) == before
+    assert int8.graph.input == model.graph.input
+    assert int8.graph.output == model.graph.output
+    kernels = {tensor.data_type for tensor in int8.graph.initializer if list(tensor.dims) == [32, 64]}
+    assert kernels == {onnx.TensorProto.INT8}
+
+
+def cosine(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    return (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)

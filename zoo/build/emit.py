@@ -1,0 +1,72 @@
+"""KerasHub text encoder -> ONNX graph, layer by layer, in the operators that ONNX Runtime has fused.
+
+tf2onnx converts what TensorFlow ran: LayerNorm is 12 nodes of it, attention 60, and exact GELU or FNet's
+Fourier transform it cannot convert at all. Keras still knows its layers, so they are written as what they
+are. What a layer computes is proven afterwards, against Keras (`zoo.build.parity`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import keras
+import onnx
+
+from zoo.build import emit_blocks as blocks
+from zoo.build import emit_deberta as deberta
+from zoo.build import emit_parts as parts
+from zoo.build.graph import Graph
+from zoo.build.networks.text import INPUTS
+from zoo.errors import TrunkError
+
+# Layer or operation of Keras -> what writes it: (graph, layer, *what it is called with) -> name of its output.
+# Exact types by name: a subclass may compute something else.
+_EMITTERS: Final[dict[str, Callable[..., str]]] = {
+    "Add": parts.add,
+    "Dense": parts.dense_on_tokens,
+    "DisentangledAttentionEncoder": deberta.disentangled_encoder,
+    "Dropout": parts.same,
+    "Embedding": parts.embedding,
+    "FNetEncoder": blocks.f_net_encoder,
+    "FirstToken": parts.first_token,
+    "GetItem": parts.first_token,
+    "LayerNormalization": parts.layer_norm,
+    "MeanOverMask": parts.mean_over_mask,
+    "PositionEmbedding": parts.position_embedding,
+    "RelativeEmbedding": deberta.relative_embedding,
+    "ReversibleEmbedding": parts.embedding,
+    "TokenAndPositionEmbedding": parts.token_and_position_embedding,
+    "TransformerEncoder": blocks.transformer_encoder,
+}
+
+
+def text_to_onnx(model: keras.Model) -> onnx.ModelProto:
+    """Return an encoder of `zoo.build.networks.text` as an ONNX graph; batch and length are free.
+
+    Inputs are those of `token_ids`, `padding_mask`, `segment_ids` that the model has, int32 [n,t];
+    the output is `features`, float32 [n,d]. Equal weights give equal bytes.
+
+    Raises:
+        TrunkError: the model has a layer that no emitter here writes.
+    """
+    graph = Graph()
+    names = [tensor.name for tensor in model.inputs]
+    unknown = sorted(set(names) - set(INPUTS))
+    if unknown:
+        raise TrunkError(f"{model.name} takes {', '.join(unknown)}; a text trunk takes {', '.join(INPUTS)} only.")
+    output = model._run_through_graph(names, operation_fn=lambda layer: _emitter(graph, layer))
+    kinds = dict.fromkeys((name for name in INPUTS if name in names), onnx.TensorProto.INT32)
+    return graph.model(kinds, output, model.output.shape[-1])
+
+
+def _emitter(graph: Graph, layer: Any) -> Callable[..., str]:  # noqa: ANN401 - a layer or an operation
+    kind = type(layer).__name__
+    if kind not in _EMITTERS:
+        known = ", ".join(_EMITTERS)
+        raise TrunkError(f"{layer.name} is of the kind {kind}, which cannot be written as ONNX here. Known: {known}.")
+
+    def emit(*inputs: Any, training: bool = False, **named: Any) -> str:  # noqa: ANN401 - a graph never trains
+        return _EMITTERS[kind](graph, layer, *inputs, **named)
+
+    return emit
