@@ -15,8 +15,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import alternated
-from finetune.features import cores
 from zoo import Precision, get, weights
+from zoo.cores import cores
 from zoo.pictures import crops
 from zoo.trunk import Trunk
 

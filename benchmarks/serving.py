@@ -24,10 +24,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.cores import cores
 from service.engine import OnnxEngine
 from service.model import Model, open_model
 from zoo.bundle import model_names, open_bundle, versions
+from zoo.cores import cores
 
 SERVE = "from service.cli import serve_main; serve_main()"
 STARTS, COPIES, ROUNDS, SECONDS = 5, 50, 6, 1.0

@@ -1,6 +1,6 @@
 """Write docs/help.md: what every command says of itself with --help.
 
-    python docs/make_help.py
+python docs/make_help.py
 """
 
 from __future__ import annotations

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -17,6 +16,7 @@ from numpy.typing import NDArray
 
 from finetune.cache import FeatureCache, cache_path
 from finetune.dataset import Dataset, Sample
+from zoo.cores import cores
 from zoo.errors import DatasetError, InputError, TrunkError
 from zoo.inputs import ImageInput
 from zoo.progress import Progress
@@ -138,11 +138,6 @@ def _answers(trunk: Trunk, inputs: ImageInput, samples: Sequence[Sample], cache:
             running.extend(pool.submit(_work, trunk, inputs, task, cache) for task in islice(tasks, 1))
     finally:
         pool.shutdown(cancel_futures=True)
-
-
-def cores() -> int:
-    """Return the number of cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _tasks(samples: Sequence[Sample]) -> Iterable[Sequence[Sample]]:

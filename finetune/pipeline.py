@@ -20,11 +20,12 @@ from finetune.plan import Plan
 from finetune.proof import Answers, golden_pictures, prove
 from finetune.report import Story, render, worst
 from finetune.split import Split, split
-from zoo.bundle import Bundle, publish
+from zoo.bundle import Bundle
 from zoo.golden import Golden
 from zoo.inputs import ImageInput, decoder_version
 from zoo.manifest import Manifest
 from zoo.progress import Progress, Silence
+from zoo.publish import publish
 from zoo.signature import Signature, Tensor
 from zoo.trunk import Trunk
 

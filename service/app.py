@@ -15,7 +15,6 @@ from starlette.requests import ClientDisconnect
 
 from service.auth import require_key
 from service.core import Service
-from service.cores import cores
 from service.engine import Engine, OnnxEngine
 from service.errors import plain_wire, to_wire
 from service.limits import BodyLimit
@@ -25,6 +24,7 @@ from service.routes import health, metrics, native
 from service.settings import Settings
 from service.workers import Workers
 from zoo import __version__
+from zoo.cores import cores
 from zoo.errors import BadRequest, GraftError
 
 log = logging.getLogger("graft")

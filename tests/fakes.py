@@ -14,11 +14,12 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from service.engine import Grafted
-from zoo.bundle import Bundle, publish
+from zoo.bundle import Bundle
 from zoo.files import sha256_of, write_whole
 from zoo.golden import Floats, Golden, fingerprint
 from zoo.inputs import ImageInput, decoder_version
 from zoo.manifest import Manifest
+from zoo.publish import publish
 from zoo.signature import Signature, Tensor, image_signature
 from zoo.trunk import Trunk, open_session
 

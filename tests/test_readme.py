@@ -28,8 +28,11 @@ def script(port: int) -> str:
     lines = ["set -euo pipefail", "trap 'kill $(jobs -p) && wait' EXIT"]
     for language, text in blocks():
         lines.append(text if language == "bash" else f"python - <<'END'\n{text}END")
-    return "\n".join(lines).replace("8000", str(port)).replace("serve &", f"serve --port {port} &").replace(
-        "predict flowers", f"predict --url http://127.0.0.1:{port} flowers"
+    return (
+        "\n".join(lines)
+        .replace("8000", str(port))
+        .replace("serve &", f"serve --port {port} &")
+        .replace("predict flowers", f"predict --url http://127.0.0.1:{port} flowers")
     )
 
 

@@ -1,4 +1,4 @@
-"""A bundle on disk: one version of one model. Draft, publish, open, verify.
+"""A bundle on disk: one version of one model. Its layout, opened and verified; `zoo.publish` writes it.
 
     models/                      a model repository: MODEL/VERSION/, the newest version wins
       .trunks/SHA256.onnx        each distinct trunk once
@@ -9,32 +9,25 @@
         golden.npz
         report.html
 
-Publishing is: a hidden sibling folder, write, fsync files, manifest last, fsync folder, one rename,
-fsync parent. A reader believes only what the manifest's hashes confirm. Hashes prove that the bytes
-are whole, not who made them.
+A reader believes only what the manifest's hashes confirm. Hashes prove that the bytes are whole, not
+who made them.
 """
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
-import datetime
-import errno
 import os
 import re
-import shutil
-import tempfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zoo.errors import BundleBroken, PublishFailed, RecipeError
-from zoo.files import sha256_of, sync_folder, written_whole
+from zoo.errors import BundleBroken, RecipeError
+from zoo.files import sha256_of
 from zoo.golden import Golden
 from zoo.manifest import FileFacts, Manifest
 
 NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")  # of a version
 MAX_MANIFEST: Final = 16 << 20  # bytes
 
 
@@ -112,7 +105,7 @@ def versions(models: Path, name: str) -> list[int]:
         names = os.listdir(models / name)
     except OSError:
         return []
-    numbers = [number for number in names if re.fullmatch(r"[1-9][0-9]{0,8}", number)]
+    numbers = [number for number in names if NUMBER.fullmatch(number)]
     return sorted(int(number) for number in numbers if os.path.isfile(Layout(models / name / number).manifest))
 
 
@@ -147,91 +140,3 @@ def _confirm(root: Path, name: str, facts: FileFacts) -> None:
             f"{path} is not what the manifest says: it was changed or cut after it was published. "
             "Copy the bundle again from where it was made, or publish it again."
         )
-
-
-def publish(
-    models: Path, manifest: Manifest, *, trunk: Path, head: bytes, golden: Golden, extras: Mapping[str, bytes]
-) -> Bundle:
-    """Publish a bundle as the next version of `manifest.name`, whole or not at all.
-
-    `trunk` is the file to link in, `extras` maps further file names to their bytes. Two publishers
-    of one name get two versions.
-
-    Raises:
-        PublishFailed: it could not be written; what was there before is unchanged.
-        RecipeError: the name is not allowed.
-    """
-    folder = models / check_name(manifest.name)
-    made = not folder.exists()
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=".draft-", dir=folder))
-        draft.chmod(0o755)
-        try:
-            _link(_stored(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
-            for name, data in {"head.onnx": head, "golden.npz": golden.to_npz(), **extras}.items():
-                _write(draft / name, data)
-            return _name(draft, manifest, models)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            raise
-    except OSError as fault:
-        if made:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
-        raise PublishFailed(
-            f"{folder} could not be written ({fault.strerror}); earlier versions are untouched. "
-            "Free some space or choose another folder with --models."
-        ) from None
-
-
-def _name(draft: Path, manifest: Manifest, models: Path) -> Bundle:
-    """Write the manifest into `draft` and rename it to the first version that is free."""
-    files = {p.name: FileFacts(sha256_of(p), p.stat().st_size) for p in sorted(draft.iterdir())}
-    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    while True:
-        version = max(versions(models, manifest.name), default=0) + 1
-        final = draft.parent / str(version)
-        whole = dataclasses.replace(manifest, version=version, created=created, files=files)
-        _write(draft / "manifest.json", whole.to_json())
-        sync_folder(draft)
-        try:
-            draft.rename(final)
-        except OSError as fault:
-            if fault.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) and final.exists():
-                continue  # another publisher was first
-            raise
-        sync_folder(final.parent)
-        return Bundle(Layout(final), whole)
-
-
-def _write(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _stored(models: Path, trunk: Path, sha256: str) -> Path:
-    """Return the repository's own copy of a trunk, made now if it has none."""
-    stored = models / ".trunks" / f"{sha256}.onnx"
-    if not stored.is_file() or sha256_of(stored) != sha256:
-        with written_whole(stored) as file, trunk.open("rb") as source:
-            shutil.copyfileobj(source, file, 1 << 20)
-        stored.chmod(0o644)
-    return stored
-
-
-def _link(source: Path, target: Path) -> None:
-    try:
-        os.link(source, target)
-    except OSError:
-        shutil.copyfile(source, target)
-
-
-def prune_trunks(models: Path) -> list[Path]:
-    """Delete the stored trunks that no bundle links to any more, and return their paths."""
-    unused = [path for path in (models / ".trunks").glob("*.onnx") if path.stat().st_nlink == 1]
-    for path in unused:
-        path.unlink()
-    return unused

@@ -13,9 +13,9 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from service.cores import cores
 from tests.fakes import FakeEngine, picture, tiny_bundle
 from tests.service.conftest import Serving, until
+from zoo.cores import cores
 
 PREDICT = "/v1/models/tiny:predict"
 RED = picture("red")

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from tests.fakes import tiny_bundle, tiny_trunk
-from zoo.bundle import Layout, check_name, model_names, open_bundle, prune_trunks, publish, versions
+from tests.fakes import tiny_bundle
+from zoo.bundle import Layout, check_name, model_names, open_bundle, versions
 from zoo.errors import BundleBroken, BundleUnsupported, PublishFailed, RecipeError
 from zoo.files import sha256_of
+from zoo.publish import publish
 
 
 def republish(models: Path, source: Path, **extras: bytes) -> None:
@@ -152,12 +153,43 @@ def test_half_made_and_foreign_folders_are_no_versions(tmp_path: Path) -> None:
     assert versions(models, "tiny") == [1]
 
 
-def test_unused_trunks_are_pruned_and_used_ones_stay(tmp_path: Path) -> None:
+def test_a_half_copied_folder_keeps_its_number(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    tiny_bundle(models)
+    (models / "tiny" / "2").mkdir()
+    (models / "tiny" / "2" / "head.onnx").write_bytes(b"half")
+    assert tiny_bundle(models).manifest.version == 3
+
+
+def test_drafts_of_killed_processes_are_swept(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    old, young = models / "tiny" / ".draft-old", models / "tiny" / ".draft-young"
+    for draft in (old, young):
+        draft.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    tiny_bundle(models)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_a_locked_folder_hides_no_other_model(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    tiny_bundle(models)
+    (models / "odd").write_text("no folder")
+    assert model_names(models) == ["tiny"]
+
+
+def test_unused_trunks_are_swept_and_used_ones_stay(tmp_path: Path) -> None:
     models = tmp_path / "models"
     root = tiny_bundle(models).layout.root
-    unused = models / ".trunks" / "feed.onnx"
-    unused.write_bytes(tiny_trunk(tmp_path, seed=5).path.read_bytes())
-    assert prune_trunks(models) == [unused]
+    (used,) = (models / ".trunks").iterdir()
+    old, young = models / ".trunks" / "feed.onnx", models / ".trunks" / "beef.onnx"
+    for unused in (old, young):
+        unused.write_bytes(b"trunk")
+    for path in (old, used):
+        os.utime(path, (0, 0))
+    tiny_bundle(models)
+    assert set((models / ".trunks").iterdir()) == {used, young}
     assert open_bundle(root)
 
 

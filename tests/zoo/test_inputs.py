@@ -219,7 +219,15 @@ def test_no_bytes_raise_anything_but_an_input_error(noise: bytes, image: bytes, 
 
 def test_the_spec_says_everything_and_is_obeyed_exactly() -> None:
     assert ImageInput.of(to_8.spec() | {"decoder_version": "1.2"}) == to_8
-    for change in ({"interpolation": "bicubic"}, {"rules": 2}, {"extra": 1}, {"kind": "text"}, {"geometry": "crop"}, {"size": {}}, {"size": 0}):
+    for change in (
+        {"interpolation": "bicubic"},
+        {"rules": 2},
+        {"extra": 1},
+        {"kind": "text"},
+        {"geometry": "crop"},
+        {"size": {}},
+        {"size": 0},
+    ):
         with pytest.raises(BundleUnsupported, match=next(iter(change))):
             ImageInput.of(to_8.spec() | change)
 

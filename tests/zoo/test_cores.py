@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service.cores import cores
+from zoo.cores import cores
 
 ALL = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 

@@ -1,0 +1,120 @@
+"""Write a bundle: whole or not at all, and what was there before is never touched.
+
+A hidden sibling folder, write, fsync files, manifest last, fsync folder, one rename, fsync parent.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime
+import errno
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from zoo.bundle import NUMBER, Bundle, Layout, check_name
+from zoo.errors import PublishFailed
+from zoo.files import sha256_of, sync_folder, written_whole
+from zoo.golden import Golden
+from zoo.manifest import FileFacts, Manifest
+
+_DRAFT: Final = ".draft-"
+_STALE: Final = 24 * 3600  # seconds after which nobody is at work on a draft or a trunk any more
+
+
+def publish(
+    models: Path, manifest: Manifest, *, trunk: Path, head: bytes, golden: Golden, extras: Mapping[str, bytes]
+) -> Bundle:
+    """Publish a bundle as the next version of `manifest.name`, whole or not at all.
+
+    `trunk` is the file to link in, `extras` maps further file names to their bytes. Two publishers
+    of one name get two versions.
+
+    Raises:
+        PublishFailed: it could not be written; what was there before is unchanged.
+        RecipeError: the name is not allowed.
+    """
+    folder = models / check_name(manifest.name)
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(models, folder)
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder))
+        draft.chmod(0o755)
+        try:
+            _link(_stored(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
+            for name, data in {"head.onnx": head, "golden.npz": golden.to_npz(), **extras}.items():
+                _write(draft / name, data)
+            return _name(draft, manifest)
+        except BaseException:
+            shutil.rmtree(draft, ignore_errors=True)
+            raise
+    except OSError as fault:
+        if made:
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+        raise PublishFailed(
+            f"{folder} could not be written ({fault.strerror}); earlier versions are untouched. "
+            "Free some space or choose another folder with --models."
+        ) from None
+
+
+def _name(draft: Path, manifest: Manifest) -> Bundle:
+    """Write the manifest into `draft` and rename it to the first version that is free."""
+    files = {p.name: FileFacts(sha256_of(p), p.stat().st_size) for p in sorted(draft.iterdir())}
+    created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    while True:
+        # Whatever has a number counts, a half-copied folder too: no number is given twice.
+        version = max((int(p.name) for p in draft.parent.iterdir() if NUMBER.fullmatch(p.name)), default=0) + 1
+        final = draft.parent / str(version)
+        whole = dataclasses.replace(manifest, version=version, created=created, files=files)
+        _write(draft / "manifest.json", whole.to_json())
+        sync_folder(draft)
+        try:
+            draft.rename(final)
+        except OSError as fault:
+            if fault.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) and final.exists():
+                continue  # another publisher was first
+            raise
+        sync_folder(final.parent)
+        return Bundle(Layout(final), whole)
+
+
+def _sweep(models: Path, folder: Path) -> None:
+    """Delete the drafts that killed processes left behind, and stored trunks that no bundle links to."""
+    drafts = folder.glob(f"{_DRAFT}*")
+    unlinked = (path for path in (models / ".trunks").glob("*.onnx") if path.stat().st_nlink == 1)
+    for old in (*drafts, *unlinked):
+        with contextlib.suppress(OSError):
+            if time.time() - old.stat().st_mtime > _STALE:
+                shutil.rmtree(old) if old.is_dir() else old.unlink()
+
+
+def _write(path: Path, data: bytes) -> None:
+    with path.open("wb") as file:
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _stored(models: Path, trunk: Path, sha256: str) -> Path:
+    """Return the repository's own copy of a trunk, made now if it has none."""
+    stored = models / ".trunks" / f"{sha256}.onnx"
+    if not stored.is_file() or sha256_of(stored) != sha256:
+        with written_whole(stored) as file, trunk.open("rb") as source:
+            shutil.copyfileobj(source, file, 1 << 20)
+        stored.chmod(0o644)
+    os.utime(stored)  # young again: another publisher must not sweep it before it is linked
+    return stored
+
+
+def _link(source: Path, target: Path) -> None:
+    try:
+        os.link(source, target)
+    except OSError:
+        shutil.copyfile(source, target)
