@@ -147,7 +147,11 @@ import sys
 from finetune import cache, cli, dataset
 cache.EVERY = 0.0  # seconds: what was done is on disk at once
 read, left = dataset.Sample.read, iter(range(100))
-dataset.Sample.read = lambda sample: read(sample) if next(left, None) is not None else open({str(tmp_path / "stuck")!r})
+def slow(sample):
+    if next(left, None) is None:
+        open({str(tmp_path / "stuck")!r}).close()
+    return read(sample)
+dataset.Sample.read = slow
 sys.argv = ["finetune", {str(tmp_path / "t.csv")!r}, "--models", {str(tmp_path / "models")!r}]
 cli.main()
 """
