@@ -155,7 +155,12 @@ dataset.Sample.read = slow
 sys.argv = ["finetune", {str(tmp_path / "t.csv")!r}, "--models", {str(tmp_path / "models")!r}]
 cli.main()
 """
-    child = subprocess.Popen([sys.executable, "-c", script], stderr=subprocess.PIPE, text=True)
+    child = subprocess.Popen(
+        [sys.executable, "-c", script],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
+    )
     for _ in range(300):
         if cached(tmp_path) >= 50:
             break
