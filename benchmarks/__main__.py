@@ -9,7 +9,7 @@ from pathlib import Path
 
 from benchmarks.crops import make_crops
 
-NAMES = ("commands", "extraction", "decoders", "int8", "finetune")
+NAMES = ("commands", "extraction", "decoders", "int8", "int8_text", "finetune", "reuters")
 
 
 def run(name: str, *arguments: str) -> None:

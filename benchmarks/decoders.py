@@ -19,7 +19,7 @@ from PIL import Image
 
 from benchmarks.timing import alternated, in_threads
 from zoo import Precision, get
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 from zoo.trunk import Trunk
 
 SIZE = 224
@@ -70,7 +70,10 @@ def main() -> None:
     for precision in (Precision.FP32, Precision.INT8):
         trunk = Trunk.of(get("efficientnet_lite0"), precision)
         taken = alternated(
-            {name: in_threads(lambda f=f, trunk=trunk: trunk(f(data)[None]), times, 2) for name, f in decoders.items()}
+            {
+                name: in_threads(lambda f=f, trunk=trunk: trunk({"image": f(data)[None]}), times, 2)
+                for name, f in decoders.items()
+            }
         )
         print(f"\ndecode and efficientnet_lite0 {precision}, 2 threads")
         for name, duration in taken.items():

@@ -28,13 +28,13 @@ def main() -> None:
     from zoo.build.networks import network
 
     backbone = get("efficientnet_lite0")
-    pictures: NDArray[np.uint8] = crops(COUNT, backbone.size, seed=3)
+    pictures: NDArray[np.uint8] = crops(COUNT, 224, seed=3)
     keras_model = network(backbone, weights.fetch(backbone))
     trunks = {precision: Trunk.of(backbone, precision) for precision in Precision}
     with ThreadPoolExecutor(cores()) as pool:
 
         def extract(trunk: Trunk) -> None:
-            for _ in pool.map(lambda row: trunk(pictures[row : row + 1]), range(COUNT)):
+            for _ in pool.map(lambda row: trunk({"image": pictures[row : row + 1]}), range(COUNT)):
                 pass
 
         taken = alternated(

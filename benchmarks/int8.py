@@ -23,7 +23,7 @@ from sklearn.preprocessing import StandardScaler
 
 from benchmarks.crops import make_crops
 from zoo.backbone import DEFAULT, Precision, get
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 from zoo.progress import Terminal
 from zoo.quantize import centred_cosine
 from zoo.trunk import Trunk
@@ -37,7 +37,7 @@ def main() -> None:
     backbone = get(sys.argv[1] if len(sys.argv) > 1 else DEFAULT)
     with tempfile.TemporaryDirectory() as folder:
         files = sorted(make_crops(Path(folder)).glob("*/*.jpg"))
-        pictures = np.stack([ImageInput(backbone.size)(file.read_bytes()) for file in files])
+        pictures = np.stack([ImageInput(224)(file.read_bytes()) for file in files])
     classes = np.array([file.parent.name for file in files])
     print(f"{backbone.name}: {len(files)} JPEGs, {len(set(classes))} classes, {len(SEEDS)} splits 60/40")
     features = {}
@@ -56,9 +56,9 @@ def main() -> None:
 
 def extracted(trunk: Trunk, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
     """Return the features [n,d] of pictures [n,s,s,3], and the milliseconds that each took."""
-    trunk(pictures[:4])
+    trunk({"image": pictures[:4]})
     began = time.perf_counter()
-    parts = [trunk(pictures[at : at + 4]) for at in range(0, len(pictures), 4)]
+    parts = [trunk({"image": pictures[at : at + 4]}) for at in range(0, len(pictures), 4)]
     return np.concatenate(parts), (time.perf_counter() - began) / len(pictures) * 1e3
 
 

@@ -40,23 +40,23 @@ def main() -> None:
     models = arguments.parse_args().models
     name = model_names(models)[0]
     newest = versions(models, name)[-1]
-    image = open_bundle(models / name / str(newest)).golden().samples[0]
+    sample = open_bundle(models / name / str(newest)).golden().samples[0]
     model = open_model(models, name, newest, OnnxEngine())
     print(
-        f"{name}/{newest}, {model.manifest.backbone['name']} {model.manifest.precision}, {len(image):,} bytes an image"
+        f"{name}/{newest}, {model.manifest.backbone['name']} {model.manifest.precision}, {len(sample):,} bytes a sample"
     )
     with tempfile.TemporaryDirectory() as folder:
         one = copies(models / name / str(newest), Path(folder, "one"), 1)
         many = copies(models / name / str(newest), Path(folder, "many"), COPIES)
-        starts = [started(one, image) for _ in range(STARTS)]
+        starts = [started(one, sample) for _ in range(STARTS)]
         print(
             f"exec to first prediction: median {statistics.median(starts):.2f} s of {STARTS}, most {max(starts):.2f} s"
         )
-        small, large = memory(one, image), memory(many, image)
+        small, large = memory(one, sample), memory(many, sample)
         for kind in small:
             print(f"memory, {kind}: 1 model {small[kind]:.0f} MB, {COPIES} models {large[kind]:.0f} MB, ", end="")
             print(f"{large[kind] / small[kind]:.2f} times")
-        speed(one, model, image)
+        speed(one, model, sample)
 
 
 def copies(bundle: Path, repository: Path, count: int) -> Path:
@@ -89,20 +89,20 @@ def server(models: Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
         process.wait()
 
 
-def ask(line: http.client.HTTPConnection, name: str, image: bytes) -> int:
+def ask(line: http.client.HTTPConnection, name: str, sample: bytes) -> int:
     """Ask once and return the status."""
-    line.request("POST", f"/v1/models/{name}:predict", image, {"Content-Type": "application/octet-stream"})
+    line.request("POST", f"/v1/models/{name}:predict", sample, {"Content-Type": "application/octet-stream"})
     answer = line.getresponse()
     answer.read()
     return answer.status
 
 
-def wait_for(port: int, name: str, image: bytes) -> None:
+def wait_for(port: int, name: str, sample: bytes) -> None:
     """Return as soon as a prediction is answered."""
     while True:
         line = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
-            if ask(line, name, image) == 200:
+            if ask(line, name, sample) == 200:
                 return
         except OSError:
             pass
@@ -111,35 +111,35 @@ def wait_for(port: int, name: str, image: bytes) -> None:
         time.sleep(0.005)
 
 
-def started(models: Path, image: bytes) -> float:
+def started(models: Path, sample: bytes) -> float:
     """Seconds from exec to the first prediction."""
     start = time.perf_counter()
     with server(models) as (_, port):
-        wait_for(port, "model-0", image)
+        wait_for(port, "model-0", sample)
         return time.perf_counter() - start
 
 
-def memory(models: Path, image: bytes) -> dict[str, float]:
+def memory(models: Path, sample: bytes) -> dict[str, float]:
     """Megabytes of a server whose models were all asked."""
     with server(models) as (process, port):
         for name in model_names(models):
-            wait_for(port, name, image)
+            wait_for(port, name, sample)
         rows = Path(f"/proc/{process.pid}/smaps_rollup").read_text().splitlines()
     return {row[:3].upper(): int(row.split()[1]) / 1024 for row in rows if row.startswith(("Rss:", "Pss:"))}
 
 
-def speed(models: Path, model: Model, image: bytes) -> None:
+def speed(models: Path, model: Model, sample: bytes) -> None:
     """Print requests a second and latencies, beside the bare work's."""
 
     def bare() -> None:
-        model.scores(model.features(model.decode(image)))
+        model.scores(model.features(model.decode(sample)))
 
     print(f"{'at a time':>10} {'bare/s':>8} {'served/s':>9} {'ratio':>6} {'p50 ms':>7} {'p99 ms':>7}")
     with server(models) as (_, port):
-        wait_for(port, "model-0", image)
+        wait_for(port, "model-0", sample)
         for together in (1, 8):
             lines = [http.client.HTTPConnection("127.0.0.1", port) for _ in range(together)]
-            asking = [lambda line=line: ask(line, "model-0", image) for line in lines]
+            asking = [lambda line=line: ask(line, "model-0", sample) for line in lines]
             worked: list[float] = []
             took: list[float] = []
             for _ in range(ROUNDS):  # in turns, so that what else the machine does hits both

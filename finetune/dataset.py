@@ -1,19 +1,17 @@
-"""Labelled samples and where they come from. Nothing is decoded here, and no file is opened but a table."""
+"""Samples, what is known of them, and where they come from. No picture is decoded and no text tokenised here."""
 
 from __future__ import annotations
 
-import unicodedata
-from collections import Counter, defaultdict
-from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
+from finetune.tasks import Task
 from zoo.errors import BrokenImage, DatasetError
+from zoo.progress import Progress, Silence
 
 MAX_BYTES: Final = 256 << 20  # of one sample
-AT_LEAST: Final = 3  # samples of a class: one to train on, one to choose by, one to measure with
 
 
 class Part(StrEnum):
@@ -22,6 +20,18 @@ class Part(StrEnum):
     TRAIN = "train"
     VAL = "val"
     TEST = "test"
+
+
+class Kind(StrEnum):
+    """What the samples are."""
+
+    IMAGE = "image"
+    TEXT = "text"
+
+    @property
+    def plural(self) -> str:
+        """What several of them are called."""
+        return {Kind.IMAGE: "pictures", Kind.TEXT: "texts"}[self]
 
 
 PART_NAMES: Final = {
@@ -38,10 +48,10 @@ PART_NAMES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One labelled sample; its bytes are read when they are needed."""
+    """One sample with its label; its bytes are read when they are needed."""
 
-    ref: str  # what the user calls it: a path relative to the data, or "digits/17"
-    label: str
+    ref: str  # what the user calls it: a path relative to the data, "digits/17" or "line 17"
+    label: str  # as the data have it; a list as JSON; "" where no label is asked for
     part: Part | None  # the data's own split; None where it has none
     source: Path | bytes
 
@@ -61,109 +71,70 @@ class Sample:
         if self.source.exists() and not self.source.is_file():
             raise BrokenImage("no regular file.")
         if (size := self.size()) > MAX_BYTES:
-            raise BrokenImage(f"{size:,} bytes are too many for one picture; allowed are {MAX_BYTES:,}.")
+            raise BrokenImage(f"{size:,} bytes are too many for one sample; allowed are {MAX_BYTES:,}.")
         return self.source.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
+class Bad:
+    """A sample that cannot be used, and why."""
+
+    ref: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """What the user says of the data; whatever is left empty is found by name and content."""
+
+    text: tuple[str, ...] = ()  # the column of the text, or the two of a pair
+    label: str = ""  # its column
+    split_column: str = ""
+    sheet: str = ""  # of a workbook
+    task: Task | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
-    """Labelled samples, in the order of their refs."""
+    """Samples of one kind and what is to be learnt of them."""
 
     source: str  # as the user gave it
     samples: tuple[Sample, ...]
     notes: tuple[str, ...] = ()  # what the user should hear about how the data were read
+    kind: Kind = Kind.IMAGE
+    texts: Literal[1, 2] = 1  # 2: a sample is a pair of texts
+    bad: tuple[Bad, ...] = ()  # rows that are known to be unusable before anything is run
+    task: Task = Task.CLASSIFY
+    target: str = "value"  # what the number of a regression is called
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Return the classes, sorted."""
+        """Return the distinct labels, as the data have them, sorted."""
         return tuple(sorted({sample.label for sample in self.samples}))
 
 
-def load(data: str) -> Dataset:
-    """Find the samples of `data`: a folder of class folders, a CSV file, or `sample:NAME`.
+def load(data: str, wanted: Wanted | None = None, progress: Progress | None = None) -> Dataset:
+    """Find the samples of `data`: a folder of class folders, a table, or `sample:NAME`; and what the task is.
 
     Raises:
-        DatasetError: they cannot be used to train a classifier.
-        MissingExtra: the sample's package is not installed.
+        DatasetError: they cannot be used for the task.
+        MissingExtra: a package that is needed to read them is not installed.
+        WeightsError: a sample data set could not be fetched.
     """
     from finetune import folder, samples, table
+    from finetune.check import check
 
-    path = Path(data)
+    wanted, path = wanted or Wanted(), Path(data)
     if data.startswith("sample:"):
-        found = samples.load(data)
+        found = samples.load(data, wanted, progress or Silence())
     elif path.is_dir():
-        found = folder.load(path)
+        found = folder.load(path, wanted)
     elif path.is_file():
-        found = table.load(path)
+        found = table.load(path, wanted)
     else:
         raise DatasetError(
-            f"there is no folder or file {data!r}. Allowed are a folder of class folders, a CSV file with a path "
-            f"and a label column, and {' and '.join(samples.SAMPLES)}."
+            f"there is no folder or file {data!r}. Allowed are a folder of class folders, a table (CSV, TSV, JSON "
+            f"Lines, Parquet, Excel or Orange's .tab), {', '.join(samples.NAMES[:-1])} and {samples.NAMES[-1]}."
         )
     check(found)
     return found
-
-
-def check(dataset: Dataset) -> None:
-    """Check that a classifier can be trained on `dataset`, as far as labels can tell.
-
-    Raises:
-        DatasetError: it is empty, has one class, a class with too few samples, or twin names.
-    """
-    where = dataset.source
-    if not dataset.samples:
-        raise DatasetError(f"{where} holds no pictures. Put JPEG, PNG, WebP, BMP or GIF files into class folders.")
-    check_names(where, dataset.labels)
-    if len(dataset.labels) == 1:
-        only = dataset.labels[0]
-        raise DatasetError(
-            f"{where} has one class only, {only!r}, but a classifier needs two or more. Add a folder for each class; "
-            f"or, where the classes are folders inside of {only!r}, give that folder."
-        )
-    check_counts(where, dataset.samples)
-
-
-def check_counts(where: str, samples: Iterable[Sample], of: str = "pictures") -> None:
-    """Check that every class has enough samples for its split.
-
-    Data with a split of its own need one sample of each class to train on; others three.
-
-    Raises:
-        DatasetError: a class has fewer; the message names every such class.
-    """
-    counts: Counter[str] = Counter()
-    split = False
-    for sample in samples:
-        counts[sample.label] += sample.part in (None, Part.TRAIN)
-        split |= sample.part is not None
-    need = 1 if split else AT_LEAST
-    short = [f"{label!r} has {count}" for label, count in sorted(counts.items()) if count < need]
-    if short:
-        what = f"{of} to train on" if split else f"different {of}"
-        raise DatasetError(
-            f"{where}: class {', '.join(short)}; every class needs at least {need} {what}"
-            f"{'' if split else ' (one to train on, one to choose by, one to measure with)'}. "
-            "Add pictures, or remove the class."
-        )
-
-
-def check_names(where: str, labels: Iterable[str]) -> None:
-    """Check that no two class names look the same.
-
-    Raises:
-        DatasetError: two differ only in case or in Unicode's normal form, or one is no text.
-    """
-    twins: defaultdict[str, list[str]] = defaultdict(list)
-    for label in labels:
-        try:
-            label.encode()
-        except UnicodeEncodeError:
-            raise DatasetError(f"{where}: the class name {label!r} is not UTF-8. Rename it.") from None
-        twins[unicodedata.normalize("NFKC", label).casefold()].append(label)
-    for names in twins.values():
-        if len(names) > 1:
-            shown = " and ".join(f"{name!r} ({name!a})" if not name.isascii() else repr(name) for name in names)
-            raise DatasetError(
-                f"{where}: the classes {shown} differ only in case or in the form of their letters. "
-                "If they are one class, give them one name; if not, rename one of them."
-            )

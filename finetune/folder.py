@@ -1,4 +1,4 @@
-"""A folder of class folders, perhaps below train/, val/ and test/, as a dataset."""
+"""A folder of class folders of pictures or of .txt files, perhaps below train/, val/ and test/, as a dataset."""
 
 from __future__ import annotations
 
@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from finetune.dataset import PART_NAMES, Dataset, Part, Sample
+from finetune.dataset import PART_NAMES, Dataset, Kind, Part, Sample, Wanted
+from finetune.tasks import Task
 from zoo.errors import DatasetError
+from zoo.sniff import sniff
 
 PICTURE: Final = frozenset(
     f".{suffix}"
@@ -39,36 +41,87 @@ BESIDE: Final = frozenset(
     )
     for suffix in group
 )
+TEXT: Final = frozenset((".txt", ".text"))
+LOOKED_AT: Final = 20  # files without a telling name whose content decides whether they are pictures
 IGNORED: Final = frozenset(("__macosx", "__pycache__", "thumbs.db", "desktop.ini"))
 
 
-def load(root: Path) -> Dataset:
-    """Read a folder: each folder in it is a class, and every picture below that is one of its samples.
+def load(root: Path, wanted: Wanted) -> Dataset:
+    """Read a folder: each folder in it is a class, and every picture, or every .txt file, below that is a sample.
 
     Where the folders are `train` and `val` or `test` (or `valid`, `validation`, …) with class folders in
-    them, they are the data's own split. Hidden files are ignored; so are links that lead back up.
+    them, they are the data's own split. Hidden files are ignored; so are links that lead back up. Labels that
+    look like numbers are classes, unless a task is asked for. To embed, files may lie in the folder itself.
 
     Raises:
         DatasetError: it is not laid out so, or cannot be read.
     """
+    if any((*wanted.text, wanted.label, wanted.split_column, wanted.sheet)):
+        raise DatasetError(f"{root} is a folder: --text, --label, --split-column and --sheet are for tables.")
     try:
-        folders = _folders(root)
-        parts = _parts(folders)
+        if wanted.task is Task.EMBED:
+            return _unlabelled(root)
+        parts = _parts(_folders(root))
+        tops: dict[Path, Part | None] = {**parts} or {root: None}
+        below = [path for top in tops for folder in _folders(top) for path in _files(folder)]
+        kind = _kind(below or list(_files(root)))
         samples: list[Sample] = []
         beside = 0
-        for top, part in parts.items() if parts else [(root, None)]:
-            _refuse_loose_pictures(top)
+        for top, part in tops.items():
+            _refuse_loose_samples(top, kind)
             for folder in _folders(top):
                 files = list(_files(folder))
-                meant = [path for path in files if path.suffix.lower() not in BESIDE]
+                meant = [path for path in files if _is_meant(path, kind)]
                 beside += len(files) - len(meant)
                 if not meant:
-                    raise DatasetError(f"{folder} holds no pictures. Remove the folder, or put pictures into it.")
+                    raise DatasetError(
+                        f"{folder} holds no {kind.plural}. Remove the folder, or put {kind.plural} into it."
+                    )
                 samples += [Sample(_ref(path, root), folder.name, part, path) for path in meant]
     except OSError as fault:
         raise DatasetError(f"{fault.filename} cannot be read ({fault.strerror}). Check its permissions.") from None
-    notes = (f"{beside} files that are clearly no pictures (.txt, .json, …) were passed over.",) if beside else ()
-    return Dataset(str(root), tuple(sorted(samples, key=lambda sample: sample.ref)), notes)
+    samples.sort(key=lambda sample: sample.ref)
+    return Dataset(str(root), tuple(samples), _notes(kind, beside), kind, task=wanted.task or Task.CLASSIFY)
+
+
+def _unlabelled(root: Path) -> Dataset:
+    files = list(_files(root))
+    kind = _kind(files)
+    samples = [Sample(_ref(path, root), "", None, path) for path in files if _is_meant(path, kind)]
+    notes = _notes(kind, len(files) - len(samples))
+    return Dataset(str(root), tuple(sorted(samples, key=lambda s: s.ref)), notes, kind, task=Task.EMBED)
+
+
+def _notes(kind: Kind, beside: int) -> tuple[str, ...]:
+    notes = [f"the samples are {kind.plural}"] if kind is Kind.TEXT else []
+    if beside:
+        odd = "no pictures (.txt, .json, …)" if kind is Kind.IMAGE else "no texts (not .txt)"
+        notes.append(f"{beside} files that are clearly {odd} were passed over.")
+    return tuple(notes)
+
+
+def _kind(files: list[Path]) -> Kind:
+    """Say what the samples are: by their names, else by the content of the first files."""
+    pictures = sum(path.suffix.lower() in PICTURE for path in files)
+    texts = sum(path.suffix.lower() in TEXT for path in files)
+    if pictures or texts:
+        return Kind.TEXT if texts > pictures else Kind.IMAGE
+    plain = [path for path in files if path.suffix.lower() not in BESIDE and path.is_file()][:LOOKED_AT]
+    return Kind.TEXT if plain and all(map(_reads_as_text, plain)) else Kind.IMAGE
+
+
+def _reads_as_text(path: Path) -> bool:
+    with path.open("rb") as file:
+        head = file.read(4096)
+    text = head.decode(errors="ignore")  # the cut may halve the last character
+    return sniff(head) is None and b"\0" not in head and len(head) - len(text.encode()) < 4 and bool(text.strip())
+
+
+def _is_meant(path: Path, kind: Kind) -> bool:
+    suffix = path.suffix.lower()
+    if kind is Kind.TEXT:
+        return suffix in TEXT or (suffix not in PICTURE and suffix not in BESIDE)
+    return suffix not in BESIDE
 
 
 def _parts(folders: list[Path]) -> dict[Path, Part]:
@@ -84,15 +137,17 @@ def _parts(folders: list[Path]) -> dict[Path, Part]:
     return parts
 
 
-def _refuse_loose_pictures(top: Path) -> None:
-    loose = [path for path in _visible(top) if path.suffix.lower() in PICTURE and path.is_file()]
-    if not loose:
+def _refuse_loose_samples(top: Path, kind: Kind) -> None:
+    suffixes = PICTURE if kind is Kind.IMAGE else TEXT
+    loose = [path for path in _visible(top) if path.suffix.lower() in suffixes and path.is_file()]
+    # A README.txt beside the class folders is no sample.
+    if not loose or (kind is Kind.TEXT and _folders(top)):
         return
     tables = [path for path in _visible(top) if path.suffix.lower() in (".csv", ".tsv")]
     hint = f"If {tables[0].name} names them, give it: finetune {tables[0]}. " if tables else ""
     raise DatasetError(
-        f"{len(loose):,} pictures lie directly in {top} ({loose[0].name}, …), so their class is not known. {hint}"
-        "Put each picture into a folder called after its class."
+        f"{len(loose):,} {kind.plural} lie directly in {top} ({loose[0].name}, …), so their class is not known. {hint}"
+        f"Put each {kind.plural[:-1]} into a folder called after its class."
     )
 
 

@@ -5,11 +5,15 @@ from __future__ import annotations
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
-from finetune.dataset import Dataset, load
+from finetune.dataset import Dataset, Kind, load
 from finetune.recipe import Recipe
-from zoo.backbone import Backbone, Precision, get
-from zoo.errors import PublishFailed
+from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Pixels, Precision, get
+from zoo.errors import PublishFailed, RecipeError
+from zoo.progress import Progress
+
+DEFAULT_BACKBONE: Final = {Kind.IMAGE: DEFAULT, Kind.TEXT: DEFAULT_TEXT}
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +38,32 @@ class Plan:
         return tuple(said)
 
 
-def plan(recipe: Recipe) -> Plan:
+def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     """Check `recipe` against the world, the quick things first.
 
     Raises:
         UnknownBackbone: no catalog entry has that name.
+        RecipeError: the backbone takes samples of another kind than the data are.
         PublishFailed: the models folder cannot be written.
         DatasetError: the data cannot be used.
         MissingExtra: the data need a package that is not installed.
+        WeightsError: a sample data set could not be fetched.
     """
-    backbone = get(recipe.backbone)
+    named = get(recipe.backbone) if recipe.backbone else None
     check_writable(recipe.models)
-    return Plan(recipe, load(recipe.data), backbone, recipe.precision or backbone.precision)
+    dataset = load(recipe.data, recipe.wanted, progress)
+    backbone = named or get(DEFAULT_BACKBONE[dataset.kind])
+    if (takes := kind_of(backbone)) is not dataset.kind:
+        raise RecipeError(
+            f"{backbone.name} takes {takes.plural}, but {recipe.data} holds {dataset.kind.plural}. "
+            f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE[dataset.kind]}; `zoo list` shows all."
+        )
+    return Plan(recipe, dataset, backbone, recipe.precision or backbone.precision)
+
+
+def kind_of(backbone: Backbone) -> Kind:
+    """Return what `backbone` takes."""
+    return Kind.IMAGE if isinstance(backbone.takes, Pixels) else Kind.TEXT
 
 
 def check_writable(models: Path) -> None:

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
+from collections.abc import Callable, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finetune.features import Features
-from zoo.backbone import Precision
 from zoo.errors import DatasetError, TrunkError
 from zoo.files import sha256_of
 from zoo.golden import Golden
-from zoo.inputs import ImageInput
+from zoo.manifest import Manifest
 from zoo.replay import replay
 from zoo.trunk import Trunk, open_session
 
@@ -32,17 +32,17 @@ class Answers:
         return scores
 
 
-def golden_pictures(features: Features, test: NDArray[np.intp], count: int) -> list[bytes]:
-    """Return `count` test samples, class by class in turn, the smallest of each so that bundles stay small.
+def golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:
+    """Return `count` of the samples `rows`, stratum by stratum in turn, the smallest of each: bundles stay small.
 
     Raises:
         DatasetError: one of them is no longer what the features were extracted from.
     """
-    by_class: defaultdict[str, list[int]] = defaultdict(list)
+    groups: defaultdict[str, list[int]] = defaultdict(list)
     try:
-        for row in sorted(test.tolist(), key=lambda row: features.samples[row].size()):
-            by_class[features.samples[row].label].append(row)
-        turns = sorted((turn, label, row) for label, rows in by_class.items() for turn, row in enumerate(rows))
+        for row in sorted(rows.tolist(), key=lambda row: features.samples[row].size()):
+            groups[strata[row]].append(row)
+        turns = sorted((turn, name, row) for name, some in groups.items() for turn, row in enumerate(some))
         chosen = [(row, features.samples[row].read()) for _, _, row in turns[:count]]
     except OSError as fault:
         raise DatasetError(f"{fault.filename} went away during the run ({fault.strerror}). Run it again.") from None
@@ -52,7 +52,7 @@ def golden_pictures(features: Features, test: NDArray[np.intp], count: int) -> l
     return [data for _, data in chosen]
 
 
-def prove(golden: Golden, precision: Precision, inputs: ImageInput, trunk: Trunk, head_onnx: bytes) -> None:
+def prove(golden: Golden, manifest: Manifest, trunk: Trunk, head_onnx: bytes | None) -> None:
     """Replay the golden samples from their file's bytes through freshly opened files, before there is a bundle.
 
     Raises:
@@ -61,5 +61,6 @@ def prove(golden: Golden, precision: Precision, inputs: ImageInput, trunk: Trunk
     """
     if sha256_of(trunk.path) != trunk.sha256:
         raise TrunkError(f"{trunk.path} changed while it was used. Run the same command again to build it anew.")
-    reopened = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.facts)
-    replay(Golden.of_npz(golden.to_npz(), "golden.npz"), precision, inputs, reopened, Answers(head_onnx))
+    reopened = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.inputs, trunk.facts)
+    head: Callable[[Floats], Floats] | None = Answers(head_onnx) if head_onnx else None
+    replay(Golden.of_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened, head)

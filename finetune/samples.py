@@ -1,4 +1,4 @@
-"""Small real data sets that a package index serves, and the zoo's own pictures; all as PNG bytes."""
+"""Small real data sets that a package index serves, and the zoo's own samples; pictures as PNG bytes."""
 
 from __future__ import annotations
 
@@ -10,21 +10,31 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from finetune.dataset import Dataset, Sample
+from finetune import reuters
+from finetune.dataset import Dataset, Kind, Sample, Wanted
+from finetune.tasks import Task
 from zoo.errors import DatasetError, MissingExtra
+from zoo.progress import Progress
+from zoo.sentences import SENTENCES
+from zoo.utf8 import to_sample
 
 Labelled = tuple[NDArray[np.uint8], list[str]]  # pictures uint8 [n,h,w], labels n
 
 
-def load(data: str) -> Dataset:
+def load(data: str, wanted: Wanted, progress: Progress) -> Dataset:
     """Return the data set that `data`, "sample:NAME", asks for.
 
     Raises:
         DatasetError: there is none of that name.
         MissingExtra: the package that carries it is not installed.
+        WeightsError: it could not be fetched.
     """
-    if data not in SAMPLES:
-        raise DatasetError(f"there is no {data!r}; there are {' and '.join(SAMPLES)}.")
+    if data not in NAMES:
+        raise DatasetError(f"there is no {data!r}; there are {', '.join(NAMES[:-1])} and {NAMES[-1]}.")
+    if data == reuters.NAME:
+        return reuters.load(wanted, progress)
+    if any((*wanted.text, wanted.label, wanted.split_column, wanted.sheet)):
+        raise DatasetError(f"{data} has no columns: --text, --label, --split-column and --sheet are for tables.")
     try:
         pictures, labels = SAMPLES[data]()
     except ModuleNotFoundError as missing:
@@ -39,6 +49,7 @@ def load(data: str) -> Dataset:
             Sample(f"{name}/{number:05}", label, None, png(picture))
             for number, (picture, label) in enumerate(zip(pictures, labels, strict=True))
         ),
+        task=wanted.task or Task.CLASSIFY,
     )
 
 
@@ -49,11 +60,18 @@ def png(pixels: NDArray[np.uint8]) -> bytes:
     return file.getvalue()
 
 
-def zoo_pictures(count: int) -> tuple[bytes, ...]:
-    """Return `count` pictures of the zoo's own, the same ones on every machine: coloured waves as PNG.
+def zoo_samples(kind: Kind, texts: int, count: int) -> tuple[bytes, ...]:
+    """Return `count` samples of the zoo's own, the same ones on every machine.
 
-    They stand in for the user's pictures where those must not leave the training data.
+    They stand in for the user's samples where those must not leave the training data.
     """
+    if kind is Kind.IMAGE:
+        return zoo_pictures(count)
+    return tuple(to_sample(*SENTENCES[number : number + texts]) for number in range(count))
+
+
+def zoo_pictures(count: int) -> tuple[bytes, ...]:
+    """Return `count` pictures of the zoo's own, the same ones on every machine: coloured waves as PNG."""
     y, x = np.mgrid[0:96, 0:96] / 96
     pictures = []
     for number in range(count):
@@ -83,3 +101,4 @@ def _mnist() -> Labelled:
 
 
 SAMPLES: Final[dict[str, Callable[[], Labelled]]] = {"sample:digits": _digits, "sample:mnist": _mnist}
+NAMES: Final = (*SAMPLES, reuters.NAME)

@@ -1,8 +1,9 @@
-"""Who trains, who chooses, who measures. Stratified, seeded, and never the same picture twice.
+"""Who trains, who chooses, who measures. Stratified, seeded, and never the same sample twice.
 
-Each class is split on its own, by shares. The order inside a class comes from the seed and the content
-of each sample, not from names: the same data split the same way wherever they lie, and an added file
-moves no other one except at a border. Exact copies stay together in one part.
+Each stratum is split on its own, by shares: a class, the samples with the same rarest tag, a fifth of a
+number's range. The order inside a stratum comes from the seed and the content of each sample, not from
+names: the same data split the same way wherever they lie, and an added file moves no other one except
+at a border. Exact copies stay together in one part.
 
 Data with a split of their own keep it. Where it lacks a part, that part is cut from train, in the
 proportion that the shares give: without `val/`, val/(1-test) of train; without `test/`, test/(1-val).
@@ -44,28 +45,43 @@ class Split:
         return {part.value: int((self.parts == part.value).sum()) for part in Part}
 
 
-def split(samples: Sequence[Sample], sha256: Sequence[bytes], *, seed: int, val: float, test: float) -> Split:
+def split(
+    samples: Sequence[Sample],
+    sha256: Sequence[bytes],
+    strata: Sequence[str],
+    *,
+    seed: int,
+    val: float,
+    test: float,
+) -> Split:
     """Give each sample its part.
 
-    `sha256` are the samples' contents, `val` and `test` shares of all.
+    `sha256` are the samples' contents, `strata` their groups, `val` and `test` shares of all.
 
     Raises:
-        DatasetError: a class would be missing from train, or a part would be empty.
+        DatasetError: a part would be empty.
     """
     notes: list[str] = []
     if any(sample.part for sample in samples):
-        parts, kind = _own(samples, sha256, notes, seed=seed, val=val, test=test)
+        parts, kind = _own(samples, sha256, strata, notes, seed=seed, val=val, test=test)
     else:
         everything = np.full(len(samples), Part.TRAIN.value, dtype="U5")
-        parts = _cut(everything, samples, sha256, seed, {Part.TEST: test, Part.VAL: val})
+        parts = _cut(everything, strata, sha256, seed, {Part.TEST: test, Part.VAL: val})
         kind = f"stratified {1 - val - test:.0%} / {val:.0%} / {test:.0%}"
     made = Split(parts, kind, tuple(notes))
-    _check(samples, made)
+    _check(made)
     return made
 
 
 def _own(
-    samples: Sequence[Sample], sha256: Sequence[bytes], notes: list[str], *, seed: int, val: float, test: float
+    samples: Sequence[Sample],
+    sha256: Sequence[bytes],
+    strata: Sequence[str],
+    notes: list[str],
+    *,
+    seed: int,
+    val: float,
+    test: float,
 ) -> tuple[NDArray[np.str_], str]:
     parts = np.array([(sample.part or Part.TRAIN).value for sample in samples], dtype="U5")
     parts = _leave_copies_out(parts, sha256, notes)
@@ -73,14 +89,14 @@ def _own(
     missing = {Part.VAL: val / (1 - test), Part.TEST: test / (1 - val)}
     for part, share in missing.items():
         if part.value not in parts:
-            parts = _cut(parts, samples, sha256, seed, {part: share})
+            parts = _cut(parts, strata, sha256, seed, {part: share})
             kind += f", {part.value} cut from train ({share:.0%})"
             notes.append(f"the data have no {part.value} part of their own: {share:.0%} of train was taken for it.")
     return parts, kind
 
 
 def _leave_copies_out(parts: NDArray[np.str_], sha256: Sequence[bytes], notes: list[str]) -> NDArray[np.str_]:
-    """Keep copies of one picture in one part only: else the answers to the test would be trained on."""
+    """Keep copies of one sample in one part only: else the answers to the test would be trained on."""
     seen: defaultdict[bytes, set[str]] = defaultdict(set)
     for sha, part in zip(sha256, parts, strict=True):
         seen[sha].add(str(part))
@@ -90,28 +106,28 @@ def _leave_copies_out(parts: NDArray[np.str_], sha256: Sequence[bytes], notes: l
     )
     if left_out := int((parts == NOBODY).sum()):
         notes.append(
-            f"{left_out} files are exact copies of pictures in another part of the data's own split: "
-            "left out (test keeps its pictures before val, val before train)."
+            f"{left_out} samples are exact copies of others in another part of the data's own split: "
+            "left out (test keeps its samples before val, val before train)."
         )
     return parts
 
 
 def _cut(
     parts: NDArray[np.str_],
-    samples: Sequence[Sample],
+    strata: Sequence[str],
     sha256: Sequence[bytes],
     seed: int,
     shares: dict[Part, float],
 ) -> NDArray[np.str_]:
-    """Move a share of each class's train samples to other parts, one at least where there are enough."""
+    """Move a share of each stratum's train samples to other parts, one at least where there are enough."""
     parts = parts.copy()
     copies: defaultdict[bytes, list[int]] = defaultdict(list)
     for row in np.flatnonzero(parts == Part.TRAIN.value).tolist():
         copies[sha256[row]].append(row)
-    classes: defaultdict[str, list[bytes]] = defaultdict(list)
+    groups: defaultdict[str, list[bytes]] = defaultdict(list)
     for sha, rows in copies.items():
-        classes[samples[rows[0]].label].append(sha)
-    for contents in classes.values():
+        groups[strata[rows[0]]].append(sha)
+    for contents in groups.values():
         contents.sort(key=lambda sha: hashlib.blake2b(sha, salt=seed.to_bytes(8, "big")).digest())
         size = sum(len(copies[sha]) for sha in contents)
         waiting = iter(contents)
@@ -125,16 +141,24 @@ def _cut(
     return parts
 
 
-def _check(samples: Sequence[Sample], made: Split) -> None:
+def check_trained(strata: Sequence[str], made: Split) -> None:
+    """Check that every class is in the train part.
+
+    Raises:
+        DatasetError: one is not.
+    """
+    trained = {strata[row] for row in made.rows(Part.TRAIN)}
+    if untrained := sorted(set(strata) - trained):
+        raise DatasetError(
+            f"class {', '.join(map(repr, untrained))} has no sample in the train part, "
+            "so it cannot be learnt. Add some there, or remove the class."
+        )
+
+
+def _check(made: Split) -> None:
     for part in Part:
         if part.value not in made.parts:
             raise DatasetError(
-                f"the {part.value} part is empty. Give it pictures, or let Graft split: "
-                "one folder per class, without train/ and test/."
+                f"the {part.value} part is empty. Give it samples, or let Graft split: "
+                "class folders without train/ and test/, or a table without a split column."
             )
-    trained = {samples[row].label for row in made.rows(Part.TRAIN)}
-    if untrained := sorted({sample.label for sample in samples} - trained):
-        raise DatasetError(
-            f"class {', '.join(map(repr, untrained))} has no picture in the train part, "
-            "so it cannot be learnt. Add some there, or remove the class."
-        )

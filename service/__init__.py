@@ -1,6 +1,6 @@
 """Serving: bundle -> answers over HTTP, and the Python client."""
 
-from service.calls import Candidate, Prediction
+from service.calls import Candidate, Prediction, Tags, Value
 from service.client import AsyncClient, Client
 
-__all__ = ["AsyncClient", "Candidate", "Client", "Prediction"]
+__all__ = ["AsyncClient", "Candidate", "Client", "Prediction", "Tags", "Value"]

@@ -15,12 +15,13 @@ from starlette.requests import ClientDisconnect
 
 from service.auth import require_key
 from service.core import Service
+from service.embeddings import envelope
 from service.engine import Engine, OnnxEngine
 from service.errors import plain_wire, to_wire
 from service.limits import BodyLimit
 from service.metrics import Metrics
 from service.models import Models
-from service.routes import health, metrics, native
+from service.routes import health, metrics, native, openai
 from service.settings import Settings
 from service.workers import Workers
 from zoo import __version__
@@ -40,7 +41,7 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
         Metrics(),
     )
     app.include_router(health.router)
-    for router in (native.router, metrics.router):
+    for router in (native.router, openai.router, metrics.router):
         app.include_router(router, dependencies=[Depends(require_key)])
     app.add_middleware(BodyLimit, max_body=settings.max_body)
     app.add_exception_handler(GraftError, _answer)
@@ -86,11 +87,13 @@ async def _watch(service: Service) -> None:
 
 def _welcome(service: Service) -> str:
     settings = service.settings
-    names = service.models.names()
-    if not names:
+    models = service.models.newest()
+    if not models:
         return f"waiting at {settings.url}: no model in {settings.models} yet; `finetune DATA` makes one"
+    model = models[0]
     key = ' -H "Authorization: Bearer $GRAFT_API_KEY"' if settings.api_key else ""
-    return f"ready: curl -F image=@photo.jpg{key} {settings.url}/v1/models/{names[0]}:predict"
+    verb = "predict" if model.grafted.head else "embed"
+    return f"ready: curl {model.takes.curl}{key} {settings.url}/v1/models/{model.name}:{verb}"
 
 
 async def _answer(request: Request, error: Exception) -> Response:
@@ -98,7 +101,7 @@ async def _answer(request: Request, error: Exception) -> Response:
     if status == 500:
         log.error("failed: %s", error, exc_info=error)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
-    return _told(request, status, body, headers.get(status))
+    return _told(request, status, body, headers.get(status), error)
 
 
 async def _answer_validation(request: Request, error: Exception) -> Response:
@@ -117,7 +120,10 @@ async def _answer_nobody(_: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 
-def _told(request: Request, status: int, body: dict[str, str], headers: object) -> Response:
+def _told(
+    request: Request, status: int, body: dict[str, str], headers: object, error: Exception | None = None
+) -> Response:
     service: Service = request.app.state.service
     service.metrics.failed(body["code"])
-    return JSONResponse(body, status, headers=headers)  # type: ignore[arg-type]
+    told = envelope(status, body, error) if request.scope["path"] == openai.PATH else body
+    return JSONResponse(told, status, headers=headers)  # type: ignore[arg-type]

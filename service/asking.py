@@ -8,6 +8,7 @@ import time
 from typing import Any, Final
 
 from service.calls import Call
+from service.packing import Takes
 from zoo.errors import BadRequest, GraftError, NotReady, Overloaded, Unreachable
 
 URL: Final = "http://127.0.0.1:8000"
@@ -23,6 +24,7 @@ class Asker:
         self._url, self._timeout, self._retries = url.rstrip("/"), timeout, retries
         key = api_key or os.environ.get("GRAFT_API_KEY")
         self._headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._takes: dict[str, Takes] = {}  # by model, as far as the server was asked
 
     def attempts(self) -> Attempts:
         """Begin to count the attempts at one call."""

@@ -1,45 +1,58 @@
-"""A request's body -> the samples in it: a bare image, multipart, or TensorFlow Serving's JSON."""
+"""A request's body -> the samples in it: one bare sample, multipart, or TensorFlow Serving's JSON."""
 
 from __future__ import annotations
 
 from typing import Final, Literal
 
 from service.instances import samples_in
-from service.model import Sample
 from service.multipart import files_in
+from service.takes import UNNAMED, Sample, Takes
 from zoo.errors import BadRequest, WrongContentType
 
-Form = Literal["image", "multipart", "instances", "inputs"]
+Form = Literal["bare", "multipart", "instances", "inputs"]
 _FORM: Final = "application/x-www-form-urlencoded"  # what curl says where it is not told better
 
 
-def is_bare_image(content_type: str) -> bool:
-    """Tell whether the whole body is one image file, which needs no parsing."""
-    kind = _kind(content_type)
-    return kind in ("", "application/octet-stream") or kind.startswith("image/")
+def is_bare(content_type: str) -> bool:
+    """Tell whether the whole body is one sample, which needs no parsing."""
+    kind, _ = _kind(content_type)
+    return kind in UNNAMED or kind.startswith(("image/", "text/plain"))
 
 
-def read_body(content_type: str, body: bytes, input_name: str, max_images: int) -> tuple[Form, list[Sample]]:
+def read_body(content_type: str, body: bytes, takes: Takes, most: int) -> tuple[Form, list[Sample]]:
     """Return the samples in a body, in their order, and the form they came in.
 
     Raises:
         WrongContentType: there is no way to read that content type.
         BadRequest: the body is empty or malformed.
+        NotText: a text in it holds a lone surrogate.
     """
-    kind = _kind(content_type)
-    if not body:
-        raise BadRequest("the body is empty. Send an image file, such as curl -F image=@photo.jpg.")
-    if is_bare_image(content_type):
-        return "image", [body]
+    kind, charset = _kind(content_type)
     if kind == "multipart/form-data":
-        return "multipart", [*files_in(content_type, body, max_images)]
-    if kind in ("application/json", "text/json") or (kind == _FORM and body.lstrip()[:1] == b"{"):
-        key, samples = samples_in(body, input_name, max_images)
-        return key, samples
-    raise WrongContentType(
-        f"a body of type {kind!r} cannot be read. Allowed are image/*, application/octet-stream, multipart/form-data "
-        "and application/json; with curl use -F image=@photo.jpg."
-    )
+        return "multipart", [*files_in(content_type, body, most)]
+    if is_json(content_type, body):
+        return samples_in(body, takes, most)
+    takes.check_body(kind, charset, body)
+    return "bare", [body]
+
+
+def is_json(content_type: str, body: bytes) -> bool:
+    """Tell whether a body is JSON; curl's default type is believed to be if it begins like it."""
+    kind, _ = _kind(content_type)
+    return kind in ("application/json", "text/json") or (kind == _FORM and body.lstrip()[:1] == b"{")
+
+
+def check_json(content_type: str, body: bytes) -> None:
+    """Pass if a body is JSON.
+
+    Raises:
+        WrongContentType: it is something else.
+        BadRequest: it is empty.
+    """
+    if not body:
+        raise BadRequest("the body is empty. Send JSON.")
+    if not is_json(content_type, body):
+        raise WrongContentType(f"a body of type {_kind(content_type)[0]!r} cannot be read here. Send application/json.")
 
 
 def check_encoding(encoding: str) -> None:
@@ -52,5 +65,8 @@ def check_encoding(encoding: str) -> None:
         raise WrongContentType(f"a body in the encoding {encoding!r} is not taken. Send it uncompressed.")
 
 
-def _kind(content_type: str) -> str:
-    return content_type.partition(";")[0].strip().lower()
+def _kind(content_type: str) -> tuple[str, str]:
+    """Return the media type and the charset, in lower case; "" where there is none."""
+    kind, *parameters = content_type.lower().split(";")
+    named = dict(parameter.strip().partition("=")[::2] for parameter in parameters)
+    return kind.strip(), named.get("charset", "").strip().strip('"')

@@ -11,12 +11,13 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from service.packing import Takes
 from zoo.errors import ServerFailed
 
 T = TypeVar("T")
 Json = Any  # what json.loads returns
-BATCH_IMAGES: Final = 32  # images in one request, at most
-BATCH_BYTES: Final = 8 << 20  # and their bytes, where one image alone is not larger
+BATCH_SAMPLES: Final = 32  # samples in one request, at most
+BATCH_BYTES: Final = 8 << 20  # and their bytes, where one sample alone is not larger
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,11 +30,29 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model says of one image: its most probable label, and the next ones, best first."""
+    """What a model that classifies says of one sample: its most probable label, and the next ones, best first."""
 
     label: str
     probability: float
     top: tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Tags:
+    """What a model that tags says of one sample: the labels it has, perhaps none, and the most probable ones."""
+
+    tags: tuple[Candidate, ...]  # at or over their threshold, best first
+    top: tuple[Candidate, ...]  # best first
+
+
+@dataclass(frozen=True, slots=True)
+class Value:
+    """What a model that regresses says of one sample: a number in the unit of its target."""
+
+    value: float
+
+
+Answer = Prediction | Tags | Value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,17 +61,17 @@ class Call(Generic[T]):
 
     path: str
     read: Callable[[Json], T]
-    images: Sequence[bytes] = ()
+    samples: Sequence[bytes] = ()
     params: tuple[tuple[str, int], ...] = ()
 
     def request(self) -> dict[str, Any]:
-        """Return the arguments of an httpx2 request: one image is sent bare, several as multipart."""
-        if not self.images:
+        """Return the arguments of an httpx2 request: one sample is sent bare, several as multipart."""
+        if not self.samples:
             return {"method": "GET"}
         asked: dict[str, Any] = {"method": "POST", "params": dict(self.params)}
-        if len(self.images) == 1:
-            return asked | {"content": self.images[0], "headers": {"Content-Type": "application/octet-stream"}}
-        return asked | {"files": [("image", (str(at), image)) for at, image in enumerate(self.images)]}
+        if len(self.samples) == 1:
+            return asked | {"content": self.samples[0], "headers": {"Content-Type": "application/octet-stream"}}
+        return asked | {"files": [("sample", (str(at), sample)) for at, sample in enumerate(self.samples)]}
 
     def answer(self, body: bytes) -> T:
         """Read the body of a good answer.
@@ -66,18 +85,16 @@ class Call(Generic[T]):
             raise ServerFailed(f"the answer cannot be read ({fault!r}). Is this a Graft server?") from None
 
 
-def predict_calls(
-    model: str, images: Sequence[bytes], top: int, version: int | None
-) -> Iterator[Call[list[Prediction]]]:
-    """Describe the requests that classify `images`, in their order."""
-    for batch in batches(images):
-        yield Call(path=f"{_path(model, version)}:predict", read=_predictions, images=batch, params=(("top", top),))
+def predict_calls(model: str, samples: Sequence[bytes], top: int, version: int | None) -> Iterator[Call[list[Answer]]]:
+    """Describe the requests for what a model says of `samples`, in their order."""
+    for batch in batches(samples):
+        yield Call(path=f"{_path(model, version)}:predict", read=_answers, samples=batch, params=(("top", top),))
 
 
-def embed_calls(model: str, images: Sequence[bytes], version: int | None) -> Iterator[Call[NDArray[np.float32]]]:
-    """Describe the requests that embed `images`, in their order; each is answered by float32 [n,d]."""
-    for batch in batches(images):
-        yield Call(path=f"{_path(model, version)}:embed", read=_embeddings, images=batch)
+def embed_calls(model: str, samples: Sequence[bytes], version: int | None) -> Iterator[Call[NDArray[np.float32]]]:
+    """Describe the requests that embed `samples`, in their order; each is answered by float32 [n,d]."""
+    for batch in batches(samples):
+        yield Call(path=f"{_path(model, version)}:embed", read=_embeddings, samples=batch)
 
 
 def stacked(answers: list[NDArray[np.float32]]) -> NDArray[np.float32]:
@@ -95,14 +112,19 @@ def metadata_call(model: str, version: int | None) -> Call[dict[str, Any]]:
     return Call(path=f"{_path(model, version)}/metadata", read=dict)
 
 
-def batches(images: Sequence[bytes]) -> Iterator[list[bytes]]:
-    """Cut `images` into what one request may hold."""
+def takes_call(model: str, version: int | None) -> Call[Takes]:
+    """Describe the request for what a model takes."""
+    return Call(path=f"{_path(model, version)}/metadata", read=_takes)
+
+
+def batches(samples: Sequence[bytes]) -> Iterator[list[bytes]]:
+    """Cut `samples` into what one request may hold."""
     batch: list[bytes] = []
-    for image in images:
-        if batch and (len(batch) == BATCH_IMAGES or sum(map(len, batch)) + len(image) > BATCH_BYTES):
+    for sample in samples:
+        if batch and (len(batch) == BATCH_SAMPLES or sum(map(len, batch)) + len(sample) > BATCH_BYTES):
             yield batch
             batch = []
-        batch.append(image)
+        batch.append(sample)
     if batch:
         yield batch
 
@@ -112,11 +134,26 @@ def _path(model: str, version: int | None) -> str:
     return name if version is None else f"{name}/versions/{version}"
 
 
-def _predictions(facts: Json) -> list[Prediction]:
-    return [
-        Prediction(one["label"], one["probability"], tuple(Candidate(**candidate) for candidate in one["top"]))
-        for one in facts["predictions"]
-    ]
+def _answers(facts: Json) -> list[Answer]:
+    return [_answer(one) for one in facts["predictions"]]
+
+
+def _answer(one: Json) -> Answer:
+    if "value" in one:
+        return Value(float(one["value"]))
+    if "tags" in one:
+        return Tags(_candidates(one["tags"]), _candidates(one["top"]))
+    return Prediction(one["label"], one["probability"], _candidates(one["top"]))
+
+
+def _candidates(rows: Json) -> tuple[Candidate, ...]:
+    return tuple(Candidate(**row) for row in rows)
+
+
+def _takes(facts: Json) -> Takes:
+    if facts["input"]["kind"] != "text":
+        return "image"
+    return "text" if facts["input"]["texts"] == 1 else "pair"
 
 
 def _embeddings(facts: Json) -> NDArray[np.float32]:

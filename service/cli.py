@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +9,12 @@ import click
 
 from zoo.console import run
 from zoo.errors import GraftError, InputError
+from zoo.utf8 import texts_of
 
 if TYPE_CHECKING:
-    from service.calls import Prediction
+    from service.packing import Takes
     from service.settings import Settings
+    from service.telling import Asked
 
 SERVE_EXAMPLES = """\b
 Examples:
@@ -26,6 +26,7 @@ PREDICT_EXAMPLES = """\b
 Examples:
   predict digits photo.jpg
   predict digits *.png --top 1 --json
+  predict topics "a text" letter.txt
 """
 
 
@@ -34,7 +35,7 @@ Examples:
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="The port to listen on; 0 takes a free one.  [default: 8000]")
 @click.option("--versions", type=int, help="How many of a model's newest versions are served.  [default: 2]")
-@click.option("--max-waiting", type=int, help="Images that may wait for a free core.  [default: 128]")
+@click.option("--max-waiting", type=int, help="Images or texts that may wait for a free core.  [default: 128]")
 @click.option("--max-body", type=int, help="Bytes that a request may have.  [default: 16777216]")
 @click.option(
     "--allow-anyone-without-a-key", "allow_anyone", is_flag=True, help="Outside loopback, ask for no API key."
@@ -58,27 +59,31 @@ def serve(**flags: object) -> None:
 
 @click.command(epilog=PREDICT_EXAMPLES)
 @click.argument("model")
-@click.argument("files", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.argument("samples", nargs=-1, required=True)
 @click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the server is.")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1, 100), help="How many labels to show.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def predict(model: str, files: tuple[Path, ...], url: str, top: int, as_json: bool) -> None:
-    """Ask a server what MODEL says of image FILES.
+def predict(model: str, samples: tuple[str, ...], url: str, top: int, as_json: bool) -> None:
+    """Ask a server what MODEL says of SAMPLES.
+
+    For a model that takes images SAMPLES are files. For one that takes texts, each is a text; where a file of that
+    name exists it is read instead, as one text in UTF-8. For one that takes pairs of texts, they are given two by two.
 
     The API key, where the server wants one, is read from GRAFT_API_KEY.
     """
+    from service import telling
     from service.client import Client
 
-    answers: dict[str, Prediction | InputError] = {}
+    rows: list[telling.Row] = []
     with Client(url) as client:
-        for file in files:
+        for sample in _meant(samples, client.takes(model)):
             try:
-                answers[str(file)] = client.predict(model, file, top=top)
-            except InputError as error:  # one bad file does not keep the answers to the others
-                answers[str(file)] = error
-    click.echo(_json(model, answers) if as_json else _table(answers))
-    if bad := sum(isinstance(answer, InputError) for answer in answers.values()):
-        raise GraftError(f"{bad} of {len(files)} files got no answer; the reasons stand beside their names.")
+                rows.append((sample, client.predict(model, sample, top=top)))
+            except InputError as error:  # one bad sample does not keep the answers to the others
+                rows.append((sample, error))
+    click.echo(telling.as_json(model, rows) if as_json else telling.table(rows))
+    if bad := sum(isinstance(answer, InputError) for _, answer in rows):
+        raise GraftError(f"{bad} of {len(rows)} samples got no answer; the reasons stand beside their names.")
 
 
 def serve_main() -> None:
@@ -109,21 +114,32 @@ def _setting(place: tuple[int | str, ...]) -> str:
     return "".join(f"GRAFT_{str(field).upper()} or --{str(field).replace('_', '-')}: " for field in place)
 
 
-def _table(answers: dict[str, Prediction | InputError]) -> str:
-    """Return one line for each file: its name, then its labels, the best first."""
-    wide = max(map(len, answers))
-    return "\n".join(f"{file:{wide}}  {_line(answer)}" for file, answer in answers.items())
+def _meant(samples: tuple[str, ...], takes: Takes) -> list[Asked]:
+    """Return what the arguments of `predict` mean for a model that takes `takes`."""
+    if takes == "image":
+        return [Path(sample) for sample in samples]
+    if takes == "text":
+        return [Path(sample) if _is_file(sample) else sample for sample in samples]
+    if len(samples) % 2:
+        raise click.UsageError(
+            f"the model takes pairs of texts, and here are {len(samples)}. Give the texts two by two, in quotes."
+        )
+    texts = [_text_of(sample) for sample in samples]
+    return list(zip(texts[::2], texts[1::2], strict=True))
 
 
-def _line(answer: Prediction | InputError) -> str:
-    if isinstance(answer, InputError):
-        return f"error: {answer}"
-    return "  ".join(f"{one.label} {one.probability:.1%}" for one in answer.top)
+def _is_file(sample: str) -> bool:
+    try:
+        return Path(sample).is_file()
+    except (OSError, ValueError):  # longer than a path may be
+        return False
 
 
-def _json(model: str, answers: dict[str, Prediction | InputError]) -> str:
-    rows = [
-        {"file": file, "error": str(answer)} if isinstance(answer, InputError) else {"file": file, **asdict(answer)}
-        for file, answer in answers.items()
-    ]
-    return json.dumps({"model": model, "predictions": rows}, ensure_ascii=False, indent=2)
+def _text_of(sample: str) -> str:
+    """Return the text that an argument of a pair is, or the one in the file of that name."""
+    if not _is_file(sample):
+        return sample
+    try:
+        return texts_of(Path(sample).read_bytes(), 1)[0]
+    except (OSError, InputError) as fault:
+        raise click.ClickException(f"{sample}: {fault}") from None

@@ -3,23 +3,19 @@
 from __future__ import annotations
 
 import asyncio
-import io
 import time
-from pathlib import Path
 from typing import Any, Final, Self, TypeVar, overload
 
 import httpx2
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from service.asking import URL, Asker
-from service.calls import Call, Prediction, embed_calls, metadata_call, models_call, predict_calls, stacked
+from service.calls import Answer, Call, embed_calls, metadata_call, models_call, predict_calls, stacked, takes_call
 from service.errors import from_wire
-from zoo.errors import InputError, NotAnImage
+from service.packing import Sample, Takes, is_unclear, pack_all
 
 _LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
-Sample = bytes | str | Path | NDArray[np.uint8]  # a file's bytes, its path, or pixels [h,w,3] or [h,w]
 S = TypeVar("S", bound=Sample)
 T = TypeVar("T")
 
@@ -46,21 +42,25 @@ class Client(Asker):
         self._http = http or httpx2.Client(mounts=dict.fromkeys(_LOOPBACK))
 
     @overload
-    def predict(self, model: str, image: Sample, *, top: int = 5, version: int | None = None) -> Prediction: ...
+    def predict(self, model: str, sample: Sample, *, top: int = 5, version: int | None = None) -> Answer: ...
     @overload
-    def predict(self, model: str, image: list[S], *, top: int = 5, version: int | None = None) -> list[Prediction]: ...
+    def predict(self, model: str, sample: list[S], *, top: int = 5, version: int | None = None) -> list[Answer]: ...
     def predict(
-        self, model: str, image: Sample | list[Any], *, top: int = 5, version: int | None = None
-    ) -> Prediction | list[Prediction]:
-        """Classify one image, or a list of them: the answers come in the same order."""
-        calls = predict_calls(model, _files(image), top, version)
-        answers = [one for call in calls for one in self._ask(call)]
-        return answers if isinstance(image, list) else answers[0]
+        self, model: str, sample: Sample | list[Any], *, top: int = 5, version: int | None = None
+    ) -> Answer | list[Answer]:
+        """Ask what a model says of one sample, or of a list of them: the answers come in the same order.
 
-    def embed(self, model: str, image: Sample | list[Any], *, version: int | None = None) -> NDArray[np.float32]:
-        """Return the trunk's features of one image, float32 [d], or of a list of n, float32 [n,d]."""
-        answers = [self._ask(call) for call in embed_calls(model, _files(image), version)]
-        return stacked(answers) if isinstance(image, list) else answers[0][0]
+        A `Prediction`, `Tags` or a `Value`, as the model's task is. A string is a path for a model that takes images,
+        and the text itself for one that takes texts; a tuple of two strings is a pair of texts.
+        """
+        calls = predict_calls(model, self._packed(model, sample, version), top, version)
+        answers = [one for call in calls for one in self._ask(call)]
+        return answers if isinstance(sample, list) else answers[0]
+
+    def embed(self, model: str, sample: Sample | list[Any], *, version: int | None = None) -> NDArray[np.float32]:
+        """Return the trunk's features of one sample, float32 [d], or of a list of n, float32 [n,d]."""
+        answers = [self._ask(call) for call in embed_calls(model, self._packed(model, sample, version), version)]
+        return stacked(answers) if isinstance(sample, list) else answers[0][0]
 
     def models(self) -> list[str]:
         """Return the names of the models that can be asked."""
@@ -69,6 +69,17 @@ class Client(Asker):
     def metadata(self, model: str, *, version: int | None = None) -> dict[str, Any]:
         """Return what a model says of itself: labels, signature, metrics, backbone and more."""
         return self._ask(metadata_call(model, version))
+
+    def takes(self, model: str, *, version: int | None = None) -> Takes:
+        """Return what a model takes: "image", "text" or "pair" (of texts). It is asked once for each model."""
+        if model not in self._takes:
+            self._takes[model] = self._ask(takes_call(model, version))
+        return self._takes[model]
+
+    def _packed(self, model: str, given: Sample | list[Any], version: int | None) -> list[bytes]:
+        samples = given if isinstance(given, list) else [given]
+        takes = self.takes(model, version=version) if any(map(is_unclear, samples)) else None
+        return pack_all(samples, takes)
 
     def _ask(self, call: Call[T]) -> T:
         attempts = self.attempts()
@@ -112,24 +123,24 @@ class AsyncClient(Asker):
         self._http = http or httpx2.AsyncClient(mounts=dict.fromkeys(_LOOPBACK))
 
     @overload
-    async def predict(self, model: str, image: Sample, *, top: int = 5, version: int | None = None) -> Prediction: ...
+    async def predict(self, model: str, sample: Sample, *, top: int = 5, version: int | None = None) -> Answer: ...
     @overload
     async def predict(
-        self, model: str, image: list[S], *, top: int = 5, version: int | None = None
-    ) -> list[Prediction]: ...
+        self, model: str, sample: list[S], *, top: int = 5, version: int | None = None
+    ) -> list[Answer]: ...
     async def predict(
-        self, model: str, image: Sample | list[Any], *, top: int = 5, version: int | None = None
-    ) -> Prediction | list[Prediction]:
-        """Classify one image, or a list of them: the answers come in the same order."""
-        calls = predict_calls(model, await asyncio.to_thread(_files, image), top, version)
+        self, model: str, sample: Sample | list[Any], *, top: int = 5, version: int | None = None
+    ) -> Answer | list[Answer]:
+        """Ask what a model says of one sample, or of a list of them; see `Client.predict`."""
+        calls = predict_calls(model, await self._packed(model, sample, version), top, version)
         answers = [one for call in calls for one in await self._ask(call)]
-        return answers if isinstance(image, list) else answers[0]
+        return answers if isinstance(sample, list) else answers[0]
 
-    async def embed(self, model: str, image: Sample | list[Any], *, version: int | None = None) -> NDArray[np.float32]:
-        """Return the trunk's features of one image, float32 [d], or of a list of n, float32 [n,d]."""
-        files = await asyncio.to_thread(_files, image)
-        answers = [await self._ask(call) for call in embed_calls(model, files, version)]
-        return stacked(answers) if isinstance(image, list) else answers[0][0]
+    async def embed(self, model: str, sample: Sample | list[Any], *, version: int | None = None) -> NDArray[np.float32]:
+        """Return the trunk's features of one sample, float32 [d], or of a list of n, float32 [n,d]."""
+        samples = await self._packed(model, sample, version)
+        answers = [await self._ask(call) for call in embed_calls(model, samples, version)]
+        return stacked(answers) if isinstance(sample, list) else answers[0][0]
 
     async def models(self) -> list[str]:
         """Return the names of the models that can be asked."""
@@ -138,6 +149,17 @@ class AsyncClient(Asker):
     async def metadata(self, model: str, *, version: int | None = None) -> dict[str, Any]:
         """Return what a model says of itself: labels, signature, metrics, backbone and more."""
         return await self._ask(metadata_call(model, version))
+
+    async def takes(self, model: str, *, version: int | None = None) -> Takes:
+        """Return what a model takes: "image", "text" or "pair" (of texts). It is asked once for each model."""
+        if model not in self._takes:
+            self._takes[model] = await self._ask(takes_call(model, version))
+        return self._takes[model]
+
+    async def _packed(self, model: str, given: Sample | list[Any], version: int | None) -> list[bytes]:
+        samples = given if isinstance(given, list) else [given]
+        takes = await self.takes(model, version=version) if any(map(is_unclear, samples)) else None
+        return await asyncio.to_thread(pack_all, samples, takes)
 
     async def _ask(self, call: Call[T]) -> T:
         attempts = self.attempts()
@@ -163,33 +185,3 @@ class AsyncClient(Asker):
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
-
-
-def _files(image: Sample | list[Any]) -> list[bytes]:
-    """Return the image files of one sample or of a list of them."""
-    return [_file(one) for one in (image if isinstance(image, list) else [image])]
-
-
-def _file(sample: Sample) -> bytes:
-    """Return a sample as the bytes of an image file; pixels are packed as PNG, which loses nothing.
-
-    Raises:
-        InputError: the file cannot be read.
-        NotAnImage: an array of another dtype or shape.
-    """
-    if isinstance(sample, bytes):
-        return sample
-    if isinstance(sample, str | Path):
-        try:
-            return Path(sample).read_bytes()
-        except OSError as fault:
-            raise InputError(f"{sample} cannot be read ({fault.strerror}). Check the path.") from None
-    array = np.asarray(sample)
-    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or not array.size:
-        raise NotAnImage(
-            f"an array of {array.dtype} {list(array.shape)} is no image. Allowed are uint8 [h,w,3] (RGB) and [h,w] "
-            "(grey); give several as a list."
-        )
-    packed = io.BytesIO()
-    Image.fromarray(array).save(packed, "PNG", compress_level=1)
-    return packed.getvalue()

@@ -6,17 +6,23 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 
 from service.metrics import Metrics
-from service.model import Model, Sample
+from service.model import Model
 from service.models import Models
 from service.settings import Settings
+from service.takes import Sample
 from service.workers import Workers
-from zoo.errors import InputError, NotReady, ServerFailed
+from zoo import inputs as zoo_inputs
+from zoo.errors import BadRequest, InputError, NotReady, ServerFailed
 from zoo.golden import Floats
+from zoo.inputs import Arrays
 
+S = TypeVar("S")
+T = TypeVar("T")
 Gone = Callable[[], Awaitable[bool]]  # tells whether the client hung up
 
 
@@ -39,48 +45,86 @@ class Service:
         if not self.models.names():
             raise NotReady("there is no model to serve yet; make one with finetune.")
 
+    def most(self, model: Model) -> int:
+        """Return how many samples one request may hold."""
+        return self.settings.max_images if model.takes.noun == "image" else self.settings.max_texts
+
     async def features(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
         """Return the features of n samples, float32 [n,d].
 
         Raises:
-            InputError: a sample is no image that the model takes.
+            InputError: a sample is nothing that the model takes.
             Overloaded: too much is waiting already.
             ServerFailed: the model answered with numbers that are not finite.
         """
-        return await self._each(model, samples, gone, lambda sample: self._features(model, sample))
+        start = time.perf_counter()
+        with self.workers.admitted(len(samples)):
+            rows = await self._each(model, samples, gone, lambda sample: self._features(model, sample))
+        return self._finite(model, rows, start)
 
     async def scores(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
         """Return the scores of n samples, float32 [n,k]; raises as `features` does."""
+        start = time.perf_counter()
 
         def answer(sample: Sample) -> Floats:
             features = self._features(model, sample)
             with self.metrics.timed("head", model.name, model.version):
                 return model.scores(features)
 
-        return await self._each(model, samples, gone, answer)
+        with self.workers.admitted(len(samples)):
+            rows = await self._each(model, samples, gone, answer)
+        return self._finite(model, rows, start)
+
+    async def embeddings(self, model: Model, texts: Sequence[Callable[[], Sample]], gone: Gone) -> tuple[Floats, int]:
+        """Return the features of n texts, float32 [n,d], and how many tokens were read; raises as `features` does.
+
+        Each of `texts` gives its sample when it is called, off the event loop. All are tokenised before the
+        first goes through the trunk.
+
+        Raises:
+            BadRequest: they are more tokens than one request may hold.
+        """
+        start, most = time.perf_counter(), self.settings.max_tokens
+
+        def tokens(text: Callable[[], Sample]) -> zoo_inputs.Sample:
+            with self.metrics.timed("decode", model.name, model.version):
+                return model.array(text())
+
+        with self.workers.admitted(len(texts)):
+            read = await self._each(model, texts, gone, tokens)
+            if (count := sum(map(len, read))) > most:
+                raise BadRequest(
+                    f"the input has {count:,} tokens; one request may have {most:,}. Send it in several requests."
+                )
+            rows = await self._each(model, read, gone, lambda ids: self._trunk(model, model.inputs.batch([ids])))
+        return self._finite(model, rows, start), count
 
     def _features(self, model: Model, sample: Sample) -> Floats:
         with self.metrics.timed("decode", model.name, model.version):
-            pixels = model.decode(sample)
-        with self.metrics.timed("trunk", model.name, model.version):
-            return model.features(pixels)
+            arrays = model.decode(sample)
+        return self._trunk(model, arrays)
 
-    async def _each(
-        self, model: Model, samples: Sequence[Sample], gone: Gone, work: Callable[[Sample], Floats]
-    ) -> Floats:
-        """Do `work` for every sample, side by side; each gives one row."""
+    def _trunk(self, model: Model, arrays: Arrays) -> Floats:
+        with self.metrics.timed("trunk", model.name, model.version):
+            return model.features(arrays)
+
+    async def _each(self, model: Model, items: Sequence[S], gone: Gone, work: Callable[[S], T]) -> list[T]:
+        """Do `work` for every item, side by side."""
         start = time.perf_counter()
 
-        def begun(sample: Sample) -> Floats:
+        def begun(item: S) -> T:
             self.metrics.took("queue", model.name, model.version, time.perf_counter() - start)
-            return work(sample)
+            return work(item)
 
-        with self.workers.admitted(len(samples)):
-            rows = await asyncio.gather(
-                *(self.workers.run(partial(begun, sample), gone) for sample in samples),
-                return_exceptions=True,
-            )
-        answers = np.concatenate([_good(row, number, len(samples)) for number, row in enumerate(rows, 1)])
+        done = await asyncio.gather(
+            *(self.workers.run(partial(begun, item), gone) for item in items),
+            return_exceptions=True,
+        )
+        return [_good(one, f"{model.takes.noun} {at} of {len(items)}", len(items)) for at, one in enumerate(done, 1)]
+
+    def _finite(self, model: Model, rows: list[Floats], start: float) -> Floats:
+        """Put rows together, float32 [n,…], and note that the request that began at `start` is answered."""
+        answers = np.concatenate(rows)
         if not np.isfinite(answers).all():
             raise ServerFailed(
                 f"{model.name}/{model.version} answers with numbers that are not finite. Train it again."
@@ -89,10 +133,10 @@ class Service:
         return answers
 
 
-def _good(row: Floats | BaseException, number: int, of: int) -> Floats:
-    """Return the row, or raise what came in its place, with the number of the image."""
-    if isinstance(row, InputError) and of > 1:
-        raise type(row)(f"image {number} of {of}: {row}")
-    if isinstance(row, BaseException):
-        raise row
-    return row
+def _good(done: T | BaseException, which: str, of: int) -> T:
+    """Return what was done, or raise what came in its place, with the number of the sample."""
+    if isinstance(done, InputError) and of > 1:
+        raise type(done)(f"{which}: {done}")
+    if isinstance(done, BaseException):
+        raise done
+    return done

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Protocol
+from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-import numpy as np
 import onnxruntime
-from numpy.typing import NDArray
 
 from zoo.bundle import Bundle
 from zoo.errors import BundleBroken, TrunkError
 from zoo.golden import Floats
+from zoo.inputs import Arrays
 from zoo.signature import Tensor
 from zoo.trunk import open_session
 
 _DTYPES: Final[Mapping[str, str]] = {
     "tensor(uint8)": "uint8",
+    "tensor(int32)": "int32",
     "tensor(int64)": "int64",
     "tensor(float)": "float32",
 }
@@ -29,11 +29,12 @@ _DTYPES: Final[Mapping[str, str]] = {
 class Grafted:
     """A trunk with a head on it, ready to run from many threads at once.
 
-    Shapes: trunk uint8 [n,s,s,3] -> float32 [n,d]; head float32 [n,d] -> float32 [n,k].
+    Shapes: trunk, a batch of n -> float32 [n,d]; head float32 [n,d] -> float32 [n,k].
+    Without a head the features are all that it answers.
     """
 
-    trunk: Callable[[NDArray[np.uint8]], Floats]
-    head: Callable[[Floats], Floats]
+    trunk: Callable[[Arrays], Floats]
+    head: Callable[[Floats], Floats] | None
 
 
 class Engine(Protocol):
@@ -61,36 +62,46 @@ class OnnxEngine:
             BundleBroken: ONNX Runtime refuses a file, or finds another signature than the manifest's.
         """
         manifest, layout = bundle.manifest, bundle.layout
-        features, scores = manifest.signature.outputs[:2]
+        features, *scores = manifest.signature.outputs
         trunk = self._trunks.get(manifest.trunk_sha256)
         if trunk is None:
-            trunk = Graph(layout.trunk, manifest.signature.inputs[0], features)
+            trunk = Graph(layout.trunk, manifest.signature.inputs, features)
             self._trunks[manifest.trunk_sha256] = trunk
-        return Grafted(trunk, Graph(layout.head, features, scores))
+        if not scores:
+            return Grafted(trunk, None)
+        head = Graph(layout.head, (features,), scores[0])
+        return Grafted(trunk, lambda rows: head({features.name: rows}))
 
 
 class Graph:
-    """One ONNX file of one input, of which one output is asked for."""
+    """One ONNX file, of which one output is asked for."""
 
-    def __init__(self, path: Path, takes: Tensor, gives: Tensor) -> None:
+    def __init__(self, path: Path, takes: Sequence[Tensor], gives: Tensor) -> None:
         try:
             self._session = open_session(path)
         except TrunkError as fault:
             raise BundleBroken(f"{fault} Publish the model again.") from None
-        inputs, outputs = self._session.get_inputs(), self._session.get_outputs()
-        if len(inputs) != 1:
-            raise BundleBroken(f"{path} has {len(inputs)} inputs; the manifest tells of one. Publish the model again.")
-        _compare(path, takes, inputs[0])
-        by_name = {output.name: output for output in outputs}
-        if gives.name not in by_name:
-            raise BundleBroken(f"{path} gives no {gives.name!r} but {', '.join(by_name)}. Publish the model again.")
-        _compare(path, gives, by_name[gives.name])
-        self._takes, self._gives = takes.name, gives.name
+        inputs = {tensor.name: tensor for tensor in self._session.get_inputs()}
+        outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
+        _check_names(path, {tensor.name for tensor in takes}, set(inputs), "inputs")
+        _check_names(path, {gives.name}, {gives.name} & set(outputs), "outputs")
+        for told in takes:
+            _compare(path, told, inputs[told.name])
+        _compare(path, gives, outputs[gives.name])
+        self._gives = gives.name
 
-    def __call__(self, array: NDArray[Any]) -> Floats:
-        """Run the graph once on one thread: [n,…] -> float32 [n,…]."""
-        answer: Floats = self._session.run([self._gives], {self._takes: array})[0]
+    def __call__(self, arrays: Arrays) -> Floats:
+        """Run the graph once on one thread: a batch of n -> float32 [n,…]."""
+        answer: Floats = self._session.run([self._gives], dict(arrays))[0]
         return answer
+
+
+def _check_names(path: Path, told: set[str], found: set[str], what: str) -> None:
+    if told != found:
+        raise BundleBroken(
+            f"{path} has the {what} {', '.join(sorted(found)) or 'none'}, its manifest tells of "
+            f"{', '.join(sorted(told))}. Publish the model again."
+        )
 
 
 def _compare(path: Path, told: Tensor, found: onnxruntime.NodeArg) -> None:

@@ -37,8 +37,8 @@ class BodyLimit:
     def _check(self, size: int) -> None:
         if size > self._max_body:
             raise BodyTooLarge(
-                f"the body has {size:,} bytes or more; allowed are {self._max_body:,}. Send a smaller image, "
-                "or fewer of them in one request."
+                f"the body has {size:,} bytes or more; allowed are {self._max_body:,}. Send a smaller one, "
+                "or several requests."
             )
 
 

@@ -13,10 +13,10 @@ from prometheus_client.process_collector import ProcessCollector
 
 STAGES: Final = {
     "request": "From the whole body read to the answer.",
-    "queue": "One image waiting for a free core.",
-    "decode": "One image: bytes to pixels.",
-    "trunk": "One image: pixels to features.",
-    "head": "One image: features to scores.",
+    "queue": "One sample waiting for a free core.",
+    "decode": "One sample: bytes to pixels or token ids.",
+    "trunk": "One sample: pixels or token ids to features.",
+    "head": "One sample: features to scores.",
 }
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Final
 
 from service.engine import Engine, Grafted
+from service.takes import Images, Sample, Takes, Texts
+from zoo import inputs as zoo_inputs
 from zoo.bundle import open_bundle
-from zoo.errors import BundleBroken, BundleUnsupported
+from zoo.errors import BadRequest, BundleBroken, BundleUnsupported, NotText
 from zoo.golden import Floats
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
+from zoo.inputs import Arrays, Input, open_input
 from zoo.manifest import Manifest
 from zoo.replay import TOLERANCE, replay
+from zoo.sniff import sniff
 
-Sample = bytes | NDArray[np.uint8]  # an image file, or uint8 [h,w,3] or [h,w]
+TASKS: Final = ("classify", "tag", "regress", "embed")
+OpenInput = Callable[[Mapping[str, Any], bytes | None], Input]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,45 +30,112 @@ class Model:
     name: str
     version: int
     manifest: Manifest
-    inputs: ImageInput
+    inputs: Input
+    takes: Takes
     grafted: Grafted
 
-    def decode(self, sample: Sample) -> NDArray[np.uint8]:
-        """Make a sample uint8 [1,s,s,3].
+    def decode(self, sample: Sample) -> Arrays:
+        """Make a sample a batch of one.
 
         Raises:
-            InputError: it is no image that the model takes.
+            InputError: it is nothing that the model takes.
         """
-        return (self.inputs(sample) if isinstance(sample, bytes) else self.inputs.array(sample))[None]
+        return self.inputs.batch([self.array(sample)])
 
-    def features(self, pixels: NDArray[np.uint8]) -> Floats:
-        """Run the trunk: uint8 [n,s,s,3] -> float32 [n,d]."""
-        return self.grafted.trunk(pixels)
+    def array(self, sample: Sample) -> zoo_inputs.Sample:
+        """Make a sample one array: uint8 [s,s,3] of an image, int32 [t] of a text. Arrays are of the right kind.
+
+        Raises:
+            InputError: it is nothing that the model takes.
+        """
+        if isinstance(sample, bytes):
+            return self._read(sample)
+        return self.inputs.array(sample) if isinstance(self.inputs, ImageInput) else sample
+
+    def features(self, arrays: Arrays) -> Floats:
+        """Run the trunk: a batch of n -> float32 [n,d]."""
+        return self.grafted.trunk(arrays)
 
     def scores(self, features: Floats) -> Floats:
-        """Run the head: float32 [n,d] -> float32 [n,k]."""
+        """Run the head: float32 [n,d] -> float32 [n,k].
+
+        Raises:
+            BadRequest: the model has none.
+        """
+        self.check_predicts()
+        assert self.grafted.head  # noqa: S101  # mypy cannot know
         return self.grafted.head(features)
 
+    def check_predicts(self) -> None:
+        """Pass if the model has a head.
 
-def open_model(folder: Path, name: str, version: int, engine: Engine) -> Model:
+        Raises:
+            BadRequest: it has none; the message names what it can be asked.
+        """
+        if self.grafted.head is None:
+            raise BadRequest(
+                f"the model {self.name!r} predicts nothing: its task is 'embed'. Ask /v1/models/{self.name}:embed."
+            )
+
+    def _read(self, data: bytes) -> zoo_inputs.Sample:
+        try:
+            return self.inputs(data)
+        except NotText as fault:
+            if (format_ := sniff(data)) and not _is_utf8(data):
+                raise NotText(
+                    f"these {len(data):,} bytes are {format_}; the model takes a {self.takes.noun}, in UTF-8."
+                ) from None
+            raise fault
+
+
+def open_model(folder: Path, name: str, version: int, engine: Engine, opens: OpenInput = open_input) -> Model:
     """Open one version of a model: every byte verified, its golden samples replayed, so it is warm.
+
+    `opens` makes its input from the spec and tokenizer.json.
 
     Raises:
         BundleError: it must not be served; the message says why.
     """
     bundle = open_bundle(folder / name / str(version))
-    manifest, signature = bundle.manifest, bundle.manifest.signature
-    if manifest.task != "classify" or manifest.precision not in TOLERANCE or len(signature.outputs) < 2:
-        raise BundleUnsupported(
-            f"{bundle.layout.manifest} has task {manifest.task!r} and precision {manifest.precision!r}; this Graft "
-            f"serves 'classify' in {' or '.join(TOLERANCE)}. Update Graft to serve it."
-        )
-    if signature.outputs[1].shape[-1] != len(manifest.labels):
-        raise BundleBroken(
-            f"{bundle.layout.manifest} has {len(manifest.labels)} labels for {signature.outputs[1].shape[-1]} scores. "
-            "Publish the model again."
-        )
-    inputs = ImageInput.of(manifest.input)
+    manifest, tokenizer = bundle.manifest, bundle.layout.tokenizer
+    _check(manifest, str(bundle.layout.manifest))
+    inputs = opens(manifest.input, tokenizer.read_bytes() if tokenizer.is_file() else None)
     grafted = engine.open(bundle)
-    replay(bundle.golden(), manifest.precision, inputs, grafted.trunk, grafted.head)
-    return Model(name, version, manifest, inputs, grafted)
+    replay(bundle.golden(), manifest, inputs, grafted.trunk, grafted.head)
+    return Model(name, version, manifest, inputs, _takes(manifest), grafted)
+
+
+def _check(manifest: Manifest, where: str) -> None:
+    """Refuse a manifest that this server cannot keep; `where` it stands is named in errors."""
+    if manifest.task not in TASKS or manifest.precision not in TOLERANCE:
+        raise BundleUnsupported(
+            f"{where} has task {manifest.task!r} and precision {manifest.precision!r}; this Graft serves "
+            f"{', '.join(TASKS)} in {' or '.join(TOLERANCE)}. Update Graft to serve it."
+        )
+    outputs, labels = manifest.signature.outputs, len(manifest.labels)
+    scores = outputs[1].shape[-1] if len(outputs) > 1 else 0
+    fits = {"embed": labels == 0, "regress": labels == 1}.get(manifest.task, labels > 0)
+    if not (outputs and fits and scores == labels):
+        raise BundleBroken(
+            f"{where} has {labels} labels for {scores} scores of the task {manifest.task!r}. Publish the model again."
+        )
+    if manifest.task == "tag" and not _are_thresholds(manifest.head.get("thresholds"), labels):
+        raise BundleBroken(f"{where} has no threshold for each of its {labels} tags. Publish the model again.")
+
+
+def _are_thresholds(found: object, count: int) -> bool:
+    return isinstance(found, list) and len(found) == count and all(type(one) in (int, float) for one in found)
+
+
+def _takes(manifest: Manifest) -> Takes:
+    if manifest.input.get("kind") == "text":
+        return Texts(manifest.input["texts"])
+    return Images(manifest.signature.inputs[0].name)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

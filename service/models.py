@@ -11,6 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from service.engine import Engine
+from service.inputs import SharedInputs
 from service.model import Model, open_model
 from zoo.bundle import model_names, versions
 from zoo.errors import GraftError, NotReady, UnknownModel, UnknownVersion
@@ -35,6 +36,7 @@ class Models:
     def __init__(self, folder: Path, engine: Engine, keep: int) -> None:
         """Serve the `keep` newest good versions of each model in `folder`."""
         self._folder, self._engine, self._keep = folder, engine, keep
+        self._inputs = SharedInputs()
         self._found: Mapping[str, Mapping[int, Found]] = MappingProxyType({})
         self.looked = False  # whether the first refresh is over
 
@@ -67,7 +69,11 @@ class Models:
 
     def names(self) -> list[str]:
         """Return the names of the models that can be asked, sorted."""
-        return sorted(name for name, found in self._found.items() if _newest(found))
+        return [model.name for model in self.newest()]
+
+    def newest(self) -> list[Model]:
+        """Return the newest good version of each model, sorted by name."""
+        return [model for _, found in sorted(self._found.items()) if (model := _newest(found))]
 
     def loaded(self) -> int:
         """Return how many versions of models are in memory."""
@@ -126,7 +132,7 @@ class Models:
         if before and stamp == before.stamp:
             return before
         try:
-            model = open_model(self._folder, name, version, self._engine)
+            model = open_model(self._folder, name, version, self._engine, self._inputs)
         except GraftError as fault:
             log.error("refused: %s/%s: %s", name, version, fault)
             # Clients see the reason, but not where on the disk the repository is.
@@ -136,7 +142,7 @@ class Models:
             log.exception("refused: %s/%s fails in a way that Graft does not know", name, version)
             return Found(stamp, before.model if before else None, "it fails to load; the server's log has the details.")
         facts = model.manifest
-        log.info("loaded: %s/%s, %d labels, %s", name, version, len(facts.labels), facts.precision)
+        log.info("loaded: %s/%s, %s, %d labels, %s", name, version, facts.task, len(facts.labels), facts.precision)
         return Found(stamp, model)
 
 

@@ -49,6 +49,7 @@ def files_in(content_type: str, body: bytes, max_parts: int) -> list[bytes]:
         raise BadRequest("the multipart body has no end: it is truncated. Send it again.")
     if not parts:
         raise BadRequest(
-            "the multipart body has no part. Send each image as one file, such as curl -F image=@photo.jpg."
+            "the multipart body has no part. Send each sample as one, such as curl -F image=@photo.jpg or "
+            "curl -F text=@letter.txt."
         )
     return [bytes(part) for part in parts]

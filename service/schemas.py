@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import datetime
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from pydantic import BaseModel
@@ -22,31 +23,60 @@ class Candidate(BaseModel):
 
 
 class Prediction(Candidate):
-    """The most probable label of one image, and the next ones."""
+    """The most probable label of one sample, and the next ones."""
 
     top: list[Candidate]  # best first, beginning with the label itself
 
-    @classmethod
-    def of(cls, labels: tuple[str, ...], scores: Floats, top: int) -> Self:
-        """Read one row of scores, float32 [k]."""
-        best = np.argsort(-scores, kind="stable")[:top]
-        # A softmax in float32 may end a hair above 1.
-        candidates = [Candidate(label=labels[at], probability=min(float(scores[at]), 1.0)) for at in best]
-        return cls(label=candidates[0].label, probability=candidates[0].probability, top=candidates)
+
+class Tags(BaseModel):
+    """The labels that one sample has, perhaps none, and the most probable ones whether it has them or not."""
+
+    tags: list[Candidate]  # at or over their threshold, best first
+    top: list[Candidate]  # best first
+
+
+class Value(BaseModel):
+    """The number of one sample, in the unit of the target."""
+
+    value: float
 
 
 class Predictions(BaseModel):
-    """The answer to images."""
+    """The answer to samples, in their order; the task of the model says of which kind."""
 
     model: str
     version: int
-    predictions: list[Prediction]
+    predictions: list[Prediction] | list[Tags] | list[Value]
 
     @classmethod
     def of(cls, model: Model, scores: Floats, top: int) -> Self:
         """Read scores, float32 [n,k]."""
-        rows = [Prediction.of(model.manifest.labels, row, top) for row in scores]
+        manifest = model.manifest
+        rows: list[Prediction] | list[Tags] | list[Value]
+        if manifest.task == "regress":
+            rows = [Value(value=float(row[0])) for row in scores]
+        elif manifest.task == "tag":
+            thresholds = np.array(manifest.head["thresholds"], np.float32)
+            rows = [_tags(manifest.labels, row, thresholds, top) for row in scores]
+        else:
+            best = [_best(manifest.labels, row)[:top] for row in scores]
+            rows = [Prediction(label=one[0].label, probability=one[0].probability, top=one) for one in best]
         return cls(model=model.name, version=model.version, predictions=rows)
+
+
+def _best(labels: tuple[str, ...], scores: Floats) -> list[Candidate]:
+    """Sort the labels by one row of scores, float32 [k]."""
+    # A softmax in float32 may end a hair above 1.
+    return [
+        Candidate(label=labels[at], probability=min(float(scores[at]), 1.0))
+        for at in np.argsort(-scores, kind="stable")
+    ]
+
+
+def _tags(labels: tuple[str, ...], scores: Floats, thresholds: Floats, top: int) -> Tags:
+    has = {label for label, score, threshold in zip(labels, scores, thresholds, strict=True) if score >= threshold}
+    best = _best(labels, scores)
+    return Tags(tags=[one for one in best if one.label in has], top=best[:top])
 
 
 class RowScores(BaseModel):
@@ -62,17 +92,42 @@ class ColumnScores(BaseModel):
 
 
 class Embeddings(BaseModel):
-    """The trunk's features of images."""
+    """The trunk's features of samples."""
 
     model: str
     version: int
     embeddings: list[list[float]]
 
 
+class Card(BaseModel):
+    """A model, as OpenAI's clients list it."""
+
+    id: str
+    object: Literal["model"] = "model"
+    created: int  # seconds since 1970
+    owned_by: Literal["graft"] = "graft"
+
+
 class Names(BaseModel):
-    """The models that can be asked."""
+    """The models that can be asked: KServe's field and OpenAI's."""
 
     models: list[str]
+    object: Literal["list"] = "list"
+    data: list[Card]
+
+    @classmethod
+    def of(cls, models: Sequence[Model]) -> Self:
+        """Tell of the newest version of each model."""
+        cards = [Card(id=model.name, created=_seconds(model.manifest.created)) for model in models]
+        return cls(models=[model.name for model in models], data=cards)
+
+
+def _seconds(iso: str) -> int:
+    """Return a manifest's time in seconds since 1970; 0 where it has none."""
+    try:
+        return int(datetime.datetime.fromisoformat(iso).timestamp())
+    except ValueError:
+        return 0
 
 
 class VersionStatus(BaseModel):
@@ -113,6 +168,7 @@ class Metadata(BaseModel):
     labels: list[str]
     signature: dict[str, Any]
     input: dict[str, Any]
+    head: dict[str, Any]
     metrics: dict[str, Any]
     backbone: dict[str, Any]
     precision: str

@@ -24,7 +24,9 @@ class Settings(BaseSettings):
     poll: float = Field(1.0, gt=0, le=3600)  # seconds between two looks for new versions
     max_body: int = Field(16 << 20, ge=1024)  # bytes
     max_images: int = Field(64, ge=1)  # in one request
-    max_waiting: int = Field(128, ge=0)  # images waiting for a free core
+    max_texts: int = Field(1024, ge=1)  # in one request; token ids count as their text
+    max_tokens: int = Field(1 << 18, ge=1)  # of one request to /v1/embeddings
+    max_waiting: int = Field(128, ge=0)  # samples waiting for a free core
     drain: float = Field(1.0, ge=0, le=300)  # seconds of "not ready" before SIGTERM closes the port
 
     @field_validator("api_key")

@@ -34,7 +34,7 @@ class Workers:
         """
         if self._inside and self._inside + items > self._limit:  # one that is alone is always taken
             raise Overloaded(
-                f"{self._inside} images are waiting already and this request has {items}; the server takes "
+                f"{self._inside} samples are waiting already and this request has {items}; the server takes "
                 f"{self._limit} at a time. Try again in a second."
             )
         self._inside += items

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +17,8 @@ from service.engine import Grafted
 from zoo.bundle import Bundle
 from zoo.files import sha256_of, write_whole
 from zoo.golden import Floats, Golden, fingerprint
-from zoo.inputs import ImageInput, decoder_version
+from zoo.image import ImageInput
+from zoo.inputs import Arrays
 from zoo.manifest import Manifest
 from zoo.publish import publish
 from zoo.signature import Signature, Tensor, image_signature
@@ -57,72 +58,102 @@ def tiny_trunk_bytes(seed: int = 0, size: int = SIZE) -> bytes:
         [helper.make_tensor_value_info("features", T.FLOAT, ["n", WIDTH])],
         [numpy_helper.from_array(np.float32(255), "scale"), numpy_helper.from_array(mix, "mix")],
     )
-    return _serialized(graph)
+    return graph_bytes(graph)
 
 
-def tiny_head_bytes(labels: int = 3, seed: int = 0) -> bytes:
-    """An ONNX graph, float32 [n,6] -> float32 [n,labels]: softmax of one random Gemm."""
+LABELS = {
+    "classify": ("red", "green", "blue"),
+    "tag": ("red", "green", "blue"),
+    "regress": ("warmth",),
+    "embed": (),
+}
+LAST = {"classify": "Softmax", "tag": "Sigmoid", "regress": "Identity"}  # the last node of a head, by task
+
+
+def tiny_head_bytes(labels: int = 3, seed: int = 0, task: str = "classify") -> bytes:
+    """An ONNX graph, float32 [n,6] -> float32 [n,labels]: one random Gemm and what the task ends with."""
     random = np.random.default_rng(seed)
     weights = random.normal(size=(WIDTH, labels)).astype(np.float32)
     graph = helper.make_graph(
         [
             helper.make_node("Gemm", ["features", "w", "b"], ["logits"]),
-            helper.make_node("Softmax", ["logits"], ["scores"], axis=-1),
+            helper.make_node(LAST[task], ["logits"], ["scores"], **({"axis": -1} if task == "classify" else {})),
         ],
         "tiny_head",
         [helper.make_tensor_value_info("features", T.FLOAT, ["n", WIDTH])],
         [helper.make_tensor_value_info("scores", T.FLOAT, ["n", labels])],
         [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.zeros(labels, np.float32), "b")],
     )
-    return _serialized(graph)
+    return graph_bytes(graph)
 
 
 def tiny_trunk(folder: Path, seed: int = 0) -> Trunk:
     """The tiny trunk as a `Trunk`, its file in `folder`."""
     path = folder / f"tiny-{seed}.onnx"
     write_whole(path, tiny_trunk_bytes(seed))
-    return Trunk(path, sha256_of(path), image_signature(SIZE, WIDTH), {"backbone": "tiny.random"})
+    return Trunk(path, sha256_of(path), image_signature(SIZE, WIDTH), ImageInput(SIZE), {"backbone": "tiny.random"})
 
 
 def tiny_bundle(
     models: Path,
     name: str = "tiny",
-    labels: Sequence[str] = ("red", "green", "blue"),
+    labels: Sequence[str] | None = None,
     seed: int = 0,
     trunk_seed: int = 0,
+    *,
+    task: str = "classify",
 ) -> Bundle:
-    """Publish a tiny bundle as the next version of `name` under `models`."""
+    """Publish a tiny image bundle as the next version of `name` under `models`."""
     trunk = tiny_trunk(models.parent / "tiny-trunks", trunk_seed)
-    head = tiny_head_bytes(len(labels), seed)
-    session = open_session(head)
-    inputs = ImageInput(SIZE)
-    golden = Golden.of(
-        [picture("red"), picture("green"), picture("blue")],
-        inputs,
-        trunk,
-        lambda features: session.run(None, {"features": features})[0],
-    )
-    signature = image_signature(SIZE, WIDTH)
+    samples = [picture("red"), picture("green"), picture("blue")]
+    return bundle_of(models, name, trunk, samples, task=task, labels=labels, seed=seed)
+
+
+def bundle_of(
+    models: Path,
+    name: str,
+    trunk: Trunk,
+    samples: Sequence[bytes],
+    *,
+    task: str = "classify",
+    labels: Sequence[str] | None = None,
+    seed: int = 0,
+    extras: Mapping[str, bytes] | None = None,
+) -> Bundle:
+    """Publish `trunk` with a random head for `task`, as the next version of `name` under `models`."""
+    labels = tuple(LABELS[task] if labels is None else labels)
+    head = None if task == "embed" else tiny_head_bytes(len(labels), seed, task)
+    session = open_session(head) if head else None
+    answer = (lambda rows: session.run(None, {"features": rows})[0]) if session else None
+    facts = {
+        "classify": {"kind": "logistic"},
+        "tag": {"kind": "logistic", "thresholds": [0.5] * len(labels)},
+        "regress": {"kind": "ridge", "unit": 1.0},
+        "embed": {"kind": "none"},
+    }
+    scores = (Tensor("scores", "float32", (-1, len(labels))),) if head else ()
     manifest = Manifest(
         name=name,
-        task="classify",
-        labels=tuple(labels),
+        task=task,
+        labels=labels,
         backbone={"name": "tiny.random", "license": "CC0-1.0", "restricts": None, "weights_sha256": "0" * 64},
         precision="fp32",
         depth="probe",
-        input=inputs.spec() | {"decoder_version": decoder_version()},
-        signature=Signature(signature.inputs, (*signature.outputs, Tensor("scores", "float32", (-1, len(labels))))),
+        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.version()},
+        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *scores)),
         trunk_sha256=trunk.sha256,
-        head={"kind": "logistic"},
+        head=facts[task],
         metrics={"accuracy": 1.0},
         data={"source": "made"},
         samples="zoo",
         graft="0.1.0",
     )
-    return publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras={})
+    golden = Golden.of(samples, trunk.inputs, trunk, answer)
+    return publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras=extras or {})
 
 
-def _serialized(graph: onnx.GraphProto) -> bytes:
+def graph_bytes(graph: onnx.GraphProto) -> bytes:
+    """The bytes of a checked ONNX file."""
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=8)
     onnx.checker.check_model(model)
     data: bytes = model.SerializeToString()
@@ -144,8 +175,9 @@ class FakeEngine:
         features = dict(zip(golden.arrays_sha256, golden.features, strict=True))
         scores = {row.tobytes(): answer for row, answer in zip(golden.features, golden.scores, strict=True)}
 
-        def trunk(arrays: NDArray[np.uint8]) -> Floats:
-            prints = [fingerprint(array) for array in arrays]
+        def trunk(arrays: Arrays) -> Floats:
+            rows = arrays["token_ids"] if "token_ids" in arrays else next(iter(arrays.values()))
+            prints = [fingerprint(array) for array in rows]  # in a batch of one it is the decoded sample itself
             if not set(prints) <= features.keys():
                 self.before()
             return np.array([features.get(one, np.ones(WIDTH)) for one in prints], np.float32)
@@ -153,4 +185,4 @@ class FakeEngine:
         def head(rows: Floats) -> Floats:
             return np.array([scores.get(row.tobytes(), self.scores) for row in rows], np.float32)
 
-        return Grafted(trunk, head)
+        return Grafted(trunk, None if bundle.manifest.task == "embed" else head)

@@ -39,7 +39,7 @@ def wait_for(condition) -> None:
     raise AssertionError("it did not happen in 30 s")
 
 
-@pytest.mark.usefixtures("shared_cache")
+@pytest.mark.usefixtures("shared_trunks")
 def test_from_photos_to_answers_and_a_second_version(tmp_path: Path) -> None:
     make_crops(tmp_path / "photos")
     made = finetune(tmp_path)

@@ -18,6 +18,16 @@ from tests.ports import free_port
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
 
+GOOD = ("a lovely film", "a great pleasure", "wonderful acting", "I laughed and cried", "the best of the year")
+BAD = ("a waste of time", "boring and far too long", "bad acting", "I left early", "the worst of the year")
+REVIEWS = [
+    f"{start} {opinion} {end},{stars}"
+    for stars, opinions in (("good", GOOD), ("bad", BAD))
+    for opinion in opinions
+    for start in ("This was", "All in all:", "My friends say")
+    for end in ("for us.", "in every way.")
+]
+
 
 def blocks() -> list[tuple[str, str]]:
     return re.findall(r"^```(bash|python)\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
@@ -32,13 +42,14 @@ def script(port: int) -> str:
         "\n".join(lines)
         .replace("8000", str(port))
         .replace("serve &", f"serve --port {port} &")
-        .replace("predict flowers", f"predict --url http://127.0.0.1:{port} flowers")
+        .replace("\npredict ", f"\npredict --url http://127.0.0.1:{port} ")
     )
 
 
-@pytest.mark.usefixtures("shared_cache")
+@pytest.mark.usefixtures("shared_trunks")
 def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
     make_crops(tmp_path / "flowers")
+    (tmp_path / "reviews.csv").write_text("\n".join(["review,stars", *REVIEWS]))
     shutil.copy(next((tmp_path / "flowers").rglob("*.jpg")), tmp_path / "photo.jpg")
     environment = os.environ | {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     shell = subprocess.Popen(

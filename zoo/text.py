@@ -43,7 +43,7 @@ class Special:
     pad: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
 class TextInput:
     """A text's UTF-8 bytes -> int32 [t] token ids. The spec of it travels in every bundle.
 
@@ -59,10 +59,12 @@ class TextInput:
     truncation: Literal["longest-first"] = "longest-first"  # the end of the longer text goes first
     special_in_text: Literal["plain"] = "plain"  # "[SEP]" in a text is five characters, never the token
     rules: Literal[1] = 1  # raised whenever the same bytes would give other ids
+    vocabulary: int = field(init=False, repr=False, compare=False)  # how many ids there are, special ones included
     _tokenizer: Tokenizer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "_tokenizer", _opened(self.tokenizer_json, self.max_tokens))
+        object.__setattr__(self, "vocabulary", self._tokenizer.get_vocab_size())
         self._check()
 
     def spec(self) -> dict[str, Any]:
@@ -126,6 +128,10 @@ class TextInput:
             raise NotText("there is nothing to read in the text: it is empty, or whitespace and control characters.")
         return np.array(ids, np.int32)
 
+    def version(self) -> str:
+        """Return the version of the tokenizer library, for the record in a manifest."""
+        return str(tokenizers.__version__)
+
     def batch(self, samples: Sequence[Ints]) -> dict[str, Ints]:
         """Lay n samples side by side, padded to the longest of them.
 
@@ -167,11 +173,6 @@ class TextInput:
         written = [name for name in names if frame & set(self._ids((name,))[1:-1])]
         if written:
             raise _unsupported(f"a tokenizer in which a text can write {', '.join(sorted(written))}")
-
-
-def decoder_version() -> str:
-    """Return the version of the tokenizer library, for the record in a manifest."""
-    return str(tokenizers.__version__)
 
 
 def _opened(tokenizer_json: bytes, max_tokens: int) -> Tokenizer:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from zoo import trunk_cache
 from zoo.backbone import Backbone, Precision
 from zoo.errors import TrunkError
+from zoo.inputs import Arrays, Input, open_input
 from zoo.progress import Progress, Silence
 from zoo.signature import Signature
 
@@ -19,14 +20,13 @@ from zoo.signature import Signature
 class Trunk:
     """A trunk that is ready to run; safe to call from many threads at once."""
 
-    def __init__(self, path: Path, sha256: str, signature: Signature, facts: dict[str, Any]) -> None:
-        self.path, self.sha256, self.signature, self.facts = path, sha256, signature, facts
+    def __init__(self, path: Path, sha256: str, signature: Signature, inputs: Input, facts: dict[str, Any]) -> None:
+        self.path, self.sha256, self.signature, self.inputs, self.facts = path, sha256, signature, inputs, facts
         self._session = open_session(path)
-        self._input = signature.inputs[0].name
 
-    def __call__(self, arrays: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return the features [n,d] of `arrays`, uint8 [n,s,s,3]; one thread of one core is used."""
-        features: NDArray[np.float32] = self._session.run(None, {self._input: arrays})[0]
+    def __call__(self, arrays: Arrays) -> NDArray[np.float32]:
+        """Return the features [n,d] of a batch that `inputs` made; one thread of one core is used."""
+        features: NDArray[np.float32] = self._session.run(None, dict(arrays))[0]
         return features
 
     @classmethod
@@ -39,7 +39,8 @@ class Trunk:
             MissingExtra: it must be built, and the extra `train` is not installed.
         """
         found = trunk_cache.ensure(backbone, precision, progress or Silence())
-        return cls(found.path, found.facts["sha256"], Signature.of(found.facts["signature"]), found.facts)
+        inputs = open_input(found.facts["input"], found.tokenizer())
+        return cls(found.path, found.facts["sha256"], Signature.of(found.facts["signature"]), inputs, found.facts)
 
 
 def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:

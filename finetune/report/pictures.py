@@ -11,20 +11,10 @@ from PIL import Image, ImageOps
 
 from finetune.dataset import Sample
 from zoo.errors import InputError
-from zoo.inputs import ImageInput, to_rgb
+from zoo.image import ImageInput, to_rgb
 from zoo.sniff import sniff
 
 SIDE: Final = 200  # pixels of a thumbnail's longer side
-
-
-@dataclass(frozen=True, slots=True)
-class Mistake:
-    """A test sample that got a wrong answer."""
-
-    sample: Sample
-    said: str  # the wrong label
-    sure: float  # probability of it
-    truth: float  # probability of the right one
 
 
 @dataclass(frozen=True, slots=True)

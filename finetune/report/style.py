@@ -42,6 +42,9 @@ svg { display: block; width: 100%; max-width: 400px; height: auto; margin-top: 1
 svg text { fill: var(--soft); font-size: 11px }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(142px, 1fr)); gap: 16px; margin-top: 16px }
 figure { margin: 0; min-width: 0 }
+.texts { grid-template-columns: repeat(auto-fill, minmax(260px, 1fr)) }
+blockquote { margin: 0 0 6px; padding: 10px 12px; background: var(--code); border-radius: 8px; font-size: 13px;
+  line-height: 1.45; overflow-wrap: anywhere }
 figure img { width: 100%; height: 130px; object-fit: contain; background: var(--code); border-radius: 8px }
 figure img.small { image-rendering: pixelated }
 figcaption { font-size: 12.5px; line-height: 1.4; margin-top: 6px; overflow-wrap: anywhere }

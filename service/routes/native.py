@@ -1,4 +1,4 @@
-"""Ask models and hear about them: bare images, multipart, and TensorFlow Serving's JSON."""
+"""Ask models and hear about them: bare images and texts, multipart, and TensorFlow Serving's JSON."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from service.bodies import Form, check_encoding, is_bare_image, read_body
+from service.bodies import Form, check_encoding, is_bare, read_body
 from service.core import Service
-from service.model import Model, Sample
+from service.model import Model
 from service.routes.parts import ModelDep, ServiceDep
 from service.schemas import ColumnScores, Embeddings, Metadata, Names, Predictions, RowScores, Status
+from service.takes import Sample
 
 router = APIRouter(prefix="/v1/models")
 
@@ -20,7 +21,8 @@ router = APIRouter(prefix="/v1/models")
 async def predict(
     request: Request, model: ModelDep, service: ServiceDep, top: Annotated[int, Query(ge=1, le=100)] = 5
 ) -> Predictions | RowScores | ColumnScores:
-    """Classify images: the `top` most probable labels of each, best first; every score where JSON asked."""
+    """Say of each sample what the model's task is: labels, the `top` best, or a value; every score where JSON asked."""
+    model.check_predicts()
     form, samples = await _samples(request, model, service)
     scores = await service.scores(model, samples, request.is_disconnected)
     if form == "instances":
@@ -33,7 +35,7 @@ async def predict(
 @router.post("/{name}:embed")
 @router.post("/{name}/versions/{version}:embed")
 async def embed(request: Request, model: ModelDep, service: ServiceDep) -> Embeddings:
-    """Return the trunk's features of images, whatever form they came in."""
+    """Return the trunk's features of samples, whatever form they came in."""
     _, samples = await _samples(request, model, service)
     features = await service.features(model, samples, request.is_disconnected)
     return Embeddings(model=model.name, version=model.version, embeddings=features.tolist())
@@ -43,7 +45,7 @@ async def embed(request: Request, model: ModelDep, service: ServiceDep) -> Embed
 async def names(service: ServiceDep) -> Names:
     """Tell which models can be asked."""
     service.models.check_looked()
-    return Names(models=service.models.names())
+    return Names.of(service.models.newest())
 
 
 @router.get("/{name}")
@@ -73,8 +75,8 @@ async def _samples(request: Request, model: Model, service: Service) -> tuple[Fo
     check_encoding(request.headers.get("content-encoding", ""))
     body = await request.body()
     kind = request.headers.get("content-type", "")
-    name, most = model.manifest.signature.inputs[0].name, service.settings.max_images
-    if is_bare_image(kind):
-        return read_body(kind, body, name, most)
+    most = service.most(model)
+    if is_bare(kind):
+        return read_body(kind, body, model.takes, most)
     with service.workers.admitted(1):
-        return await service.workers.run(lambda: read_body(kind, body, name, most), request.is_disconnected)
+        return await service.workers.run(lambda: read_body(kind, body, model.takes, most), request.is_disconnected)

@@ -1,4 +1,4 @@
-"""A tiny trunk in the cache where the default backbone's would be, and folders of pictures to train on."""
+"""Tiny trunks in the cache where the default backbones' would be, and folders of pictures to train on."""
 
 from __future__ import annotations
 
@@ -14,11 +14,13 @@ import numpy as np
 import pytest
 
 from finetune import cli
-from finetune.recipe import DEFAULT_BACKBONE
-from tests.fakes import WIDTH, encode, tiny_trunk_bytes
+from tests.fakes import SIZE, WIDTH, encode, tiny_trunk_bytes
+from tests.text_fakes import tiny_text_input, tiny_text_signature, tiny_text_trunk_bytes, tiny_tokenizer
 from zoo import Precision, get
+from zoo.backbone import DEFAULT, DEFAULT_TEXT
 from zoo.files import write_whole
-from zoo.signature import image_signature
+from zoo.image import ImageInput
+from zoo.signature import Signature, image_signature
 from zoo.trunk_cache import key, lookup, trunks
 from zoo.weights import known_hash
 
@@ -26,24 +28,33 @@ COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
 
 @pytest.fixture(autouse=True)
-def _tiny_trunk(_own_world: None) -> None:
-    """Put the tiny trunk into this test's cache, so that every command finds it there."""
-    backbone = get(DEFAULT_BACKBONE)
-    data = tiny_trunk_bytes(size=backbone.size)
-    for precision in Precision:
-        folder = trunks() / key(backbone, known_hash(backbone), precision)
+def _tiny_trunks(_own_world: None) -> None:
+    """Put the tiny trunks into this test's cache, so that every command finds them there."""
+    image, text = image_signature(SIZE, WIDTH), tiny_text_signature()
+    _cached(DEFAULT, tiny_trunk_bytes(size=SIZE), image, ImageInput(SIZE).spec())
+    folders = _cached(DEFAULT_TEXT, tiny_text_trunk_bytes(), text, tiny_text_input().spec())
+    for folder in folders:
+        write_whole(folder / "tokenizer.json", tiny_tokenizer())
+
+
+def _cached(name: str, data: bytes, signature: Signature, spec: dict) -> list[Path]:
+    backbone = get(name)
+    folders = [trunks() / key(backbone, known_hash(backbone), precision) for precision in Precision]
+    for precision, folder in zip(Precision, folders, strict=True):
         facts = {
             "backbone": backbone.name,
             "precision": precision,
             "weights_sha256": known_hash(backbone),
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
-            "signature": asdict(image_signature(backbone.size, WIDTH)),
+            "signature": asdict(signature),
+            "input": spec,
         }
         write_whole(folder / "trunk.onnx", data)
         write_whole(folder / "trunk.json", json.dumps(facts).encode())
         # Where the cache wants more of a record, say so at once: else every test would build the real trunk.
         assert lookup(backbone, precision), "the tiny trunk's record is no record any more"
+    return folders
 
 
 def noisy(color: tuple[int, int, int], seed: int, format: str = "PNG") -> bytes:

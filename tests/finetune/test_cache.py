@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from finetune.cache import FeatureCache, cache_path
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 
 WIDTH = 4
 

@@ -6,30 +6,29 @@ import pytest
 
 from finetune.dataset import load
 from finetune.features import Features, extract
-from finetune.recipe import DEFAULT_BACKBONE
 from tests.fakes import WIDTH, picture
 from tests.finetune.conftest import fill, noisy
 from zoo import Precision, get
+from zoo.backbone import DEFAULT
 from zoo.errors import DatasetError
-from zoo.inputs import ImageInput
 from zoo.progress import Silence
 from zoo.trunk import Trunk
 
 
 def features(data: Path, max_bad: float = 0.05) -> Features:
-    backbone = get(DEFAULT_BACKBONE)
+    backbone = get(DEFAULT)
     trunk = Trunk.of(backbone, Precision.FP32)
-    return extract(trunk, ImageInput(backbone.size), load(str(data)), max_bad, Silence())
+    return extract(trunk, load(str(data)), max_bad, Silence())
 
 
 def test_every_sample_has_the_features_that_the_trunk_gives(photos: Path) -> None:
     made = features(photos)
-    backbone = get(DEFAULT_BACKBONE)
-    trunk, inputs = Trunk.of(backbone, Precision.FP32), ImageInput(backbone.size)
+    backbone = get(DEFAULT)
+    trunk = Trunk.of(backbone, Precision.FP32)
     assert made.x.shape == (24, WIDTH)
     assert made.x.dtype == np.float32
     for sample, x in zip(made.samples, made.x, strict=True):
-        assert np.array_equal(trunk(inputs(sample.read())[None])[0], x)
+        assert np.array_equal(trunk(trunk.inputs.batch([trunk.inputs(sample.read())]))[0], x)
 
 
 def test_a_second_run_extracts_nothing_and_an_added_file_one(photos: Path) -> None:

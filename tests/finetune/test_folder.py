@@ -150,5 +150,5 @@ def test_a_folder_that_cannot_be_used_says_why(photos: Path, damage, words: tupl
 
 
 def test_an_unknown_sample_names_those_that_exist() -> None:
-    with pytest.raises(GraftError, match="sample:digits and sample:mnist"):
+    with pytest.raises(GraftError, match="sample:digits, sample:mnist and sample:reuters-r8"):
         load("sample:flowers")

@@ -3,8 +3,11 @@ import onnx
 import pytest
 from sklearn.linear_model import LogisticRegression
 
-from finetune.head import FLAT, Choice, Head, Scaler, fit_head, trunk_versions
-from finetune.temperature import fit_temperature
+from finetune.heads import Head, trunk_versions
+from finetune.heads.classify import Choice
+from finetune.heads.classify import fit as fit_head
+from finetune.heads.scaler import FLAT, Scaler
+from finetune.heads.temperature import fit_temperature
 from tests.fakes import OPSET, tiny_trunk_bytes
 from zoo.errors import DatasetError
 from zoo.trunk import open_session
@@ -53,7 +56,8 @@ def test_folding_itself_is_exact() -> None:
     x, y = clouds()
     scaler = Scaler.of(x, 1.0)
     model = LogisticRegression(max_iter=1000).fit(scaler(x), y)
-    head = Head.folded(scaler, model.coef_, model.intercept_, Choice(power=1, strength=1, temperature=1, val_loss=0))
+    choice = Choice(power=1, strength=1, temperature=1, val_loss=0)
+    head = Head.folded("logistic", "Softmax", scaler, model.coef_, model.intercept_, choice)
     # Features at 3 ± 0.01 cost float32 two of its seven digits.
     assert np.abs(scores(head.to_onnx(OPSET, 8), x) - model.predict_proba(scaler(x))).max() < 5e-5
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from finetune.metrics import BINS, measure, reliability
+from finetune.metrics.classify import BINS, measure, reliability
 
 LABELS = ("a", "b", "c", "d")
 

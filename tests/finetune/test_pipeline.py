@@ -12,7 +12,7 @@ from finetune.recipe import Recipe
 from tests.finetune.conftest import fill, noisy
 from zoo.bundle import open_bundle, versions
 from zoo.errors import DatasetError, ReplayFailed
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 from zoo.progress import Silence
 from zoo.replay import replay
 from zoo.trunk import open_session
@@ -29,9 +29,9 @@ def test_a_folder_becomes_a_bundle_that_repeats_itself(photos: Path) -> None:
     trunk, head = open_session(bundle.layout.trunk), open_session(bundle.layout.head)
     replay(
         bundle.golden(),
-        bundle.manifest.precision,
+        bundle.manifest,
         ImageInput.of(bundle.manifest.input),
-        lambda arrays: trunk.run(None, {"image": arrays})[0],
+        lambda arrays: trunk.run(None, dict(arrays))[0],
         lambda features: head.run(None, {"features": features})[0],
     )
 

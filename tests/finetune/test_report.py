@@ -5,10 +5,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.dataset import Sample
-from finetune.features import Bad
+from finetune.dataset import Bad, Sample
 from finetune.metrics import measure
-from finetune.report import Story, render, wilson, worst
+from finetune.report import Outcome, Story, render, wilson, worst
 from tests.fakes import picture, tiny_bundle
 from zoo.manifest import Manifest
 
@@ -44,7 +43,7 @@ def story(tmp_path: Path, labels: tuple[str, ...], samples: str = "user", wrong:
     facts = {field: getattr(manifest, field) for field in Manifest.__slots__} | {
         "metrics": measure(scores, y, labels),
         "samples": samples,
-        "head": {"strength": 1.0, "temperature": 1.0},
+        "head": {"kind": "logistic", "strength": 1.0, "temperature": 1.0},
         "data": {
             "source": EVIL,
             "seed": 0,
@@ -53,7 +52,7 @@ def story(tmp_path: Path, labels: tuple[str, ...], samples: str = "user", wrong:
             "skipped": 1,
         },
     }
-    return Story(Manifest(**facts), worst(given, y, scores, labels), (Bad(EVIL, "broken"),))
+    return Story(Manifest(**facts), Outcome(given, y, scores), (Bad(EVIL, "broken"),))
 
 
 def test_every_name_is_escaped(tmp_path: Path) -> None:
@@ -73,8 +72,9 @@ def test_it_opens_without_a_network(tmp_path: Path) -> None:
 
 def test_the_worst_mistakes_come_first_as_pictures(tmp_path: Path) -> None:
     told = story(tmp_path, ("a", "b", "c"))
-    assert len(told.mistakes) == 6
-    assert [mistake.sure for mistake in told.mistakes] == sorted((m.sure for m in told.mistakes), reverse=True)
+    weights = [mistake.weight for mistake in worst(told.manifest, told.outcome)]
+    assert len(weights) == 6
+    assert weights == sorted(weights, reverse=True)
     page = Page(render(told))
     assert page.tags.count("img") == 6
     assert any("6 of the test samples got a wrong answer" in text for text in page.text)
@@ -88,9 +88,8 @@ def test_without_samples_there_are_neither_pictures_nor_file_names(tmp_path: Pat
 
 def test_a_picture_that_went_away_is_left_out(tmp_path: Path) -> None:
     told = story(tmp_path, ("a", "b"))
-    first = told.mistakes[0]
-    gone = type(first)(Sample("x", "a", None, tmp_path / "gone.png"), first.said, first.sure, first.truth)
-    assert Page(render(Story(told.manifest, (gone, *told.mistakes[1:]), ()))).tags.count("img") == 5
+    told.outcome.samples[0] = Sample("x", "a", None, tmp_path / "gone.png")
+    assert Page(render(told)).tags.count("img") == 5
 
 
 @pytest.mark.parametrize(("classes", "cells"), [(2, 2 * 2), (30, 30 * 30), (31, 0)])

@@ -6,7 +6,7 @@ from sklearn.datasets import load_digits
 
 from finetune.dataset import load
 from finetune.samples import zoo_pictures
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 
 
 def test_digits_lose_nothing_on_their_way_to_png() -> None:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from finetune.dataset import Part, Sample
-from finetune.split import NOBODY, Split, split
+from finetune.split import NOBODY, Split, check_trained, split
 from zoo.errors import DatasetError
 
 
@@ -16,7 +16,10 @@ def samples(spec: str, part: Part | None = None) -> list[Sample]:
 
 def divide(given: list[Sample], seed: int = 0, val: float = 0.2, test: float = 0.2) -> Split:
     shas = [hashlib.sha256(sample.read()).digest() for sample in given]
-    return split(given, shas, seed=seed, val=val, test=test)
+    strata = [sample.label for sample in given]
+    made = split(given, shas, strata, seed=seed, val=val, test=test)
+    check_trained(strata, made)
+    return made
 
 
 MANY = samples(" ".join([f"a{n}" for n in range(50)] + [f"b{n}" for n in range(10)]))
@@ -63,7 +66,7 @@ def test_the_datas_own_split_is_kept_but_copies_leave_train() -> None:
     given = samples("a1 a2 b1 b2", Part.TRAIN) + samples("a3 b3 a2", Part.VAL) + samples("a4 b4 b3", Part.TEST)
     made = divide(given)
     assert made.parts.tolist() == ["train", "", "train", "train", "val", "", "val", "test", "test", "test"]
-    assert "2 files are exact copies" in made.notes[0]
+    assert "2 samples are exact copies" in made.notes[0]
     assert made.kind == "the data's own"
 
 
@@ -77,7 +80,7 @@ def test_a_part_that_the_data_lack_is_cut_from_train(given: Part, cut: Part) -> 
 
 
 def test_a_class_that_is_not_in_train_is_refused() -> None:
-    with pytest.raises(DatasetError, match="'b' has no picture in the train part"):
+    with pytest.raises(DatasetError, match="'b' has no sample in the train part"):
         divide(samples("a1 a2", Part.TRAIN) + samples("a3", Part.VAL) + samples("a4 b1", Part.TEST))
 
 

@@ -48,9 +48,9 @@ def test_the_split_column_is_obeyed(photos: Path) -> None:
     ("text", "words"),
     [
         (b"", ["is empty"]),
-        (b"path,label\n", ["holds no pictures"]),
+        (b"path,label\n", ["no rows"]),
         (b"a,b,c\nx,y,z\n", ["the path of a picture", "'a', 'b', 'c'", "'path'"]),
-        (b"path,a,b\nx.png,1,2\n", ["the label of a picture", "'label'"]),
+        (b"path,a,b\nx.png,1,2\n", ["the label of a sample", "'label'"]),
         (b"path,label,split\nx.png,red,holdout\n", ["line 2", "'holdout'", "train, val"]),
         (b"path,label\nx.png,\n", ["line 2", "missing"]),
         (b"path,label\nx.png\n", ["line 2", "missing"]),

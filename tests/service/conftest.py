@@ -15,6 +15,7 @@ from service.app import create_app
 from service.engine import Engine
 from service.settings import Settings
 from tests.fakes import tiny_bundle
+from tests.text_fakes import tiny_text_bundle
 
 Serving = Callable[..., TestClient]
 
@@ -23,6 +24,15 @@ Serving = Callable[..., TestClient]
 def models(tmp_path: Path) -> Path:
     """A repository with version 1 of `tiny`."""
     return tiny_bundle(tmp_path / "models").layout.root.parents[1]
+
+
+@pytest.fixture
+def text_models(models: Path) -> Path:
+    """The same with `topics`, `pairs` (of texts) and `headless` (embeds only) besides."""
+    tiny_text_bundle(models)
+    tiny_text_bundle(models, "pairs", texts=2)
+    tiny_text_bundle(models, "headless", task="embed")
+    return models
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
 from service.bodies import read_body
+from service.takes import Images
 from tests.service.conftest import Serving
 from zoo.errors import BadRequest, WrongContentType
 
@@ -98,7 +99,7 @@ KINDS = st.sampled_from(
 )
 def test_any_body_is_samples_or_a_named_error(kind: str, body: bytes) -> None:
     try:
-        _, samples = read_body(kind, body, "image", 4)
+        _, samples = read_body(kind, body, Images("image"), 4)
     except (BadRequest, WrongContentType) as error:
         assert str(error)
     else:
@@ -114,6 +115,6 @@ def test_any_body_is_samples_or_a_named_error(kind: str, body: bytes) -> None:
 )
 def test_any_instance_is_a_sample_or_a_named_error(value: Any) -> None:
     try:
-        read_body("application/json", json.dumps({"instances": [value]}).encode(), "image", 4)
+        read_body("application/json", json.dumps({"instances": [value]}).encode(), Images("image"), 4)
     except BadRequest as error:
         assert str(error)

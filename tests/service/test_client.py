@@ -50,7 +50,7 @@ def test_bytes_path_and_array_of_one_image_get_one_answer(client: Client, tmp_pa
 
 
 def test_a_list_is_answered_by_a_list_in_the_same_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "BATCH_IMAGES", 3)
+    monkeypatch.setattr(calls, "BATCH_SAMPLES", 3)
     images = [picture((shade, 0, 255 - shade)) for shade in range(0, 250, 25)]
     assert client.predict("tiny", images, top=1) == [client.predict("tiny", one, top=1) for one in images]
     assert client.predict("tiny", []) == []
@@ -62,7 +62,7 @@ def test_batches_stay_below_what_a_request_may_hold() -> None:
     cut = list(calls.batches(images))
     assert [one for batch in cut for one in batch] == images
     assert all(len(batch) == 1 or sum(map(len, batch)) <= calls.BATCH_BYTES for batch in cut)
-    assert max(map(len, cut)) == calls.BATCH_IMAGES
+    assert max(map(len, cut)) == calls.BATCH_SAMPLES
 
 
 def test_arrays_lose_nothing_on_the_way(client: Client) -> None:

@@ -36,7 +36,7 @@ def test_a_trunk_leaves_with_its_last_model(tmp_path: Path) -> None:
 
 def test_shapes(tmp_path: Path) -> None:
     grafted = OnnxEngine().open(tiny_bundle(tmp_path / "models"))
-    features = grafted.trunk(np.zeros((4, SIZE, SIZE, 3), np.uint8))
+    features = grafted.trunk({"image": np.zeros((4, SIZE, SIZE, 3), np.uint8)})
     assert (features.shape, features.dtype) == ((4, WIDTH), np.float32)
     assert grafted.head(features).shape == (4, 3)
 

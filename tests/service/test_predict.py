@@ -13,7 +13,7 @@ from starlette.testclient import TestClient
 
 from tests.fakes import FakeEngine, encode, picture
 from tests.service.conftest import Serving
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 
 PREDICT = "/v1/models/tiny:predict"
 RED = picture("red")
@@ -104,7 +104,10 @@ def test_what_is_served_is_what_zoo_decodes(http: TestClient) -> None:
 
 
 def test_models_status_and_metadata(http: TestClient) -> None:
-    assert http.get("/v1/models").json() == {"models": ["tiny"]}
+    names = http.get("/v1/models").json()
+    (card,) = names.pop("data")
+    assert names == {"models": ["tiny"], "object": "list"}
+    assert (card["id"], card["object"], card["owned_by"]) == ("tiny", "model", "graft")
     available = {"version": "1", "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
     status = {"name": "tiny", "ready": True, "model_version_status": [available]}
     assert http.get("/v1/models/tiny").json() == status

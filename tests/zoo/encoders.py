@@ -21,11 +21,12 @@ FAMILIES = {
 WITH_POOLER = {"Albert", "Bert", "Electra", "FNet"}
 
 
-def backbone(family: str) -> keras.Model:
-    """A tiny encoder whose every weight is random, biases and norms too."""
-    vocabulary = {"vocab_size" if family == "Electra" else "vocabulary_size": VOCABULARY}
-    model = getattr(keras_hub.models, f"{family}Backbone")(**vocabulary, **SIZES, **FAMILIES[family])
+def backbone(family: str, vocabulary: int = VOCABULARY, **sizes: int) -> keras.Model:
+    """A tiny encoder whose every weight is random, biases and norms too; `sizes` are other than SIZES."""
+    words = {"vocab_size" if family == "Electra" else "vocabulary_size": vocabulary}
+    model = getattr(keras_hub.models, f"{family}Backbone")(**words, **SIZES | FAMILIES[family] | sizes)
+    spread = 0.3 * (SIZES["hidden_dim"] / sizes.get("hidden_dim", SIZES["hidden_dim"])) ** 0.5
     random = np.random.default_rng(0)
     for weight in model.weights:
-        weight.assign(random.normal(1 if weight.path.endswith("gamma") else 0, 0.3, weight.shape))
+        weight.assign(random.normal(1 if weight.path.endswith("gamma") else 0, spread, weight.shape))
     return model

@@ -14,7 +14,7 @@ import pytest
 
 from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
-from zoo.backbone import DEFAULT, Backbone, FileSource, Precision, catalog, get
+from zoo.backbone import DEFAULT, Backbone, FileSource, Precision, RemoteFile, catalog, get
 from zoo.errors import TrunkError
 from zoo.pictures import crops
 from zoo.progress import Silence
@@ -26,8 +26,12 @@ APPLICATIONS = [b.name for b in catalog() if b.library == "keras.applications"]
 def unpinned(name: str) -> Backbone:
     """The entry, for weights of our own making: Keras' MD5 is of the real ones."""
     backbone = get(name)
+    return dataclasses.replace(backbone, source=FileSource(files=(dataclasses.replace(file_of(backbone), md5=None),)))
+
+
+def file_of(backbone: Backbone) -> RemoteFile:
     assert isinstance(backbone.source, FileSource)
-    return dataclasses.replace(backbone, source=dataclasses.replace(backbone.source, md5=None))
+    return backbone.source.files[0]
 
 
 def trunk_of_random_weights(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Trunk:
@@ -36,8 +40,7 @@ def trunk_of_random_weights(name: str, folder: Path, monkeypatch: pytest.MonkeyP
     maker = Path(__file__).with_name("legacy_weights.py")
     subprocess.run([sys.executable, str(maker), name, str(made)], check=True, capture_output=True)
     with faulty_server() as server:
-        assert isinstance(backbone.source, FileSource)
-        server.files["/" + backbone.source.url.removeprefix("https://")] = made.read_bytes()
+        server.files["/" + file_of(backbone).url.removeprefix("https://")] = made.read_bytes()
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         trunk = Trunk.of(backbone, Precision.FP32)
     assert weights.path_of(backbone).read_bytes() == made.read_bytes()
@@ -48,7 +51,7 @@ def trunk_of_random_weights(name: str, folder: Path, monkeypatch: pytest.MonkeyP
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_published_files_become_trunks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trunk = trunk_of_random_weights(name, tmp_path, monkeypatch)
-    features = trunk(crops(2, get(name).size, seed=3))
+    features = trunk({"image": crops(2, 224, seed=3)})
     assert features.shape == (2, get(name).width)
     assert np.ptp(features) > 0
     assert np.abs(features[0] - features[1]).max() > 0
@@ -61,7 +64,7 @@ def test_published_files_become_trunks(name: str, tmp_path: Path, monkeypatch: p
 def test_an_unproven_int8_can_be_built_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trunk_of_random_weights("mobilenet_v3_small.imagenet", tmp_path, monkeypatch)
     trunk = Trunk.of(unpinned("mobilenet_v3_small.imagenet"), Precision.INT8)
-    assert trunk(crops(1, 224, seed=3)).shape == (1, 576)
+    assert trunk({"image": crops(1, 224, seed=3)}).shape == (1, 576)
 
 
 @pytest.mark.slow
@@ -95,8 +98,7 @@ def test_processes_that_race_build_once(shared_trunks: None) -> None:
 def test_a_file_that_holds_no_such_network_is_told_and_nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = unpinned("mobilenet_v3_small.imagenet")
     with faulty_server() as server:
-        assert isinstance(backbone.source, FileSource)
-        server.files["/" + backbone.source.url.removeprefix("https://")] = b"\x89HDF\r\n\x1a\n" + bytes(5000)
+        server.files["/" + file_of(backbone).url.removeprefix("https://")] = b"\x89HDF\r\n\x1a\n" + bytes(5000)
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         with pytest.raises(TrunkError, match=r"(?s)mobilenet_v3_small\.imagenet in fp32 could not be built.*file"):
             Trunk.of(backbone, Precision.FP32)

@@ -66,7 +66,7 @@ def test_pull_of_what_is_here_prints_licences_size_and_path(
     assert found is not None
     assert ran.exit_code == 0
     assert str(found.path) in ran.stdout
-    assert "uint8 [n,224,224,3] -> [n,1280]" in ran.stdout
+    assert "uint8 [n,224,224,3] -> float32 [n,1280]" in ran.stdout
     assert "carrier" in ran.stdout
 
 

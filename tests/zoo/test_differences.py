@@ -2,45 +2,22 @@
 
 from __future__ import annotations
 
-import json
-import warnings
-from functools import cache
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
-from tests.zoo.text_assets import LAYOUTS, asset_of, byte_pairs, fuzzed, text_input
-from zoo.build.assets import Asset
+from tests.zoo.presets import their_tokenizer
+from tests.zoo.text_assets import asset_of, fuzzed, text_input
 from zoo.build.tokenizers import FAMILIES, of_assets, of_preset
 from zoo.differences import DIFFERENCES
 
 counts = pytest.mark.parametrize("count", [500, pytest.param(20_000, marks=pytest.mark.slow)])
 
 
-@cache
-def keras_hub() -> ModuleType:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        return __import__("keras_hub")
-
-
-def theirs(kind: str, asset: Asset) -> object:
-    """KerasHub's tokenizer of the same files."""
-    if kind in LAYOUTS:
-        arguments = {"proto": asset.files["vocabulary.spm"]}
-    elif kind == "RobertaTokenizer":
-        vocabulary, merges = byte_pairs().files.values()
-        arguments = {"vocabulary": json.loads(vocabulary), "merges": merges.decode().split("\n")[1:-1]}
-    else:
-        arguments = {"vocabulary": asset.text("vocabulary.txt").split("\n")[:-1], **asset.config}
-    return getattr(keras_hub().tokenizers, kind)(**arguments)
-
-
 @counts
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_plain_text_has_keras_hub_s_ids(kind: str, count: int) -> None:
-    ours, reference = text_input(of_assets(kind, asset_of(kind)), 1 << 20), theirs(kind, asset_of(kind))
+    ours, reference = text_input(of_assets(kind, asset_of(kind)), 1 << 20), their_tokenizer(kind, asset_of(kind))
     texts = ["".join(c for c in text if " " <= c <= "~") for text in fuzzed(count)]
     texts = [text[:90] for text in texts if text.strip()]
     if kind == "AlbertTokenizer":  # the plain differences are in the table
@@ -58,13 +35,13 @@ def test_plain_text_has_keras_hub_s_ids(kind: str, count: int) -> None:
 def test_a_listed_difference_is_real(kind: str, example: str) -> None:
     asset = asset_of(kind)
     ours = text_input(of_assets(kind, asset))._ids((example,))[1:-1]
-    assert ours != [int(id) for id in theirs(kind, asset)(example)]
+    assert ours != [int(id) for id in their_tokenizer(kind, asset)(example)]
 
 
 @pytest.mark.parametrize("kind", FAMILIES)
 def test_a_preset_that_keras_hub_saved_is_read(kind: str, tmp_path: Path) -> None:
     asset = asset_of(kind)
-    theirs(kind, asset).save_to_preset(str(tmp_path))
+    their_tokenizer(kind, asset).save_to_preset(str(tmp_path))
     assert of_preset(tmp_path) == of_assets(kind, asset)
 
 

@@ -11,9 +11,16 @@ import pytest
 from tests.fakes import SIZE, picture, tiny_bundle
 from zoo.errors import ReplayFailed
 from zoo.golden import Golden
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 from zoo.replay import replay
 from zoo.trunk import open_session
+
+
+class Inverted(ImageInput):
+    """A decoder that sees a negative."""
+
+    def __call__(self, data: bytes) -> np.ndarray:
+        return 255 - ImageInput.__call__(self, data)
 
 
 @pytest.fixture
@@ -22,52 +29,72 @@ def parts(tmp_path: Path):
     trunk, head = open_session(bundle.layout.trunk), open_session(bundle.layout.head)
     return (
         bundle.golden(),
+        bundle.manifest,
         ImageInput(SIZE),
-        lambda arrays: trunk.run(None, {"image": arrays})[0],
+        lambda arrays: trunk.run(None, dict(arrays))[0],
         lambda features: head.run(None, {"features": features})[0],
     )
 
 
 def test_what_was_trained_is_what_answers(parts) -> None:
-    golden, inputs, trunk, head = parts
-    replay(golden, "fp32", inputs, trunk, head)
+    golden, manifest, inputs, trunk, head = parts
+    replay(golden, manifest, inputs, trunk, head)
 
 
 def test_other_pixels_are_named(parts) -> None:
-    golden, inputs, trunk, head = parts
+    golden, manifest, _, trunk, head = parts
     with pytest.raises(ReplayFailed, match="other pixels"):
-        replay(golden, "fp32", lambda data: 255 - inputs(data), trunk, head)
+        replay(golden, manifest, Inverted(SIZE), trunk, head)
 
 
 def test_another_trunk_is_named(parts) -> None:
-    golden, inputs, trunk, head = parts
+    golden, manifest, inputs, trunk, head = parts
     with pytest.raises(ReplayFailed, match="stage that differs is the trunk"):
-        replay(golden, "fp32", inputs, lambda arrays: trunk(arrays) + 1, head)
+        replay(golden, manifest, inputs, lambda arrays: trunk(arrays) + 1, head)
 
 
 @pytest.mark.parametrize(
     "wrong", [lambda scores: scores[:, ::-1], lambda scores: scores * np.nan, lambda scores: scores + 0.002]
 )
 def test_another_head_is_named(parts, wrong) -> None:
-    golden, inputs, trunk, head = parts
+    golden, manifest, inputs, trunk, head = parts
     with pytest.raises(ReplayFailed, match="stage that differs is the head"):
-        replay(golden, "fp32", inputs, trunk, lambda features: wrong(head(features)))
+        replay(golden, manifest, inputs, trunk, lambda features: wrong(head(features)))
 
 
 def test_int8_may_move_more_but_not_the_label(parts) -> None:
-    golden, inputs, trunk, head = parts
-    replay(golden, "int8", inputs, trunk, lambda features: head(features) + 0.01)
+    golden, manifest, inputs, trunk, head = parts
+    manifest = dataclasses.replace(manifest, precision="int8")
+    replay(golden, manifest, inputs, trunk, lambda features: head(features) + 0.01)
     close = np.array([[0.53, 0.47]], np.float32)
     one = dataclasses.replace(golden, samples=golden.samples[:1], scores=close)
     with pytest.raises(ReplayFailed, match="label differs"):
-        replay(one, "int8", inputs, trunk, lambda _: np.array([[0.49, 0.51]], np.float32))
+        replay(one, manifest, inputs, trunk, lambda _: np.array([[0.49, 0.51]], np.float32))
 
 
 def test_a_sample_that_does_not_decode_is_named(parts) -> None:
-    golden, inputs, trunk, head = parts
+    golden, manifest, inputs, trunk, head = parts
     broken = dataclasses.replace(golden, samples=(b"nothing", *golden.samples[1:]))
     with pytest.raises(ReplayFailed, match="sample 1 of 3 does not decode"):
-        replay(broken, "fp32", inputs, trunk, head)
+        replay(broken, manifest, inputs, trunk, head)
+
+
+def test_a_number_may_move_by_a_share_of_its_targets_deviation(parts) -> None:
+    golden, manifest, inputs, trunk, _ = parts
+    prices = dataclasses.replace(golden, scores=golden.features[:, :1] * 1000)
+    manifest = dataclasses.replace(manifest, task="regress", head={"unit": 500.0})
+    replay(prices, manifest, inputs, trunk, lambda features: features[:, :1] * 1000 + 0.4)
+    with pytest.raises(ReplayFailed, match=r"off by 0\.6, allowed is 0\.5"):
+        replay(prices, manifest, inputs, trunk, lambda features: features[:, :1] * 1000 + 0.6)
+
+
+def test_without_a_head_the_features_are_the_answer(parts) -> None:
+    golden, manifest, inputs, trunk, _ = parts
+    bare = Golden.of(golden.samples, inputs, trunk, None)
+    assert bare.scores.shape == (3, 0)
+    replay(bare, manifest, inputs, trunk, None)
+    with pytest.raises(ReplayFailed, match="stage that differs is the trunk"):
+        replay(bare, manifest, inputs, lambda arrays: trunk(arrays) * 1.01, None)
 
 
 def test_golden_samples_travel(parts) -> None:

@@ -9,17 +9,18 @@ import numpy as np
 import pytest
 
 from zoo import trunk_cache, weights
-from zoo.backbone import DEFAULT, Backbone, Precision, get
+from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, get
 from zoo.build import child
 from zoo.build.pytorch import read_state_dict
 from zoo.errors import MissingExtra, TrunkError
 from zoo.files import sha256_of
-from zoo.inputs import ImageInput
+from zoo.image import ImageInput
 from zoo.pictures import crops, photos
 from zoo.progress import Silence
 from zoo.signature import image_signature
 from zoo.trunk import Trunk, open_session
 
+SIZE = 224
 BELL_COTE, DAISY = 442, 985  # ImageNet's classes of china.jpg and flower.jpg
 
 
@@ -37,8 +38,8 @@ def folder_of(backbone: Backbone, precision: Precision) -> Path:
 @pytest.mark.parametrize("precision", Precision)
 def test_an_image_trunk_makes_features_of_its_width(backbone: Backbone, precision: Precision) -> None:
     trunk = Trunk.of(backbone, precision)
-    assert trunk.signature == image_signature(backbone.size, backbone.width)
-    features = trunk(crops(3, backbone.size, seed=7))
+    assert trunk.signature == image_signature(SIZE, backbone.width)
+    features = trunk({"image": crops(3, SIZE, seed=7)})
     assert features.shape == (3, backbone.width)
     assert features.dtype == np.float32
     assert np.isfinite(features).all()
@@ -46,17 +47,17 @@ def test_an_image_trunk_makes_features_of_its_width(backbone: Backbone, precisio
 
 @pytest.mark.parametrize("precision", Precision)
 def test_neighbours_in_a_batch_change_nothing(backbone: Backbone, precision: Precision) -> None:
-    trunk, pictures = Trunk.of(backbone, precision), crops(4, backbone.size, seed=8)
-    alone = np.concatenate([trunk(picture[None]) for picture in pictures])
-    np.testing.assert_allclose(trunk(pictures), alone, atol=1e-4)
+    trunk, pictures = Trunk.of(backbone, precision), crops(4, SIZE, seed=8)
+    alone = np.concatenate([trunk({"image": picture[None]}) for picture in pictures])
+    np.testing.assert_allclose(trunk({"image": pictures}), alone, atol=1e-4)
 
 
 @pytest.mark.parametrize("precision", Precision)
 def test_the_weights_are_the_real_ones(backbone: Backbone, precision: Precision) -> None:
     """With the classifier out of the same file, the two photos are what they show."""
     tensors = read_state_dict(weights.fetch(backbone))
-    pictures = np.stack([ImageInput(backbone.size)(photo) for photo in photos()])
-    scores = Trunk.of(backbone, precision)(pictures) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
+    pictures = np.stack([ImageInput(SIZE)(photo) for photo in photos()])
+    scores = Trunk.of(backbone, precision)({"image": pictures}) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
     assert scores.argmax(axis=1).tolist() == [BELL_COTE, DAISY]
 
 
@@ -64,7 +65,7 @@ def test_what_is_recorded(backbone: Backbone) -> None:
     trunk = Trunk.of(backbone, Precision.FP32)
     assert trunk.facts["parity"]["off"] <= 1e-4 * trunk.facts["parity"]["largest"]
     assert trunk.facts["weights_sha256"] == weights.known_hash(backbone)
-    assert trunk.facts["input"] == ImageInput(backbone.size).spec()
+    assert trunk.facts["input"] == ImageInput(SIZE).spec()
     assert trunk.sha256 == sha256_of(trunk.path)
 
 
@@ -120,9 +121,9 @@ def test_a_failed_build_says_why_and_caches_nothing(
 
 
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(child._NEEDED, Precision.FP32, ("numpy", "no_such_package"))
+    monkeypatch.setitem(child._NEEDED, (Pixels, Precision.FP32), ("numpy", "no_such_package"))
     with pytest.raises(MissingExtra, match=r"needs no_such_package, .*keras-graft\[train\]"):
-        child.check_installed(Precision.FP32)
+        child.check_installed(get(DEFAULT), Precision.FP32)
 
 
 def test_a_cache_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -17,7 +17,7 @@ import pytest
 
 from tests.zoo.servers import FaultyServer, faulty_server
 from zoo import download, weights
-from zoo.backbone import Backbone, FileSource, get
+from zoo.backbone import Backbone, FileSource, RemoteFile, get
 from zoo.errors import DownloadFailed, HashMismatch, Offline, WeightsError
 
 DATA = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 800  # 205 kB
@@ -35,8 +35,8 @@ def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
 
 
 def backbone(sha256: str | None = None, md5: str | None = None) -> Backbone:
-    source = FileSource(url="https://weights.example/nets/tiny.h5", sha256=sha256, md5=md5)
-    return dataclasses.replace(get("vgg16"), name="tiny.test", source=source, megabytes=0.2)
+    source = RemoteFile(url="https://weights.example/nets/tiny.h5", path="tiny.h5", sha256=sha256, md5=md5)
+    return dataclasses.replace(get("vgg16"), name="tiny.test", source=FileSource(files=(source,)), megabytes=0.2)
 
 
 def sha256(data: bytes) -> str:
@@ -52,7 +52,7 @@ def test_a_fetch_is_whole_recorded_and_leaves_no_part(server: FaultyServer) -> N
     path = weights.fetch(backbone(md5=hashlib.md5(DATA, usedforsecurity=False).hexdigest()))
     assert path.read_bytes() == DATA
     assert json.loads(weights.record_of(path).read_bytes())["sha256"] == sha256(DATA) == weights.known_hash(backbone())
-    assert sorted(p.suffix for p in path.parent.iterdir()) == [".h5", ".json", ".lock"]
+    assert sorted(p.suffix for p in path.parent.iterdir()) == [".h5", ".json"]
 
 
 def test_what_is_cached_is_not_fetched_again(server: FaultyServer) -> None:
@@ -240,7 +240,7 @@ def test_threads_that_race_fetch_once(server: FaultyServer) -> None:
 def test_processes_that_race_fetch_once(server: FaultyServer) -> None:
     source = get("mobilenet_v2").source
     assert isinstance(source, FileSource)
-    server.files["/" + source.url.removeprefix("https://")] = DATA
+    server.files["/" + source.files[0].url.removeprefix("https://")] = DATA
     server.delay = 0.3
     script = "from zoo import weights; from zoo.backbone import get; print(weights.fetch(get('mobilenet_v2')))"
     racers = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ) for _ in "ab"]

@@ -12,7 +12,7 @@ import pytest
 
 from tests.zoo.servers import faulty_server
 from zoo import weights, wheels
-from zoo.backbone import Backbone, WheelSource, get
+from zoo.backbone import Backbone, Member, WheelSource, get
 from zoo.errors import DownloadFailed, HashMismatch, MissingExtra
 
 DATA = bytes(range(256)) * 400
@@ -33,15 +33,14 @@ def index(tmp_path: Path) -> Path:
     return folder
 
 
-def backbone(index: Path, **changes: str) -> Backbone:
+def backbone(index: Path, **changes: object) -> Backbone:
     name = "tiny_weights-1.0-py3-none-any.whl"
     source = WheelSource(
         package="tiny-weights",
         version="1.0",
         filename=name,
         sha256=hashlib.sha256((index / name).read_bytes()).hexdigest(),
-        member="tiny_weights/net.pth",
-        member_sha256=hashlib.sha256(DATA).hexdigest(),
+        members=(Member(name="tiny_weights/net.pth", path="net.pth", sha256=hashlib.sha256(DATA).hexdigest()),),
         license="Apache-2.0",
     )
     return dataclasses.replace(get("vgg16"), name="tiny.test", source=dataclasses.replace(source, **changes))
@@ -58,7 +57,7 @@ def pip_sees(index: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_pip_fetches_the_wheel_and_the_weights_are_taken_out(pip_sees: Path) -> None:
     path = weights.fetch(backbone(pip_sees))
     assert path.read_bytes() == DATA
-    assert sorted(p.name for p in path.parent.iterdir()) == ["net.pth", "net.pth.lock"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["net.pth"]
 
 
 def test_pip_refuses_another_wheel_than_the_promised_one(pip_sees: Path) -> None:
@@ -74,8 +73,10 @@ def test_what_pip_says_is_told(pip_sees: Path) -> None:
 
 def test_other_weights_in_the_promised_wheel_are_refused(pip_sees: Path) -> None:
     with pytest.raises(HashMismatch, match=r"net\.pth"):
-        weights.fetch(backbone(pip_sees, member_sha256="0" * 64))
-    assert [p.name for p in weights.path_of(backbone(pip_sees)).parent.iterdir()] == ["net.pth.lock"]
+        weights.fetch(
+            backbone(pip_sees, members=(Member(name="tiny_weights/net.pth", path="net.pth", sha256="0" * 64),))
+        )
+    assert not list(weights.path_of(backbone(pip_sees)).parent.iterdir())
 
 
 def test_another_wheel_is_not_even_opened(index: Path, tmp_path: Path) -> None:
@@ -83,7 +84,7 @@ def test_another_wheel_is_not_even_opened(index: Path, tmp_path: Path) -> None:
     assert isinstance(source, WheelSource)
     (tmp_path / "other.whl").write_bytes(b"PK\3\4")
     with pytest.raises(HashMismatch, match="not the wheel that was promised"):
-        wheels.extract(tmp_path / "other.whl", source, tmp_path)
+        wheels.extract(tmp_path / "other.whl", source, source.members[0], tmp_path)
 
 
 def test_without_pip_the_error_names_the_extra(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,4 +102,4 @@ def test_a_mirror_serves_wheels_without_pip(index: Path, monkeypatch: pytest.Mon
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         path = weights.fetch(wanted)
     assert path.read_bytes() == DATA
-    assert sorted(p.name for p in path.parent.iterdir()) == ["net.pth", "net.pth.lock"]
+    assert sorted(p.name for p in path.parent.iterdir()) == ["net.pth"]

@@ -10,10 +10,12 @@ import argparse
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from zoo.backbone import Precision, get
+from zoo.backbone import Backbone, Pixels, Precision, get
 from zoo.build.child import status_of
 from zoo.errors import GraftError
+from zoo.trunk_cache import TOKENIZER
 
 
 def main() -> int:
@@ -25,21 +27,34 @@ def main() -> int:
     parser.add_argument("--into", type=Path, required=True)
     wish = parser.parse_args()
     try:
-        backbone = get(wish.name)
-        if wish.precision is Precision.FP32:
-            from zoo.build.fp32 import build
-
-            data, report = build(backbone, wish.source)
-        else:
-            from zoo.quantize import quantize
-
-            data, report = quantize(wish.source, backbone.size, backbone.float_convs)
+        data, report = _build(get(wish.name), wish.precision, wish.source, wish.into)
     except GraftError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
         return status_of(error)
     (wish.into / "trunk.onnx").write_bytes(data)
     (wish.into / "report.json").write_text(json.dumps(report))
     return 0
+
+
+def _build(backbone: Backbone, precision: Precision, source: Path, into: Path) -> tuple[bytes, dict[str, Any]]:
+    """Choose the builder: image or text, fp32 or int8. A text's tokenizer.json is written into `into`."""
+    if isinstance(backbone.takes, Pixels):
+        if precision == Precision.FP32:
+            from zoo.build.fp32 import build
+
+            return build(backbone, source)
+        from zoo.quantize import quantize
+
+        return quantize(source, backbone.takes.size, backbone.float_convs)
+    if precision == Precision.FP32:
+        from zoo.build.text import build_text
+
+        data, report, tokenizer = build_text(backbone, source)
+        (into / TOKENIZER).write_bytes(tokenizer)
+        return data, report
+    from zoo.build.int8_rows import quantize_text
+
+    return quantize_text(source)
 
 
 if __name__ == "__main__":

@@ -10,20 +10,23 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
-from zoo.backbone import Backbone, Precision
+from zoo.backbone import Backbone, Pixels, Precision, Tokens
 from zoo.errors import GraftError, MissingExtra, ParityError, TrunkError, WeightsError
 
 _NEEDED: Final = {
-    Precision.FP32: ("tensorflow", "keras_cv", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
-    Precision.INT8: ("onnx", "onnxruntime", "sklearn"),
+    (Pixels, Precision.FP32): ("tensorflow", "keras_cv", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
+    (Pixels, Precision.INT8): ("onnx", "onnxruntime", "sklearn"),
+    (Tokens, Precision.FP32): ("tensorflow", "keras_hub", "onnx", "onnxruntime", "tokenizers"),
+    (Tokens, Precision.INT8): ("onnx",),
 }
 # How the child tells which error stopped it.
 _STATUS: Final[dict[type[GraftError], int]] = {TrunkError: 10, ParityError: 11, WeightsError: 12, MissingExtra: 13}
 
 
-def check_installed(precision: Precision) -> None:
+def check_installed(backbone: Backbone, precision: Precision) -> None:
     """Raise MissingExtra unless all that a build needs is installed."""
-    missing = [package for package in _NEEDED[precision] if importlib.util.find_spec(package) is None]
+    needed = _NEEDED[type(backbone.takes), precision]
+    missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         raise MissingExtra(
             f"building a trunk in {precision} needs {', '.join(missing)}, not installed here. "

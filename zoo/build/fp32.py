@@ -14,8 +14,9 @@ from numpy.typing import NDArray
 from zoo.backbone import Backbone
 from zoo.build.canonical import serialized
 from zoo.build.convert import OPSET, to_onnx
-from zoo.build.networks import network
+from zoo.build.networks import network, pixels_of
 from zoo.build.parity import prove
+from zoo.signature import image_signature
 from zoo.trunk import open_session
 
 
@@ -26,6 +27,7 @@ def build(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]]:
         ParityError: ONNX Runtime does not repeat Keras.
         WeightsError: the file does not hold this network's weights.
     """
+    size = pixels_of(backbone).size
     model = network(backbone, weights)
     data = serialized(to_onnx(model))
     session = open_session(data)
@@ -34,6 +36,7 @@ def build(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]]:
         features: NDArray[np.float32] = session.run(None, {"image": pictures})[0]
         return features
 
-    parity = prove(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, backbone.size)
+    parity = prove(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, size)
     tools = {package: version(package) for package in ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")}
-    return data, {"parity": asdict(parity), "opset": OPSET, "tools": tools}
+    signature = asdict(image_signature(size, backbone.width))
+    return data, {"signature": signature, "parity": asdict(parity), "opset": OPSET, "tools": tools}

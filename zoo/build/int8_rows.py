@@ -9,12 +9,16 @@ LLM.int8 (Dettmers et al. 2022, https://arxiv.org/abs/2208.07339) without its ou
 from __future__ import annotations
 
 import hashlib
+from importlib.metadata import version
+from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
+
+from zoo.build.canonical import serialized
 
 _CONTRIB: Final = "com.microsoft"  # the home of MatMulIntegerToFloat
 # Seven bits of weight: x86 CPUs without VNNI add two products in 16 bits, and 2 * 255 * 63 fits there. So the
@@ -39,6 +43,12 @@ def int8_rows(model: onnx.ModelProto) -> onnx.ModelProto:
     result.opset_import.append(onnx.helper.make_opsetid(_CONTRIB, 1))
     onnx.checker.check_model(result, full_check=True)
     return result
+
+
+def quantize_text(trunk: Path) -> tuple[bytes, dict[str, Any]]:
+    """Return the bytes of the int8 trunk made of an fp32 one of `zoo.build.emit`, and the facts to record."""
+    tools = {package: version(package) for package in ("onnx", "onnxruntime")}
+    return serialized(int8_rows(onnx.load(trunk, load_external_data=False))), {"tools": tools}
 
 
 class _Graph:

@@ -9,7 +9,8 @@ from typing import Final
 import keras
 import numpy as np
 
-from zoo.backbone import Backbone, Scaling
+from zoo.backbone import Backbone, Pixels, Scaling
+from zoo.errors import TrunkError
 
 _IMAGENET_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 
@@ -19,8 +20,9 @@ def network(backbone: Backbone, weights: Path | None) -> keras.Model:
 
     `weights` is the verified file; None leaves the weights random.
     """
-    image = keras.Input((backbone.size, backbone.size, 3), dtype="uint8", name="image")
-    maps = body(backbone, weights)(scaled(image, backbone.scaling), training=False)
+    pixels = pixels_of(backbone)
+    image = keras.Input((pixels.size, pixels.size, 3), dtype="uint8", name="image")
+    maps = body(backbone, weights)(scaled(image, pixels.scaling), training=False)
     # A mean over the last two axes is what ONNX does anyway: the transpose cancels out on conversion.
     features = keras.ops.mean(keras.ops.transpose(maps, (0, 3, 1, 2)), axis=(2, 3))
     return keras.Model(image, features, name=backbone.name.replace(".", "_"))
@@ -29,8 +31,21 @@ def network(backbone: Backbone, weights: Path | None) -> keras.Model:
 def body(backbone: Backbone, weights: Path | None) -> keras.Model:
     """Return the network alone: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
     module, _, function = backbone.builder.partition(":")
-    model: keras.Model = getattr(importlib.import_module(f"{__name__}.{module}"), function)(backbone.size, weights)
+    model: keras.Model = getattr(importlib.import_module(f"{__name__}.{module}"), function)(
+        pixels_of(backbone).size, weights
+    )
     return model
+
+
+def pixels_of(backbone: Backbone) -> Pixels:
+    """Return what an image network takes.
+
+    Raises:
+        TrunkError: it takes no image.
+    """
+    if isinstance(backbone.takes, Pixels):
+        return backbone.takes
+    raise TrunkError(f"{backbone.name} takes text; an image network was asked for.")
 
 
 def scaled(image: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:

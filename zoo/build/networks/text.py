@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-from enum import StrEnum
 from typing import Any, Final
 
 import keras
 
+from zoo.backbone import Pooling
 from zoo.errors import TrunkError
 
 INPUTS: Final = ("token_ids", "padding_mask", "segment_ids")  # each int32 [n,t]; an encoder takes some of them
-
-
-class Pooling(StrEnum):
-    """How the vectors of a text's tokens become one."""
-
-    MEAN = "mean"  # over the tokens that are no padding
-    CLS = "cls"  # the first token's
-    POOLER = "pooler"  # the first token's, through the dense layer it was pretrained with
 
 
 class MeanOverMask(keras.layers.Layer):  # type: ignore[misc]  # keras has no types

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.fakes import encode
 from zoo.errors import BrokenImage, BundleUnsupported, InputError, NotAnImage, TooManyPixels
-from zoo.inputs import FORMATS, ImageInput
+from zoo.image import FORMATS, ImageInput
 
 to_8 = ImageInput(8)
 to_32 = ImageInput(32)

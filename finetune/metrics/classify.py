@@ -1,4 +1,4 @@
-"""How good a head is on samples it never saw: plain numbers for the manifest and the report.
+"""Of a classifier.
 
 Shapes: n samples, k classes; y int [n]; scores float32 [n,k], each row a distribution.
 """

@@ -1,0 +1,81 @@
+"""Reuters R8 with a MiniLM probe: accuracy on the standard test split, wall time, tokens a second.
+
+    python -m benchmarks.reuters
+
+Trunks and the data set are fetched and built first where the cache lacks them; every timed run starts from an
+empty feature cache. Everything is chosen on a validation part that is cut from train. At last the speed of
+extraction for some batch sizes, which finetune.extraction.BATCH was chosen by.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+import tempfile
+import time
+from itertools import islice
+from pathlib import Path
+
+from benchmarks.finetune import finetune
+from finetune import extraction
+from finetune.dataset import Dataset, load
+from finetune.features import extract
+from finetune.reuters import NAME
+from zoo.backbone import DEFAULT_TEXT, Precision, get
+from zoo.files import cache_root
+from zoo.progress import Silence, Terminal
+from zoo.trunk import Trunk
+
+SEEDS = range(3)
+BATCHES = (4, 8, 16, 32)
+EVERY = 8  # of the documents, one in so many is run for the batch sizes
+
+
+def accuracy(precision: Precision, models: Path) -> None:
+    """Print accuracy for some seeds of the validation part, and the wall time of a first and a later run."""
+    for seed in SEEDS:
+        told, seconds = finetune(NAME, "--models", str(models), "--precision", precision, "--seed", str(seed))
+        features, metrics = told["features"], told["metrics"]
+        speed = f"{features['tokens'] / features['seconds']:,.0f} tokens/s" if features["tokens"] else "from the cache"
+        print(
+            f"  {precision}  seed {seed}  accuracy {metrics['accuracy']:.2%} of {metrics['samples']:,}"
+            f"  macro F1 {metrics['macro_f1']:.3f}  calibration error {metrics['ece']:.1%}"
+            f"  whole run {seconds:.1f} s  {features['extracted']:,} extracted, {speed}",
+            flush=True,
+        )
+
+
+def batches(precision: Precision, scratch: Path) -> None:
+    """Print tokens a second of extraction for some batch sizes."""
+    whole = load(NAME)
+    some = Dataset(NAME, tuple(islice(whole.samples, 0, None, EVERY)), kind=whole.kind)
+    trunk = Trunk.of(get(DEFAULT_TEXT), precision)
+    for size in BATCHES:
+        extraction.BATCH = size  # type: ignore[misc]
+        shutil.rmtree(scratch / "cache" / "features", ignore_errors=True)
+        made = extract(trunk, some, 0.05, Silence())
+        print(f"  {precision}  batch {size:2}  {made.tokens / made.seconds:,.0f} tokens/s", flush=True)
+
+
+def main() -> None:
+    """Measure and print."""
+    precisions = [Precision(name) for name in sys.argv[1:]] or [Precision.FP32, Precision.INT8]
+    load(NAME, progress=Terminal())
+    for precision in precisions:
+        Trunk.of(get(DEFAULT_TEXT), precision, Terminal())
+    with tempfile.TemporaryDirectory() as scratch:
+        kept = cache_root()
+        os.environ["GRAFT_CACHE"] = f"{scratch}/cache"
+        Path(scratch, "cache").mkdir()
+        for part in ("trunks", "weights", "data"):
+            Path(scratch, "cache", part).symlink_to(kept / part)
+        print(f"{NAME}, {DEFAULT_TEXT}, probe; {time.strftime('%Y-%m-%d')}")
+        for precision in precisions:
+            accuracy(precision, Path(scratch, "models"))
+        for precision in precisions:
+            batches(precision, Path(scratch))
+
+
+if __name__ == "__main__":
+    main()

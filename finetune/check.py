@@ -1,0 +1,129 @@
+"""Whether a data set can be learnt from, as far as its labels can tell."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from typing import Final
+
+from finetune.dataset import Dataset, Kind, Part, Sample
+from finetune.tasks import Task, as_number
+from zoo.errors import DatasetError
+
+AT_LEAST: Final = 3  # samples of a class: one to train on, one to choose by, one to measure with
+
+
+def check(dataset: Dataset) -> None:
+    """Check that the task can be learnt from `dataset`.
+
+    Raises:
+        DatasetError: it is empty; has one class or number, a class with too few samples, or twin names; or its
+            labels are no numbers where the task wants them.
+    """
+    if not dataset.samples:
+        raise _empty(dataset)
+    match dataset.task:
+        case Task.CLASSIFY:
+            _check_classes(dataset)
+        case Task.REGRESS:
+            check_numbers(dataset.source, dataset.samples)
+        case Task.TAG | Task.EMBED:
+            pass
+
+
+def _empty(dataset: Dataset) -> DatasetError:
+    if dataset.bad:
+        first = dataset.bad[0]
+        return DatasetError(
+            f"{dataset.source} has no row that can be used. {first.ref}: {first.reason} "
+            "Complete the rows, or name other columns with --text and --label."
+        )
+    if dataset.kind is Kind.TEXT:
+        return DatasetError(f"{dataset.source} holds no texts. It needs a row, or a .txt file, for each of them.")
+    return DatasetError(
+        f"{dataset.source} holds no pictures. Put JPEG, PNG, WebP, BMP or GIF files into class folders."
+    )
+
+
+def _check_classes(dataset: Dataset) -> None:
+    where, labels = dataset.source, dataset.labels
+    check_names(where, labels)
+    if len(labels) == 1:
+        only = labels[0]
+        raise DatasetError(
+            f"{where} has one class only, {only!r}, but a classifier needs two or more. Add samples of another class; "
+            f"or, where the classes are folders inside of {only!r}, give that folder. "
+            "Without labels, --task embed still publishes a model."
+        )
+    check_counts(where, dataset.samples, dataset.kind.plural)
+
+
+def check_counts(where: str, samples: Iterable[Sample], of: str = "pictures") -> None:
+    """Check that every class has enough samples for its split.
+
+    Data with a split of its own need one sample of each class to train on; others three.
+
+    Raises:
+        DatasetError: a class has fewer; the message names every such class.
+    """
+    counts: Counter[str] = Counter()
+    split = False
+    for sample in samples:
+        counts[sample.label] += sample.part in (None, Part.TRAIN)
+        split |= sample.part is not None
+    need = 1 if split else AT_LEAST
+    short = [f"{label!r} has {count}" for label, count in sorted(counts.items()) if count < need]
+    if short:
+        what = f"{of} to train on" if split else f"different {of}"
+        raise DatasetError(
+            f"{where}: class {', '.join(short[:20])}{', …' if len(short) > 20 else ''}; "
+            f"every class needs at least {need} {what}"
+            f"{'' if split else ' (one to train on, one to choose by, one to measure with)'}. "
+            f"Add {of.removeprefix('usable ')}, or remove the class."
+        )
+
+
+def check_numbers(where: str, samples: Iterable[Sample]) -> None:
+    """Check that the labels are numbers, different ones, and enough of them to be split.
+
+    Raises:
+        DatasetError: they are not.
+    """
+    labels = [sample.label for sample in samples]
+    if strange := [label for label in labels if as_number(label) is None]:
+        raise DatasetError(
+            f"{where}: {strange[0]!r} is no number, and {len(strange) - 1:,} more labels are none, but --task regress "
+            "learns numbers. Write them like 3.5, choose another --label, or take --task classify."
+        )
+    if len(labels) < AT_LEAST:
+        raise DatasetError(
+            f"{where} has {len(labels)} samples; there must be at least {AT_LEAST} "
+            "(one to train on, one to choose by, one to measure with)."
+        )
+    if len({as_number(label) for label in labels}) == 1:
+        raise DatasetError(
+            f"{where}: every label is {labels[0]}, so there is nothing to learn. Choose another --label."
+        )
+
+
+def check_names(where: str, labels: Iterable[str]) -> None:
+    """Check that no two class names look the same.
+
+    Raises:
+        DatasetError: two differ only in case or in Unicode's normal form, or one is no text.
+    """
+    twins: defaultdict[str, list[str]] = defaultdict(list)
+    for label in labels:
+        try:
+            label.encode()
+        except UnicodeEncodeError:
+            raise DatasetError(f"{where}: the class name {label!r} is not UTF-8. Rename it.") from None
+        twins[unicodedata.normalize("NFKC", label).casefold()].append(label)
+    for names in twins.values():
+        if len(names) > 1:
+            shown = " and ".join(f"{name!r} ({name!a})" if not name.isascii() else repr(name) for name in names)
+            raise DatasetError(
+                f"{where}: the classes {shown} differ only in case or in the form of their letters. "
+                "If they are one class, give them one name; if not, rename one of them."
+            )

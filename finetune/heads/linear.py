@@ -1,0 +1,76 @@
+"""A fitted head as one Gemm, and its ONNX file."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Generic, Literal, TypeVar
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from finetune.heads.scaler import Doubles, Scaler
+
+Floats = NDArray[np.float32]
+Chosen = TypeVar("Chosen")  # a frozen dataclass: what was chosen on the validation part
+
+Link = Literal["Softmax", "Sigmoid", "Identity"]  # ONNX's operators between logits and scores
+
+
+@dataclass(frozen=True, slots=True)
+class Head(Generic[Chosen]):
+    """Features [n,d] -> scores [n,k]: link(features @ weights.T + bias), everything folded in."""
+
+    kind: str  # "logistic", "one-vs-rest logistic", "ridge"
+    link: Link
+    weights: Floats  # [k,d]
+    bias: Floats  # [k]
+    choice: Chosen
+    dropped: int  # how many nearly constant features have no weight
+
+    @classmethod
+    def folded(
+        cls, kind: str, link: Link, scaler: Scaler, weights: Doubles, bias: Doubles, choice: Chosen
+    ) -> Head[Chosen]:
+        """Return a head that standardises by `scaler`, then applies `weights` [k,e] and `bias` [k]."""
+        folded = np.zeros((len(weights), len(scaler.kept)))
+        folded[:, scaler.kept] = weights / scaler.scale
+        shift = bias - folded[:, scaler.kept] @ scaler.mean
+        dropped = int((~scaler.kept).sum())
+        return cls(kind, link, folded.astype(np.float32), shift.astype(np.float32), choice, dropped)
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the manifest says of the head; ready for JSON."""
+        return {"kind": self.kind, "features_dropped": self.dropped, **asdict(self.choice)}  # type: ignore[call-overload]
+
+    def to_onnx(self, opset: int, ir_version: int) -> bytes:
+        """Return the bytes of head.onnx: `features` float32 [n,d] -> `scores` float32 [n,k]."""
+        k, d = self.weights.shape
+        gemm = helper.make_node("Gemm", ["features", "weights", "bias"], ["logits"], transB=1)
+        # Of Softmax the axis is the last by default, opset 13 and later.
+        link = helper.make_node(self.link, ["logits"], ["scores"])
+        graph = helper.make_graph(
+            [gemm, link],
+            "head",
+            [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", d])],
+            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", k])],
+            [numpy_helper.from_array(self.weights, "weights"), numpy_helper.from_array(self.bias, "bias")],
+        )
+        model = helper.make_model(
+            graph,
+            opset_imports=[helper.make_opsetid("", opset)],
+            ir_version=ir_version,
+            producer_name="graft",
+        )
+        onnx.checker.check_model(model, full_check=True)
+        data: bytes = model.SerializeToString(deterministic=True)
+        return data
+
+
+def trunk_versions(trunk: Path) -> tuple[int, int]:
+    """Return the opset and the IR version of a trunk; its head needs the same."""
+    model = onnx.load(trunk, load_external_data=False)
+    opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
+    return int(opset), int(model.ir_version)

@@ -1,0 +1,7 @@
+"""How good a head is on samples it never saw: plain numbers for the manifest and the report."""
+
+from finetune.metrics.classify import confusion_matrix, measure, reliability
+from finetune.metrics.regress import measure_numbers
+from finetune.metrics.tag import measure_tags
+
+__all__ = ["confusion_matrix", "measure", "measure_numbers", "measure_tags", "reliability"]

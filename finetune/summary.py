@@ -1,0 +1,85 @@
+"""What is told of a finished run: one object for programs, a few lines for people."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+from finetune.pipeline import Result
+from finetune.tasks import Task
+from zoo.manifest import Manifest
+
+
+def facts(result: Result) -> dict[str, Any]:
+    """Return what a program wants to know of a result; ready for JSON."""
+    manifest, features = result.bundle.manifest, result.features
+    return {
+        "model": manifest.name,
+        "version": manifest.version,
+        "path": str(result.bundle.layout.root),
+        "task": manifest.task,
+        "backbone": manifest.backbone["name"],
+        "precision": manifest.precision,
+        "labels": list(manifest.labels),
+        "counts": manifest.data["counts"],
+        "skipped": [{"file": bad.ref, "reason": bad.reason} for bad in features.bad],
+        "features": {
+            "extracted": features.extracted,
+            "of": len(features.samples),
+            "tokens": features.tokens,
+            "seconds": round(features.seconds, 3),
+        },
+        "metrics": manifest.metrics,
+    }
+
+
+def summary(result: Result) -> str:
+    """Return what a person wants to know of a result, and what to type next."""
+    manifest, layout = result.bundle.manifest, result.bundle.layout
+    what = "texts" if manifest.input["kind"] == "text" else "pictures"
+    whose = (
+        f"Note: golden.npz holds {len(result.bundle.golden().samples)} of your {what}"
+        f"{'' if manifest.task == Task.EMBED else ' and report.html shows some'}; --no-samples keeps them out."
+        if manifest.samples == "user"
+        else f"None of your {what} is in the bundle or its report."
+    )
+    return f"""
+{manifest.name} version {manifest.version} is in {layout.root}
+{_measured(manifest)}
+  report: {layout.report}
+{whose}
+
+Next:
+  serve --models {shlex.quote(str(layout.root.parent.parent))}
+  {_tried(manifest)}
+""".lstrip()
+
+
+def _measured(manifest: Manifest) -> str:
+    metrics, k = manifest.metrics, len(manifest.labels)
+    never = f"on {metrics.get('samples', 0):,} test samples that it never saw"
+    match manifest.task:
+        case Task.CLASSIFY:
+            return (
+                f"  accuracy {metrics['accuracy']:.1%} {never}\n"
+                f"  ({k} classes, macro F1 {metrics['macro_f1']:.3f}, calibration error {metrics['ece']:.1%})"
+            )
+        case Task.TAG:
+            return (
+                f"  micro F1 {metrics['micro_f1']:.3f}, macro F1 {metrics['macro_f1']:.3f} {never}\n"
+                f"  ({k} tags, all of a sample's right in {metrics['subset_accuracy']:.1%})"
+            )
+        case Task.REGRESS:
+            r2 = "–" if metrics["r2"] is None else f"{metrics['r2']:.3f}"
+            return (
+                f"  R² {r2}, mean absolute error {metrics['mae']:.4g} {never}\n  (the number is {manifest.labels[0]!r})"
+            )
+        case _:
+            return f"  it answers with {manifest.signature.outputs[0].shape[-1]} features; nothing was trained"
+
+
+def _tried(manifest: Manifest) -> str:
+    if manifest.task == Task.EMBED:
+        return f"curl http://127.0.0.1:8000/v1/models/{manifest.name}:embed …   (report.html has the whole line)"
+    what = {None: "FILE", 1: '"a text"', 2: '"a text" "another"'}[manifest.input.get("texts")]
+    return f"predict {manifest.name} {what}"

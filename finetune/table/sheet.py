@@ -1,0 +1,68 @@
+"""A table as all file formats give it: named columns of text cells, each row with where it stands."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row; a missing cell is ""."""
+
+    ref: str  # "line 17" or "row 17"
+    cells: tuple[str, ...]  # as many as there are columns
+    ragged: int = 0  # how many cells the file has for it, where that is another number
+
+
+@dataclass(frozen=True, slots=True)
+class Sheet:
+    """The rows of a table under the names of its columns."""
+
+    names: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    label: str = ""  # the column that the file itself marks as what is to be learnt
+
+    def column(self, number: int) -> list[str]:
+        """Return the cells of one column."""
+        return [row.cells[number] for row in self.rows]
+
+
+def row(ref: str, cells: Sequence[str], width: int) -> Row:
+    """Return a row of exactly `width` cells: missing ones at the end are empty, further ones are remembered."""
+    full = (*cells[:width], *("",) * (width - len(cells)))
+    return Row(ref, full, len(cells) if len(cells) > width else 0)
+
+
+def cell(value: object) -> str:
+    """Return a value as the text that a person would write: 3.0 is "3", None and NaN are "", lists are JSON."""
+    match value:
+        case None:
+            return ""
+        case str():
+            return value.strip()
+        case bool():
+            return str(value).lower()
+        case float():
+            if math.isnan(value):
+                return ""
+            return str(int(value)) if value.is_integer() and abs(value) < 2**53 else repr(value)
+        case datetime.datetime() | datetime.date():
+            return value.isoformat()
+        case list() | tuple() | dict():
+            return json.dumps(value, ensure_ascii=False, default=str)
+        case bytes():
+            return value.decode(errors="replace")
+        case _:
+            return str(value).strip()
+
+
+def sheet_of(records: Iterable[tuple[str, dict[str, object]]]) -> Sheet:
+    """Return the sheet of records, each with its ref; its columns are all their keys, in order of appearance."""
+    kept = list(records)
+    names = tuple(dict.fromkeys(name for _, record in kept for name in record))
+    return Sheet(names, tuple(Row(ref, tuple(cell(record.get(name)) for name in names)) for ref, record in kept))

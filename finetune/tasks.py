@@ -1,0 +1,91 @@
+"""What can be learnt of a label, and the guess which of it is meant."""
+
+from __future__ import annotations
+
+import ast
+import json
+import math
+from collections.abc import Collection, Sequence
+from enum import StrEnum
+from typing import Final
+
+SEPARATORS: Final = (";", "|")
+FEW: Final = 20  # distinct whole numbers up to which numbers are taken as classes
+
+
+class Task(StrEnum):
+    """What a model answers."""
+
+    CLASSIFY = "classify"  # one of several classes
+    TAG = "tag"  # any number of several tags
+    REGRESS = "regress"  # a number
+    EMBED = "embed"  # the features themselves; nothing is learnt
+
+
+def guess(column: str, labels: Sequence[str]) -> tuple[Task, str]:
+    """Return the task that the labels of a table suggest, and one sentence that says so.
+
+    Lists, or parts between separators that recur, are tags; many distinct numbers are a number to learn;
+    anything else is a class.
+    """
+    distinct = set(labels)
+    if any(as_list(label) is not None for label in distinct):
+        return Task.TAG, f"{column} holds lists: taken as tags (--task classify takes each list as one class)."
+    if separator := separator_of(distinct):
+        return Task.TAG, (
+            f"{column} holds parts between {separator!r}: taken as tags (--task classify takes each as one class)."
+        )
+    numbers = [number for label in distinct if (number := as_number(label)) is not None]
+    if not distinct or len(numbers) < len(distinct):
+        return Task.CLASSIFY, ""
+    whole = all(number.is_integer() for number in numbers)
+    if whole and len(distinct) <= FEW:
+        return Task.CLASSIFY, (
+            f"{column} holds {len(distinct)} distinct whole numbers: taken as classes "
+            "(--task regress takes them as numbers)."
+        )
+    return Task.REGRESS, (
+        f"{column} holds {len(distinct):,} distinct numbers: taken as numbers (--task classify takes them as classes)."
+    )
+
+
+def as_number(label: str) -> float | None:
+    """Return the finite number that `label` writes; None if it writes none."""
+    try:
+        number = float(label)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in label else None
+
+
+def as_list(label: str) -> tuple[str, ...] | None:
+    """Return the entries of a list that `label` writes in JSON or Python; None if it writes none."""
+    if not (label.startswith("[") and label.endswith("]")):
+        return None
+    try:
+        entries = json.loads(label)
+    except (ValueError, RecursionError):
+        try:
+            entries = ast.literal_eval(label)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    plain = isinstance(entries, list) and all(isinstance(entry, str | int | float) for entry in entries)
+    return tuple(str(entry).strip() for entry in entries) if plain else None
+
+
+def separator_of(labels: Collection[str]) -> str | None:
+    """Return the separator whose parts recur: there are fewer distinct parts than distinct labels."""
+    for separator in SEPARATORS:
+        if any(separator in label for label in labels):
+            parts = {part.strip() for label in labels for part in label.split(separator)} - {""}
+            if len(parts) < len(labels):
+                return separator
+    return None
+
+
+def tags_of(label: str, separator: str | None) -> tuple[str, ...]:
+    """Return the distinct tags that `label` writes, as a list or between separators, sorted; perhaps none."""
+    entries = as_list(label)
+    if entries is None:
+        entries = tuple(part.strip() for part in (label.split(separator) if separator else [label]))
+    return tuple(sorted({entry for entry in entries if entry}))

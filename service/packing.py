@@ -1,0 +1,82 @@
+"""What a client is given -> the bytes it sends: files, pixels, texts."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from zoo.errors import InputError, NotAnImage, NotText
+from zoo.utf8 import to_sample
+
+# A file's bytes; its path; pixels [h,w,3] or [h,w]; a pair of texts. A string is a path to an image for a model that
+# takes images, and the text itself for one that takes texts.
+Sample = bytes | str | Path | NDArray[np.uint8] | tuple[str, str]
+Takes = Literal["image", "text", "pair"]  # what a model takes
+
+
+def is_unclear(sample: Sample) -> bool:
+    """Tell whether it takes the model to know what is meant by a sample."""
+    return isinstance(sample, str | tuple)
+
+
+def pack_all(samples: Sequence[Sample], takes: Takes | None) -> list[bytes]:
+    """Pack several samples, in their order; raises as `packed` does."""
+    return [packed(one, takes) for one in samples]
+
+
+def packed(sample: Sample, takes: Takes | None) -> bytes:
+    """Return a sample as the bytes of an image file or of a text; pixels are packed as PNG, which loses nothing.
+
+    `takes` is needed only where `is_unclear`.
+
+    Raises:
+        InputError: a file cannot be read.
+        NotAnImage: an array of another dtype or shape, or a pair of texts where an image is due.
+        NotText: a pair where one text is due, or the other way round; or a lone surrogate.
+    """
+    match sample:
+        case bytes():
+            return sample
+        case Path():
+            return _read(sample)
+        case str() if takes == "image":
+            return _read(Path(sample))
+        case str() | tuple():
+            return _text(sample, takes)
+        case _:
+            return _png(np.asarray(sample))
+
+
+def _text(sample: str | tuple[str, ...], takes: Takes | None) -> bytes:
+    texts = sample if isinstance(sample, tuple) else (sample,)
+    if takes == "image":
+        raise NotAnImage("the model takes images, and this is a tuple. Send a path, bytes or pixels.")
+    if len(texts) != (2 if takes == "pair" else 1) or not all(isinstance(one, str) for one in texts):
+        due = 'pairs of texts: send ("a text", "another")' if takes == "pair" else 'single texts: send "a text"'
+        raise NotText(f"the model takes {due}, or a list of such.")
+    return to_sample(*texts)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except (OSError, ValueError) as fault:  # a name with a NUL is a ValueError
+        reason = getattr(fault, "strerror", None) or fault
+        raise InputError(f"{str(path)[:200]} cannot be read ({reason}). Check the path.") from None
+
+
+def _png(array: NDArray[np.uint8]) -> bytes:
+    if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or not array.size:
+        raise NotAnImage(
+            f"an array of {array.dtype} {list(array.shape)} is no image. Allowed are uint8 [h,w,3] (RGB) and [h,w] "
+            "(grey); give several as a list."
+        )
+    file = io.BytesIO()
+    Image.fromarray(array).save(file, "PNG", compress_level=1)
+    return file.getvalue()

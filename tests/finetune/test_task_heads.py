@@ -1,0 +1,103 @@
+"""Heads for tags and numbers against scikit-learn, and their metrics."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+from sklearn.metrics import average_precision_score, f1_score, r2_score
+
+from finetune.heads import regress, tag
+from finetune.heads.scaler import Scaler
+from finetune.metrics import measure_numbers, measure_tags
+from tests.fakes import OPSET
+from zoo.trunk import open_session
+
+
+def world(n: int, d: int = 12, k: int = 3, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Features, tags and a number that depend on them by the same rule for every seed."""
+    rule = np.random.default_rng(99).normal(size=(d, k + 1))
+    random = np.random.default_rng(seed)
+    z = random.normal(size=(n, d))
+    said = z @ rule + random.normal(size=(n, k + 1))
+    x = (z * np.logspace(-1, 1, d) + 3).astype(np.float32)
+    return x, said[:, :k] > 1, 100 + 20 * said[:, k]
+
+
+def scores(data: bytes, x: np.ndarray) -> np.ndarray:
+    return open_session(data).run(None, {"features": x})[0]
+
+
+@pytest.mark.parametrize(("n", "d"), [(120, 12), (40, 200)], ids=["plain", "wide"])
+def test_tags_answer_as_one_logistic_regression_each(n: int, d: int) -> None:
+    (x, y, _), (x_val, y_val, _) = world(n, d), world(n // 2, d, seed=1)
+    head = tag.fit(x, y, x_val, y_val)
+    both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
+    z = Scaler.of(both, head.choice.power)(both)
+    strength = head.choice.strength * n / len(both)
+    got = scores(head.to_onnx(OPSET, 8), both)
+    assert got.shape == y_both.shape
+    for number in range(3):
+        model = LogisticRegression(C=strength, max_iter=2000, tol=1e-8).fit(z, y_both[:, number])
+        expected = 1 / (1 + np.exp(-model.decision_function(z) / head.choice.temperature))
+        assert np.abs(got[:, number] - expected).max() < 5e-3
+
+
+def test_thresholds_are_those_of_the_best_f1() -> None:
+    random = np.random.default_rng(0)
+    y = random.random((300, 4)) < 0.2
+    said = np.clip(0.25 * y + random.random((300, 4)) * 0.6, 0, 1)
+    for number, limit in enumerate(tag.thresholds(said, y)):
+        best = max(f1_score(y[:, number], said[:, number] >= one) for one in np.linspace(0.05, 0.95, 181))
+        assert f1_score(y[:, number], said[:, number] >= limit) >= best - 1e-9
+    assert list(tag.thresholds(said, np.zeros_like(y))) == [0.5] * 4
+    assert list(tag.thresholds(np.full((3, 1), 0.7), np.array([[True], [False], [True]]))) == [0.35]
+
+
+def test_a_tag_without_a_validation_sample_does_no_harm() -> None:
+    (x, y, _), (x_val, y_val, _) = world(90), world(30, seed=1)
+    y_val[:, 0] = False
+    head = tag.fit(x, y, x_val, y_val)
+    assert head.choice.thresholds[0] == 0.5
+    assert np.isfinite(scores(head.to_onnx(OPSET, 8), x)).all()
+
+
+@pytest.mark.parametrize(("n", "d"), [(120, 12), (40, 200)], ids=["plain", "wide"])
+def test_numbers_answer_as_scikit_learns_ridge(n: int, d: int) -> None:
+    (x, _, y), (x_val, _, y_val) = world(n, d), world(n // 2, d, seed=1)
+    head = regress.fit(x, y, x_val, y_val)
+    both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
+    z = Scaler.of(both, head.choice.power)(both)
+    expected = Ridge(alpha=head.choice.penalty * len(z)).fit(z, y_both).predict(z)
+    got = scores(head.to_onnx(OPSET, 8), both)
+    assert got.shape == (len(both), 1)
+    assert np.abs(got[:, 0] - expected).max() < 1e-2
+    assert head.facts()["unit"] == pytest.approx(y.std())
+
+
+@pytest.mark.parametrize("fit", [tag.fit, regress.fit])
+def test_the_same_data_give_the_same_bytes(fit) -> None:
+    (x, tags, number), (x_val, tags_val, number_val) = world(60), world(30, seed=1)
+    y, y_val = (tags, tags_val) if fit is tag.fit else (number, number_val)
+    first, second = (fit(x, y, x_val, y_val).to_onnx(OPSET, 8) for _ in range(2))
+    assert first == second
+
+
+def test_metrics_of_tags_are_scikit_learns() -> None:
+    random = np.random.default_rng(0)
+    y = random.random((200, 3)) < 0.3
+    said = np.round(random.random((200, 3)).astype(np.float32), 1)
+    limits = (0.3, 0.5, 0.7)
+    made = measure_tags(said, y, ("a", "b", "c"), limits)
+    given = said >= np.array(limits, np.float32)
+    assert made["micro_f1"] == pytest.approx(f1_score(y, given, average="micro"))
+    assert made["macro_f1"] == pytest.approx(f1_score(y, given, average="macro"))
+    assert made["mean_average_precision"] == pytest.approx(average_precision_score(y, said, average="macro"))
+    assert made["subset_accuracy"] == pytest.approx((given == y).all(1).mean())
+
+
+def test_metrics_of_numbers_are_scikit_learns() -> None:
+    _, _, truth = world(50)
+    said = truth + np.random.default_rng(1).normal(size=50)
+    made = measure_numbers(said, truth)
+    assert made["r2"] == pytest.approx(r2_score(truth, said))
+    assert made["rmse"] == pytest.approx(np.sqrt(((said - truth) ** 2).mean()))
+    assert measure_numbers(np.ones(3), np.ones(3))["r2"] is None

@@ -1,0 +1,63 @@
+import numpy as np
+import pytest
+
+from finetune.dataset import Part, Sample
+from finetune.targets import targets
+from finetune.tasks import Task, guess, tags_of
+from zoo.errors import DatasetError
+
+
+@pytest.mark.parametrize(
+    ("labels", "task"),
+    [
+        (["spam", "ham"], Task.CLASSIFY),
+        (["1", "2", "3", "4", "5"], Task.CLASSIFY),
+        ([str(n) for n in range(21)], Task.REGRESS),
+        (["0.5", "1.0", "1.5"], Task.REGRESS),
+        (["1", "2", "x"], Task.CLASSIFY),
+        (["1e3", "-2.5", "7"], Task.REGRESS),
+        (["a;b", "a", "b"], Task.TAG),
+        (["a|b", "b|c", "a|c", "c"], Task.TAG),
+        (["a; b", "c"], Task.CLASSIFY),
+        (['["a", "b"]', "[]"], Task.TAG),
+        (["['a', 'b']"], Task.TAG),
+        (["New York, NY", "Boston, MA"], Task.CLASSIFY),
+        (["nan", "1.5"], Task.CLASSIFY),
+    ],
+)
+def test_the_task_is_guessed_from_the_labels(labels: list[str], task: Task) -> None:
+    guessed, said = guess('"stars"', labels * 3)
+    assert guessed is task
+    assert not said or ('"stars"' in said and "--task" in said)
+
+
+def test_tags_are_distinct_and_trimmed() -> None:
+    assert tags_of(" b ;a;; b", ";") == ("a", "b")
+    assert tags_of('["x", 3]', None) == ("3", "x")
+    assert tags_of("[not a list", None) == ("[not a list",)
+
+
+def samples(labels: list[str], part: Part | None = None) -> list[Sample]:
+    return [Sample(str(n), label, part, str(n).encode()) for n, label in enumerate(labels)]
+
+
+def test_tags_on_too_few_samples_are_left_out_and_told() -> None:
+    made = targets(Task.TAG, samples(["a;b", "a", "a;b", "b;rare", "", "a"]))
+    assert made.labels == ("a", "b")
+    assert made.y.tolist() == [[1, 1], [1, 0], [1, 1], [0, 1], [0, 0], [1, 0]]
+    assert made.strata == ("b", "a", "b", "b", "", "a")
+    assert "'rare'" in made.notes[0]
+
+
+def test_without_a_tag_that_can_be_learnt_there_is_nothing_to_do() -> None:
+    with pytest.raises(DatasetError, match="no tag stands on 3"):
+        targets(Task.TAG, samples(["a;b", "c"]))
+
+
+@pytest.mark.parametrize("n", [3, 7, 15, 100])
+def test_numbers_are_cut_into_even_quantiles(n: int) -> None:
+    made = targets(Task.REGRESS, samples([str(number) for number in range(n)]), "stars")
+    sizes = np.unique(made.strata, return_counts=True)[1]
+    assert made.labels == ("stars",)
+    assert sizes.min() >= 3
+    assert len(sizes) <= 5

@@ -1,0 +1,187 @@
+"""Tables of texts in every format, their columns, and what is wrong with them."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import openpyxl
+import pyarrow as pa
+import pyarrow.parquet
+import pytest
+
+from finetune.dataset import Kind, Part, Wanted, load
+from finetune.tasks import Task
+from zoo.errors import DatasetError
+
+ROWS = [(f"{word} price number {n}, and more", label) for n in range(4) for word, label in (("cat", "a"), ("dog", "b"))]
+RECORDS = [{"review": text, "stars": label} for text, label in ROWS]
+
+
+def csv(delimiter: str, encoding: str = "utf-8") -> Callable[[Path], Path]:
+    def write(folder: Path) -> Path:
+        lines = [f'"{text}"{delimiter}{label}' for text, label in ROWS]
+        path = folder / "t.csv"
+        path.write_bytes("\n".join([f"review{delimiter}stars", *lines]).encode(encoding))
+        return path
+
+    return write
+
+
+def bare(folder: Path) -> Path:
+    (folder / "t.csv").write_text("\n".join(f'"{text}",{label}' for text, label in ROWS))
+    return folder / "t.csv"
+
+
+def jsonl(folder: Path) -> Path:
+    (folder / "t.jsonl").write_text("\n".join(map(json.dumps, RECORDS)) + "\n\n")
+    return folder / "t.jsonl"
+
+
+def listed(folder: Path) -> Path:
+    (folder / "t.json").write_text(json.dumps(RECORDS))
+    return folder / "t.json"
+
+
+def parquet(folder: Path) -> Path:
+    pyarrow.parquet.write_table(pa.Table.from_pylist(RECORDS), folder / "t.parquet")
+    return folder / "t.parquet"
+
+
+def excel(folder: Path, second: bool = False) -> Path:
+    book = openpyxl.Workbook()
+    for row in [("review", "stars"), *ROWS]:
+        book.active.append(row)
+    empty = book.create_sheet("Other")
+    if second:
+        empty.append(("review", "stars"))
+        empty.append(("one", "x"))
+    book.save(folder / "t.xlsx")
+    book.close()
+    return folder / "t.xlsx"
+
+
+def orange(folder: Path) -> Path:
+    lines = ["stars\treview", "d\tstring", "class\t", *(f"{label}\t{text}" for text, label in ROWS)]
+    (folder / "t.tab").write_text("\n".join(lines))
+    return folder / "t.tab"
+
+
+def plain_tab(folder: Path) -> Path:
+    return csv("\t")(folder).rename(folder / "t.tab")
+
+
+FORMATS = {
+    "comma": csv(","), "semicolon": csv(";"), "tab": csv("\t"), "bar": csv("|"), "BOM": csv(",", "utf-8-sig"),
+    "UTF-16": csv("\t", "utf-16"), "no header": bare, "JSON Lines": jsonl, "JSON": listed, "Parquet": parquet,
+    "Excel": excel, "Orange": orange,
+    "no Orange": plain_tab,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
+def test_every_format_gives_the_same_samples(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    found = load(str(write(tmp_path)))
+    assert [(sample.read().decode(), sample.label) for sample in found.samples] == ROWS
+    assert (found.kind, found.texts, found.task, found.bad) == (Kind.TEXT, 1, Task.CLASSIFY, ())
+
+
+def test_what_was_found_is_said(tmp_path: Path) -> None:
+    assert load(str(jsonl(tmp_path))).notes == ('text: "review", label: "stars"',)
+
+
+def load_csv(tmp_path: Path, text: str | bytes, /, **wanted):
+    (tmp_path / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
+    return load(str(tmp_path / "t.csv"), Wanted(**wanted))
+
+
+TABLE = "id,title,body,mood,set\n" + "".join(
+    f"{n},title {n},the long body of number {n},{'xyz'[n % 3]},{'train' if n < 6 else 'test'}\n" for n in range(9)
+)
+
+
+def test_columns_may_be_named_whatever_their_case(tmp_path: Path) -> None:
+    found = load_csv(tmp_path, TABLE, text=("Title",), label="MOOD", split_column="set")
+    assert found.samples[0].read() == b"title 0"
+    assert [sample.part for sample in found.samples] == [Part.TRAIN] * 6 + [Part.TEST] * 3
+
+
+def test_two_text_columns_make_pairs(tmp_path: Path) -> None:
+    found = load_csv(tmp_path, TABLE, text=("title", "body"), label="mood")
+    assert found.texts == 2
+    assert json.loads(found.samples[1].read()) == ["title 1", "the long body of number 1"]
+    assert load_csv(tmp_path, TABLE.replace("title,body", "premise,hypothesis"), label="mood").texts == 2
+
+
+def test_a_label_may_be_found_by_its_content(tmp_path: Path) -> None:
+    assert load_csv(tmp_path, TABLE).labels == ("x", "y", "z")
+
+
+def test_no_label_is_needed_to_embed(tmp_path: Path) -> None:
+    found = load_csv(tmp_path, "text\nthe first\nthe second\n", task=Task.EMBED)
+    assert [sample.label for sample in found.samples] == ["", ""]
+
+
+def test_rows_without_label_or_text_are_counted(tmp_path: Path) -> None:
+    found = load_csv(tmp_path, "text,label\n" + "some words,a\nother words,b\n" * 3 + "words,\n,a\n\na, b, c\n")
+    assert len(found.samples) == 6
+    assert [(bad.ref, bad.reason.split(".")[0].split(",")[0]) for bad in found.bad] == [
+        ("line 8", "the label is missing"),
+        ("line 9", "the text is missing"),
+        ("line 11", "it has 3 cells"),
+    ]
+
+
+def test_a_lone_surrogate_is_one_bad_row(tmp_path: Path) -> None:
+    lines = [*map(json.dumps, RECORDS), '{"review": "half \\ud800", "stars": "a"}']
+    (tmp_path / "t.jsonl").write_text("\n".join(lines))
+    found = load(str(tmp_path / "t.jsonl"))
+    assert len(found.samples) == len(ROWS)
+    assert "surrogate" in found.bad[0].reason
+
+
+ENOUGH = "the cat rose,a\nthe dog fell,b\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "wanted", "words"),
+    [
+        (TABLE, {"text": ("boody",)}, ["no column 'boody'", "--text", "'body'", "'id', 'title'"]),
+        (TABLE, {"label": "mod"}, ["no column 'mod'", "--label", "'mood'"]),
+        (TABLE, {"split_column": "mood"}, ["line 2", "'x'", "train, val"]),
+        (TABLE, {"sheet": "1"}, ["--sheet", "Excel"]),
+        ("text,text,label\nthe cat,a dog,x\n", {}, ["2 columns called 'text'", "1 and 2"]),
+        ("text,label\n" + "the cat rose,a\n" * 5, {}, ["one class only, 'a'"]),
+        ("text,label\nthe cat rose,a\n", {}, ["one class only"]),
+        ("text,label\n" + ENOUGH, {}, ["'a' has 1, 'b' has 1", "at least 3"]),
+        ("text,label\nthe cat,\nthe dog,\n", {}, ["no row that can be used", "line 2", "label is missing"]),
+        ("text,label\n", {}, ["no rows"]),
+        (b"text,label\nthe cat,a\ncaf\xe9 noir,b\n", {}, ["line 3", "UTF-8", "0xe9"]),
+        ("one,two,three\nthe cat sat,a dog ran,the fish swam\n", {}, ["--text", "'one', 'two', 'three'"]),
+        ("text,a,b\nthe cat sat,1,2\n", {}, ["--label", "'text', 'a', 'b'"]),
+        ("text,label\n" + "the cat,4\n" * 9, {"task": Task.REGRESS}, ["every label is 4"]),
+        ("text,label\n" + ENOUGH, {"task": Task.REGRESS}, ["'a' is no number", "--task classify"]),
+        ("text,label\nthe cat,4\n", {"task": Task.REGRESS}, ["1 samples", "at least 3"]),
+    ],
+)
+def test_what_cannot_be_used_says_why(tmp_path: Path, text: str | bytes, wanted: dict, words: list[str]) -> None:
+    with pytest.raises(DatasetError) as error:
+        load_csv(tmp_path, text, **wanted)
+    for word in (*words, "t.csv"):
+        assert word in str(error.value)
+
+
+def test_a_workbook_with_two_filled_sheets_wants_a_choice(tmp_path: Path) -> None:
+    path = excel(tmp_path, second=True)
+    with pytest.raises(DatasetError, match=r"'Sheet', 'Other'.*--sheet"):
+        load(str(path))
+    assert len(load(str(path), Wanted(sheet="Sheet")).samples) == len(ROWS)
+    with pytest.raises(DatasetError, match="no sheet 'Third'; it has 'Sheet', 'Other'"):
+        load(str(path), Wanted(sheet="Third"))
+
+
+@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.parquet", "t.xlsx", "t.xls"])
+@pytest.mark.parametrize("data", [b"[", b"1\n", b"\x00\xff\xfe", b"PK\x03\x04"])
+def test_rubbish_is_refused_with_its_name(tmp_path: Path, name: str, data: bytes) -> None:
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(DatasetError, match=name):
+        load(str(tmp_path / name))

@@ -1,0 +1,70 @@
+"""Tiny random presets in KerasHub's own form on disk, as wide as a catalog entry says."""
+
+from __future__ import annotations
+
+import json
+import warnings
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from tests.zoo.text_assets import LAYOUTS, asset_of, byte_pairs, wordpiece
+from zoo.backbone import Backbone, FileSource
+from zoo.build.assets import Asset
+
+FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
+    "albert": "Albert",
+    "all_minilm": "Bert",
+    "bert": "Bert",
+    "deberta_v3": "DebertaV3",
+    "distil_bert": "DistilBert",
+    "electra": "Electra",
+    "f_net": "FNet",
+    "roberta": "Roberta",
+    "xlm_roberta": "XLMRoberta",
+}
+
+
+@cache
+def keras_hub() -> ModuleType:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return __import__("keras_hub")
+
+
+def family_of(name: str) -> str:
+    """KerasHub's name of the family of a catalog entry."""
+    return next(family for begin, family in FAMILIES.items() if name.startswith(f"{begin}_"))
+
+
+def their_tokenizer(kind: str, asset: Asset) -> object:
+    """KerasHub's tokenizer of the same files."""
+    if kind in LAYOUTS:
+        arguments = {"proto": asset.files["vocabulary.spm"]}
+    elif kind == "RobertaTokenizer":
+        vocabulary, merges = byte_pairs().files.values()
+        arguments = {"vocabulary": json.loads(vocabulary), "merges": merges.decode().split("\n")[1:-1]}
+    else:
+        arguments = {"vocabulary": asset.text("vocabulary.txt").split("\n")[:-1], **asset.config}
+    return getattr(keras_hub().tokenizers, kind)(**arguments)
+
+
+def save_preset(entry: Backbone, folder: Path, **sizes: int) -> None:
+    """Let KerasHub write a preset of one layer under `folder`; `sizes` are other than the entry's."""
+    from tests.zoo.encoders import backbone
+
+    family = family_of(entry.name)
+    kind = f"{family}Tokenizer"
+    asset = wordpiece(lowercase=False) if entry.name == "bert_base.multi" else asset_of(kind)
+    tokenizer = their_tokenizer(kind, asset)
+    of_entry = {"num_layers": 1, "hidden_dim": entry.width, "max_sequence_length": 512}
+    # Fairseq's four special tokens are more than the vocabulary that KerasHub's tokenizer tells.
+    vocabulary = tokenizer.vocabulary_size() + 4
+    backbone(family, **{"vocabulary": vocabulary, **of_entry, **sizes}).save_to_preset(str(folder))
+    tokenizer.save_to_preset(str(folder))
+
+
+def served(entry: Backbone, folder: Path) -> dict[str, bytes]:
+    """The files of a preset by the paths that a mirror serves them under."""
+    assert isinstance(entry.source, FileSource)
+    return {"/" + file.url.removeprefix("https://"): (folder / file.path).read_bytes() for file in entry.source.files}

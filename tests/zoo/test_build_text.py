@@ -1,0 +1,132 @@
+"""From a preset on a server to a text's features: KerasHub's true files, by Keras, in a process of its own."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import h5py
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from tests.zoo.presets import save_preset, served
+from tests.zoo.servers import faulty_server
+from zoo import trunk_cache, weights
+from zoo.backbone import Backbone, Precision, get
+from zoo.errors import WeightsError
+from zoo.sentences import SENTENCES
+from zoo.trunk import Trunk
+from zoo.utf8 import to_sample
+
+# TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:You are using a softmax"),
+]
+
+QUICK = ("bert_tiny.en_uncased", "f_net_base.en")  # with a padding mask, and without
+SLOW = (
+    "albert_base.en_uncased",
+    "bert_base.multi",
+    "deberta_v3_extra_small.en",
+    "distil_bert_base.en_uncased",
+    "electra_small_discriminator.uncased_en",
+    "roberta_base.en",
+    "xlm_roberta_base.multi",
+)
+
+
+@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+def test_every_family_s_preset_becomes_trunks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = get(name)
+    save_preset(entry, tmp_path / "preset")
+    with faulty_server() as server:
+        server.files = served(entry, tmp_path / "preset")
+        monkeypatch.setenv("GRAFT_MIRROR", server.url)
+        trunks = {precision: Trunk.of(entry, precision) for precision in Precision}
+        assert [path for path, *_ in server.asked] == list(server.files)  # each file once, and no other
+    monkeypatch.setenv("GRAFT_OFFLINE", "1")
+    assert Trunk.of(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
+    assert all(part.is_whole() for part in weights.parts(entry))
+    features = {precision: features_of(trunk, entry) for precision, trunk in trunks.items()}
+    assert cosines(*features.values()).min() > 0.97
+    assert trunks[Precision.INT8].path.stat().st_size < trunks[Precision.FP32].path.stat().st_size
+
+
+def features_of(trunk: Trunk, entry: Backbone) -> NDArray[np.float32]:
+    """Features [16,d] of the zoo's sentences; each alone must get what it gets among the others."""
+    samples = [trunk.inputs(to_sample(sentence)) for sentence in SENTENCES]
+    together = trunk(trunk.inputs.batch(samples))
+    alone = np.concatenate([trunk(trunk.inputs.batch([sample])) for sample in samples])
+    assert together.shape == (16, entry.width)
+    assert cosines(alone, together).min() >= 0.9999
+    assert len({row.tobytes() for row in alone}) == 16  # and what it gets depends on the sentence
+    return together
+
+
+def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float32]:
+    """[n,d] and [n,d] -> [n]."""
+    return (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "said"),
+    [
+        ({"hidden_dim": 64}, "width 64, not 128"),
+        ({"max_sequence_length": 100}, "100 positions for 512 tokens"),
+        ({"vocabulary": 50}, "embeddings of 50 tokens"),
+    ],
+)
+def test_weights_of_another_network_are_refused(sizes: dict[str, int], said: str, tmp_path: Path) -> None:
+    from zoo.build.text import build_text
+
+    save_preset(get("bert_tiny.en_uncased"), tmp_path, **sizes)
+    with pytest.raises(WeightsError, match=said):
+        build_text(get("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("config.json", b"[]"),
+        ("config.json", b"{"),
+        ("config.json", b"5"),
+        ("config.json", json.dumps({"registered_name": "keras_hub>BertBackbone"}).encode()),
+        ("model.weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(500)),
+    ],
+)
+def test_damaged_files_are_told(path: str, content: bytes, tmp_path: Path) -> None:
+    from zoo.build.text import build_text
+
+    save_preset(get("bert_tiny.en_uncased"), tmp_path)
+    (tmp_path / path).write_bytes(content)
+    with pytest.raises(WeightsError, match=r"does not hold bert_tiny\.en_uncased .*Pull it again"):
+        build_text(get("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
+
+
+def test_weights_that_lack_a_matrix_are_refused(tmp_path: Path) -> None:
+    from zoo.build.text import build_text
+
+    save_preset(get("bert_tiny.en_uncased"), tmp_path)
+    with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
+        found: list[str] = []
+        file.visititems(lambda path, item: found.append(path) if item.__class__ is h5py.Dataset else None)
+        del file[next(path for path in found if "query_dense" in path)]
+    with pytest.raises(WeightsError, match=r"does not hold bert_tiny\.en_uncased"):
+        build_text(get("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
+
+
+@pytest.mark.slow
+def test_what_stopped_the_child_reaches_the_user_and_nothing_is_cached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    entry = get("bert_tiny.en_uncased")
+    save_preset(entry, tmp_path / "preset", hidden_dim=64)
+    with faulty_server() as server:
+        server.files = served(entry, tmp_path / "preset")
+        monkeypatch.setenv("GRAFT_MIRROR", server.url)
+        with pytest.raises(WeightsError, match="width 64, not 128"):
+            Trunk.of(entry, Precision.FP32)
+    assert trunk_cache.lookup(entry, Precision.FP32) is None
+    assert not list(trunk_cache.trunks().glob(".draft-*"))
