@@ -37,7 +37,12 @@ def guess(column: str, labels: Sequence[str]) -> tuple[Task, str]:
         )
     numbers = [number for label in distinct if (number := as_number(label)) is not None]
     if not distinct or len(numbers) < len(distinct):
-        return Task.CLASSIFY, ""
+        held = next((separator for separator in SEPARATORS for label in distinct if separator in label), None)
+        return Task.CLASSIFY, (
+            f"{column} holds {held!r} in some labels, whose parts do not recur: taken as classes (--task tag cuts them)."
+            if held
+            else ""
+        )
     whole = all(number.is_integer() for number in numbers)
     if whole and len(distinct) <= FEW:
         return Task.CLASSIFY, (

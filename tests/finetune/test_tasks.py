@@ -61,3 +61,9 @@ def test_numbers_are_cut_into_even_quantiles(n: int) -> None:
     assert made.labels == ("stars",)
     assert sizes.min() >= 3
     assert len(sizes) <= 5
+
+
+def test_a_separator_that_cuts_nothing_apart_is_mentioned() -> None:
+    task, said = guess("tags", ["red;warm", "blue", "red;warm"])
+    assert task is Task.CLASSIFY
+    assert "--task tag" in said
