@@ -39,7 +39,7 @@ def guess(column: str, labels: Sequence[str]) -> tuple[Task, str]:
     if not distinct or len(numbers) < len(distinct):
         held = next((separator for separator in SEPARATORS for label in distinct if separator in label), None)
         return Task.CLASSIFY, (
-            f"{column} holds {held!r} in some labels, whose parts do not recur: taken as classes (--task tag cuts them)."
+            f"{column} holds {held!r} in labels whose parts do not recur: taken as classes (--task tag cuts them)."
             if held
             else ""
         )
