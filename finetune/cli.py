@@ -42,7 +42,7 @@ samples takes seconds.
 @click.option("--name", default="", help="Name of the model.  [default: after the data]")
 @click.option("--models", default="models", show_default=True, help="Folder that the model is published in.")
 @click.option("--task", type=click.Choice(["classify", "tag", "regress", "embed"]), help="[default: as labels suggest]")
-@click.option("--text", multiple=True, metavar="COL", help="Column of the text; twice for pairs of texts.")
+@click.option("--text", "--text-b", "text", multiple=True, metavar="COL", help="Column of the text; both for pairs.")
 @click.option("--label", default="", metavar="COL", help="Column of the label.")
 @click.option("--split-column", default="", metavar="COL", help="Column that says train, val or test.")
 @click.option("--sheet", default="", metavar="NAME", help="Sheet of an Excel workbook.")

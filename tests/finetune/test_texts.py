@@ -78,7 +78,7 @@ def test_pairs_of_texts(finetune: Command, tmp_path: Path) -> None:
     assert bundle.manifest.input["texts"] == 2
     assert json.loads(bundle.golden().samples[0])[1] == "the dog fell"
     own = opened(
-        finetune(tmp_path / "t.csv", "--text", "a", "--text", "b", "--label", "same", "--json", "--no-samples").out
+        finetune(tmp_path / "t.csv", "--text", "a", "--text-b", "b", "--label", "same", "--json", "--no-samples").out
     )
     assert own.golden().samples[0] == to_sample(*SENTENCES[:2])
 
