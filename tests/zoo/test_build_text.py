@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from finetune.heads.classify import fit
 from tests.zoo.presets import save_preset, served
 from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
@@ -52,6 +53,17 @@ def test_every_family_s_preset_becomes_trunks(name: str, tmp_path: Path, monkeyp
     features = {precision: features_of(trunk, entry) for precision, trunk in trunks.items()}
     assert cosines(*features.values()).min() > 0.97
     assert trunks[Precision.INT8].path.stat().st_size < trunks[Precision.FP32].path.stat().st_size
+    assert all(probe_accuracy(trunk) >= 0.8 for trunk in trunks.values())
+
+
+def probe_accuracy(trunk: Trunk) -> float:
+    """Share of 32 unseen texts that a probe on a random encoder tells apart: a word repeated, or another."""
+    y = np.arange(128) % 2
+    rests = [SENTENCES[at // 2 % 15][: 5 + at % 7] for at in range(128)]
+    texts = [f"{('cat', 'moon')[label]} " * 3 + rest for label, rest in zip(y, rests, strict=True)]
+    x = trunk(trunk.inputs.batch([trunk.inputs(to_sample(text)) for text in texts]))
+    head = fit(x[:64], y[:64], x[64:96], y[64:96])
+    return float(((x[96:] @ head.weights.T + head.bias).argmax(1) == y[96:]).mean())
 
 
 def features_of(trunk: Trunk, entry: Backbone) -> NDArray[np.float32]:
