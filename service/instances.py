@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from typing import Any, Literal, NoReturn
+from typing import Literal, NoReturn
 
 from service.takes import Json, Sample, Takes
 from zoo.errors import BadRequest
+from zoo.manifest import no_twins
 
 Key = Literal["instances", "inputs"]
 
@@ -40,7 +41,7 @@ def strict_json(body: bytes) -> Json:
         BadRequest: it is none.
     """
     try:
-        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=_no_twins)
+        return json.loads(body, parse_constant=_no_constant, object_pairs_hook=no_twins)
     except RecursionError:
         raise BadRequest("the JSON is nested too deeply.") from None
     except ValueError as fault:
@@ -59,10 +60,3 @@ def _unnamed(value: Json, takes: Takes, where: str) -> Json:
 
 def _no_constant(word: str) -> NoReturn:
     raise ValueError(f"{word} is not allowed")
-
-
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    facts = dict(pairs)
-    if len(facts) != len(pairs):
-        raise ValueError("a key stands twice")
-    return facts

@@ -61,7 +61,7 @@ class Manifest:
             BundleUnsupported: it has a newer protocol.
         """
         try:
-            facts = json.loads(data, object_pairs_hook=_no_twins)
+            facts = json.loads(data, object_pairs_hook=no_twins)
             protocol = int(facts["protocol"])
         except (ValueError, KeyError, TypeError, RecursionError) as fault:
             raise BundleBroken(f"{where} is no manifest ({fault!r}). Publish the model again.") from None
@@ -78,7 +78,12 @@ class Manifest:
             raise BundleBroken(f"{where} lacks or garbles a field ({fault}). Publish the model again.") from None
 
 
-def _no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object's pairs as a dict; for `json.loads(object_pairs_hook=)`.
+
+    Raises:
+        ValueError: a key stands twice.
+    """
     facts = dict(pairs)
     if len(facts) != len(pairs):
         raise ValueError("a key stands twice")

