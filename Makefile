@@ -3,7 +3,7 @@ PYTHON ?= python3
 READY := .venv/.ready
 RUN := .venv/bin/
 
-.PHONY: demo test test-all check bench format clean
+.PHONY: demo test test-all check bench bench-serving format clean
 
 demo: $(READY)
 	$(RUN)python examples/demo.py
@@ -21,6 +21,11 @@ check: $(READY)
 
 bench: $(READY)
 	$(RUN)python -m benchmarks
+
+# PEERS=mosec,fastapi or PEERS=all measures those as well, in environments made first.
+bench-serving: $(READY)
+	$(if $(PEERS),-$(RUN)python -m benchmarks.serving.peers)
+	$(RUN)python -m benchmarks.serving
 
 format: $(READY)
 	$(RUN)ruff check --fix .

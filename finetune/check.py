@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from typing import Final
 
 from finetune.dataset import Dataset, Kind, Part, Sample
-from finetune.tasks import Task, as_number
+from finetune.tasks import Task
 from zoo.errors import DatasetError
+from zoo.table.sheet import as_number
 
 AT_LEAST: Final = 3  # samples of a class: one to train on, one to choose by, one to measure with
 

@@ -9,11 +9,8 @@ by_length    tokenise all, sort by length, pad little: texts differ tenfold in l
 from __future__ import annotations
 
 import hashlib
-from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -25,6 +22,7 @@ from finetune.dataset import Sample
 from zoo.cores import cores
 from zoo.errors import InputError
 from zoo.inputs import Sample as Array
+from zoo.pool import crew, cut, done_by
 from zoo.sniff import sniff
 from zoo.trunk import Trunk
 
@@ -74,7 +72,7 @@ def one_by_one(trunk: Trunk, samples: Sequence[Sample], cache: FeatureCache) -> 
         read = (_read(trunk, one, cache) for one in numbered)
         return [_run(trunk, [one], cache)[0] if isinstance(one, _Ready) else one for one in read]
 
-    yield from (answer for some in _pooled(work, _cut(list(enumerate(samples)), TASK)) for answer in some)
+    yield from (answer for some in _pooled(work, cut(enumerate(samples), TASK)) for answer in some)
 
 
 def by_length(trunk: Trunk, samples: Sequence[Sample], cache: FeatureCache) -> Iterator[Answer]:
@@ -84,30 +82,18 @@ def by_length(trunk: Trunk, samples: Sequence[Sample], cache: FeatureCache) -> I
         return [_read(trunk, one, cache) for one in numbered]
 
     waiting: list[_Ready] = []
-    for some in _pooled(work, _cut(list(enumerate(samples)), READ)):
+    for some in _pooled(work, cut(enumerate(samples), READ)):
         yield from (one for one in some if isinstance(one, Answer))
         waiting += [one for one in some if isinstance(one, _Ready)]
     waiting.sort(key=lambda one: (-len(one.array), one.sha256))
-    batches = _pooled(lambda batch: _run(trunk, batch, cache), _cut(waiting, BATCH))
+    batches = _pooled(lambda batch: _run(trunk, batch, cache), cut(waiting, BATCH))
     yield from (answer for some in batches for answer in some)
 
 
-def _cut(things: Sequence[Work], size: int) -> Iterable[Sequence[Work]]:
-    return (things[start : start + size] for start in range(0, len(things), size))
-
-
-def _pooled(work: Callable[[Work], Done], things: Iterable[Work]) -> Iterator[Done]:
+def _pooled(work: Callable[[list[Work]], Done], things: Iterable[list[Work]]) -> Iterator[Done]:
     """Yield `work` of each thing in order, done by a pool as wide as the cores we may use."""
-    workers = cores()
-    pool = ThreadPoolExecutor(workers, thread_name_prefix="features")
-    tasks = iter(things)
-    try:
-        running: deque[Future[Done]] = deque(pool.submit(work, thing) for thing in islice(tasks, 2 * workers))
-        while running:
-            yield running.popleft().result()
-            running.extend(pool.submit(work, thing) for thing in islice(tasks, 1))
-    finally:
-        pool.shutdown(cancel_futures=True)
+    with crew() as pool:
+        yield from done_by(pool, work, things, 2 * cores())
 
 
 def _read(trunk: Trunk, numbered: Numbered, cache: FeatureCache) -> Answer | _Ready:

@@ -2,35 +2,15 @@
 
 from __future__ import annotations
 
-import os
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
 from finetune.dataset import PART_NAMES, Dataset, Kind, Part, Sample, Wanted
 from finetune.tasks import Task
 from zoo.errors import DatasetError
+from zoo.folders import PICTURE, TEXT, files, shown, visible
 from zoo.sniff import sniff
 
-PICTURE: Final = frozenset(
-    f".{suffix}"
-    for suffix in (
-        "jpg",
-        "jpeg",
-        "jpe",
-        "jfif",
-        "png",
-        "webp",
-        "bmp",
-        "dib",
-        "gif",
-        "heic",
-        "heif",
-        "avif",
-        "tif",
-        "tiff",
-    )
-)
 # Files that lie about in data folders and are clearly no samples; anything else is tried.
 BESIDE: Final = frozenset(
     f".{suffix}"
@@ -41,9 +21,7 @@ BESIDE: Final = frozenset(
     )
     for suffix in group
 )
-TEXT: Final = frozenset((".txt", ".text"))
 LOOKED_AT: Final = 20  # files without a telling name whose content decides whether they are pictures
-IGNORED: Final = frozenset(("__macosx", "__pycache__", "thumbs.db", "desktop.ini"))
 
 
 def load(root: Path, wanted: Wanted) -> Dataset:
@@ -63,16 +41,16 @@ def load(root: Path, wanted: Wanted) -> Dataset:
             return _unlabelled(root)
         parts = _parts(_folders(root))
         tops: dict[Path, Part | None] = {**parts} or {root: None}
-        below = [path for top in tops for folder in _folders(top) for path in _files(folder)]
-        kind = _kind(below or list(_files(root)))
+        below = [path for top in tops for folder in _folders(top) for path in files(folder)]
+        kind = _kind(below or list(files(root)))
         samples: list[Sample] = []
         beside = 0
         for top, part in tops.items():
             _refuse_loose_samples(top, kind)
             for folder in _folders(top):
-                files = list(_files(folder))
-                meant = [path for path in files if _is_meant(path, kind)]
-                beside += len(files) - len(meant)
+                found = list(files(folder))
+                meant = [path for path in found if _is_meant(path, kind)]
+                beside += len(found) - len(meant)
                 if not meant:
                     raise DatasetError(
                         f"{folder} holds no {kind.plural}. Remove the folder, or put {kind.plural} into it."
@@ -85,10 +63,10 @@ def load(root: Path, wanted: Wanted) -> Dataset:
 
 
 def _unlabelled(root: Path) -> Dataset:
-    files = list(_files(root))
-    kind = _kind(files)
-    samples = [Sample(_ref(path, root), "", None, path) for path in files if _is_meant(path, kind)]
-    notes = _notes(kind, len(files) - len(samples))
+    found = list(files(root))
+    kind = _kind(found)
+    samples = [Sample(_ref(path, root), "", None, path) for path in found if _is_meant(path, kind)]
+    notes = _notes(kind, len(found) - len(samples))
     return Dataset(str(root), tuple(sorted(samples, key=lambda s: s.ref)), notes, kind, task=Task.EMBED)
 
 
@@ -100,13 +78,13 @@ def _notes(kind: Kind, beside: int) -> tuple[str, ...]:
     return tuple(notes)
 
 
-def _kind(files: list[Path]) -> Kind:
+def _kind(found: list[Path]) -> Kind:
     """Say what the samples are: by their names, else by the content of the first files."""
-    pictures = sum(path.suffix.lower() in PICTURE for path in files)
-    texts = sum(path.suffix.lower() in TEXT for path in files)
+    pictures = sum(path.suffix.lower() in PICTURE for path in found)
+    texts = sum(path.suffix.lower() in TEXT for path in found)
     if pictures or texts:
         return Kind.TEXT if texts > pictures else Kind.IMAGE
-    plain = [path for path in files if path.suffix.lower() not in BESIDE and path.is_file()][:LOOKED_AT]
+    plain = [path for path in found if path.suffix.lower() not in BESIDE and path.is_file()][:LOOKED_AT]
     return Kind.TEXT if plain and all(map(_reads_as_text, plain)) else Kind.IMAGE
 
 
@@ -139,11 +117,11 @@ def _parts(folders: list[Path]) -> dict[Path, Part]:
 
 def _refuse_loose_samples(top: Path, kind: Kind) -> None:
     suffixes = PICTURE if kind is Kind.IMAGE else TEXT
-    loose = [path for path in _visible(top) if path.suffix.lower() in suffixes and path.is_file()]
+    loose = [path for path in visible(top) if path.suffix.lower() in suffixes and path.is_file()]
     # A README.txt beside the class folders is no sample.
     if not loose or (kind is Kind.TEXT and _folders(top)):
         return
-    tables = [path for path in _visible(top) if path.suffix.lower() in (".csv", ".tsv")]
+    tables = [path for path in visible(top) if path.suffix.lower() in (".csv", ".tsv")]
     hint = f"If {tables[0].name} names them, give it: finetune {tables[0]}. " if tables else ""
     raise DatasetError(
         f"{len(loose):,} {kind.plural} lie directly in {top} ({loose[0].name}, …), so their class is not known. {hint}"
@@ -152,30 +130,9 @@ def _refuse_loose_samples(top: Path, kind: Kind) -> None:
 
 
 def _folders(top: Path) -> list[Path]:
-    return [path for path in _visible(top) if path.is_dir()]
-
-
-def _visible(top: Path) -> list[Path]:
-    return sorted(
-        Path(entry.path)
-        for entry in os.scandir(top)
-        if not entry.name.startswith(".") and entry.name.lower() not in IGNORED
-    )
-
-
-def _files(folder: Path, above: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
-    """Yield the files below `folder`, links followed; `above` are the folders that lead to it."""
-    facts = folder.stat()
-    here = (facts.st_dev, facts.st_ino)
-    if here in above:
-        return
-    for path in _visible(folder):
-        if path.is_dir():
-            yield from _files(path, (*above, here))
-        else:
-            yield path
+    return [path for path in visible(top) if path.is_dir()]
 
 
 def _ref(path: Path, root: Path) -> str:
     """Return `path` below `root` as text, whatever bytes are in it."""
-    return os.fsencode(path.relative_to(root)).decode(errors="replace")
+    return shown(path.relative_to(root))

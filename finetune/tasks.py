@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ast
 import json
-import math
 from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Final
+
+from zoo.table.sheet import as_number
 
 SEPARATORS: Final = (";", "|")
 FEW: Final = 20  # distinct whole numbers up to which numbers are taken as classes
@@ -52,15 +53,6 @@ def guess(column: str, labels: Sequence[str]) -> tuple[Task, str]:
     return Task.REGRESS, (
         f"{column} holds {len(distinct):,} distinct numbers: taken as numbers (--task classify takes them as classes)."
     )
-
-
-def as_number(label: str) -> float | None:
-    """Return the finite number that `label` writes; None if it writes none."""
-    try:
-        number = float(label)
-    except ValueError:
-        return None
-    return number if math.isfinite(number) and "_" not in label else None
 
 
 def as_list(label: str) -> tuple[str, ...] | None:

@@ -8,25 +8,24 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from zoo.console import run
-from zoo.errors import GraftError, InputError
-from zoo.utf8 import texts_of
 
 if TYPE_CHECKING:
-    from service.packing import Takes
     from service.settings import Settings
-    from service.telling import Asked
 
 SERVE_EXAMPLES = """\b
 Examples:
   serve
-  serve --models /srv/models --port 9000
+  serve --models /srv/models --port 9000 --workers 4
   GRAFT_API_KEY=... serve --host 0.0.0.0
 """
 PREDICT_EXAMPLES = """\b
 Examples:
   predict digits photo.jpg
   predict digits *.png --top 1 --json
+  predict digits photos/ --csv digits.csv
   predict topics "a text" letter.txt
+  predict topics news.xlsx --column body --csv - | head
+  predict digits photo.jpg --url http://127.0.0.1:9000
 """
 
 
@@ -35,6 +34,8 @@ Examples:
 @click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
 @click.option("--port", type=int, help="The port to listen on; 0 takes a free one.  [default: 8000]")
 @click.option("--versions", type=int, help="How many of a model's newest versions are served.  [default: 2]")
+@click.option("--workers", metavar="N", help="Runs at a time, one core each; auto: as many as cores.  [default: auto]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where trunks run.  [default: auto]")
 @click.option("--max-waiting", type=int, help="Images or texts that may wait for a free core.  [default: 128]")
 @click.option("--max-body", type=int, help="Bytes that a request may have.  [default: 16777216]")
 @click.option(
@@ -60,30 +61,31 @@ def serve(**flags: object) -> None:
 @click.command(epilog=PREDICT_EXAMPLES)
 @click.argument("model")
 @click.argument("samples", nargs=-1, required=True)
-@click.option("--url", default="http://127.0.0.1:8000", show_default=True, help="Where the server is.")
+@click.option("--models", metavar="FOLDER", help="The model repository to work on.  [default: models]")
+@click.option("--url", help="Ask the server there instead.")
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1, 100), help="How many labels to show.")
+@click.option("--column", "columns", multiple=True, metavar="COL", help="Column of a table; twice for pairs of texts.")
+@click.option("--sheet", default="", metavar="NAME", help="Sheet of an Excel workbook.")
+@click.option("--csv", "csv", metavar="OUT", help="Write a CSV file with a row for each sample; - is standard output.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def predict(model: str, samples: tuple[str, ...], url: str, top: int, as_json: bool) -> None:
-    """Ask a server what MODEL says of SAMPLES.
+def predict(model: str, samples: tuple[str, ...], **how: Any) -> None:  # noqa: ANN401
+    """Ask what MODEL says of SAMPLES, on all cores.
 
     For a model that takes images SAMPLES are files. For one that takes texts, each is a text; where a file of that
     name exists it is read instead, as one text in UTF-8. For one that takes pairs of texts, they are given two by two.
+    Of a folder, every image or every .txt file in it and below is a sample, hidden ones left out. Of a table (CSV,
+    TSV, JSON Lines, Parquet, Excel) every row is one; the column is found by its name or content.
 
-    The API key, where the server wants one, is read from GRAFT_API_KEY.
+    The model is taken from the repository: --models, else GRAFT_MODELS, else the folder `models`; no server is needed.
+    With --url a server is asked, with the API key in GRAFT_API_KEY where it wants one; and the one at
+    http://127.0.0.1:8000 where there is no repository.
+
+    CSV: the columns of the table come first, then label, probability, label_2, ..., or tags, or value; and error. The
+    file is written whole or not at all. A cell that a spreadsheet would run as a formula gets a ' before it.
     """
-    from service import telling
-    from service.client import Client
+    from service.asked import predicted
 
-    rows: list[telling.Row] = []
-    with Client(url) as client:
-        for sample in _meant(samples, client.takes(model)):
-            try:
-                rows.append((sample, client.predict(model, sample, top=top)))
-            except InputError as error:  # one bad sample does not keep the answers to the others
-                rows.append((sample, error))
-    click.echo(telling.as_json(model, rows) if as_json else telling.table(rows))
-    if bad := sum(isinstance(answer, InputError) for _, answer in rows):
-        raise GraftError(f"{bad} of {len(rows)} samples got no answer; the reasons stand beside their names.")
+    predicted(model, samples, **how)
 
 
 def serve_main() -> None:
@@ -112,34 +114,3 @@ def _settings(flags: dict[str, Any]) -> Settings:
 def _setting(place: tuple[int | str, ...]) -> str:
     """Return what a setting is called outside, by its field."""
     return "".join(f"GRAFT_{str(field).upper()} or --{str(field).replace('_', '-')}: " for field in place)
-
-
-def _meant(samples: tuple[str, ...], takes: Takes) -> list[Asked]:
-    """Return what the arguments of `predict` mean for a model that takes `takes`."""
-    if takes == "image":
-        return [Path(sample) for sample in samples]
-    if takes == "text":
-        return [Path(sample) if _is_file(sample) else sample for sample in samples]
-    if len(samples) % 2:
-        raise click.UsageError(
-            f"the model takes pairs of texts, and here are {len(samples)}. Give the texts two by two, in quotes."
-        )
-    texts = [_text_of(sample) for sample in samples]
-    return list(zip(texts[::2], texts[1::2], strict=True))
-
-
-def _is_file(sample: str) -> bool:
-    try:
-        return Path(sample).is_file()
-    except (OSError, ValueError):  # longer than a path may be
-        return False
-
-
-def _text_of(sample: str) -> str:
-    """Return the text that an argument of a pair is, or the one in the file of that name."""
-    if not _is_file(sample):
-        return sample
-    try:
-        return texts_of(Path(sample).read_bytes(), 1)[0]
-    except (OSError, InputError) as fault:
-        raise click.ClickException(f"{sample}: {fault}") from None

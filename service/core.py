@@ -4,33 +4,40 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import Future
+from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
 
+from service.batching import Batchers, Waiting
 from service.metrics import Metrics
 from service.model import Model
 from service.models import Models
+from service.order import Order
 from service.settings import Settings
 from service.takes import Sample
-from service.workers import Workers
+from service.waiting import HungUp, all_good, good, settled
+from service.workers import Workers, fail
 from zoo import inputs as zoo_inputs
-from zoo.errors import BadRequest, InputError, NotReady, ServerFailed
+from zoo.errors import BadRequest, NotReady, ServerFailed
 from zoo.golden import Floats
 from zoo.inputs import Arrays
 
-S = TypeVar("S")
 T = TypeVar("T")
-Gone = Callable[[], Awaitable[bool]]  # tells whether the client hung up
 
 
 class Service:
     """One server's parts; lives as long as the server does."""
 
-    def __init__(self, settings: Settings, models: Models, workers: Workers, metrics: Metrics) -> None:
+    def __init__(
+        self, settings: Settings, models: Models, workers: Workers, batchers: Batchers, metrics: Metrics
+    ) -> None:
         self.settings, self.models, self.workers, self.metrics = settings, models, workers, metrics
+        self._batchers, self._order = batchers, Order()
+        self._looking = asyncio.Lock()
         self.stopping = False
 
     def check_ready(self) -> None:
@@ -45,37 +52,87 @@ class Service:
         if not self.models.names():
             raise NotReady("there is no model to serve yet; make one with finetune.")
 
+    async def refresh(self) -> None:
+        """Look at the repository; raises as `Models.refresh` does."""
+        async with self._looking:
+            await asyncio.to_thread(self.models.refresh)
+
+    async def load(self, name: str) -> None:
+        """Look for a model and its newest version now; when this returns every request gets it.
+
+        Raises:
+            NotReady: every version of it was refused.
+            UnknownModel: there is no such model.
+        """
+        self.models.take_in(name)
+        await self.refresh()
+        self.models.get(name)
+
+    async def unload(self, name: str) -> None:
+        """Serve a model no more; when this returns its last answer is given.
+
+        Raises:
+            NotReady: models are still being loaded.
+            UnknownModel: there is no such model.
+        """
+        self.models.leave_out(name)
+        await self.refresh()
+        await self._order.all_left(name)
+
+    @asynccontextmanager
+    async def using(self, name: str, version: str | None = None) -> AsyncIterator[Model]:
+        """Give the model that answers a request whose body is read; leave it with the answer in hand.
+
+        Without a version it is the newest, and leaving waits for what older ones still answer: after one reply of a
+        version none of an older one comes.
+
+        Raises:
+            NotReady: models are still being loaded, or every version of this one was refused.
+            UnknownModel: there is no such model.
+            UnknownVersion: the model is served, but not in that version.
+        """
+        model = self.models.get(name, version)
+        if version is not None:
+            yield model
+            return
+        with self._order.entered(name, model.version):
+            yield model
+        await self._order.turn(name, model.version)
+
     def most(self, model: Model) -> int:
         """Return how many samples one request may hold."""
         return self.settings.max_images if model.takes.noun == "image" else self.settings.max_texts
 
-    async def features(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
+    async def run(self, work: Callable[[], T], hung_up: HungUp) -> T:
+        """Do `work` on a worker's thread; without admission, which is for whole requests.
+
+        Raises:
+            ClientDisconnect: the client hung up before it was begun.
+        """
+        (done,) = await settled([self.workers.submit(work)], hung_up)
+        return good(done)
+
+    async def features(self, model: Model, samples: Sequence[Sample], hung_up: HungUp) -> Floats:
         """Return the features of n samples, float32 [n,d].
 
         Raises:
             InputError: a sample is nothing that the model takes.
             Overloaded: too much is waiting already.
             ServerFailed: the model answered with numbers that are not finite.
+            ClientDisconnect: the client hung up before all of it was begun.
         """
-        start = time.perf_counter()
         with self.workers.admitted(len(samples)):
-            rows = await self._each(model, samples, gone, lambda sample: self._features(model, sample))
-        return self._finite(model, rows, start)
+            return await self._answers(model, [partial(model.array, one) for one in samples], _itself, hung_up)
 
-    async def scores(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
+    async def scores(self, model: Model, samples: Sequence[Sample], hung_up: HungUp) -> Floats:
         """Return the scores of n samples, float32 [n,k]; raises as `features` does."""
-        start = time.perf_counter()
-
-        def answer(sample: Sample) -> Floats:
-            features = self._features(model, sample)
-            with self.metrics.timed("head", model.name, model.version):
-                return model.scores(features)
-
         with self.workers.admitted(len(samples)):
-            rows = await self._each(model, samples, gone, answer)
-        return self._finite(model, rows, start)
+            arrays = [partial(model.array, one) for one in samples]
+            return await self._answers(model, arrays, partial(self._scores, model), hung_up)
 
-    async def embeddings(self, model: Model, texts: Sequence[Callable[[], Sample]], gone: Gone) -> tuple[Floats, int]:
+    async def embeddings(
+        self, model: Model, texts: Sequence[Callable[[], Sample]], hung_up: HungUp
+    ) -> tuple[Floats, int]:
         """Return the features of n texts, float32 [n,d], and how many tokens were read; raises as `features` does.
 
         Each of `texts` gives its sample when it is called, off the event loop. All are tokenised before the
@@ -84,47 +141,99 @@ class Service:
         Raises:
             BadRequest: they are more tokens than one request may hold.
         """
-        start, most = time.perf_counter(), self.settings.max_tokens
-
-        def tokens(text: Callable[[], Sample]) -> zoo_inputs.Sample:
-            with self.metrics.timed("decode", model.name, model.version):
-                return model.array(text())
-
+        most = self.settings.max_tokens
         with self.workers.admitted(len(texts)):
-            read = await self._each(model, texts, gone, tokens)
+            reading = [self.workers.submit(partial(_read, model, text)) for text in texts]
+            done = await settled(reading, hung_up)
+            read = all_good(done, model.takes.noun)
             if (count := sum(map(len, read))) > most:
                 raise BadRequest(
                     f"the input has {count:,} tokens; one request may have {most:,}. Send it in several requests."
                 )
-            rows = await self._each(model, read, gone, lambda ids: self._trunk(model, model.inputs.batch([ids])))
-        return self._finite(model, rows, start), count
+            return await self._answers(model, [partial(_itself, ids) for ids in read], _itself, hung_up), count
 
-    def _features(self, model: Model, sample: Sample) -> Floats:
-        with self.metrics.timed("decode", model.name, model.version):
-            arrays = model.decode(sample)
-        return self._trunk(model, arrays)
+    async def infer(self, model: Model, arrays: Arrays, outputs: Sequence[str], hung_up: HungUp) -> dict[str, Floats]:
+        """Return those `outputs` of a model, float32 [n,…] each, for arrays that fit its signature; raises as above.
 
-    def _trunk(self, model: Model, arrays: Arrays) -> Floats:
-        with self.metrics.timed("trunk", model.name, model.version):
-            return model.features(arrays)
+        Each row of the arrays counts as a sample.
+        """
+        first, *_ = arrays.values()
+        named, *scored = model.manifest.signature.outputs
+        finish = partial(self._both, model) if set(outputs) - {named.name} else _itself
+        with self.workers.admitted(len(first)):
+            if first.ndim > 2:  # decoded images
+                both = await self._answers(model, [partial(_itself, one) for one in first], finish, hung_up)
+            else:  # token ids, in the padding that the client chose
+                both = await self._pieces(model, arrays, finish, hung_up)
+        width = named.shape[-1]
+        answers = {named.name: both[:, :width]} | {one.name: both[:, width:] for one in scored}
+        return {name: answers[name] for name in outputs}
 
-    async def _each(self, model: Model, items: Sequence[S], gone: Gone, work: Callable[[S], T]) -> list[T]:
-        """Do `work` for every item, side by side."""
+    async def _answers(
+        self,
+        model: Model,
+        arrays: Sequence[Callable[[], zoo_inputs.Sample]],
+        finish: Callable[[Floats], Floats],
+        hung_up: HungUp,
+    ) -> Floats:
+        """Decode n samples, side by side, run them through the trunk and `finish` each row: float32 [n,…]."""
         start = time.perf_counter()
+        promises: list[Future[Floats]] = [Future() for _ in arrays]
+        for promise, array in zip(promises, arrays, strict=True):
+            self.workers.do(partial(self._begin, model, array, finish, promise, start))
+        done = await settled(promises, hung_up)
+        return self._finite(model, np.concatenate(all_good(done, model.takes.noun)), start)
 
-        def begun(item: S) -> T:
-            self.metrics.took("queue", model.name, model.version, time.perf_counter() - start)
-            return work(item)
+    def _begin(
+        self,
+        model: Model,
+        array: Callable[[], zoo_inputs.Sample],
+        finish: Callable[[Floats], Floats],
+        promise: Future[Floats],
+        start: float,
+    ) -> None:
+        """Decode one sample and send it to its trunk."""
+        if promise.cancelled():
+            return
+        took = partial(self.metrics.took, model=model.name, version=model.version)
+        took("queue", seconds=time.perf_counter() - start)
 
-        done = await asyncio.gather(
-            *(self.workers.run(partial(begun, item), gone) for item in items),
-            return_exceptions=True,
-        )
-        return [_good(one, f"{model.takes.noun} {at} of {len(items)}", len(items)) for at, one in enumerate(done, 1)]
+        def finished(features: Floats, seconds: float) -> Floats:
+            took("trunk", seconds=seconds)
+            return finish(features)
 
-    def _finite(self, model: Model, rows: list[Floats], start: float) -> Floats:
-        """Put rows together, float32 [n,…], and note that the request that began at `start` is answered."""
-        answers = np.concatenate(rows)
+        try:
+            with self.metrics.timed("decode", model.name, model.version):
+                waiting = Waiting(model, array(), promise, finished)
+        except Exception as fault:
+            fail(promise, fault)
+        else:
+            self._batchers.of(model).add(waiting)
+
+    async def _pieces(
+        self, model: Model, arrays: Arrays, finish: Callable[[Floats], Floats], hung_up: HungUp
+    ) -> Floats:
+        """Run arrays of n rows through the trunk, in pieces as large as its batches, and `finish`: float32 [n,…]."""
+        start = time.perf_counter()
+        rows, tokens = next(iter(arrays.values())).shape
+        step = max(1, self._batchers.of(model).size // tokens)
+
+        def piece(at: int) -> Floats:
+            return finish(model.features({name: array[at : at + step] for name, array in arrays.items()}))
+
+        done = await settled([self.workers.submit(partial(piece, at)) for at in range(0, rows, step)], hung_up)
+        return self._finite(model, np.concatenate([good(one) for one in done]), start)
+
+    def _both(self, model: Model, features: Floats) -> Floats:
+        """Return features, float32 [n,d], with their scores behind them, [n,d+k]."""
+        return np.concatenate([features, self._scores(model, features)], axis=1)
+
+    def _scores(self, model: Model, features: Floats) -> Floats:
+        with self.metrics.timed("head", model.name, model.version):
+            return model.scores(features)
+
+    def _finite(self, model: Model, answers: Floats, start: float) -> Floats:
+        """Pass on answers, float32 [n,…], and note that the request that began at `start` has them."""
         if not np.isfinite(answers).all():
             raise ServerFailed(
                 f"{model.name}/{model.version} answers with numbers that are not finite. Train it again."
@@ -133,10 +242,9 @@ class Service:
         return answers
 
 
-def _good(done: T | BaseException, which: str, of: int) -> T:
-    """Return what was done, or raise what came in its place, with the number of the sample."""
-    if isinstance(done, InputError) and of > 1:
-        raise type(done)(f"{which}: {done}")
-    if isinstance(done, BaseException):
-        raise done
-    return done
+def _read(model: Model, text: Callable[[], Sample]) -> zoo_inputs.Sample:
+    return model.array(text())
+
+
+def _itself(value: T) -> T:
+    return value

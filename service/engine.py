@@ -11,11 +11,12 @@ from weakref import WeakValueDictionary
 import onnxruntime
 
 from zoo.bundle import Bundle
+from zoo.device import Device
 from zoo.errors import BundleBroken, TrunkError
 from zoo.golden import Floats
 from zoo.inputs import Arrays
 from zoo.signature import Tensor
-from zoo.trunk import open_session
+from zoo.trunk import check_device_here, open_session
 
 _DTYPES: Final[Mapping[str, str]] = {
     "tensor(uint8)": "uint8",
@@ -35,6 +36,7 @@ class Grafted:
 
     trunk: Callable[[Arrays], Floats]
     head: Callable[[Floats], Floats] | None
+    device: str = "CPU"  # that the trunk runs on
 
 
 class Engine(Protocol):
@@ -49,9 +51,16 @@ class Engine(Protocol):
 
 
 class OnnxEngine:
-    """Runs bundles in ONNX Runtime, one thread a run."""
+    """Runs bundles in ONNX Runtime, one thread a run; trunks on `device`, the small heads always on the CPU."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: Device = "cpu") -> None:
+        """Run trunks on `device`.
+
+        Raises:
+            DeviceMissing: it is not here.
+        """
+        check_device_here(device)
+        self._device = device
         # Weak: a trunk leaves the memory with the last model that is grafted on it.
         self._trunks: WeakValueDictionary[str, Graph] = WeakValueDictionary()
 
@@ -65,20 +74,20 @@ class OnnxEngine:
         features, *scores = manifest.signature.outputs
         trunk = self._trunks.get(manifest.trunk_sha256)
         if trunk is None:
-            trunk = Graph(layout.trunk, manifest.signature.inputs, features)
+            trunk = Graph(layout.trunk, manifest.signature.inputs, features, self._device)
             self._trunks[manifest.trunk_sha256] = trunk
         if not scores:
-            return Grafted(trunk, None)
+            return Grafted(trunk, None, trunk.device)
         head = Graph(layout.head, (features,), scores[0])
-        return Grafted(trunk, lambda rows: head({features.name: rows}))
+        return Grafted(trunk, lambda rows: head({features.name: rows}), trunk.device)
 
 
 class Graph:
     """One ONNX file, of which one output is asked for."""
 
-    def __init__(self, path: Path, takes: Sequence[Tensor], gives: Tensor) -> None:
+    def __init__(self, path: Path, takes: Sequence[Tensor], gives: Tensor, device: Device = "cpu") -> None:
         try:
-            self._session = open_session(path)
+            self._session = open_session(path, device)
         except TrunkError as fault:
             raise BundleBroken(f"{fault} Publish the model again.") from None
         inputs = {tensor.name: tensor for tensor in self._session.get_inputs()}
@@ -89,6 +98,7 @@ class Graph:
             _compare(path, told, inputs[told.name])
         _compare(path, gives, outputs[gives.name])
         self._gives = gives.name
+        self.device = self._session.get_providers()[0].removesuffix("ExecutionProvider")
 
     def __call__(self, arrays: Arrays) -> Floats:
         """Run the graph once on one thread: a batch of n -> float32 [n,…]."""

@@ -15,10 +15,11 @@ STAGES: Final = {
     "request": "From the whole body read to the answer.",
     "queue": "One sample waiting for a free core.",
     "decode": "One sample: bytes to pixels or token ids.",
-    "trunk": "One sample: pixels or token ids to features.",
+    "trunk": "The run that made a sample's features, of pixels or token ids.",
     "head": "One sample: features to scores.",
 }
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
@@ -34,6 +35,13 @@ class Metrics:
             )
             for stage, told in STAGES.items()
         }
+        self._known: dict[tuple[str, str, int], Histogram] = {}  # looking them up in the registry costs a lock
+        self._batches = Histogram(
+            "graft_batch_samples",
+            "Samples that went through a trunk together.",
+            buckets=_SIZES,
+            registry=self._registry,
+        )
         self._errors = Counter("graft_errors", "Answers that were errors.", ("code",), registry=self._registry)
         self._models = Gauge("graft_models", "Versions of models in memory.", registry=self._registry)
 
@@ -46,7 +54,13 @@ class Metrics:
 
     def took(self, stage: str, model: str, version: int, seconds: float) -> None:
         """Note how long a stage took."""
-        self._seconds[stage].labels(model, str(version)).observe(seconds)
+        if (known := self._known.get((stage, model, version))) is None:
+            known = self._known[stage, model, version] = self._seconds[stage].labels(model, str(version))
+        known.observe(seconds)
+
+    def batched(self, samples: int) -> None:
+        """Note that a run of a trunk had so many samples."""
+        self._batches.observe(samples)
 
     def failed(self, code: str) -> None:
         """Count an answer that was an error."""

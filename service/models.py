@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -30,13 +30,21 @@ class Found:
     refusal: str | None = None
 
 
+def _ready(_: Model) -> str:
+    return "ready"
+
+
 class Models:
     """The models of a repository. Reading is safe from any thread; `refresh` is called from one at a time."""
 
-    def __init__(self, folder: Path, engine: Engine, keep: int) -> None:
-        """Serve the `keep` newest good versions of each model in `folder`."""
-        self._folder, self._engine, self._keep = folder, engine, keep
+    def __init__(self, folder: Path, engine: Engine, keep: int, prepare: Callable[[Model], str] = _ready) -> None:
+        """Serve the `keep` newest good versions of each model in `folder`.
+
+        `prepare` gets each before anybody is answered by it, and returns what to tell of that.
+        """
+        self._folder, self._engine, self._keep, self._prepare = folder, engine, keep, prepare
         self._inputs = SharedInputs()
+        self._left_out: frozenset[str] = frozenset()  # models that were unloaded
         self._found: Mapping[str, Mapping[int, Found]] = MappingProxyType({})
         self.looked = False  # whether the first refresh is over
 
@@ -52,11 +60,26 @@ class Models:
             raise NotADirectoryError(
                 errno.ENOTDIR, "the models folder is gone; what was loaded is still served", str(self._folder)
             )
-        found = {name: found for name in model_names(self._folder) if (found := self._look(name))}
+        wanted = [name for name in model_names(self._folder) if name not in self._left_out]
+        found = {name: found for name in wanted if (found := self._look(name))}
         for name in self._found.keys() - found.keys():
-            log.info("gone: %s was removed", name)
+            log.info("gone: %s was %s", name, "unloaded" if name in self._left_out else "removed")
         self._found = MappingProxyType(found)
         self.looked = True
+
+    def leave_out(self, name: str) -> None:
+        """Let the next refresh unload a model; it stays away until `take_in`.
+
+        Raises:
+            NotReady: models are still being loaded.
+            UnknownModel: there is no such model.
+        """
+        self.status(name)
+        self._left_out |= {name}
+
+    def take_in(self, name: str) -> None:
+        """Let the next refresh load a model that was unloaded."""
+        self._left_out -= {name}
 
     def check_looked(self) -> None:
         """Pass once the first refresh is over.
@@ -133,6 +156,7 @@ class Models:
             return before
         try:
             model = open_model(self._folder, name, version, self._engine, self._inputs)
+            prepared = self._prepare(model)
         except GraftError as fault:
             log.error("refused: %s/%s: %s", name, version, fault)
             # Clients see the reason, but not where on the disk the repository is.
@@ -141,8 +165,9 @@ class Models:
         except Exception:  # one bundle, however odd, never takes the others down
             log.exception("refused: %s/%s fails in a way that Graft does not know", name, version)
             return Found(stamp, before.model if before else None, "it fails to load; the server's log has the details.")
-        facts = model.manifest
-        log.info("loaded: %s/%s, %s, %d labels, %s", name, version, facts.task, len(facts.labels), facts.precision)
+        facts, where = model.manifest, f"on {model.grafted.device}"
+        told = (facts.task, f"{len(facts.labels)} labels", facts.precision, where, prepared)
+        log.info("loaded: %s/%s, %s", name, version, ", ".join(told))
         return Found(stamp, model)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +17,7 @@ from zoo.utf8 import to_sample
 # A file's bytes; its path; pixels [h,w,3] or [h,w]; a pair of texts. A string is a path to an image for a model that
 # takes images, and the text itself for one that takes texts.
 Sample = bytes | str | Path | NDArray[np.uint8] | tuple[str, str]
+MAX_BYTES: Final = 256 << 20  # of one sample
 Takes = Literal["image", "text", "pair"]  # what a model takes
 
 
@@ -65,6 +66,8 @@ def _text(sample: str | tuple[str, ...], takes: Takes | None) -> bytes:
 
 def _read(path: Path) -> bytes:
     try:
+        if (size := path.stat().st_size) > MAX_BYTES:
+            raise InputError(f"{str(path)[:200]} has {size:,} bytes; allowed are {MAX_BYTES:,} in one sample.")
         return path.read_bytes()
     except (OSError, ValueError) as fault:  # a name with a NUL is a ValueError
         reason = getattr(fault, "strerror", None) or fault

@@ -59,23 +59,23 @@ class Predictions(BaseModel):
             thresholds = np.array(manifest.head["thresholds"], np.float32)
             rows = [_tags(manifest.labels, row, thresholds, top) for row in scores]
         else:
-            best = [_best(manifest.labels, row)[:top] for row in scores]
+            best = [_best(manifest.labels, row, top) for row in scores]
             rows = [Prediction(label=one[0].label, probability=one[0].probability, top=one) for one in best]
         return cls(model=model.name, version=model.version, predictions=rows)
 
 
-def _best(labels: tuple[str, ...], scores: Floats) -> list[Candidate]:
-    """Sort the labels by one row of scores, float32 [k]."""
+def _best(labels: tuple[str, ...], scores: Floats, top: int) -> list[Candidate]:
+    """Return the `top` best labels by one row of scores, float32 [k]."""
     # A softmax in float32 may end a hair above 1.
     return [
         Candidate(label=labels[at], probability=min(float(scores[at]), 1.0))
-        for at in np.argsort(-scores, kind="stable")
+        for at in np.argsort(-scores, kind="stable")[:top]
     ]
 
 
 def _tags(labels: tuple[str, ...], scores: Floats, thresholds: Floats, top: int) -> Tags:
     has = {label for label, score, threshold in zip(labels, scores, thresholds, strict=True) if score >= threshold}
-    best = _best(labels, scores)
+    best = _best(labels, scores, len(labels))
     return Tags(tags=[one for one in best if one.label in has], top=best[:top])
 
 
@@ -97,6 +97,11 @@ class Embeddings(BaseModel):
     model: str
     version: int
     embeddings: list[list[float]]
+
+    @classmethod
+    def of(cls, model: Model, features: Floats) -> Self:
+        """Read features, float32 [n,d]."""
+        return cls(model=model.name, version=model.version, embeddings=features.tolist())
 
 
 class Card(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import logging
 import os
 import signal
@@ -16,6 +17,7 @@ import uvicorn
 
 from service.app import create_app
 from service.core import Service
+from service.protocol import bounded
 from service.settings import Settings
 
 
@@ -37,6 +39,8 @@ def run_server(settings: Settings) -> None:
         server_header=False,
         proxy_headers=False,
         ws="none",
+        loop="auto",  # uvloop, where it is installed
+        http=bounded(settings.upload, settings.max_body),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=30,
     )
@@ -63,6 +67,12 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
         self._service, self._closing_at = service, 0.0
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Open the door; what was imported until now lives long, and the collector walks through it no more."""
+        await super().startup(sockets)
+        gc.collect()
+        gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Begin to stop; balancers get `drain` seconds to see it, a person's Ctrl-C does not wait."""

@@ -9,6 +9,9 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from zoo.cores import cores
+from zoo.device import Device
+
 
 class Settings(BaseSettings):
     """The settings of one server, checked."""
@@ -23,11 +26,19 @@ class Settings(BaseSettings):
     versions: int = Field(2, ge=1, le=100)  # how many of a model's newest versions are served
     poll: float = Field(1.0, gt=0, le=3600)  # seconds between two looks for new versions
     max_body: int = Field(16 << 20, ge=1024)  # bytes
+    upload: float = Field(60.0, gt=0, le=3600)  # seconds for a request to arrive whole
     max_images: int = Field(64, ge=1)  # in one request
     max_texts: int = Field(1024, ge=1)  # in one request; token ids count as their text
     max_tokens: int = Field(1 << 18, ge=1)  # of one request to /v1/embeddings
+    workers: int = Field(default_factory=cores, ge=1, le=1024)  # runs at a time; "auto": one for each core
+    device: Device = "auto"
     max_waiting: int = Field(128, ge=0)  # samples waiting for a free core
     drain: float = Field(1.0, ge=0, le=300)  # seconds of "not ready" before SIGTERM closes the port
+
+    @field_validator("workers", mode="before")
+    @classmethod
+    def _auto(cls, workers: object) -> object:
+        return cores() if workers == "auto" else workers
 
     @field_validator("api_key")
     @classmethod

@@ -1,14 +1,17 @@
-"""Work off the event loop: as many threads as cores, and a bounded crowd before them."""
+"""Work off the event loop: one thread a core, all pulling from one line, and a bounded crowd before them.
+
+No thread waits for the event loop between two pieces of work: whatever is next in line is already there. That is
+most of the difference between two thirds of the machine's speed and nearly all of it (docs/serving.md).
+"""
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
+from queue import SimpleQueue
 from typing import TypeVar
-
-from starlette.requests import ClientDisconnect
 
 from zoo.errors import Overloaded
 
@@ -16,18 +19,21 @@ T = TypeVar("T")
 
 
 class Workers:
-    """Threads that do the work of requests; belongs to one event loop."""
+    """Threads that pull work from one line. Safe to use from any thread."""
 
     def __init__(self, threads: int, max_waiting: int) -> None:
-        """Take `threads` at work and `max_waiting` more items in the queue."""
-        self._pool = ThreadPoolExecutor(threads, thread_name_prefix="graft")
-        self._free = asyncio.Semaphore(threads)
+        """Take `threads` at work and `max_waiting` more items in the line."""
+        self.threads = threads
+        self._line: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
+        self._resting: set[int] = set()  # the threads that wait for work
         self._limit = threads + max_waiting
         self._inside = 0
+        for number in range(threads):
+            threading.Thread(target=self._work, name=f"graft-{number}", daemon=True).start()
 
     @contextmanager
     def admitted(self, items: int) -> Iterator[None]:
-        """Hold a place for so many items of work.
+        """Hold a place for so many items of work; called on one thread, the event loop's.
 
         Raises:
             Overloaded: there is no room for them; nothing was begun.
@@ -43,17 +49,56 @@ class Workers:
         finally:
             self._inside -= items
 
-    async def run(self, work: Callable[[], T], gone: Callable[[], Awaitable[bool]]) -> T:
-        """Do `work` on a thread as soon as one is free.
+    def do(self, work: Callable[[], object]) -> None:
+        """Put `work`, which must not raise, at the end of the line."""
+        self._line.put(work)
 
-        Raises:
-            ClientDisconnect: nobody waits for the answer any more; the work was not begun.
-        """
-        async with self._free:
-            if await gone():
-                raise ClientDisconnect
-            return await asyncio.get_running_loop().run_in_executor(self._pool, work)
+    def submit(self, work: Callable[[], T]) -> Future[T]:
+        """Put `work` at the end of the line; cancel the future, and it is not begun."""
+        promise: Future[T] = Future()
+        self._line.put(lambda: keep(promise, work))
+        return promise
+
+    @property
+    def idle(self) -> bool:
+        """Tell whether nothing is waiting in the line."""
+        return self._line.empty()
+
+    @property
+    def resting(self) -> int:
+        """How many threads wait for work, this moment."""
+        return len(self._resting)
 
     def close(self) -> None:
-        """Let the threads end."""
-        self._pool.shutdown(wait=False)
+        """Let the threads end, after what stands in the line."""
+        for _ in range(self.threads):
+            self._line.put(None)
+
+    def _work(self) -> None:
+        me = threading.get_ident()
+        while True:
+            self._resting.add(me)  # of a set, one step each: no lock needed
+            work = self._line.get()
+            self._resting.discard(me)
+            if work is None:
+                return
+            work()
+            del work  # what it holds (an image, an answer) must not live until the next one comes
+
+
+def keep(promise: Future[T], work: Callable[[], T]) -> None:
+    """Do `work` and settle `promise` with what comes of it, unless nobody wants it any more."""
+    if not promise.set_running_or_notify_cancel():
+        return
+    try:
+        answer = work()
+    except BaseException as fault:
+        promise.set_exception(fault)
+    else:
+        promise.set_result(answer)
+
+
+def fail(promise: Future[T], fault: BaseException) -> None:
+    """Settle `promise` with `fault`, unless nobody wants it any more."""
+    if promise.set_running_or_notify_cancel():
+        promise.set_exception(fault)

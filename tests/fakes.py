@@ -163,7 +163,8 @@ def graph_bytes(graph: onnx.GraphProto) -> bytes:
 class FakeEngine:
     """An engine without ONNX Runtime: golden samples get their recorded answers, everything else `scores`.
 
-    `before` is called before every answer to what is no golden sample: let it wait, or raise.
+    `before` is called before every answer to what is no golden sample, nor the zeros that a trunk is measured with:
+    let it wait, or raise.
     """
 
     def __init__(self, scores: Sequence[float] = (0.7, 0.2, 0.1), before: Callable[[], None] = lambda: None) -> None:
@@ -178,7 +179,7 @@ class FakeEngine:
         def trunk(arrays: Arrays) -> Floats:
             rows = arrays["token_ids"] if "token_ids" in arrays else next(iter(arrays.values()))
             prints = [fingerprint(array) for array in rows]  # in a batch of one it is the decoded sample itself
-            if not set(prints) <= features.keys():
+            if rows.any() and not set(prints) <= features.keys():
                 self.before()
             return np.array([features.get(one, np.ones(WIDTH)) for one in prints], np.float32)
 

@@ -8,6 +8,7 @@ GraftError
 │   ├── DownloadFailed      the network or the server failed
 │   └── HashMismatch        the bytes are not the promised ones
 ├── TrunkError              a trunk could not be built or opened
+│   ├── DeviceMissing       it was to run on a device that is not here
 │   └── ParityError         ONNX Runtime did not repeat Keras
 ├── InputError              one sample cannot become arrays
 │   ├── NotAnImage          no image, or a format that is refused by name
@@ -15,7 +16,7 @@ GraftError
 │   ├── TooManyPixels       the header promises more pixels than the cap
 │   ├── NotText             no UTF-8 text, or nothing in it to read
 │   └── TextTooLong         more bytes of text than the cap
-├── DatasetError            the training data cannot be used
+├── DatasetError            a table, or a folder of samples, cannot be used
 ├── RecipeError             the wish itself cannot be carried out
 ├── BundleError             a bundle on disk cannot be used
 │   ├── BundleBroken        its bytes are not what its manifest says
@@ -72,6 +73,10 @@ class TrunkError(GraftError):
     """A trunk could not be built or opened."""
 
 
+class DeviceMissing(TrunkError):
+    """A trunk was to run on a device that is not here."""
+
+
 class ParityError(TrunkError):
     """ONNX Runtime did not repeat what Keras computed."""
 
@@ -101,7 +106,7 @@ class TextTooLong(InputError):
 
 
 class DatasetError(GraftError):
-    """The training data cannot be used."""
+    """A table, or a folder of samples, cannot be used: to train on, or to be asked about."""
 
 
 class RecipeError(GraftError):

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from zoo import trunk_cache
 from zoo.backbone import Backbone, Precision
+from zoo.device import Device, check_device, providers
 from zoo.errors import TrunkError
 from zoo.inputs import Arrays, Input, open_input
 from zoo.progress import Progress, Silence
@@ -43,19 +44,34 @@ class Trunk:
         return cls(found.path, found.facts["sha256"], Signature.of(found.facts["signature"]), inputs, found.facts)
 
 
-def open_session(model: Path | bytes) -> onnxruntime.InferenceSession:
+def open_session(model: Path | bytes, device: Device = "cpu") -> onnxruntime.InferenceSession:
     """Open an ONNX file for runs of one thread each; run as many at a time as there are cores.
 
+    `device` "auto" takes CUDA where it is.
+
     Raises:
+        DeviceMissing: CUDA is asked for, and is not here or does not start.
         TrunkError: ONNX Runtime refuses the file.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
+    wanted = providers(device, onnxruntime.get_available_providers())
     source = model if isinstance(model, bytes) else str(model)
     try:
-        return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(source, options, providers=wanted)
     except Exception as fault:  # ONNX Runtime's own exceptions share no base but this
         raise TrunkError(
             f"ONNX Runtime refuses {model if isinstance(model, Path) else 'the graph'} ({fault})."
         ) from None
+    check_device(device, session.get_providers())  # a CUDA that does not start is silently left out
+    return session
+
+
+def check_device_here(device: Device) -> None:
+    """Pass if this ONNX Runtime has a device.
+
+    Raises:
+        DeviceMissing: it has not.
+    """
+    check_device(device, onnxruntime.get_available_providers())

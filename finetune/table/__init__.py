@@ -1,4 +1,4 @@
-"""Tables as data sets: read a file, find its columns, make samples."""
+"""Tables as data sets: find their columns, make samples."""
 
 from finetune.table.load import load
 

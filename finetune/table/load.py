@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
 
 from finetune.dataset import PART_NAMES, Bad, Dataset, Kind, Part, Sample, Wanted
-from finetune.table import delimited, records
 from finetune.table.columns import Columns, find
-from finetune.table.sheet import Row, Sheet
 from finetune.tasks import guess
 from zoo.errors import DatasetError, NotText
+from zoo.table import Row, Sheet, read
 from zoo.utf8 import to_sample
-
-JSON: Final = frozenset((".jsonl", ".ndjson", ".json"))
-EXCEL: Final = frozenset((".xlsx", ".xlsm"))
 
 
 def load(path: Path, wanted: Wanted) -> Dataset:
@@ -26,23 +21,7 @@ def load(path: Path, wanted: Wanted) -> Dataset:
         DatasetError: it cannot be read, or lacks a column.
         MissingExtra: a package that its format needs is not installed.
     """
-    return of_sheet(str(path), read(path, wanted), wanted, path.parent)
-
-
-def read(path: Path, wanted: Wanted) -> Sheet:
-    """Read the file that `path` names, by the ending of its name."""
-    suffix = path.suffix.lower()
-    if wanted.sheet and suffix not in EXCEL:
-        raise DatasetError(f"{path} has no sheets; --sheet is for Excel workbooks.")
-    if suffix in JSON:
-        return records.read_json(path)
-    if suffix in (".parquet", ".pq"):
-        return records.read_parquet(path)
-    if suffix in EXCEL:
-        return records.read_excel(path, wanted.sheet)
-    if suffix in (".xls", ".xlsb", ".ods"):
-        raise DatasetError(f"{path} is in a format that is not read. Save it as .xlsx or as CSV in UTF-8.")
-    return delimited.read(path)
+    return of_sheet(str(path), read(path, wanted.sheet), wanted, path.parent)
 
 
 def of_sheet(source: str, sheet: Sheet, wanted: Wanted, folder: Path) -> Dataset:

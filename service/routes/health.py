@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Request
 
-from service.routes.parts import ServiceDep
+from service.routes.parts import service_of
 
 router = APIRouter(prefix="/v2/health")
 
@@ -16,7 +16,7 @@ async def live() -> dict[str, bool]:
 
 
 @router.get("/ready")
-async def ready(service: ServiceDep) -> dict[str, bool]:
+async def ready(request: Request) -> dict[str, bool]:
     """Answer 200 when the models are loaded and at least one can be asked, 503 otherwise."""
-    service.check_ready()
+    service_of(request).check_ready()
     return {"ready": True}

@@ -4,34 +4,35 @@ from __future__ import annotations
 
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from service.bodies import check_encoding, check_json
+from service.bodies import check_json
 from service.embeddings import Asked, about
-from service.routes.parts import ServiceDep
+from service.routes.parts import body_of, hang_up_of, service_of
 from zoo.errors import BadRequest, InputError
 
 PATH: Final = "/v1/embeddings"
 
-router = APIRouter()
 
-
-@router.post(PATH)
-async def embeddings(request: Request, service: ServiceDep) -> Response:
+async def embeddings(request: Request) -> Response:
     """Embed texts or token ids: vectors of length 1, and how many tokens were read."""
-    check_encoding(request.headers.get("content-encoding", ""))
-    body = await request.body()
+    service, hung_up = service_of(request), hang_up_of(request)
+    body = await body_of(request)
     check_json(request.headers.get("content-type", ""), body)
     with service.workers.admitted(1):
-        asked = await service.workers.run(lambda: Asked.of(body, service.settings.max_texts), request.is_disconnected)
+        asked = await service.run(lambda: Asked.of(body, service.settings.max_texts), hung_up)
     with about("model"):
-        model = service.models.get(asked.model)
-    texts = asked.samples(model)
-    asked.check_width(model.manifest.signature.outputs[0].shape[-1])
-    try:
-        features, tokens = await service.embeddings(model, texts, request.is_disconnected)
-    except (InputError, BadRequest) as fault:
-        fault.add_note("input")
-        raise
-    answer = await service.workers.run(lambda: asked.answer(model.name, features, tokens), request.is_disconnected)
+        service.models.get(asked.model)  # that there is one
+    async with service.using(asked.model) as model:
+        texts = asked.samples(model)
+        asked.check_width(model.manifest.signature.outputs[0].shape[-1])
+        try:
+            features, tokens = await service.embeddings(model, texts, hung_up)
+        except (InputError, BadRequest) as fault:
+            fault.add_note("input")
+            raise
+        answer = await service.run(lambda: asked.answer(model.name, features, tokens), hung_up)
     return Response(answer, media_type="application/json")
+
+
+POSTS: Final = {PATH: embeddings}

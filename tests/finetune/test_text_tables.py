@@ -1,86 +1,18 @@
-"""Tables of texts in every format, their columns, and what is wrong with them."""
+"""Tables of texts as data sets, their columns, and what is wrong with them."""
 
 import json
-from collections.abc import Callable
 from pathlib import Path
 
-import openpyxl
-import pyarrow as pa
-import pyarrow.parquet
 import pytest
 
 from finetune.dataset import Kind, Part, Wanted, load
 from finetune.tasks import Task
+from tests.tables import RECORDS, ROWS, jsonl
 from zoo.errors import DatasetError
 
-ROWS = [(f"{word} price number {n}, and more", label) for n in range(4) for word, label in (("cat", "a"), ("dog", "b"))]
-RECORDS = [{"review": text, "stars": label} for text, label in ROWS]
 
-
-def csv(delimiter: str, encoding: str = "utf-8") -> Callable[[Path], Path]:
-    def write(folder: Path) -> Path:
-        lines = [f'"{text}"{delimiter}{label}' for text, label in ROWS]
-        path = folder / "t.csv"
-        path.write_bytes("\n".join([f"review{delimiter}stars", *lines]).encode(encoding))
-        return path
-
-    return write
-
-
-def bare(folder: Path) -> Path:
-    (folder / "t.csv").write_text("\n".join(f'"{text}",{label}' for text, label in ROWS))
-    return folder / "t.csv"
-
-
-def jsonl(folder: Path) -> Path:
-    (folder / "t.jsonl").write_text("\n".join(map(json.dumps, RECORDS)) + "\n\n")
-    return folder / "t.jsonl"
-
-
-def listed(folder: Path) -> Path:
-    (folder / "t.json").write_text(json.dumps(RECORDS))
-    return folder / "t.json"
-
-
-def parquet(folder: Path) -> Path:
-    pyarrow.parquet.write_table(pa.Table.from_pylist(RECORDS), folder / "t.parquet")
-    return folder / "t.parquet"
-
-
-def excel(folder: Path, second: bool = False) -> Path:
-    book = openpyxl.Workbook()
-    for row in [("review", "stars"), *ROWS]:
-        book.active.append(row)
-    empty = book.create_sheet("Other")
-    if second:
-        empty.append(("review", "stars"))
-        empty.append(("one", "x"))
-    book.save(folder / "t.xlsx")
-    book.close()
-    return folder / "t.xlsx"
-
-
-def orange(folder: Path) -> Path:
-    lines = ["stars\treview", "d\tstring", "class\t", *(f"{label}\t{text}" for text, label in ROWS)]
-    (folder / "t.tab").write_text("\n".join(lines))
-    return folder / "t.tab"
-
-
-def plain_tab(folder: Path) -> Path:
-    return csv("\t")(folder).rename(folder / "t.tab")
-
-
-FORMATS = {
-    "comma": csv(","), "semicolon": csv(";"), "tab": csv("\t"), "bar": csv("|"), "BOM": csv(",", "utf-8-sig"),
-    "UTF-16": csv("\t", "utf-16"), "no header": bare, "JSON Lines": jsonl, "JSON": listed, "Parquet": parquet,
-    "Excel": excel, "Orange": orange,
-    "no Orange": plain_tab,
-}  # fmt: skip
-
-
-@pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
-def test_every_format_gives_the_same_samples(tmp_path: Path, write: Callable[[Path], Path]) -> None:
-    found = load(str(write(tmp_path)))
+def test_a_table_becomes_samples(tmp_path: Path) -> None:
+    found = load(str(jsonl(tmp_path)))
     assert [(sample.read().decode(), sample.label) for sample in found.samples] == ROWS
     assert (found.kind, found.texts, found.task, found.bad) == (Kind.TEXT, 1, Task.CLASSIFY, ())
 
@@ -168,20 +100,3 @@ def test_what_cannot_be_used_says_why(tmp_path: Path, text: str | bytes, wanted:
         load_csv(tmp_path, text, **wanted)
     for word in (*words, "t.csv"):
         assert word in str(error.value)
-
-
-def test_a_workbook_with_two_filled_sheets_wants_a_choice(tmp_path: Path) -> None:
-    path = excel(tmp_path, second=True)
-    with pytest.raises(DatasetError, match=r"'Sheet', 'Other'.*--sheet"):
-        load(str(path))
-    assert len(load(str(path), Wanted(sheet="Sheet")).samples) == len(ROWS)
-    with pytest.raises(DatasetError, match="no sheet 'Third'; it has 'Sheet', 'Other'"):
-        load(str(path), Wanted(sheet="Third"))
-
-
-@pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.parquet", "t.xlsx", "t.xls"])
-@pytest.mark.parametrize("data", [b"[", b"1\n", b"\x00\xff\xfe", b"PK\x03\x04"])
-def test_rubbish_is_refused_with_its_name(tmp_path: Path, name: str, data: bytes) -> None:
-    (tmp_path / name).write_bytes(data)
-    with pytest.raises(DatasetError, match=name):
-        load(str(tmp_path / name))

@@ -41,7 +41,7 @@ def serving(models: Path) -> Iterator[Serving]:
     with ExitStack() as running:
 
         def start(engine: Engine | None = None, *, wait: bool = True, **settings: Any) -> TestClient:
-            app = create_app(Settings(models=models, poll=0.02, **settings), engine)
+            app = create_app(Settings(models=models, **{"poll": 0.02, **settings}), engine)
             http = running.enter_context(TestClient(app, raise_server_exceptions=False))
             if wait:
                 until(lambda: http.get("/v2/health/ready").status_code == 200)

@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -79,20 +80,39 @@ def test_tricks_with_paths_find_nothing(shared: Running, target: bytes) -> None:
 @pytest.mark.parametrize(
     ("headers", "status"),
     [
-        (b"Content-Length: 99999999999999999999\r\n\r\n", b"413"),
+        (b"Content-Length: 9999999999999\r\n\r\n", b"413"),
+        (b"Content-Length: 99999999999999999999\r\n\r\n", b"400"),  # more than 64 bits
         (b"Content-Length: -1\r\n\r\n", b"400"),
         (b"Content-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n", b"400"),
         (b"Transfer-Encoding: chunked\r\n\r\n11000000\r\n" + b"x" * 100_000 + b"\r\n" * 9, b"400"),
-        (b"X: " + b"y" * 100_000 + b"\r\n\r\n", b"400"),
+        (b"X: " + b"y" * 1_000_000 + b"\r\n\r\n", b"431"),
+        (b"X: y\r\n" * 200_000, b"431"),
+        (b"Transfer-Encoding: chunked\r\n\r\n" + b"1\r\nx\r\n" * 200_000, b"431"),
+        (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 200_000, b"431"),
     ],
 )
 def test_lies_about_the_body(shared: Running, headers: bytes, status: bytes) -> None:
     with socket.create_connection(("127.0.0.1", shared.port), timeout=20) as line:
-        line.sendall(b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers)
+        with suppress(ConnectionError):  # the server does not read floods to their end
+            line.sendall(b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers)
         if b"11000000" not in headers:  # this one never ends; the server must not wait for it here
             assert line.recv(1000).split(b" ")[1] == status
     with Client(shared.url) as client:
         assert client.models() == ["tiny"]
+
+
+@pytest.mark.parametrize("sent", [b"X: y", b"Content-Length: 9\r\n\r\nxx", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx"])
+def test_who_does_not_go_on_is_hung_up_on(models: Path, sent: bytes) -> None:
+    with (
+        running(models, GRAFT_UPLOAD="0.3") as server,
+        socket.create_connection(("127.0.0.1", server.port), timeout=20) as line,
+    ):
+        line.sendall(b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\n" + sent)
+        answer = b"".join(iter(lambda: line.recv(1000), b""))
+        assert answer.split(b" ")[1] == b"408"
+        assert json.loads(answer.split(b"\r\n\r\n")[1])["code"] == "request_timeout"
+        with Client(server.url) as client:  # a request that is whole may take longer
+            assert client.models() == ["tiny"]
 
 
 def test_a_body_that_is_too_large_is_refused_in_words(shared: Running) -> None:

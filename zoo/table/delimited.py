@@ -11,10 +11,9 @@ from itertools import islice
 from pathlib import Path
 from typing import Final
 
-from finetune.table.columns import is_picture, known_name
-from finetune.table.sheet import Sheet, row
-from finetune.tasks import as_number
 from zoo.errors import DatasetError
+from zoo.table.names import is_picture, known_name
+from zoo.table.sheet import Sheet, as_number, row
 
 DELIMITERS: Final = (",", ";", "\t", "|")
 SNIFFED: Final = 200  # rows that the delimiter is judged by
@@ -41,8 +40,8 @@ def read(path: Path) -> Sheet:
         raise DatasetError(f"{path} is no CSV file that can be read ({fault}). Save it again as CSV.") from None
     if not rows:
         raise DatasetError(
-            f"{path} is empty. It needs a column of texts or of paths to pictures, a label column, and a row for "
-            "each sample."
+            f"{path} is empty. It needs a column of texts or of paths to pictures, a row for each sample, and, to "
+            "learn from it, a column of labels."
         )
     if path.suffix.lower() == ".tab" and _is_orange(rows):
         return _orange(rows)

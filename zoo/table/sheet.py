@@ -61,6 +61,15 @@ def cell(value: object) -> str:
             return str(value).strip()
 
 
+def as_number(text: str) -> float | None:
+    """Return the finite number that `text` writes; None if it writes none."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) and "_" not in text else None
+
+
 def sheet_of(records: Iterable[tuple[str, dict[str, object]]]) -> Sheet:
     """Return the sheet of records, each with its ref; its columns are all their keys, in order of appearance."""
     kept = list(records)

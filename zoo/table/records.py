@@ -8,8 +8,8 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from finetune.table.sheet import Row, Sheet, cell, sheet_of
 from zoo.errors import DatasetError, MissingExtra
+from zoo.table.sheet import Row, Sheet, cell, sheet_of
 
 
 def read_json(path: Path) -> Sheet:
@@ -126,6 +126,6 @@ def _filled(rows: Iterator[tuple[object, ...]]) -> list[Row]:
 
 def _missing(package: str, what: str) -> MissingExtra:
     return MissingExtra(
-        f"{what} files need the package {package}: install Graft with the extra `train`, "
-        "pip install 'keras-graft[train]'."
+        f"{what} files need the package {package}: pip install {package}, or install Graft with the extra `train`, "
+        "which has it. Or save the table as CSV in UTF-8."
     )

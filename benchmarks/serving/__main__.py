@@ -1,0 +1,56 @@
+"""Measure the server, ours and with PEERS others: throughput, tensors, texts, folder, best, starts, swaps, poison.
+
+    python -m benchmarks.serving [--rows throughput,starts,…] [--quick] [--out FOLDER]
+    PEERS=mosec,fastapi python -m benchmarks.serving      each with its variants; PEERS=all
+    python -m benchmarks.serving.peers                    makes the peers' environments first
+
+What was measured is merged into results.json row by row; table.md and chart.svg are made from that. Every ratio
+is of one run on one machine: loop and server take turns, and the load generator runs on the same cores (its share
+is told). Seeds are 0; a session of ONNX Runtime has one thread, the loops have as many threads as cores.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.serving import report
+from benchmarks.serving.bench import FULL, QUICK, Bench, chosen_peers
+
+OUT = Path(__file__).parents[2] / "docs" / "serving"
+
+
+def main() -> None:
+    """Measure the rows that were asked for, and write what was found."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rows", default=",".join(report.ROWS), help="which rows, with commas")
+    parser.add_argument("--quick", action="store_true", help="short rounds: to see that all of it works")
+    parser.add_argument("--out", type=Path, help="where results.json is  [default: docs/serving; with --quick nowhere]")
+    asked = parser.parse_args()
+    rows = asked.rows.split(",")
+    if unknown := set(rows) - report.ROWS.keys():
+        parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(report.ROWS)}")
+    peers = chosen_peers()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server is ended first
+    with tempfile.TemporaryDirectory(prefix="graft-bench-") as scratch:
+        out = asked.out or (Path(scratch, "out") if asked.quick else OUT)
+        bench = Bench(Path(scratch), QUICK if asked.quick else FULL, peers)
+        told = {}
+        for row in rows:
+            print(f"{row}:", flush=True)
+            try:
+                data = report.ROWS[row].measure(bench)
+            except (RuntimeError, OSError, AssertionError) as fault:  # the other rows are worth having
+                print(f"  failed: {fault}", flush=True)
+                continue
+            told = report.merged(out / "results.json", row, data, "quick" if asked.quick else "full")
+            report.write(told, out)
+        if told:
+            print(f"\n{report.readable(report.claims(told))}")
+
+
+if __name__ == "__main__":
+    main()

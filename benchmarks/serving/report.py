@@ -1,0 +1,154 @@
+"""Results on disk, and what people read of them: results.json -> table.md and chart.svg."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import os
+import platform
+import time
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from benchmarks.serving import best, folder, poison, starts, swaps, tensors, texts, throughput
+from benchmarks.serving.chart import chart
+from benchmarks.serving.claims import Claim, Data
+from zoo.cores import cores
+from zoo.files import write_whole
+
+ROWS: Mapping[str, Any] = {
+    "throughput": throughput,
+    "tensors": tensors,
+    "texts": texts,
+    "folder": folder,
+    "best": best,
+    "starts": starts,
+    "swaps": swaps,
+    "poison": poison,
+}
+VERSIONS = ("onnxruntime", "numpy", "pillow", "fastapi", "uvicorn", "tokenizers")
+
+
+def machine() -> Data:
+    """Return what the figures depend on."""
+    try:
+        cpu = next(
+            row.partition(":")[2].strip()
+            for row in Path("/proc/cpuinfo").read_text().splitlines()
+            if row.startswith("model name")
+        )
+    except (OSError, StopIteration):
+        cpu = platform.processor()
+    return {
+        "cpu": cpu,
+        "cores": cores(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
+        "threads": {name: value for name, value in os.environ.items() if name.endswith("_NUM_THREADS")},
+    }
+
+
+def merged(results: Path, row: str, data: Data, effort: str) -> Data:
+    """Put the figures of one row into results.json, entry by entry, and return all of it."""
+    told: Data = json.loads(results.read_text()) if results.is_file() else {}
+    stamp = {"date": time.strftime("%Y-%m-%d"), "effort": effort}
+    entries = {name: {**entry, "measured": stamp} for name, entry in data.items()}
+    told["machine"] = machine()
+    told.setdefault("rows", {}).setdefault(row, {}).update(entries)
+    write_whole(results, (json.dumps(told, indent=1) + "\n").encode())
+    return told
+
+
+def claims(told: Data) -> list[Claim]:
+    """Hold everything measured against what is asked."""
+    return [claim for row, of in ROWS.items() if row in told["rows"] for claim in of.claims(bare_of_stamps(told, row))]
+
+
+def bare_of_stamps(told: Data, row: str) -> Data:
+    """Return the figures of one row without their dates."""
+    return {
+        name: {key: value for key, value in entry.items() if key != "measured"}
+        for name, entry in told["rows"].get(row, {}).items()
+    }
+
+
+def write(told: Data, folder: Path) -> None:
+    """Write table.md and chart.svg beside results.json."""
+    write_whole(folder / "table.md", table(told).encode())
+    if bars := rates(told):
+        write_whole(folder / "chart.svg", chart(bars, subtitle(told["machine"])).encode())
+
+
+def subtitle(machine: Data) -> str:
+    """Return the machine in one line."""
+    return f"{machine['cores']} cores, {machine['cpu']}, Python {machine['python']}, no GPU"
+
+
+def rates(told: Data) -> dict[str, tuple[float, float]]:
+    """Return {contender: (requests a second at 8 connections, ratio to the fp32 bare loop)}, fastest first."""
+    found = {
+        name: (entry["8"]["rate"], entry["8"]["to_fp32"])
+        for name, entry in told["rows"].get("throughput", {}).items()
+        if "8" in entry
+    }
+    return dict(sorted(found.items(), key=lambda item: -item[1][1]))
+
+
+def table(told: Data) -> str:
+    """Return all tables in Markdown."""
+    marked = [(c.what, c.must, c.measured, "yes" if c.holds else "**no**") for c in claims(told)]
+    parts = [
+        "# The server in numbers",
+        "Made by `python -m benchmarks.serving` (`make bench-serving`); from `results.json`, do not edit.",
+        f"{subtitle(told['machine'])}. A ratio is the median of rounds in which loop and server took turns.",
+        markdown(("what", "must reach", "measured", "holds"), marked),
+    ]
+    if speed := contenders(told):
+        parts += [
+            "## JPEG of 640x480 to labels over HTTP",
+            "Requests a second, and the ratio to the fp32 bare loop (decode, trunk, head; all cores) of the same run.",
+            markdown(
+                ("server", "1 connection", "8", "32", "p50, p99 at 8, ms", "failed", "first answer, s", "RSS, MB"),
+                speed,
+            ),
+        ]
+    if shapes := tensor_rows(told):
+        parts += ["## Tensors, uint8 [1,224,224,3], 8 connections", markdown(("server", "kind", "requests/s"), shapes)]
+    return "\n\n".join(parts) + "\n"
+
+
+def contenders(told: Data) -> list[tuple[str, ...]]:
+    """Return a line for each server that was asked for JPEGs, fastest first."""
+    lines = []
+    entries = told["rows"].get("throughput", {})
+    for name in [*rates(told), *(name for name, entry in entries.items() if "failed" in entry)]:
+        entry, start = entries[name], told["rows"].get("starts", {}).get(name, {})
+        speeds = [f"{entry[n]['rate']:.0f} ({entry[n]['to_fp32']:.2f})" if n in entry else "" for n in ("1", "8", "32")]
+        times = f"{entry['8']['p50_ms']:.0f}, {entry['8']['p99_ms']:.0f}" if "8" in entry else entry["failed"][:60]
+        bad = str(int(sum(entry[n]["bad"] for n in ("1", "8", "32") if n in entry)))
+        first = f"{start['first_answer_s']:.1f}" if "first_answer_s" in start else ""
+        lines.append((name, *speeds, times, bad, first, f"{start['rss_mb']:.0f}" if "rss_mb" in start else ""))
+    return lines
+
+
+def tensor_rows(told: Data) -> list[tuple[str, ...]]:
+    """Return a line for each server and kind of tensor, fastest first."""
+    entries = told["rows"].get("tensors", {}).items()
+    found = [(*name.rsplit(", ", 1), entry["8"]) for name, entry in entries if "8" in entry]
+    found.sort(key=lambda row: (row[1], -row[2]["to_fp32"]))
+    return [(name, kind.replace("_", " "), f"{row['rate']:.0f} ({row['to_fp32']:.2f})") for name, kind, row in found]
+
+
+def markdown(head: tuple[str, ...], rows: Iterable[tuple[str, ...]]) -> str:
+    """Return a Markdown table."""
+    lines = [head, ("---",) * len(head), *rows]
+    return "\n".join(f"| {' | '.join(cell.replace('|', '/') for cell in line)} |" for line in lines)
+
+
+def readable(found: Iterable[Claim]) -> str:
+    """Return claims as a table for a terminal."""
+    rows = [(c.what, c.must, c.measured, "" if c.holds else "  <- NO") for c in found]
+    width = max((len(row[0]) for row in rows), default=0)
+    return "\n".join(f"{what:{width}}  {must:>10}  {measured:>12}{mark}" for what, must, measured, mark in rows)

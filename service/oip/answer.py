@@ -1,0 +1,48 @@
+"""The answer to an infer request: JSON, and raw tensors behind it where they were asked for."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Final
+
+from service.model import Model
+from service.oip.asked import Asked, Wanted
+from service.oip.framing import HEADER_LENGTH
+from service.oip.tensors import DATATYPES
+from zoo.golden import Floats
+
+_SHORT: Final = 256  # floats that are text sooner than a thread would begin
+
+
+def written(asked: Asked, model: Model, answers: Mapping[str, Floats]) -> tuple[bytes, dict[str, str]]:
+    """Return the body and the headers of the answer; `answers` are finite, float32 [n,…], by output."""
+    facts = {"model_name": model.name, "model_version": str(model.version)}
+    if asked.id is not None:
+        facts["id"] = asked.id
+    outputs = b", ".join(_output(wanted, answers[wanted.name]) for wanted in asked.outputs)
+    text = json.dumps(facts).encode()[:-1] + b', "outputs": [' + outputs + b"]}"
+    raw = [answers[wanted.name].astype("<f4", copy=False).tobytes() for wanted in asked.outputs if wanted.is_raw]
+    if not raw:
+        return text, {"Content-Type": "application/json"}
+    return b"".join([text, *raw]), {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
+
+
+def is_short(asked: Asked, answers: Mapping[str, Floats]) -> bool:
+    """Tell whether to write an answer at once, on the event loop."""
+    return sum(answers[wanted.name].size for wanted in asked.outputs if not wanted.is_raw) <= _SHORT
+
+
+def _output(wanted: Wanted, floats: Floats) -> bytes:
+    """Write one output's JSON; without its numbers if they are wanted raw."""
+    facts: dict[str, object] = {
+        "name": wanted.name,
+        "shape": list(floats.shape),
+        "datatype": DATATYPES[floats.dtype.name],
+    }
+    if wanted.is_raw:
+        return json.dumps(facts | {"parameters": {"binary_data_size": floats.nbytes}}).encode()
+    # Row by row, for each is one call that lets no other thread run. As text NumPy has the fewest digits that say
+    # the float32, half of what a double's are.
+    numbers = b",".join(b",".join(row.ravel().astype("S").tolist()) for row in floats)
+    return json.dumps(facts).encode()[:-1] + b', "data": [' + numbers + b"]}"

@@ -1,0 +1,85 @@
+"""uvicorn's HTTP, with what it leaves open: a cap on all that is no body, and a time for a request to arrive in."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any, ClassVar, Final
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+MAX_HEAD: Final = 64 << 10  # bytes of a request line with its headers; and of what frames a body, besides its own size
+
+
+class Bounded(HttpToolsProtocol):
+    """One connection. `bounded` makes the class for a server."""
+
+    seconds: ClassVar[float]  # for a request to arrive in
+    max_body: ClassVar[int]  # bytes
+
+    def __init__(self, *args: Any, **keywords: Any) -> None:  # noqa: ANN401  # uvicorn's business
+        super().__init__(*args, **keywords)
+        self._read = self._body = 0  # bytes of this request, and those of them that are its body
+        self._deadline: asyncio.TimerHandle | None = None
+
+    def data_received(self, data: bytes) -> None:
+        """Parse what came, unless the request has too much that is no body: headers, chunk sizes, trailers."""
+        begun = self._deadline
+        super().data_received(data)
+        if self._deadline is begun:  # else a request began in these bytes, and not all of them are its own
+            self._read += len(data)
+        if self._read - self._body > MAX_HEAD + self._body:
+            self._refuse(431, f"the headers, or what frames the body, have more than {MAX_HEAD:,} bytes.")
+
+    def on_message_begin(self) -> None:
+        """Start the clock."""
+        super().on_message_begin()
+        self._read = self._body = 0
+        self._stop_clock()
+        self._deadline = self.loop.call_later(self.seconds, self._too_slow)
+
+    def on_body(self, body: bytes) -> None:
+        """Take in a part of the body; reading pauses only where it is larger than any that is allowed."""
+        self._body += len(body)
+        if not self.cycle.response_complete:
+            self.cycle.body += body
+            if len(self.cycle.body) > self.max_body:
+                self.flow.pause_reading()
+            self.cycle.message_event.set()
+
+    def on_message_complete(self) -> None:
+        """Stop the clock."""
+        self._stop_clock()
+        super().on_message_complete()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Stop the clock."""
+        self._stop_clock()
+        super().connection_lost(exc)
+
+    def _stop_clock(self) -> None:
+        if self._deadline:
+            self._deadline.cancel()
+
+    def _too_slow(self) -> None:
+        self._refuse(408, f"the request did not arrive within {self.seconds:g} seconds. Send it faster, or less of it.")
+
+    def _refuse(self, status: int, why: str) -> None:
+        """Answer what no application sees, if it has not answered yet, and hang up."""
+        if self.transport.is_closing():
+            return
+        if not (self.cycle and self.cycle.response_started and not self.cycle.response_complete):
+            self.transport.write(_answer(status, why))
+        self.transport.close()
+
+
+def bounded(seconds: float, max_body: int) -> type[Bounded]:
+    """Return the class for a server whose requests have `seconds` to arrive in, and bodies of `max_body` bytes."""
+    return type("BoundedHere", (Bounded,), {"seconds": seconds, "max_body": max_body})
+
+
+def _answer(status: int, why: str) -> bytes:
+    reason = {408: "Request Timeout", 431: "Request Header Fields Too Large"}[status]
+    body = json.dumps({"error": why, "code": reason.lower().replace(" ", "_")}).encode()
+    head = f"HTTP/1.1 {status} {reason}\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + b"Connection: close\r\n\r\n" + body

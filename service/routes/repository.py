@@ -1,0 +1,27 @@
+"""The Open Inference Protocol's model repository, as far as it loads and unloads: answered when it is done."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from fastapi import Request, Response
+from fastapi.responses import JSONResponse
+
+from service.routes.parts import Named
+
+
+async def load(request: Request) -> Response:
+    """Look for a model and its newest version now, without waiting for the next poll."""
+    named = Named.of(request)
+    await named.service.load(named.name)
+    return JSONResponse({})
+
+
+async def unload(request: Request) -> Response:
+    """Serve a model no more, until it is loaded again or the server starts anew."""
+    named = Named.of(request)
+    await named.service.unload(named.name)
+    return JSONResponse({})
+
+
+POSTS: Final = {"/v2/repository/models/{name}/load": load, "/v2/repository/models/{name}/unload": unload}
