@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-from collections.abc import Awaitable, Callable
 
 from fastapi import Request, Response
 
+from service.direct import Endpoint
 from service.routes.parts import service_of
 from zoo.errors import Unauthorized
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 async def require_key(request: Request) -> None:

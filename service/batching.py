@@ -9,17 +9,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass
 from functools import partial
 from typing import Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
+from starlette.requests import ClientDisconnect
 
 from service.model import Model
 from service.room import room
-from service.workers import Workers, fail, keep
+from service.waiting import Promise
+from service.workers import Workers
 from zoo.golden import Floats
 from zoo.inputs import Sample
 
@@ -33,13 +34,20 @@ class Waiting:
 
     model: Model
     sample: Sample
-    promise: Future[Floats]
+    promise: Promise[Floats]
     finish: Callable[[Floats, float], Floats]
 
     @property
     def length(self) -> int:
         """How much of a run's room it takes: its tokens; 1 where samples have no length."""
         return len(self.sample) if self.sample.ndim == 1 else 1
+
+    def dropped(self) -> bool:
+        """Drop the sample if nobody waits for it any more, and tell whether that is so."""
+        if self.promise.gone:
+            self.promise.settle(ClientDisconnect())
+            return True
+        return False
 
 
 class Counts(Protocol):
@@ -81,7 +89,7 @@ class Batcher:
 
     def _run(self, batch: Sequence[Waiting]) -> None:
         """Run a batch; if it fails, each sample alone, so that only the guilty ones fail."""
-        wanted = [one for one in batch if not one.promise.cancelled()]
+        wanted = [one for one in batch if not one.dropped()]
         if not wanted:
             return
         start = time.perf_counter()
@@ -89,7 +97,7 @@ class Batcher:
             rows = _features(wanted)
         except Exception as fault:
             if len(wanted) == 1:
-                fail(wanted[0].promise, fault)
+                wanted[0].promise.settle(fault)
             else:
                 for one in wanted:
                     self._run([one])
@@ -97,7 +105,7 @@ class Batcher:
         seconds = time.perf_counter() - start
         self._counts.batched(len(wanted))
         for at, one in enumerate(wanted):
-            keep(one.promise, partial(one.finish, rows[at : at + 1], seconds))
+            one.promise.keep(partial(one.finish, rows[at : at + 1], seconds))
 
 
 class Batchers:

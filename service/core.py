@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
-from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import TypeVar
 
 import numpy as np
+from starlette.requests import ClientDisconnect
 
 from service.batching import Batchers, Waiting
 from service.metrics import Metrics
@@ -19,8 +20,8 @@ from service.models import Models
 from service.order import Order
 from service.settings import Settings
 from service.takes import Sample
-from service.waiting import HungUp, all_good, good, settled
-from service.workers import Workers, fail
+from service.waiting import Gone, Promise, Promises, all_good, good
+from service.workers import Workers
 from zoo import inputs as zoo_inputs
 from zoo.errors import BadRequest, NotReady, ServerFailed
 from zoo.golden import Floats
@@ -103,16 +104,16 @@ class Service:
         """Return how many samples one request may hold."""
         return self.settings.max_images if model.takes.noun == "image" else self.settings.max_texts
 
-    async def run(self, work: Callable[[], T], hung_up: HungUp) -> T:
+    async def run(self, work: Callable[[], T], gone: Gone) -> T:
         """Do `work` on a worker's thread; without admission, which is for whole requests.
 
         Raises:
             ClientDisconnect: the client hung up before it was begun.
         """
-        (done,) = await settled([self.workers.submit(work)], hung_up)
+        (done,) = await self._side_by_side([work], gone)
         return good(done)
 
-    async def features(self, model: Model, samples: Sequence[Sample], hung_up: HungUp) -> Floats:
+    async def features(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
         """Return the features of n samples, float32 [n,d].
 
         Raises:
@@ -122,17 +123,15 @@ class Service:
             ClientDisconnect: the client hung up before all of it was begun.
         """
         with self.workers.admitted(len(samples)):
-            return await self._answers(model, [partial(model.array, one) for one in samples], _itself, hung_up)
+            return await self._answers(model, [partial(model.array, one) for one in samples], _itself, gone)
 
-    async def scores(self, model: Model, samples: Sequence[Sample], hung_up: HungUp) -> Floats:
+    async def scores(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
         """Return the scores of n samples, float32 [n,k]; raises as `features` does."""
         with self.workers.admitted(len(samples)):
             arrays = [partial(model.array, one) for one in samples]
-            return await self._answers(model, arrays, partial(self._scores, model), hung_up)
+            return await self._answers(model, arrays, partial(self._scores, model), gone)
 
-    async def embeddings(
-        self, model: Model, texts: Sequence[Callable[[], Sample]], hung_up: HungUp
-    ) -> tuple[Floats, int]:
+    async def embeddings(self, model: Model, texts: Sequence[Callable[[], Sample]], gone: Gone) -> tuple[Floats, int]:
         """Return the features of n texts, float32 [n,d], and how many tokens were read; raises as `features` does.
 
         Each of `texts` gives its sample when it is called, off the event loop. All are tokenised before the
@@ -143,16 +142,15 @@ class Service:
         """
         most = self.settings.max_tokens
         with self.workers.admitted(len(texts)):
-            reading = [self.workers.submit(partial(_read, model, text)) for text in texts]
-            done = await settled(reading, hung_up)
+            done = await self._side_by_side([partial(_read, model, text) for text in texts], gone)
             read = all_good(done, model.takes.noun)
             if (count := sum(map(len, read))) > most:
                 raise BadRequest(
                     f"the input has {count:,} tokens; one request may have {most:,}. Send it in several requests."
                 )
-            return await self._answers(model, [partial(_itself, ids) for ids in read], _itself, hung_up), count
+            return await self._answers(model, [partial(_itself, ids) for ids in read], _itself, gone), count
 
-    async def infer(self, model: Model, arrays: Arrays, outputs: Sequence[str], hung_up: HungUp) -> dict[str, Floats]:
+    async def infer(self, model: Model, arrays: Arrays, outputs: Sequence[str], gone: Gone) -> dict[str, Floats]:
         """Return those `outputs` of a model, float32 [n,…] each, for arrays that fit its signature; raises as above.
 
         Each row of the arrays counts as a sample.
@@ -162,9 +160,9 @@ class Service:
         finish = partial(self._both, model) if set(outputs) - {named.name} else _itself
         with self.workers.admitted(len(first)):
             if first.ndim > 2:  # decoded images
-                both = await self._answers(model, [partial(_itself, one) for one in first], finish, hung_up)
+                both = await self._answers(model, [partial(_itself, one) for one in first], finish, gone)
             else:  # token ids, in the padding that the client chose
-                both = await self._pieces(model, arrays, finish, hung_up)
+                both = await self._pieces(model, arrays, finish, gone)
         width = named.shape[-1]
         answers = {named.name: both[:, :width]} | {one.name: both[:, width:] for one in scored}
         return {name: answers[name] for name in outputs}
@@ -174,26 +172,26 @@ class Service:
         model: Model,
         arrays: Sequence[Callable[[], zoo_inputs.Sample]],
         finish: Callable[[Floats], Floats],
-        hung_up: HungUp,
+        gone: Gone,
     ) -> Floats:
         """Decode n samples, side by side, run them through the trunk and `finish` each row: float32 [n,…]."""
         start = time.perf_counter()
-        promises: list[Future[Floats]] = [Future() for _ in arrays]
+        promises = Promises[Floats](len(arrays), gone)
         for promise, array in zip(promises, arrays, strict=True):
             self.workers.do(partial(self._begin, model, array, finish, promise, start))
-        done = await settled(promises, hung_up)
-        return self._finite(model, np.concatenate(all_good(done, model.takes.noun)), start)
+        return self._answered(model, all_good(await promises.outcomes(), model.takes.noun), start)
 
     def _begin(
         self,
         model: Model,
         array: Callable[[], zoo_inputs.Sample],
         finish: Callable[[Floats], Floats],
-        promise: Future[Floats],
+        promise: Promise[Floats],
         start: float,
     ) -> None:
         """Decode one sample and send it to its trunk."""
-        if promise.cancelled():
+        if promise.gone:
+            promise.settle(ClientDisconnect())
             return
         took = partial(self.metrics.took, model=model.name, version=model.version)
         took("queue", seconds=time.perf_counter() - start)
@@ -206,13 +204,11 @@ class Service:
             with self.metrics.timed("decode", model.name, model.version):
                 waiting = Waiting(model, array(), promise, finished)
         except Exception as fault:
-            fail(promise, fault)
+            promise.settle(fault)
         else:
             self._batchers.of(model).add(waiting)
 
-    async def _pieces(
-        self, model: Model, arrays: Arrays, finish: Callable[[Floats], Floats], hung_up: HungUp
-    ) -> Floats:
+    async def _pieces(self, model: Model, arrays: Arrays, finish: Callable[[Floats], Floats], gone: Gone) -> Floats:
         """Run arrays of n rows through the trunk, in pieces as large as its batches, and `finish`: float32 [n,…]."""
         start = time.perf_counter()
         rows, tokens = next(iter(arrays.values())).shape
@@ -221,8 +217,15 @@ class Service:
         def piece(at: int) -> Floats:
             return finish(model.features({name: array[at : at + step] for name, array in arrays.items()}))
 
-        done = await settled([self.workers.submit(partial(piece, at)) for at in range(0, rows, step)], hung_up)
-        return self._finite(model, np.concatenate([good(one) for one in done]), start)
+        done = await self._side_by_side([partial(piece, at) for at in range(0, rows, step)], gone)
+        return self._answered(model, [good(one) for one in done], start)
+
+    async def _side_by_side(self, work: Sequence[Callable[[], T]], gone: Gone) -> list[T | BaseException]:
+        """Do several things on worker threads and return what came of each."""
+        promises = Promises[T](len(work), gone)
+        for promise, one in zip(promises, work, strict=True):
+            self.workers.do(partial(promise.keep, one))
+        return await promises.outcomes()
 
     def _both(self, model: Model, features: Floats) -> Floats:
         """Return features, float32 [n,d], with their scores behind them, [n,d+k]."""
@@ -232,9 +235,10 @@ class Service:
         with self.metrics.timed("head", model.name, model.version):
             return model.scores(features)
 
-    def _finite(self, model: Model, answers: Floats, start: float) -> Floats:
-        """Pass on answers, float32 [n,…], and note that the request that began at `start` has them."""
-        if not np.isfinite(answers).all():
+    def _answered(self, model: Model, rows: Sequence[Floats], start: float) -> Floats:
+        """Put rows together, float32 [n,…], and note that the request that began at `start` is answered."""
+        answers = rows[0] if len(rows) == 1 else np.concatenate(rows)
+        if not math.isfinite(answers.sum()):  # one step where np.isfinite(…).all() takes two
             raise ServerFailed(
                 f"{model.name}/{model.version} answers with numbers that are not finite. Train it again."
             )

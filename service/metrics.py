@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
@@ -19,6 +20,7 @@ STAGES: Final = {
     "head": "One sample: features to scores.",
 }
 _BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_MANY: Final = 256  # measurements that are noted together
 _SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
 
 
@@ -35,7 +37,8 @@ class Metrics:
             )
             for stage, told in STAGES.items()
         }
-        self._known: dict[tuple[str, str, int], Histogram] = {}  # looking them up in the registry costs a lock
+        # What was measured and is not noted yet: appending is one step for all threads, a histogram takes locks.
+        self._seen: deque[tuple[str, str, int, float]] = deque()
         self._batches = Histogram(
             "graft_batch_samples",
             "Samples that went through a trunk together.",
@@ -54,9 +57,9 @@ class Metrics:
 
     def took(self, stage: str, model: str, version: int, seconds: float) -> None:
         """Note how long a stage took."""
-        if (known := self._known.get((stage, model, version))) is None:
-            known = self._known[stage, model, version] = self._seconds[stage].labels(model, str(version))
-        known.observe(seconds)
+        self._seen.append((stage, model, version, seconds))
+        if len(self._seen) >= _MANY:
+            self._note()
 
     def batched(self, samples: int) -> None:
         """Note that a run of a trunk had so many samples."""
@@ -72,4 +75,11 @@ class Metrics:
 
     def text(self) -> bytes:
         """Return everything in Prometheus' text format."""
+        self._note()
         return generate_latest(self._registry)
+
+    def _note(self) -> None:
+        with suppress(IndexError):  # the end; another thread may take some of them, too
+            while True:
+                stage, model, version, seconds = self._seen.popleft()
+                self._seconds[stage].labels(model, str(version)).observe(seconds)

@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 MAX_HEAD: Final = 64 << 10  # bytes of a request line with its headers; and of what frames a body, besides its own size
+CONNECTION: Final = "graft.connection"  # where an application finds the connection of a request
 
 
 class Bounded(HttpToolsProtocol):
@@ -19,6 +20,7 @@ class Bounded(HttpToolsProtocol):
 
     def __init__(self, *args: Any, **keywords: Any) -> None:  # noqa: ANN401  # uvicorn's business
         super().__init__(*args, **keywords)
+        self.gone = False  # whether the client hung up
         self._read = self._body = 0  # bytes of this request, and those of them that are its body
         self._deadline: asyncio.TimerHandle | None = None
 
@@ -34,6 +36,7 @@ class Bounded(HttpToolsProtocol):
     def on_message_begin(self) -> None:
         """Start the clock."""
         super().on_message_begin()
+        self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
         self._read = self._body = 0
         self._stop_clock()
         self._deadline = self.loop.call_later(self.seconds, self._too_slow)
@@ -53,7 +56,8 @@ class Bounded(HttpToolsProtocol):
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clock; whoever works for this client need not begin."""
+        self.gone = True
         self._stop_clock()
         super().connection_lost(exc)
 

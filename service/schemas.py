@@ -7,76 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Literal, Self
 
-import numpy as np
 from pydantic import BaseModel
 
 from service.model import Model
 from service.models import Found
+from service.readings import read
 from zoo.golden import Floats
 
 
-class Candidate(BaseModel):
-    """A label and how probable it is, 0 to 1."""
-
-    label: str
-    probability: float
-
-
-class Prediction(Candidate):
-    """The most probable label of one sample, and the next ones."""
-
-    top: list[Candidate]  # best first, beginning with the label itself
-
-
-class Tags(BaseModel):
-    """The labels that one sample has, perhaps none, and the most probable ones whether it has them or not."""
-
-    tags: list[Candidate]  # at or over their threshold, best first
-    top: list[Candidate]  # best first
-
-
-class Value(BaseModel):
-    """The number of one sample, in the unit of the target."""
-
-    value: float
-
-
-class Predictions(BaseModel):
-    """The answer to samples, in their order; the task of the model says of which kind."""
-
-    model: str
-    version: int
-    predictions: list[Prediction] | list[Tags] | list[Value]
-
-    @classmethod
-    def of(cls, model: Model, scores: Floats, top: int) -> Self:
-        """Read scores, float32 [n,k]."""
-        manifest = model.manifest
-        rows: list[Prediction] | list[Tags] | list[Value]
-        if manifest.task == "regress":
-            rows = [Value(value=float(row[0])) for row in scores]
-        elif manifest.task == "tag":
-            thresholds = np.array(manifest.head["thresholds"], np.float32)
-            rows = [_tags(manifest.labels, row, thresholds, top) for row in scores]
-        else:
-            best = [_best(manifest.labels, row, top) for row in scores]
-            rows = [Prediction(label=one[0].label, probability=one[0].probability, top=one) for one in best]
-        return cls(model=model.name, version=model.version, predictions=rows)
-
-
-def _best(labels: tuple[str, ...], scores: Floats, top: int) -> list[Candidate]:
-    """Return the `top` best labels by one row of scores, float32 [k]."""
-    # A softmax in float32 may end a hair above 1.
-    return [
-        Candidate(label=labels[at], probability=min(float(scores[at]), 1.0))
-        for at in np.argsort(-scores, kind="stable")[:top]
-    ]
-
-
-def _tags(labels: tuple[str, ...], scores: Floats, thresholds: Floats, top: int) -> Tags:
-    has = {label for label, score, threshold in zip(labels, scores, thresholds, strict=True) if score >= threshold}
-    best = _best(labels, scores, len(labels))
-    return Tags(tags=[one for one in best if one.label in has], top=best[:top])
+def predictions(model: Model, scores: Floats, top: int) -> dict[str, Any]:
+    """Return the answer to samples, in their order: what their scores, float32 [n,k], mean, the `top` best."""
+    return {"model": model.name, "version": model.version, "predictions": read(model.manifest, scores, top)}
 
 
 class RowScores(BaseModel):

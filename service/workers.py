@@ -8,14 +8,10 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future
 from contextlib import contextmanager
 from queue import SimpleQueue
-from typing import TypeVar
 
 from zoo.errors import Overloaded
-
-T = TypeVar("T")
 
 
 class Workers:
@@ -53,12 +49,6 @@ class Workers:
         """Put `work`, which must not raise, at the end of the line."""
         self._line.put(work)
 
-    def submit(self, work: Callable[[], T]) -> Future[T]:
-        """Put `work` at the end of the line; cancel the future, and it is not begun."""
-        promise: Future[T] = Future()
-        self._line.put(lambda: keep(promise, work))
-        return promise
-
     @property
     def idle(self) -> bool:
         """Tell whether nothing is waiting in the line."""
@@ -84,21 +74,3 @@ class Workers:
                 return
             work()
             del work  # what it holds (an image, an answer) must not live until the next one comes
-
-
-def keep(promise: Future[T], work: Callable[[], T]) -> None:
-    """Do `work` and settle `promise` with what comes of it, unless nobody wants it any more."""
-    if not promise.set_running_or_notify_cancel():
-        return
-    try:
-        answer = work()
-    except BaseException as fault:
-        promise.set_exception(fault)
-    else:
-        promise.set_result(answer)
-
-
-def fail(promise: Future[T], fault: BaseException) -> None:
-    """Settle `promise` with `fault`, unless nobody wants it any more."""
-    if promise.set_running_or_notify_cancel():
-        promise.set_exception(fault)

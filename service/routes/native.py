@@ -9,8 +9,8 @@ from fastapi import APIRouter, Request, Response
 from service.bodies import Form, is_bare, read_body
 from service.core import Service
 from service.model import Model
-from service.routes.parts import Named, as_json, body_of, hang_up_of, service_of
-from service.schemas import ColumnScores, Embeddings, Metadata, Names, Predictions, RowScores, Status
+from service.routes.parts import Named, as_json, body_of, gone_of, service_of
+from service.schemas import ColumnScores, Embeddings, Metadata, Names, RowScores, Status, predictions
 from service.takes import Sample
 from zoo.errors import BadRequest
 
@@ -22,29 +22,29 @@ router = APIRouter(prefix="/v1/models")
 
 async def predict(request: Request) -> Response:
     """Say of each sample what the model's task is: labels, the `top` best, or a value; every score where JSON asked."""
-    top, named, hung_up = _top(request), Named.of(request), hang_up_of(request)
+    top, named, gone = _top(request), Named.of(request), gone_of(request)
     service = named.service
     body = await body_of(request)
     async with named.using() as model:
         model.check_predicts()
         form, samples = await _samples(request, body, model, service)
-        scores = await service.scores(model, samples, hung_up)
+        scores = await service.scores(model, samples, gone)
         if form == "instances":
-            return await service.run(lambda: as_json(RowScores(predictions=scores.tolist())), hung_up)
+            return await service.run(lambda: as_json(RowScores(predictions=scores.tolist())), gone)
         if form == "inputs":
-            return await service.run(lambda: as_json(ColumnScores(outputs=scores.tolist())), hung_up)
-        return as_json(Predictions.of(model, scores, top))
+            return await service.run(lambda: as_json(ColumnScores(outputs=scores.tolist())), gone)
+        return as_json(predictions(model, scores, top))
 
 
 async def embed(request: Request) -> Response:
     """Return the trunk's features of samples, whatever form they came in."""
-    named, hung_up = Named.of(request), hang_up_of(request)
+    named, gone = Named.of(request), gone_of(request)
     service = named.service
     body = await body_of(request)
     async with named.using() as model:
         _, samples = await _samples(request, body, model, service)
-        features = await service.features(model, samples, hung_up)
-        return await service.run(lambda: as_json(Embeddings.of(model, features)), hung_up)
+        features = await service.features(model, samples, gone)
+        return await service.run(lambda: as_json(Embeddings.of(model, features)), gone)
 
 
 POSTS: Final = {
@@ -101,4 +101,4 @@ async def _samples(request: Request, body: bytes, model: Model, service: Service
     if is_bare(kind):
         return read_body(kind, body, model.takes, most)
     with service.workers.admitted(1):
-        return await service.run(lambda: read_body(kind, body, model.takes, most), hang_up_of(request))
+        return await service.run(lambda: read_body(kind, body, model.takes, most), gone_of(request))

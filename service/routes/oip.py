@@ -9,12 +9,12 @@ from fastapi import Request, Response
 from service.oip.answer import is_short, written
 from service.oip.asked import Asked
 from service.oip.framing import HEADER_LENGTH, check_kind, is_short_to_read
-from service.routes.parts import Named, body_of, hang_up_of
+from service.routes.parts import Named, body_of, gone_of
 
 
 async def infer(request: Request) -> Response:
     """Answer tensors that fit the model's signature with its outputs: features, and scores where it has a head."""
-    named, hung_up = Named.of(request), hang_up_of(request)
+    named, gone = Named.of(request), gone_of(request)
     service = named.service
     body, header_length = await body_of(request), request.headers.get(HEADER_LENGTH)
     check_kind(request.headers.get("content-type", ""), body)
@@ -27,12 +27,12 @@ async def infer(request: Request) -> Response:
             asked = read()
         else:
             with service.workers.admitted(1):
-                asked = await service.run(read, hung_up)
-        answers = await service.infer(model, asked.arrays, [one.name for one in asked.outputs], hung_up)
+                asked = await service.run(read, gone)
+        answers = await service.infer(model, asked.arrays, [one.name for one in asked.outputs], gone)
         if is_short(asked, answers):
             answer, headers = written(asked, model, answers)
         else:
-            answer, headers = await service.run(lambda: written(asked, model, answers), hung_up)
+            answer, headers = await service.run(lambda: written(asked, model, answers), gone)
     return Response(answer, headers=headers)
 
 

@@ -8,7 +8,7 @@ from fastapi import Request, Response
 
 from service.bodies import check_json
 from service.embeddings import Asked, about
-from service.routes.parts import body_of, hang_up_of, service_of
+from service.routes.parts import body_of, gone_of, service_of
 from zoo.errors import BadRequest, InputError
 
 PATH: Final = "/v1/embeddings"
@@ -16,22 +16,22 @@ PATH: Final = "/v1/embeddings"
 
 async def embeddings(request: Request) -> Response:
     """Embed texts or token ids: vectors of length 1, and how many tokens were read."""
-    service, hung_up = service_of(request), hang_up_of(request)
+    service, gone = service_of(request), gone_of(request)
     body = await body_of(request)
     check_json(request.headers.get("content-type", ""), body)
     with service.workers.admitted(1):
-        asked = await service.run(lambda: Asked.of(body, service.settings.max_texts), hung_up)
+        asked = await service.run(lambda: Asked.of(body, service.settings.max_texts), gone)
     with about("model"):
         service.models.get(asked.model)  # that there is one
     async with service.using(asked.model) as model:
         texts = asked.samples(model)
         asked.check_width(model.manifest.signature.outputs[0].shape[-1])
         try:
-            features, tokens = await service.embeddings(model, texts, hung_up)
+            features, tokens = await service.embeddings(model, texts, gone)
         except (InputError, BadRequest) as fault:
             fault.add_note("input")
             raise
-        answer = await service.run(lambda: asked.answer(model.name, features, tokens), hung_up)
+        answer = await service.run(lambda: asked.answer(model.name, features, tokens), gone)
     return Response(answer, media_type="application/json")
 
 

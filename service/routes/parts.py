@@ -5,17 +5,22 @@ Plain functions of the request: FastAPI's dependencies cost some 200 µs a reque
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
-from typing import Self, cast
+from functools import partial
+from typing import Any, Self, cast
 
 from fastapi import Request, Response
 from pydantic import BaseModel
+from pydantic_core import to_json
 
 from service.bodies import check_encoding
 from service.core import Service
 from service.model import Model
-from service.waiting import HungUp
+from service.protocol import CONNECTION
+from service.waiting import Gone
+from zoo.errors import BadRequest, BodyTooLarge
 
 
 def service_of(request: Request) -> Service:
@@ -50,22 +55,46 @@ async def body_of(request: Request) -> bytes:
 
     Raises:
         WrongContentType: it is compressed.
-        BodyTooLarge: it is longer than the server takes.
+        BodyTooLarge: it is longer than the server takes; it is not read to its end.
+        BadRequest: its length is no number.
     """
     check_encoding(request.headers.get("content-encoding", ""))
-    return await request.body()
+    most = service_of(request).settings.max_body
+    _check_size(_number(request.headers.get("content-length", "0")), most)
+    parts, size = [], 0
+    async for part in request.stream():
+        parts.append(part)
+        size += len(part)
+        _check_size(size, most)
+    return b"".join(parts)
 
 
-def hang_up_of(request: Request) -> HungUp:
-    """Return what waits until the client of a request, whose body is read, hangs up."""
+def gone_of(request: Request) -> Gone:
+    """Return what tells, on any thread, whether the client of a request hung up.
 
-    async def hung_up() -> None:
-        while (await request.receive())["type"] != "http.disconnect":
-            pass
+    `service.protocol` knows; under any other server nobody ever does.
+    """
+    connection = request.scope.get("extensions", {}).get(CONNECTION)
+    return _here if connection is None else partial(getattr, connection, "gone")
 
-    return hung_up
+
+def as_json(answer: BaseModel | Mapping[str, Any]) -> Response:
+    """Return an answer, a schema or plain facts and dataclasses, as it goes out."""
+    return Response(to_json(answer), media_type="application/json")
 
 
-def as_json(answer: BaseModel) -> Response:
-    """Return an answer as it goes out."""
-    return Response(answer.model_dump_json(), media_type="application/json")
+def _check_size(size: int, most: int) -> None:
+    if size > most:
+        raise BodyTooLarge(
+            f"the body has {size:,} bytes or more; allowed are {most:,}. Send a smaller one, or several requests."
+        )
+
+
+def _number(declared: str) -> int:
+    if not (declared.isascii() and declared.isdigit()):
+        raise BadRequest(f"Content-Length is {declared[:50]!r}, which is no number.")
+    return int(declared[:18])
+
+
+def _here() -> bool:
+    return False

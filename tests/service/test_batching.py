@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import gc
 import threading
-from collections.abc import Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
 from service.batching import Batcher, Batchers, Waiting, fitting
@@ -35,6 +35,27 @@ class Sizes:
 
     def batched(self, samples: int) -> None:
         self.seen.append(samples)
+
+
+class Owed:
+    """A promise that a test waits for."""
+
+    def __init__(self) -> None:
+        self.gone, self._over = False, threading.Event()
+        self._outcome: Floats | BaseException = AssertionError("it was never settled")
+
+    def settle(self, outcome: Floats | BaseException) -> None:
+        self._outcome = outcome
+        self._over.set()
+
+    def keep(self, work: Callable[[], Floats]) -> None:
+        self.settle(work())
+
+    def result(self) -> Floats:
+        assert self._over.wait(30)
+        if isinstance(self._outcome, BaseException):
+            raise self._outcome
+        return self._outcome
 
 
 @pytest.fixture
@@ -64,7 +85,7 @@ def held(workers: Workers) -> Iterator[None]:
 
 
 def asked(model: Model, *ids: int) -> Waiting:
-    return Waiting(model, np.array(ids, np.int32), Future(), lambda features, _: features)
+    return Waiting(model, np.array(ids, np.int32), Owed(), lambda features, _: features)
 
 
 def together(batcher: Batcher, workers: Workers, *waiting: Waiting) -> None:
@@ -87,7 +108,7 @@ def test_what_waits_goes_together_and_gets_what_it_would_get_alone(model: Model,
     together(Batcher(workers, 64, sizes), workers, *waiting)
     for one in waiting:
         alone = model.features(model.inputs.batch([one.sample]))
-        np.testing.assert_allclose(one.promise.result(30), alone, rtol=1e-5, atol=1e-6)
+        np.testing.assert_allclose(one.promise.result(), alone, rtol=1e-5, atol=1e-6)
     assert sizes.seen == [5]
 
 
@@ -96,12 +117,12 @@ def test_only_the_guilty_fail(model: Model, workers: Workers, bad: int) -> None:
     guilty, innocent = asked(model, 2, bad, 3), [asked(model, 2, id_, 3) for id_ in (4, 5, 6)]
     together(Batcher(workers, 64, Sizes()), workers, innocent[0], guilty, *innocent[1:])
     for one in innocent:
-        np.testing.assert_array_equal(one.promise.result(30), model.features(model.inputs.batch([one.sample])))
+        np.testing.assert_array_equal(one.promise.result(), model.features(model.inputs.batch([one.sample])))
     if bad == POISON:
         with pytest.raises(RuntimeError, match="out of data bounds"):
-            guilty.promise.result(30)
+            guilty.promise.result()
     else:
-        assert np.isnan(guilty.promise.result(30)).all()  # what becomes of it is decided with the request
+        assert np.isnan(guilty.promise.result()).all()  # what becomes of it is decided with the request
 
 
 def test_a_sample_that_comes_to_an_idle_server_waits_for_nobody(model: Model, workers: Workers) -> None:
@@ -110,16 +131,18 @@ def test_a_sample_that_comes_to_an_idle_server_waits_for_nobody(model: Model, wo
     for _ in range(3):
         one = asked(model, 2, 4, 3)
         workers.do(lambda one=one: batcher.add(one))
-        one.promise.result(30)
+        one.promise.result()
     assert sizes.seen == [1, 1, 1]
 
 
 def test_what_nobody_waits_for_is_left_out(model: Model, workers: Workers) -> None:
     sizes, kept, gone = Sizes(), asked(model, 2, 4, 3), asked(model, 2, 5, 3)
-    gone.promise.cancel()
+    gone.promise.gone = True
     together(Batcher(workers, 64, sizes), workers, gone, kept)
-    assert kept.promise.result(30).shape[0] == 1
+    assert kept.promise.result().shape[0] == 1
     assert sizes.seen == [1]
+    with pytest.raises(ClientDisconnect):
+        gone.promise.result()
 
 
 def test_long_ones_and_everything_where_batches_do_not_pay_run_alone(model: Model, workers: Workers) -> None:
@@ -127,7 +150,7 @@ def test_long_ones_and_everything_where_batches_do_not_pay_run_alone(model: Mode
         sizes = Sizes()
         waiting = [asked(model, *[4] * length) for length in lengths]
         together(Batcher(workers, size, sizes), workers, *waiting)
-        assert all(one.promise.result(30).shape[0] == 1 for one in waiting)
+        assert all(one.promise.result().shape[0] == 1 for one in waiting)
         assert sizes.seen == [1, 1]
 
 

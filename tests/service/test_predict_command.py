@@ -17,10 +17,6 @@ import pytest
 from click.testing import CliRunner, Result
 
 from service.cli import predict
-from service.engine import OnnxEngine
-from service.model import open_model
-from service.readings import read as readings
-from service.schemas import Predictions
 from tests.fakes import picture, tiny_bundle
 from tests.service.conftest import until
 from tests.service.process import running
@@ -410,19 +406,6 @@ def test_the_environment_names_the_repository(run: Run, tmp_path: Path, monkeypa
     (tmp_path / "models").rename(tmp_path / "elsewhere")
     monkeypatch.setenv("GRAFT_MODELS", "elsewhere")
     assert len(rows_of(run("topics", "a text", "--json"))) == 1
-
-
-@pytest.mark.parametrize("task", ["classify", "tag", "regress"])
-def test_it_reads_scores_as_the_server_does(tmp_path: Path, task: str) -> None:
-    tiny_bundle(tmp_path / "models", task=task)
-    model = open_model(tmp_path / "models", "tiny", 1, OnnxEngine())
-    scores = np.random.default_rng(0).random((20, len(model.manifest.labels)), np.float32)
-    scores[0] = 0.5  # ties, and on the threshold
-    from dataclasses import asdict
-
-    ours = [asdict(one) for one in readings(model.manifest, scores, 2)]
-    theirs = Predictions.of(model, scores, 2).model_dump()["predictions"]
-    assert json.loads(json.dumps(ours)) == json.loads(json.dumps(theirs))
 
 
 def test_a_server_gives_the_same_answers(run: Run, photos: Path, tmp_path: Path) -> None:
