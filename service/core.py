@@ -193,19 +193,20 @@ class Service:
         if promise.gone:
             promise.settle(ClientDisconnect())
             return
-        took = partial(self.metrics.took, model=model.name, version=model.version)
-        took("queue", seconds=time.perf_counter() - start)
+        took, name, version = self.metrics.took, model.name, model.version
+        begun = time.perf_counter()
+        took("queue", name, version, begun - start)
 
         def finished(features: Floats, seconds: float) -> Floats:
-            took("trunk", seconds=seconds)
+            took("trunk", name, version, seconds)
             return finish(features)
 
         try:
-            with self.metrics.timed("decode", model.name, model.version):
-                waiting = Waiting(model, array(), promise, finished)
+            waiting = Waiting(model, array(), promise, finished)
         except Exception as fault:
             promise.settle(fault)
         else:
+            took("decode", name, version, time.perf_counter() - begun)
             self._batchers.of(model).add(waiting)
 
     async def _pieces(self, model: Model, arrays: Arrays, finish: Callable[[Floats], Floats], gone: Gone) -> Floats:

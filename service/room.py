@@ -16,22 +16,27 @@ from zoo.golden import Floats
 from zoo.inputs import Arrays, Input
 from zoo.signature import Tensor
 
-LARGEST: Final = 64  # samples a run
+LARGEST: Final = 32  # samples a run
 TOKENS: Final = 16  # of each sample, where samples have a length
-PAYS: Final = 1.1  # a run of twice the size must be so many times faster for each sample
+PAYS: Final = 1.1  # two samples together must be so many times faster, each, than one alone; then more may join
 ROUNDS: Final = 3
 
 
 def room(trunk: Callable[[Arrays], Floats], inputs: Input, takes: Tensor) -> int:
     """Return how much one run of a trunk should hold: tokens for texts, else samples; 1 where batches do not pay.
 
-    `takes` is the first tensor that the trunk takes. The size is doubled for as long as that pays.
+    `takes` is the first tensor that the trunk takes. Where two together pay, the size is doubled for as long as each
+    sample gains anything.
     """
     has_length = takes.shape[1:] == (-1,)
     one = np.zeros((TOKENS,) if has_length else takes.shape[1:], takes.dtype)
-    size, each = 1, _seconds(trunk, inputs.batch([one]))
-    while size < LARGEST and (larger := _seconds(trunk, inputs.batch([one] * size * 2)) / (size * 2)) * PAYS < each:
-        size, each = size * 2, larger
+
+    def each(size: int) -> float:
+        return _seconds(trunk, inputs.batch([one] * size)) / size
+
+    size, now = 1, each(1)
+    while size < LARGEST and (larger := each(2 * size)) * (PAYS if size == 1 else 1) < now:
+        size, now = size * 2, larger
     return size * len(one) if has_length and size > 1 else size
 
 

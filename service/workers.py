@@ -7,9 +7,9 @@ most of the difference between two thirds of the machine's speed and nearly all 
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from queue import SimpleQueue
+from contextlib import contextmanager, suppress
 
 from zoo.errors import Overloaded
 
@@ -20,8 +20,9 @@ class Workers:
     def __init__(self, threads: int, max_waiting: int) -> None:
         """Take `threads` at work and `max_waiting` more items in the line."""
         self.threads = threads
-        self._line: SimpleQueue[Callable[[], object] | None] = SimpleQueue()
-        self._resting: set[int] = set()  # the threads that wait for work
+        # Of a deque, each step is one for all threads: no lock is needed.
+        self._line: deque[Callable[[], object]] = deque()
+        self._resting: deque[threading.Lock] = deque()  # the bells of the threads that wait for work
         self._limit = threads + max_waiting
         self._inside = 0
         for number in range(threads):
@@ -47,12 +48,14 @@ class Workers:
 
     def do(self, work: Callable[[], object]) -> None:
         """Put `work`, which must not raise, at the end of the line."""
-        self._line.put(work)
+        self._line.append(work)
+        with suppress(IndexError):
+            self._resting.pop().release()  # who rested last: what it needs is still in its core's caches
 
     @property
     def idle(self) -> bool:
         """Tell whether nothing is waiting in the line."""
-        return self._line.empty()
+        return not self._line
 
     @property
     def resting(self) -> int:
@@ -62,15 +65,28 @@ class Workers:
     def close(self) -> None:
         """Let the threads end, after what stands in the line."""
         for _ in range(self.threads):
-            self._line.put(None)
+            self.do(_end)
 
     def _work(self) -> None:
-        me = threading.get_ident()
+        bell = threading.Lock()
+        bell.acquire()
+        with suppress(SystemExit):
+            while True:
+                self._next(bell)()
+
+    def _next(self, bell: threading.Lock) -> Callable[[], object]:
+        """Return the work that stands first in the line; while there is none, rest until the bell rings."""
         while True:
-            self._resting.add(me)  # of a set, one step each: no lock needed
-            work = self._line.get()
-            self._resting.discard(me)
-            if work is None:
-                return
-            work()
-            del work  # what it holds (an image, an answer) must not live until the next one comes
+            try:
+                return self._line.popleft()
+            except IndexError:
+                self._resting.append(bell)
+            if self._line:  # it came before the bell hung there
+                with suppress(ValueError):  # somebody has taken the bell, and rings it
+                    self._resting.remove(bell)
+                    continue
+            bell.acquire()
+
+
+def _end() -> None:
+    raise SystemExit
