@@ -16,6 +16,7 @@ from service.csv_file import csv_out
 from service.given import given
 from service.predicting import Oracle, Sink, tell
 from service.telling import LONG, Json, People
+from zoo.device import Device
 from zoo.errors import GraftError, MissingExtra, Unreachable
 from zoo.progress import Silence, Terminal
 
@@ -28,6 +29,7 @@ def predicted(
     *,
     url: str | None,
     models: str | None,
+    device: Device | None,
     columns: Sequence[str],
     sheet: str,
     top: int,
@@ -44,7 +46,9 @@ def predicted(
         raise click.UsageError("--csv - and --json would both write to standard output. Give the CSV file a name.")
     if url and models:
         raise click.UsageError("--url asks a server and --models works without one. Give one of them.")
-    oracle = oracle_of(model, url, models)
+    if url and device:
+        raise click.UsageError("--device is for work without a server; the one at --url has its own.")
+    oracle = oracle_of(model, url, models, device or "auto")
     found = given(samples, oracle.takes, columns, sheet)
     for note in (note for table in found.tables for note in table.notes()):
         click.echo(note, err=True)
@@ -62,7 +66,7 @@ def predicted(
         raise GraftError(f"{bad:,} of {len(found):,} samples got no answer; the reasons stand beside their names.")
 
 
-def oracle_of(model: str, url: str | None, models: str | None) -> Oracle:
+def oracle_of(model: str, url: str | None, models: str | None, device: Device) -> Oracle:
     """Return who is asked: the server at `url`; else the repository `models`, by default GRAFT_MODELS, else `models`.
 
     Where there is no repository and none was named, a server at its default address is asked.
@@ -76,7 +80,7 @@ def oracle_of(model: str, url: str | None, models: str | None) -> Oracle:
     named = models or os.environ.get("GRAFT_MODELS")
     folder = Path(named) if named else REPOSITORY
     if folder.is_dir():
-        return _offline(folder, model)
+        return _offline(folder, model, device)
     if named:
         raise click.ClickException(
             f"there is no folder {named!r} here. Make a first model with `finetune DATA`, name another repository "
@@ -97,11 +101,11 @@ def _online(url: str, model: str) -> Oracle:
     return Online(url, model)
 
 
-def _offline(folder: Path, model: str) -> Oracle:
+def _offline(folder: Path, model: str, device: Device) -> Oracle:
     try:
         from service.offline import Offline, newest
 
-        return Offline(newest(folder, model, lambda note: click.echo(note, err=True)))
+        return Offline(newest(folder, model, device, lambda note: click.echo(note, err=True)))
     except ModuleNotFoundError as missing:
         raise MissingExtra(
             f"to work without a server needs the package {missing.name}. Install Graft with the extra `serve`: "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final, Literal
 
 from service.instances import samples_in
@@ -65,6 +66,7 @@ def check_encoding(encoding: str) -> None:
         raise WrongContentType(f"a body in the encoding {encoding!r} is not taken. Send it uncompressed.")
 
 
+@lru_cache(maxsize=64)
 def _kind(content_type: str) -> tuple[str, str]:
     """Return the media type and the charset, in lower case; "" where there is none."""
     kind, *parameters = content_type.lower().split(";")

@@ -63,6 +63,11 @@ def serve(**flags: object) -> None:
 @click.argument("samples", nargs=-1, required=True)
 @click.option("--models", metavar="FOLDER", help="The model repository to work on.  [default: models]")
 @click.option("--url", help="Ask the server there instead.")
+@click.option(
+    "--device",
+    type=click.Choice(["auto", "cpu", "cuda"]),
+    help="Where the trunk runs, without a server.  [default: auto]",
+)
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1, 100), help="How many labels to show.")
 @click.option("--column", "columns", multiple=True, metavar="COL", help="Column of a table; twice for pairs of texts.")
 @click.option("--sheet", default="", metavar="NAME", help="Sheet of an Excel workbook.")

@@ -5,8 +5,8 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager, nullcontext
 from functools import partial
 from typing import TypeVar
 
@@ -17,7 +17,7 @@ from service.batching import Batchers, Waiting
 from service.metrics import Metrics
 from service.model import Model
 from service.models import Models
-from service.order import Order
+from service.order import InOrder, Order
 from service.settings import Settings
 from service.takes import Sample
 from service.waiting import Gone, Promise, Promises, all_good, good
@@ -80,8 +80,7 @@ class Service:
         await self.refresh()
         await self._order.all_left(name)
 
-    @asynccontextmanager
-    async def using(self, name: str, version: str | None = None) -> AsyncIterator[Model]:
+    def using(self, name: str, version: str | None = None) -> AbstractAsyncContextManager[Model]:
         """Give the model that answers a request whose body is read; leave it with the answer in hand.
 
         Without a version it is the newest, and leaving waits for what older ones still answer: after one reply of a
@@ -93,12 +92,7 @@ class Service:
             UnknownVersion: the model is served, but not in that version.
         """
         model = self.models.get(name, version)
-        if version is not None:
-            yield model
-            return
-        with self._order.entered(name, model.version):
-            yield model
-        await self._order.turn(name, model.version)
+        return nullcontext(model) if version is not None else InOrder(self._order, model)
 
     def most(self, model: Model) -> int:
         """Return how many samples one request may hold."""

@@ -20,6 +20,7 @@ from service.readings import read
 from service.samples import Sample
 from zoo.bundle import NAME, model_names, versions
 from zoo.cores import cores
+from zoo.device import Device
 from zoo.errors import GraftError, InputError, NotReady, UnknownModel
 from zoo.inputs import Sample as Array
 from zoo.pool import crew, cut, done_by
@@ -99,17 +100,18 @@ class Offline:
         return said
 
 
-def newest(folder: Path, name: str, note: Callable[[str], None]) -> Model:
+def newest(folder: Path, name: str, device: Device, note: Callable[[str], None]) -> Model:
     """Open the newest version of a model that can be served; what is wrong with a newer one goes to `note`.
 
     Raises:
         UnknownModel: the repository `folder` has no such model.
         NotReady: every version of it was refused.
+        DeviceMissing: `device` is not here.
     """
-    refusals = []
+    engine, refusals = OnnxEngine(device), []
     for version in reversed(versions(folder, name) if NAME.fullmatch(name) else []):
         try:
-            model = open_model(folder, name, version, OnnxEngine())
+            model = open_model(folder, name, version, engine)
         except GraftError as fault:
             refusals.append(f"version {version}: {fault}")
         else:

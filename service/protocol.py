@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from typing import Any, ClassVar, Final
 
@@ -22,13 +21,13 @@ class Bounded(HttpToolsProtocol):
         super().__init__(*args, **keywords)
         self.gone = False  # whether the client hung up
         self._read = self._body = 0  # bytes of this request, and those of them that are its body
-        self._deadline: asyncio.TimerHandle | None = None
+        self._since: float | None = None  # when the request began that has not arrived whole
 
     def data_received(self, data: bytes) -> None:
         """Parse what came, unless the request has too much that is no body: headers, chunk sizes, trailers."""
-        begun = self._deadline
+        self._began = False
         super().data_received(data)
-        if self._deadline is begun:  # else a request began in these bytes, and not all of them are its own
+        if not self._began:  # else a request began in these bytes, and not all of them are its own
             self._read += len(data)
         if self._read - self._body > MAX_HEAD + self._body:
             self._refuse(431, f"the headers, or what frames the body, have more than {MAX_HEAD:,} bytes.")
@@ -38,8 +37,7 @@ class Bounded(HttpToolsProtocol):
         super().on_message_begin()
         self.scope["extensions"] = {CONNECTION: self}  # type: ignore[dict-item]
         self._read = self._body = 0
-        self._stop_clock()
-        self._deadline = self.loop.call_later(self.seconds, self._too_slow)
+        self._began, self._since = True, self.loop.time()
 
     def on_body(self, body: bytes) -> None:
         """Take in a part of the body; reading pauses only where it is larger than any that is allowed."""
@@ -52,21 +50,18 @@ class Bounded(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         """Stop the clock."""
-        self._stop_clock()
+        self._since = None
         super().on_message_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock; whoever works for this client need not begin."""
-        self.gone = True
-        self._stop_clock()
+        """Say that whoever works for this client need not begin."""
+        self.gone, self._since = True, None
         super().connection_lost(exc)
 
-    def _stop_clock(self) -> None:
-        if self._deadline:
-            self._deadline.cancel()
-
-    def _too_slow(self) -> None:
-        self._refuse(408, f"the request did not arrive within {self.seconds:g} seconds. Send it faster, or less of it.")
+    def look(self, now: float) -> None:
+        """Hang up if the request has had its time to arrive; called now and then, at the loop's time `now`."""
+        if self._since is not None and now - self._since > self.seconds:
+            self._refuse(408, f"the request did not arrive within {self.seconds:g} seconds. Send it faster, or less.")
 
     def _refuse(self, status: int, why: str) -> None:
         """Answer what no application sees, if it has not answered yet, and hang up."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import gc
 import logging
@@ -17,7 +18,7 @@ import uvicorn
 
 from service.app import create_app
 from service.core import Service
-from service.protocol import bounded
+from service.protocol import Bounded, bounded
 from service.settings import Settings
 
 
@@ -82,7 +83,11 @@ class _Server(uvicorn.Server):
         self._closing_at = time.monotonic() + self._service.settings.drain
 
     async def on_tick(self, counter: int) -> bool:
-        """Close the port once the time to drain is over."""
+        """Hang up on requests that do not arrive; close the port once the time to drain is over."""
+        now = asyncio.get_running_loop().time()
+        for connection in list(self.server_state.connections):
+            if isinstance(connection, Bounded):
+                connection.look(now)
         over = self._service.stopping and time.monotonic() >= self._closing_at
         return await super().on_tick(counter) or over
 

@@ -38,12 +38,7 @@ def script(port: int) -> str:
     lines = ["set -euo pipefail", "trap 'kill $(jobs -p) && wait' EXIT"]
     for language, text in blocks():
         lines.append(text if language == "bash" else f"python - <<'END'\n{text}END")
-    return (
-        "\n".join(lines)
-        .replace("8000", str(port))
-        .replace("serve &", f"serve --port {port} &")
-        .replace("\npredict ", f"\npredict --url http://127.0.0.1:{port} ")
-    )
+    return "\n".join(lines).replace("8000", str(port)).replace("serve &", f"serve --port {port} &")
 
 
 @pytest.mark.usefixtures("shared_trunks")

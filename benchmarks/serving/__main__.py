@@ -1,6 +1,6 @@
-"""Measure the server, ours and with PEERS others: throughput, tensors, texts, folder, best, starts, swaps, poison.
+"""Measure the server, ours and with PEERS others; the rows are the modules beside this one.
 
-    python -m benchmarks.serving [--rows throughput,starts,…] [--quick] [--out FOLDER]
+    python -m benchmarks.serving [--rows throughput,starts,…] [--quick] [--rounds N] [--seconds S] [--out FOLDER]
     PEERS=mosec,fastapi python -m benchmarks.serving      each with its variants; PEERS=all
     python -m benchmarks.serving.peers                    makes the peers' environments first
 
@@ -15,6 +15,7 @@ import argparse
 import signal
 import sys
 import tempfile
+from dataclasses import replace
 from pathlib import Path
 
 from benchmarks.serving import report
@@ -28,6 +29,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", default=",".join(report.ROWS), help="which rows, with commas")
     parser.add_argument("--quick", action="store_true", help="short rounds: to see that all of it works")
+    parser.add_argument("--rounds", type=int, help="of loop and server in turn  [default: 5]")
+    parser.add_argument("--seconds", type=float, help="of one round  [default: 3]")
     parser.add_argument("--out", type=Path, help="where results.json is  [default: docs/serving; with --quick nowhere]")
     asked = parser.parse_args()
     rows = asked.rows.split(",")
@@ -37,7 +40,8 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server is ended first
     with tempfile.TemporaryDirectory(prefix="graft-bench-") as scratch:
         out = asked.out or (Path(scratch, "out") if asked.quick else OUT)
-        bench = Bench(Path(scratch), QUICK if asked.quick else FULL, peers)
+        given = {name: value for name in ("rounds", "seconds") if (value := getattr(asked, name))}
+        bench = Bench(Path(scratch), replace(QUICK if asked.quick else FULL, **given), peers)
         told = {}
         for row in rows:
             print(f"{row}:", flush=True)
@@ -46,7 +50,7 @@ def main() -> None:
             except (RuntimeError, OSError, AssertionError) as fault:  # the other rows are worth having
                 print(f"  failed: {fault}", flush=True)
                 continue
-            told = report.merged(out / "results.json", row, data, "quick" if asked.quick else "full")
+            told = report.merged(out / "results.json", row, data, bench.effort.told)
             report.write(told, out)
         if told:
             print(f"\n{report.readable(report.claims(told))}")

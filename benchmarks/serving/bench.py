@@ -27,6 +27,11 @@ class Effort:
     swaps: int = 1000
     poisonable: int = 10_000  # requests
 
+    @property
+    def told(self) -> str:
+        """Say it in words."""
+        return f"{self.rounds} rounds of {self.seconds:g} s"
+
 
 FULL = Effort()
 QUICK = Effort(rounds=1, seconds=1.0, starts=3, photos=400, swaps=20, poisonable=1000)

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from benchmarks.serving import best, folder, poison, starts, swaps, tensors, texts, throughput
+from benchmarks.serving import best, folder, poison, profile, starts, swaps, tensors, texts, throughput
 from benchmarks.serving.chart import chart
 from benchmarks.serving.claims import Claim, Data
 from zoo.cores import cores
@@ -26,7 +26,19 @@ ROWS: Mapping[str, Any] = {
     "starts": starts,
     "swaps": swaps,
     "poison": poison,
+    "profile": profile,
 }
+PROFILE = {
+    "queue": "queue",
+    "decode": "decode",
+    "trunk": "trunk",
+    "head": "head",
+    "request": "body read to answer",
+    "client_p50": "client, p50",
+    "loop_cpu": "event loop, CPU",
+    "workers_cpu": "workers, CPU",
+}
+FIGURES = "## Figures\n\n"  # the last section of the page
 VERSIONS = ("onnxruntime", "numpy", "pillow", "fastapi", "uvicorn", "tokenizers")
 
 
@@ -75,8 +87,12 @@ def bare_of_stamps(told: Data, row: str) -> Data:
 
 
 def write(told: Data, folder: Path) -> None:
-    """Write table.md and chart.svg beside results.json."""
-    write_whole(folder / "table.md", table(told).encode())
+    """Write chart.svg beside results.json, and the tables: into the page FOLDER.md, or table.md where there is none."""
+    page = folder.with_suffix(".md")
+    if page.is_file():
+        write_whole(page, (page.read_text().partition(FIGURES)[0] + FIGURES + table(told)).encode())
+    else:
+        write_whole(folder / "table.md", table(told).encode())
     if bars := rates(told):
         write_whole(folder / "chart.svg", chart(bars, subtitle(told["machine"])).encode())
 
@@ -100,14 +116,13 @@ def table(told: Data) -> str:
     """Return all tables in Markdown."""
     marked = [(c.what, c.must, c.measured, "yes" if c.holds else "**no**") for c in claims(told)]
     parts = [
-        "# The server in numbers",
-        "Made by `python -m benchmarks.serving` (`make bench-serving`); from `results.json`, do not edit.",
+        "Made by `python -m benchmarks.serving` (`make bench-serving`) from `results.json`: do not edit.",
         f"{subtitle(told['machine'])}. A ratio is the median of rounds in which loop and server took turns.",
         markdown(("what", "must reach", "measured", "holds"), marked),
     ]
     if speed := contenders(told):
         parts += [
-            "## JPEG of 640x480 to labels over HTTP",
+            "### JPEG of 640x480 to labels over HTTP",
             "Requests a second, and the ratio to the fp32 bare loop (decode, trunk, head; all cores) of the same run.",
             markdown(
                 ("server", "1 connection", "8", "32", "p50, p99 at 8, ms", "failed", "first answer, s", "RSS, MB"),
@@ -115,8 +130,24 @@ def table(told: Data) -> str:
             ),
         ]
     if shapes := tensor_rows(told):
-        parts += ["## Tensors, uint8 [1,224,224,3], 8 connections", markdown(("server", "kind", "requests/s"), shapes)]
+        parts += ["### Tensors, uint8 [1,224,224,3], 8 connections", markdown(("server", "kind", "requests/s"), shapes)]
+    if stages := profiles(told):
+        parts += [
+            "### One request, microseconds",
+            "Wall time by stage, and the CPU time of the threads; the trunk's time at 8 includes waiting for a core.",
+            markdown(("server, connections", *PROFILE.values()), stages),
+        ]
     return "\n\n".join(parts) + "\n"
+
+
+def profiles(told: Data) -> list[tuple[str, ...]]:
+    """Return a line for each server and number of connections whose requests were looked into."""
+    return [
+        (f"{name}, {number}", *(f"{entry[number][column]:,.0f}" for column in PROFILE))
+        for name, entry in told["rows"].get("profile", {}).items()
+        for number in entry
+        if number != "measured"
+    ]
 
 
 def contenders(told: Data) -> list[tuple[str, ...]]:

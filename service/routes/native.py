@@ -88,6 +88,8 @@ async def metadata(request: Request) -> Metadata:
 
 def _top(request: Request) -> int:
     """Return how many labels the query asks for."""
+    if not request.scope["query_string"]:
+        return TOP
     asked = request.query_params.get("top", str(TOP))
     if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:4]) <= MOST_TOP):
         raise BadRequest(f"top={asked[:20]!r} is no number of labels. Allowed are whole numbers from 1 to {MOST_TOP}.")

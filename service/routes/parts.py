@@ -63,9 +63,10 @@ async def body_of(request: Request) -> bytes:
     _check_size(_number(request.headers.get("content-length", "0")), most)
     parts, size = [], 0
     async for part in request.stream():
-        parts.append(part)
-        size += len(part)
-        _check_size(size, most)
+        if part:  # the last one is empty; without it a body of one part is not copied once more
+            parts.append(part)
+            size += len(part)
+            _check_size(size, most)
     return b"".join(parts)
 
 

@@ -49,3 +49,9 @@ def test_the_chart_keeps_odd_names_and_draws_bars_by_ratio() -> None:
     bars = [float(bar.attrib["width"]) for bar in drawn.iter() if bar.tag.endswith("rect")]
     assert bars[1] == 2 * bars[0]
     assert "a <b> & c" in {text.text for text in drawn.iter()}
+
+
+def test_the_page_shows_what_was_measured() -> None:
+    docs = Path(__file__).parents[2] / "docs"
+    told = json.loads((docs / "serving" / "results.json").read_text())
+    assert (docs / "serving.md").read_text().endswith(report.FIGURES + report.table(told))

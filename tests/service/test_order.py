@@ -11,15 +11,16 @@ def test_a_newer_version_waits_for_the_answers_of_older_ones() -> None:
         old_may_answer = asyncio.Event()
 
         async def old(number: int) -> None:
-            with order.entered("m", 1):
-                await old_may_answer.wait()
-                await asyncio.sleep(0.01 * number)
-                told.append("old")
+            order.enter("m", 1)
+            await old_may_answer.wait()
+            await asyncio.sleep(0.01 * number)
+            told.append("old")
+            order.leave("m", 1)
             await order.turn("m", 1)
 
         async def new(name: str, version: int) -> None:
-            with order.entered(name, version):
-                pass
+            order.enter(name, version)
+            order.leave(name, version)
             await order.turn(name, version)
             told.append(f"{name} {version}")
 
@@ -38,7 +39,8 @@ def test_a_newer_version_waits_for_the_answers_of_older_ones() -> None:
 def test_after_a_step_back_the_older_version_answers_at_once() -> None:
     async def story() -> None:
         order = Order()
-        with order.entered("m", 2), order.entered("m", 1):
-            await asyncio.wait_for(order.turn("m", 1), 5)
+        order.enter("m", 2)
+        order.enter("m", 1)
+        await asyncio.wait_for(order.turn("m", 1), 5)
 
     asyncio.run(story())

@@ -22,7 +22,7 @@ from tests.service.conftest import until
 from tests.service.process import running
 from tests.tables import FORMATS
 from tests.text_fakes import tiny_text_bundle
-from zoo.errors import BadRequest, DatasetError, GraftError, NotReady, UnknownModel, Unreachable
+from zoo.errors import BadRequest, DatasetError, DeviceMissing, GraftError, NotReady, UnknownModel, Unreachable
 
 Run = Callable[..., Result]
 COLORS = ("red", "green", "blue", "white")
@@ -424,3 +424,11 @@ def test_a_server_gives_the_same_answers(run: Run, photos: Path, tmp_path: Path)
                 assert one.get("label") == other.get("label")
                 assert one.get("probability", 0) == pytest.approx(other.get("probability", 0), abs=1e-5)
                 assert one.get("value", 0) == pytest.approx(other.get("value", 0), abs=1e-5)
+
+
+def test_a_device_that_is_not_here_is_said(run: Run) -> None:
+    refused = run("topics", "a text", "--device", "cuda")
+    assert refused.exit_code != 0
+    assert isinstance(refused.exception, DeviceMissing)
+    assert run("topics", "a text", "--device", "cpu").exit_code == 0
+    assert "--device is for work without a server" in run("topics", "a", "--device", "cpu", "--url", "http://x").output
