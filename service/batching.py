@@ -25,7 +25,7 @@ from zoo.golden import Floats
 from zoo.inputs import Sample
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@dataclass(slots=True, eq=False)
 class Waiting:
     """One decoded sample before the trunk, and what becomes of its features.
 

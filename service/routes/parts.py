@@ -14,6 +14,7 @@ from typing import Any, Self, cast
 from fastapi import Request, Response
 from pydantic import BaseModel
 from pydantic_core import to_json
+from starlette.requests import ClientDisconnect
 
 from service.bodies import check_encoding
 from service.core import Service
@@ -28,7 +29,7 @@ def service_of(request: Request) -> Service:
     return cast(Service, request.app.state.service)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Named:
     """The model that the path names; its newest version where it names none."""
 
@@ -57,16 +58,21 @@ async def body_of(request: Request) -> bytes:
         WrongContentType: it is compressed.
         BodyTooLarge: it is longer than the server takes; it is not read to its end.
         BadRequest: its length is no number.
+        ClientDisconnect: the client hung up before its end.
     """
     check_encoding(request.headers.get("content-encoding", ""))
     most = service_of(request).settings.max_body
     _check_size(_number(request.headers.get("content-length", "0")), most)
-    parts, size = [], 0
-    async for part in request.stream():
-        if part:  # the last one is empty; without it a body of one part is not copied once more
+    parts, more, size = [], True, 0
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        part, more = message.get("body", b""), message.get("more_body", False)
+        size += len(part)
+        _check_size(size, most)
+        if part:  # a body of one part, and perhaps an empty one, is not copied once more
             parts.append(part)
-            size += len(part)
-            _check_size(size, most)
     return b"".join(parts)
 
 
