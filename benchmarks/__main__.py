@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("commands", "extraction", "decoders", "int8", "int8_text", "finetune", "reuters", "serving")
+NAMES = ("commands", "extraction", "decoders", "int8", "int8_text", "finetune", "doctor", "reuters", "serving")
 
 
 def run(name: str) -> None:

@@ -24,8 +24,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.crops import make_crops
 from zoo.backbone import DEFAULT, Precision, get
 from zoo.image import ImageInput
-from zoo.progress import Terminal
 from zoo.quantize import centred_cosine
+from zoo.terminal import Terminal
 from zoo.trunk import Trunk
 
 SEEDS = range(20)

@@ -29,8 +29,8 @@ from sklearn.preprocessing import StandardScaler
 from benchmarks.timing import alternated, in_threads
 from zoo.backbone import DEFAULT_TEXT, Precision, get
 from zoo.inputs import Arrays
-from zoo.progress import Terminal
 from zoo.quantize import centred_cosine
+from zoo.terminal import Terminal
 from zoo.trunk import Trunk
 from zoo.utf8 import to_sample
 

@@ -24,7 +24,8 @@ from finetune.features import extract
 from finetune.reuters import NAME
 from zoo.backbone import DEFAULT_TEXT, Precision, get
 from zoo.files import cache_root
-from zoo.progress import Silence, Terminal
+from zoo.progress import Silence
+from zoo.terminal import Terminal
 from zoo.trunk import Trunk
 
 SEEDS = range(3)

@@ -1,1 +1,67 @@
-"""Fine-tuning: dataset -> bundle."""
+"""Fine-tuning: dataset -> bundle.
+
+import finetune
+
+result = finetune.train(finetune.Recipe(data="photos/"))
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from finetune.dataset import Dataset, Wanted
+from finetune.recipe import Recipe
+from finetune.result import Result
+from finetune.tasks import Task
+from finetune.training import Depth, Training
+from zoo.errors import MissingExtra
+from zoo.progress import Progress
+
+__all__ = ["Depth", "Recipe", "Result", "Task", "Training", "Wanted", "dataset_of", "train"]
+
+
+def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | None = None) -> Result:
+    """Carry out a recipe and publish a bundle, whole or not at all.
+
+    `recipe` may be a Recipe; a mapping with the keys of the command line's options (`split_column`); or the path
+    of a TOML file with them.
+
+    Raises:
+        GraftError: it cannot be carried out; the message says why. See `finetune.pipeline.train`.
+    """
+    try:
+        from finetune.pipeline import train as carried_out
+        from finetune.plan import plan
+        from finetune.toml import recipe_of
+    except ModuleNotFoundError as missing:
+        raise MissingExtra(
+            f"fine-tuning needs the package {missing.name}. Install Graft with the extra `train`: "
+            "pip install 'keras-graft[train]'."
+        ) from None
+    if isinstance(recipe, Mapping):
+        recipe = recipe_of(recipe)
+    elif not isinstance(recipe, Recipe):
+        recipe = Recipe.of_toml(Path(recipe))
+    return carried_out(plan(recipe, progress), progress)
+
+
+def dataset_of(
+    source: object,
+    *,
+    name: str = "arrays",
+    classes: Sequence[str] = (),
+    wanted: Wanted | None = None,
+    folder: Path | str = "",
+) -> Dataset:
+    """Return a data set for `Recipe(data=…)` of what is in memory: `(x, y)`, a pandas frame, a tf.data.Dataset.
+
+    What each of them may look like, and the arguments, are told by `finetune.arrays.dataset_of`.
+
+    Raises:
+        DatasetError: it is none of these, or nothing can be learnt of it.
+    """
+    from finetune.arrays import dataset_of as read
+
+    return read(source, name=name, classes=classes, wanted=wanted, folder=folder)

@@ -9,7 +9,8 @@ from typing import Final
 
 from finetune.dataset import Dataset, Kind, Part, Sample
 from finetune.tasks import Task
-from zoo.errors import DatasetError
+from zoo.errors import DatasetError, RecipeError
+from zoo.manifest import UNKNOWN
 from zoo.table.sheet import as_number
 
 AT_LEAST: Final = 3  # samples of a class: one to train on, one to choose by, one to measure with
@@ -128,3 +129,22 @@ def check_names(where: str, labels: Iterable[str]) -> None:
                 f"{where}: the classes {shown} differ only in case or in the form of their letters. "
                 "If they are one class, give them one name; if not, rename one of them."
             )
+
+
+def check_unknown(dataset: Dataset) -> None:
+    """Pass if a model of `dataset` can be made to answer "unknown".
+
+    Raises:
+        RecipeError: it cannot.
+    """
+    if dataset.task is not Task.CLASSIFY:
+        raise RecipeError(
+            f"--unknown-at is for --task {Task.CLASSIFY}, and {dataset.source} is learnt with the task {dataset.task}. "
+            f"Leave it out, or take --task {Task.CLASSIFY}."
+        )
+    taken = [label for label in dataset.labels if unicodedata.normalize("NFKC", label).casefold() == UNKNOWN]
+    if taken:
+        raise RecipeError(
+            f"{dataset.source} has a class called {taken[0]!r}, and that is what a model made with --unknown-at "
+            "answers to samples of no class. Rename the class, or leave --unknown-at out."
+        )

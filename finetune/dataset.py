@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
@@ -12,6 +12,7 @@ from zoo.errors import BrokenImage, DatasetError
 from zoo.progress import Progress, Silence
 
 MAX_BYTES: Final = 256 << 20  # of one sample
+ARCHIVES: Final = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz")
 
 
 class Part(StrEnum):
@@ -54,6 +55,7 @@ class Sample:
     label: str  # as the data have it; a list as JSON; "" where no label is asked for
     part: Part | None  # the data's own split; None where it has none
     source: Path | bytes
+    keep: object = field(default=None, compare=False, repr=False)  # whatever must live as long as the file is needed
 
     def size(self) -> int:
         """Return how many bytes `read` will give."""
@@ -113,28 +115,46 @@ class Dataset:
         return tuple(sorted({sample.label for sample in self.samples}))
 
 
-def load(data: str, wanted: Wanted | None = None, progress: Progress | None = None) -> Dataset:
-    """Find the samples of `data`: a folder of class folders, a table, or `sample:NAME`; and what the task is.
+def load(data: str | Dataset, wanted: Wanted | None = None, progress: Progress | None = None) -> Dataset:
+    """Find the samples of `data`: a folder of class folders, a table, an archive of these, or `sample:NAME`.
 
     Raises:
         DatasetError: they cannot be used for the task.
         MissingExtra: a package that is needed to read them is not installed.
         WeightsError: a sample data set could not be fetched.
     """
-    from finetune import folder, samples, table
     from finetune.check import check
 
-    wanted, path = wanted or Wanted(), Path(data)
-    if data.startswith("sample:"):
-        found = samples.load(data, wanted, progress or Silence())
-    elif path.is_dir():
-        found = folder.load(path, wanted)
-    elif path.is_file():
-        found = table.load(path, wanted)
-    else:
-        raise DatasetError(
-            f"there is no folder or file {data!r}. Allowed are a folder of class folders, a table (CSV, TSV, JSON "
-            f"Lines, Parquet, Excel or Orange's .tab), {', '.join(samples.NAMES[:-1])} and {samples.NAMES[-1]}."
-        )
+    found = find(data, wanted, progress)
     check(found)
     return found
+
+
+def find(data: str | Dataset, wanted: Wanted | None = None, progress: Progress | None = None) -> Dataset:
+    """Find the samples of `data` as `load` does; whether a model can be learnt of them alone is not asked.
+
+    Raises:
+        DatasetError: there are none, or they cannot be read.
+        MissingExtra, WeightsError: as `load`.
+    """
+    from finetune import archive, folder, samples, table
+
+    wanted = wanted or Wanted()
+    if isinstance(data, Dataset):
+        if wanted not in (Wanted(), Wanted(task=data.task)):
+            raise DatasetError(f"{data.source} is a data set already. Say dataset_of(…, wanted=…) where it is made.")
+        return data
+    path = Path(data)
+    if data.startswith("sample:"):
+        return samples.load(data, wanted, progress or Silence())
+    if path.is_dir():
+        return folder.load(path, wanted)
+    if path.is_file() and archive.is_archive(path):
+        return archive.load(path, wanted, progress or Silence())
+    if path.is_file():
+        return table.load(path, wanted)
+    raise DatasetError(
+        f"there is no folder or file {data!r}. Allowed are a folder of class folders, a table (CSV, TSV, JSON "
+        f"Lines, Parquet, Excel or Orange's .tab), a zip or tar of these, {', '.join(samples.NAMES[:-1])} and "
+        f"{samples.NAMES[-1]}."
+    )

@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 
 from finetune.cache import FeatureCache, cache_path
 from finetune.dataset import Bad, Dataset, Kind, Sample
-from finetune.extraction import Answer, by_length, one_by_one
+from finetune.extraction import by_length, one_by_one
+from finetune.rows import room, slices
 from zoo.errors import DatasetError, TrunkError
 from zoo.progress import Progress
 from zoo.trunk import Trunk
@@ -28,7 +29,7 @@ class Features:
 
     samples: tuple[Sample, ...]
     sha256: tuple[bytes, ...]
-    x: Floats  # [n,d]
+    x: Floats  # [n,d]; many of them lie in a file, see finetune.rows
     bad: tuple[Bad, ...]
     misnamed: tuple[str, ...]  # refs of files whose name says another format than their content
     extracted: int  # how many the trunk ran for; the others were in the cache
@@ -46,11 +47,14 @@ def extract(trunk: Trunk, dataset: Dataset, max_bad: float, progress: Progress) 
     width = trunk.signature.outputs[0].shape[-1]
     total = len(dataset.samples) + len(dataset.bad)
     what = "rows" if dataset.kind is Kind.TEXT else "files"
-    answers: list[Answer] = []
     bad = list(dataset.bad)
     if len(bad) > max_bad * total:
         raise _too_many(dataset.source, bad, total, what, max_bad)
     run = one_by_one if dataset.kind is Kind.IMAGE else by_length
+    x = room(len(dataset.samples), width)
+    sha256: dict[int, bytes] = {}  # of the samples that could be used, by their number
+    misnamed: list[int] = []
+    extracted = tokens = 0
     start = time.perf_counter()
     with (
         FeatureCache(cache_path(trunk.inputs.spec(), trunk.sha256), width, progress) as cache,
@@ -59,30 +63,37 @@ def extract(trunk: Trunk, dataset: Dataset, max_bad: float, progress: Progress) 
         for answer in run(trunk, dataset.samples, cache):
             bar.advance()
             if answer.features is not None:
-                answers.append(answer)
+                x[answer.number] = answer.features
+                sha256[answer.number] = answer.sha256
+                misnamed += [answer.number] if answer.misnamed else []
+                extracted, tokens = extracted + answer.extracted, tokens + answer.tokens
                 continue
             bad.append(Bad(answer.sample.ref, answer.reason))
             if len(bad) > max_bad * total:
                 raise _too_many(dataset.source, bad, total, what, max_bad)
     seconds = time.perf_counter() - start
-    answers.sort(key=lambda answer: answer.number)
-    x = (
-        np.stack([answer.features for answer in answers if answer.features is not None])
-        if answers
-        else np.empty((0, width), np.float32)
-    )
-    if not np.isfinite(x).all():
+    rows = sorted(sha256)
+    x = _without_gaps(x, rows)
+    if not all(np.isfinite(x[some]).all() for some in slices(*x.shape)):
         raise TrunkError(f"{trunk.path} gives numbers that are not finite. Build it anew: `zoo verify` says how.")
     return Features(
-        samples=tuple(answer.sample for answer in answers),
-        sha256=tuple(answer.sha256 for answer in answers),
+        samples=tuple(dataset.samples[row] for row in rows),
+        sha256=tuple(sha256[row] for row in rows),
         x=x,
         bad=tuple(bad),
-        misnamed=tuple(answer.sample.ref for answer in answers if answer.misnamed),
-        extracted=sum(answer.extracted for answer in answers),
-        tokens=sum(answer.tokens for answer in answers),
+        misnamed=tuple(dataset.samples[row].ref for row in sorted(misnamed)),
+        extracted=extracted,
+        tokens=tokens,
         seconds=seconds,
     )
+
+
+def _without_gaps(x: Floats, rows: Sequence[int]) -> Floats:
+    """Return only `rows`, ascending, of `x` [n,d]; they are moved where they lie."""
+    for to, row in enumerate(rows):
+        if to != row:
+            x[to] = x[row]
+    return x[: len(rows)]
 
 
 def named(bad: Sequence[Bad]) -> str:

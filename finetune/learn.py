@@ -1,8 +1,8 @@
-"""Features -> head, and how good it is. The head does not know where the features come from."""
+"""Features -> head. The head does not know where the features come from."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,15 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.check import check_counts, check_numbers
-from finetune.dataset import Part
 from finetune.features import Features
-from finetune.heads import FIT, trunk_versions
-from finetune.metrics import measure, measure_numbers, measure_tags
+from finetune.fitting import Fitted, fit_head
+from finetune.heads import Head, regress, trunk_versions
 from finetune.plan import Plan
 from finetune.proof import Answers
 from finetune.split import Split, check_trained, split
 from finetune.targets import Targets, targets
 from finetune.tasks import Task
+from finetune.unknown import rejecting
 from zoo.progress import Progress
 
 Floats = NDArray[np.float32]
@@ -27,21 +27,24 @@ Floats = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True)
 class Learnt:
-    """A head with its proof. Shapes: n samples, m of them tested, k labels; without a head m and k are 0."""
+    """A fitted head; nobody has looked at the test part yet. Shapes: n samples, k labels."""
 
     targets: Targets  # of the n samples
+    split: Split | None
+    head: Head[Any] | None
     head_onnx: bytes | None
     answer: Answers | None  # the head as the server will run it
     facts: dict[str, Any]  # what the manifest says of the head
-    metrics: dict[str, Any]
-    split: Split | None
-    test: NDArray[np.intp]  # [m], rows of the test part
-    truth: NDArray[Any]  # targets of the test part: [m] or [m,k]
-    scores: Floats  # [m,k], what the head says of the test part
+    weights: Floats  # [n], how much each sample counts
+
+    @property
+    def validation(self) -> float:
+        """The loss on the validation part of a head fitted to the train part alone; less is better."""
+        return val_loss(self.head) if self.head else 0.0
 
 
-def learn(plan: Plan, trunk: Path, features: Features, progress: Progress) -> Learnt:
-    """Fit the head that the task wants and measure it on the test part, the one time that this is looked at.
+def learn(plan: Plan, trunk: Path, features: Features, progress: Progress, start: Head[Any] | None = None) -> Learnt:
+    """Fit the head that the task wants; with `start`, from there, and that one stays if validation likes it better.
 
     Raises:
         DatasetError: too few usable samples are left of a class, or a part is empty.
@@ -51,29 +54,33 @@ def learn(plan: Plan, trunk: Path, features: Features, progress: Progress) -> Le
     for note in aims.notes:
         progress.say(note)
     if task is Task.EMBED:
-        none = np.empty(0, np.intp)
-        return Learnt(aims, None, None, {"kind": "none"}, {}, None, none, aims.y[none], np.empty((0, 0), np.float32))
+        return Learnt(aims, None, None, None, None, {"kind": "none"}, np.ones(len(aims.y), np.float32))
     parts = _split(plan, features, aims, progress)
-    train, val, test = (parts.rows(part) for part in Part)
-    progress.say(f"fitting the head ({task}): {len(train):,} samples to train on, {len(val):,} to choose by")
-    x, y = features.x, aims.y
-    head = FIT[task](x[train], y[train], x[val], y[val])
+    recipe = plan.recipe
+    fitted = fit_head(task, features.x, aims.y, parts, progress, trials=recipe.tune, seed=recipe.seed, start=start)
+    head = start if start and val_loss(start) < val_loss(fitted.head) else fitted.head
+    fitted = dataclasses.replace(fitted, head=head)
+    return settled(fitted, features.x, aims, parts, trunk, recipe.unknown_at, progress)
+
+
+def settled(
+    fitted: Fitted, x: Floats, aims: Targets, parts: Split, trunk: Path, unknown_at: float | None, progress: Progress
+) -> Learnt:
+    """Return a fitted head as it will be published, with a novelty where `unknown_at` asks for one.
+
+    `x` [n,d] are the features of all samples, `trunk` is the file that they come from.
+    """
+    head = fitted.head
+    if unknown_at is not None:
+        head = rejecting(head, x, aims.y, parts, aims.labels, unknown_at, progress)
     head_onnx = head.to_onnx(*trunk_versions(trunk))
-    answer = Answers(head_onnx)  # float32 [n,d] -> [n,k], by the very bytes that are published
-    scores = answer(x[test])
-    facts = head.facts()
-    metrics = _measured(task, scores, y[test], aims.labels, facts)
-    return Learnt(aims, head_onnx, answer, facts, metrics, parts, test, y[test], scores)
+    return Learnt(aims, parts, head, head_onnx, Answers(head_onnx), head.facts() | fitted.facts, fitted.weights)
 
 
-def _measured(
-    task: Task, scores: Floats, y: NDArray[Any], labels: Sequence[str], facts: dict[str, Any]
-) -> dict[str, Any]:
-    if task is Task.CLASSIFY:
-        return measure(scores, y, labels)
-    if task is Task.TAG:
-        return measure_tags(scores, y, labels, facts["thresholds"])
-    return measure_numbers(scores[:, 0].astype(np.float64), y)
+def val_loss(head: Head[Any]) -> float:
+    """Return how far a head's answers on the validation part were off: log loss, or root of the mean squared error."""
+    choice = head.choice
+    return float(choice.val_rmse if isinstance(choice, regress.Choice) else choice.val_loss)
 
 
 def _split(plan: Plan, features: Features, aims: Targets, progress: Progress) -> Split:

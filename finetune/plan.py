@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from finetune.check import check_unknown
 from finetune.dataset import Dataset, Kind, load
 from finetune.recipe import Recipe
+from finetune.tasks import Task
+from finetune.training import Depth
 from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Pixels, Precision, get
 from zoo.errors import PublishFailed, RecipeError
 from zoo.progress import Progress
@@ -43,22 +46,50 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
 
     Raises:
         UnknownBackbone: no catalog entry has that name.
-        RecipeError: the backbone takes samples of another kind than the data are.
+        RecipeError: the backbone takes samples of another kind than the data are, or they allow no "unknown".
         PublishFailed: the models folder cannot be written.
         DatasetError: the data cannot be used.
         MissingExtra: the data need a package that is not installed.
         WeightsError: a sample data set could not be fetched.
     """
-    named = get(recipe.backbone) if recipe.backbone else None
+    if recipe.backbone:
+        get(recipe.backbone)
     check_writable(recipe.models)
     dataset = load(recipe.data, recipe.wanted, progress)
-    backbone = named or get(DEFAULT_BACKBONE[dataset.kind])
+    if recipe.unknown_at is not None:
+        check_unknown(dataset)
+    backbone = suited(recipe.backbone, dataset)
+    _check_depth(recipe, dataset)
+    usual = backbone.precision if recipe.depth is Depth.PROBE else Precision.FP32  # what Keras trains is fp32
+    return Plan(recipe, dataset, backbone, recipe.precision or usual)
+
+
+def _check_depth(recipe: Recipe, dataset: Dataset) -> None:
+    """Check that what the data are can be learnt at that depth.
+
+    Raises:
+        RecipeError: it cannot.
+    """
+    if recipe.depth is not Depth.PROBE and dataset.task is Task.EMBED:
+        raise RecipeError(f"--depth {recipe.depth} trains, but the task embed learns nothing. Leave one of them out.")
+    if recipe.depth is Depth.LORA and dataset.kind is Kind.IMAGE:
+        raise RecipeError("--depth lora is for texts. For pictures take top, full, or auto.")
+
+
+def suited(name: str, dataset: Dataset) -> Backbone:
+    """Return the backbone of that name, or the default one for what the samples are.
+
+    Raises:
+        UnknownBackbone: no catalog entry has that name.
+        RecipeError: it takes samples of another kind.
+    """
+    backbone = get(name or DEFAULT_BACKBONE[dataset.kind])
     if (takes := kind_of(backbone)) is not dataset.kind:
         raise RecipeError(
-            f"{backbone.name} takes {takes.plural}, but {recipe.data} holds {dataset.kind.plural}. "
+            f"{backbone.name} takes {takes.plural}, but {dataset.source} holds {dataset.kind.plural}. "
             f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE[dataset.kind]}; `zoo list` shows all."
         )
-    return Plan(recipe, dataset, backbone, recipe.precision or backbone.precision)
+    return backbone
 
 
 def kind_of(backbone: Backbone) -> Kind:

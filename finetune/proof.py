@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.features import Features
+from zoo.columns import together
 from zoo.errors import DatasetError, TrunkError
 from zoo.files import sha256_of
 from zoo.golden import Golden
@@ -21,15 +22,14 @@ Floats = NDArray[np.float32]
 
 
 class Answers:
-    """The finished head as the server will run it: features float32 [n,d] -> scores float32 [n,k]."""
+    """The finished head as the server will run it: features float32 [n,d] -> float32 [n,k], or [n,k+1] with novelty."""
 
     def __init__(self, head_onnx: bytes) -> None:
         self._session = open_session(head_onnx)
 
     def __call__(self, features: Floats) -> Floats:
-        """Return the scores of `features`."""
-        scores: Floats = self._session.run(None, {"features": features})[0]
-        return scores
+        """Return the scores of `features`, and behind them the novelty if the head tells it."""
+        return together(self._session.run(None, {"features": features}))
 
 
 def golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from finetune.dataset import Wanted
+from finetune.dataset import ARCHIVES, Dataset, Wanted
+from finetune.training import Depth, Training
 from zoo.backbone import Precision
-from zoo.bundle import check_name
 from zoo.errors import RecipeError
+from zoo.names import check_name
 
 ENDINGS: Final = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "pq", "xlsx", "xlsm")
 
@@ -24,7 +25,7 @@ class Recipe:
         RecipeError: a number is out of its range, or the name is not allowed.
     """
 
-    data: str  # a folder, a table, or "sample:digits"
+    data: str | Dataset  # a folder, a table, an archive, "sample:digits"; or what finetune.dataset_of made
     wanted: Wanted = field(default_factory=Wanted)  # what the user says of the data
     name: str = ""  # of the model; "": after the data
     models: Path = Path("models")
@@ -35,6 +36,13 @@ class Recipe:
     test: float = 0.2  # share of the samples
     max_bad: float = 0.05  # share of the samples that may be unusable
     own_samples: bool = True  # the user's samples may stand in the bundle and in the report
+    depth: Depth = Depth.PROBE
+    training: Training = field(default_factory=Training)  # of depths beyond the probe
+    budget: float | None = None  # seconds for the whole run, where the depth is auto; None: ten minutes
+    resume: bool = False  # go on where the same run was stopped
+    unknown_at: float | None = None  # share of the validation samples that stay known; None: never say "unknown"
+    tune: int = 0  # trials of a search for the recipe
+    tensorboard: Path | None = None
 
     def __post_init__(self) -> None:
         for option in ("val", "test"):
@@ -53,17 +61,47 @@ class Recipe:
             raise RecipeError(f"--max-bad is {self.max_bad:g}; allowed is a share from 0 to 1, such as 0.05.")
         if not 0 <= self.seed < 2**32:
             raise RecipeError(f"--seed is {self.seed}; allowed are whole numbers from 0 to 4294967295.")
+        self._check_depth()
         object.__setattr__(self, "name", check_name(self.name or name_after(self.data)))
 
+    def _check_depth(self) -> None:
+        if self.budget is not None and not 0 < self.budget < float("inf"):
+            raise RecipeError(f"--budget is {self.budget:g} seconds; allowed is more than nothing, such as 10m.")
+        if self.budget is not None and self.depth is not Depth.AUTO:
+            raise RecipeError(f"--budget is for --depth auto, not for {self.depth}. Leave one of them out.")
+        if self.unknown_at is not None and not 0 < self.unknown_at < 1:
+            raise RecipeError(f"--unknown-at is {self.unknown_at:g}; allowed is a share between 0 and 1, such as 0.95.")
+        if self.tune < 0:
+            raise RecipeError(f"--tune is {self.tune}; allowed are whole numbers from 0, such as 30.")
 
-def name_after(data: str) -> str:
+    @classmethod
+    def of_toml(cls, path: Path) -> Recipe:
+        """Read a recipe from a TOML file; `finetune.toml` says what stands in it.
+
+        Raises:
+            RecipeError: it is none.
+        """
+        from finetune import toml
+
+        return toml.recipe_of(toml.read(path), str(path))
+
+    def to_toml(self) -> str:
+        """Return the recipe as TOML, without what is as by default."""
+        from finetune import toml
+
+        return toml.written(self)
+
+
+def name_after(data: str | Dataset) -> str:
     """Return a model name made from the last part of `data`: "My Photos/" -> "my-photos".
 
     Raises:
         RecipeError: nothing of it may stand in a name.
     """
-    last = data.removeprefix("sample:") if data.startswith("sample:") else Path(data).resolve().name
-    stem = re.sub(rf"\.({'|'.join(ENDINGS)})$", "", last, flags=re.IGNORECASE)
+    source = data if isinstance(data, str) else data.source
+    last = source.removeprefix("sample:") if source.startswith("sample:") else Path(source).resolve().name
+    endings = "|".join(map(re.escape, sorted((*ENDINGS, *ARCHIVES), key=len, reverse=True)))
+    stem = re.sub(rf"\.({endings})$", "", last, flags=re.IGNORECASE)
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:64]
     if not name:

@@ -61,6 +61,21 @@ def split(
     Raises:
         DatasetError: a part would be empty.
     """
+    made = parted(samples, sha256, strata, seed=seed, val=val, test=test)
+    _check(made)
+    return made
+
+
+def parted(
+    samples: Sequence[Sample],
+    sha256: Sequence[bytes],
+    strata: Sequence[str],
+    *,
+    seed: int,
+    val: float,
+    test: float,
+) -> Split:
+    """Give each sample its part as `split` does; of few samples a part may stay empty."""
     notes: list[str] = []
     if any(sample.part for sample in samples):
         parts, kind = _own(samples, sha256, strata, notes, seed=seed, val=val, test=test)
@@ -68,9 +83,7 @@ def split(
         everything = np.full(len(samples), Part.TRAIN.value, dtype="U5")
         parts = _cut(everything, strata, sha256, seed, {Part.TEST: test, Part.VAL: val})
         kind = f"stratified {1 - val - test:.0%} / {val:.0%} / {test:.0%}"
-    made = Split(parts, kind, tuple(notes))
-    _check(made)
-    return made
+    return Split(parts, kind, tuple(notes))
 
 
 def _own(

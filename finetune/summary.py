@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
-from finetune.pipeline import Result
+from finetune.result import Result
 from finetune.tasks import Task
 from zoo.manifest import Manifest
 
@@ -63,6 +63,7 @@ def _measured(manifest: Manifest) -> str:
             return (
                 f"  accuracy {metrics['accuracy']:.1%} {never}\n"
                 f"  ({k} classes, macro F1 {metrics['macro_f1']:.3f}, calibration error {metrics['ece']:.1%})"
+                f"{_known(metrics)}"
             )
         case Task.TAG:
             return (
@@ -76,6 +77,14 @@ def _measured(manifest: Manifest) -> str:
             )
         case _:
             return f"  it answers with {manifest.signature.outputs[0].shape[-1]} features; nothing was trained"
+
+
+def _known(metrics: dict[str, Any]) -> str:
+    """Say what becomes of known classes where the model may answer "unknown"."""
+    if (unknown := metrics.get("unknown")) is None:
+        return ""
+    of_these = "" if unknown["accuracy_known"] is None else f", {unknown['accuracy_known']:.1%} of these rightly"
+    return f'\n  {unknown["known"]:.1%} of them get a class{of_these}; the others are answered with "unknown"'
 
 
 def _tried(manifest: Manifest) -> str:

@@ -18,7 +18,8 @@ from service.predicting import Oracle, Sink, tell
 from service.telling import LONG, Json, People
 from zoo.device import Device
 from zoo.errors import GraftError, MissingExtra, Unreachable
-from zoo.progress import Silence, Terminal
+from zoo.progress import Silence
+from zoo.terminal import Terminal
 
 REPOSITORY: Final = Path("models")
 

@@ -30,11 +30,17 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """What a model that classifies says of one sample: its most probable label, and the next ones, best first."""
+    """What a model that classifies says of one sample: its most probable label, and the next ones, best first.
+
+    A model that was made to say "unknown" gives `novelty` with every answer, and the `threshold` above which `label`
+    is "unknown"; `probability` and `top` are of its classes all the same. Other models leave both None.
+    """
 
     label: str
-    probability: float
+    probability: float  # of the most probable class
     top: tuple[Candidate, ...]
+    novelty: float | None = None  # how unlike everything that the model has learnt the sample is
+    threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +149,9 @@ def _answer(one: Json) -> Answer:
         return Value(float(one["value"]))
     if "tags" in one:
         return Tags(_candidates(one["tags"]), _candidates(one["top"]))
-    return Prediction(one["label"], one["probability"], _candidates(one["top"]))
+    return Prediction(
+        one["label"], one["probability"], _candidates(one["top"]), one.get("novelty"), one.get("threshold")
+    )
 
 
 def _candidates(rows: Json) -> tuple[Candidate, ...]:

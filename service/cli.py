@@ -85,8 +85,11 @@ def predict(model: str, samples: tuple[str, ...], **how: Any) -> None:  # noqa: 
     With --url a server is asked, with the API key in GRAFT_API_KEY where it wants one; and the one at
     http://127.0.0.1:8000 where there is no repository.
 
-    CSV: the columns of the table come first, then label, probability, label_2, ..., or tags, or value; and error. The
-    file is written whole or not at all. A cell that a spreadsheet would run as a formula gets a ' before it.
+    A model made with `finetune --unknown-at` may say "unknown", and tells how new each sample is (its novelty).
+
+    CSV: the columns of the table come first, then label, probability, label_2, ..., or tags, or value; best, novelty
+    and threshold where "unknown" may be said; and error. The file is written whole or not at all. A cell that a
+    spreadsheet would run as a formula gets a ' before it.
     """
     from service.asked import predicted
 

@@ -23,6 +23,7 @@ from service.takes import Sample
 from service.waiting import Gone, Promise, Promises, all_good, good
 from service.workers import Workers
 from zoo import inputs as zoo_inputs
+from zoo.columns import apart
 from zoo.errors import BadRequest, NotReady, ServerFailed
 from zoo.golden import Floats
 from zoo.inputs import Arrays
@@ -120,7 +121,7 @@ class Service:
             return await self._answers(model, [partial(model.array, one) for one in samples], _itself, gone)
 
     async def scores(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
-        """Return the scores of n samples, float32 [n,k]; raises as `features` does."""
+        """Return what the head says of n samples, float32 [n,k] or [n,k+1]; raises as `features` does."""
         with self.workers.admitted(len(samples)):
             arrays = [partial(model.array, one) for one in samples]
             return await self._answers(model, arrays, partial(self._scores, model), gone)
@@ -150,15 +151,14 @@ class Service:
         Each row of the arrays counts as a sample.
         """
         first, *_ = arrays.values()
-        named, *scored = model.manifest.signature.outputs
-        finish = partial(self._both, model) if set(outputs) - {named.name} else _itself
+        gives = model.manifest.signature.outputs
+        finish = partial(self._both, model) if set(outputs) - {gives[0].name} else _itself
         with self.workers.admitted(len(first)):
             if first.ndim > 2:  # decoded images
                 both = await self._answers(model, [partial(_itself, one) for one in first], finish, gone)
             else:  # token ids, in the padding that the client chose
                 both = await self._pieces(model, arrays, finish, gone)
-        width = named.shape[-1]
-        answers = {named.name: both[:, :width]} | {one.name: both[:, width:] for one in scored}
+        answers = apart(both, gives)
         return {name: answers[name] for name in outputs}
 
     async def _answers(
@@ -223,7 +223,7 @@ class Service:
         return await promises.outcomes()
 
     def _both(self, model: Model, features: Floats) -> Floats:
-        """Return features, float32 [n,d], with their scores behind them, [n,d+k]."""
+        """Return features, float32 [n,d], with what the head says of them behind, [n,d+k] or [n,d+k+1]."""
         return np.concatenate([features, self._scores(model, features)], axis=1)
 
     def _scores(self, model: Model, features: Floats) -> Floats:

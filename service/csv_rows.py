@@ -4,6 +4,7 @@
     table, row                      where samples come from several places: which table, and where in it
     (the table's own columns)       as they are
     label, probability, label_2, …  classify: the most probable labels, best first
+    best, novelty, threshold        of a model that may say "unknown" in `label`: the class that is most probable
     tags, label, probability, …     tag: the tags between ";" (a JSON list where one holds a ";"), then as above
     value                           regress
     error                           why there is no answer
@@ -42,6 +43,7 @@ class Csv:
         self._rows = csv.writer(file, lineterminator="\n")
         self._tables = samples.tables
         self._top = min(top, len(oracle.labels))
+        self._rejects = oracle.rejects
         self._as_json = any(";" in label for label in oracle.labels)
         self._before = _before(samples)
         self._keys = tuple(dict.fromkeys(key for table in self._tables for key in _keys(table)))
@@ -65,7 +67,8 @@ class Csv:
             return ["value", "error"]
         ranks = ["", *(f"_{rank}" for rank in range(2, self._top + 1))]
         best = [f"{what}{rank}" for rank in ranks for what in ("label", "probability")]
-        return [*(["tags"] if task == "tag" else []), *best, "error"]
+        novelty = ["best", "novelty", "threshold"] if self._rejects else []
+        return [*(["tags"] if task == "tag" else []), *best, *novelty, "error"]
 
     def _said(self, said: Said) -> list[str]:
         match said:
@@ -74,7 +77,7 @@ class Csv:
             case Value():
                 return [repr(said.value), ""]
             case Prediction():
-                return [*self._best(said.top), ""]
+                return [said.label, *self._best(said.top)[1:], *self._novelty(said), ""]
             case Tags():
                 tags = [one.label for one in said.tags]
                 told = json.dumps(tags, ensure_ascii=False) if self._as_json else ";".join(tags)
@@ -82,6 +85,9 @@ class Csv:
 
     def _best(self, top: Sequence[Candidate]) -> list[str]:
         return [cell for one in top[: self._top] for cell in (one.label, repr(one.probability))]
+
+    def _novelty(self, said: Prediction) -> list[str]:
+        return [said.top[0].label, repr(said.novelty), repr(said.threshold)] if self._rejects else []
 
     def _write(self, cells: Sequence[str]) -> None:
         self._rows.writerow([harmless(cell) for cell in cells])

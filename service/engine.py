@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 import onnxruntime
 
 from zoo.bundle import Bundle
+from zoo.columns import together
 from zoo.device import Device
 from zoo.errors import BundleBroken, TrunkError
 from zoo.golden import Floats
@@ -30,8 +31,8 @@ _DTYPES: Final[Mapping[str, str]] = {
 class Grafted:
     """A trunk with a head on it, ready to run from many threads at once.
 
-    Shapes: trunk, a batch of n -> float32 [n,d]; head float32 [n,d] -> float32 [n,k].
-    Without a head the features are all that it answers.
+    Shapes: trunk, a batch of n -> float32 [n,d]; head float32 [n,d] -> float32 [n,k], and one more column where it
+    tells novelty. Without a head the features are all that it answers.
     """
 
     trunk: Callable[[Arrays], Floats]
@@ -74,18 +75,18 @@ class OnnxEngine:
         features, *scores = manifest.signature.outputs
         trunk = self._trunks.get(manifest.trunk_sha256)
         if trunk is None:
-            trunk = Graph(layout.trunk, manifest.signature.inputs, features, self._device)
+            trunk = Graph(layout.trunk, manifest.signature.inputs, (features,), self._device)
             self._trunks[manifest.trunk_sha256] = trunk
         if not scores:
             return Grafted(trunk, None, trunk.device)
-        head = Graph(layout.head, (features,), scores[0])
+        head = Graph(layout.head, (features,), scores)
         return Grafted(trunk, lambda rows: head({features.name: rows}), trunk.device)
 
 
 class Graph:
-    """One ONNX file, of which one output is asked for."""
+    """One ONNX file; the outputs that are asked for are columns of what it answers."""
 
-    def __init__(self, path: Path, takes: Sequence[Tensor], gives: Tensor, device: Device = "cpu") -> None:
+    def __init__(self, path: Path, takes: Sequence[Tensor], gives: Sequence[Tensor], device: Device = "cpu") -> None:
         try:
             self._session = open_session(path, device)
         except TrunkError as fault:
@@ -93,17 +94,17 @@ class Graph:
         inputs = {tensor.name: tensor for tensor in self._session.get_inputs()}
         outputs = {tensor.name: tensor for tensor in self._session.get_outputs()}
         _check_names(path, {tensor.name for tensor in takes}, set(inputs), "inputs")
-        _check_names(path, {gives.name}, {gives.name} & set(outputs), "outputs")
+        self._gives = [tensor.name for tensor in gives]
+        _check_names(path, set(self._gives), set(self._gives) & set(outputs), "outputs")
         for told in takes:
             _compare(path, told, inputs[told.name])
-        _compare(path, gives, outputs[gives.name])
-        self._gives = gives.name
+        for told in gives:
+            _compare(path, told, outputs[told.name])
         self.device = self._session.get_providers()[0].removesuffix("ExecutionProvider")
 
     def __call__(self, arrays: Arrays) -> Floats:
         """Run the graph once on one thread: a batch of n -> float32 [n,…]."""
-        answer: Floats = self._session.run([self._gives], dict(arrays))[0]
-        return answer
+        return together(self._session.run(self._gives, dict(arrays)))
 
 
 def _check_names(path: Path, told: set[str], found: set[str], what: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,11 +16,13 @@ from zoo.errors import BadRequest, BundleBroken, BundleUnsupported, NotText
 from zoo.golden import Floats
 from zoo.image import ImageInput
 from zoo.inputs import Arrays, Input, open_input
-from zoo.manifest import Manifest
+from zoo.manifest import UNKNOWN, Manifest
 from zoo.replay import TOLERANCE, replay
+from zoo.signature import Tensor
 from zoo.sniff import sniff
 
 TASKS: Final = ("classify", "tag", "regress", "embed")
+NOVELTY: Final = (Tensor("novelty", "float32", (-1,)),)  # what a model that may answer "unknown" gives besides
 OpenInput = Callable[[Mapping[str, Any], bytes | None], Input]
 
 
@@ -57,7 +60,7 @@ class Model:
         return self.grafted.trunk(arrays)
 
     def scores(self, features: Floats) -> Floats:
-        """Run the head: float32 [n,d] -> float32 [n,k].
+        """Run the head: float32 [n,d] -> float32 [n,k], with the novelty as one more column where it tells that.
 
         Raises:
             BadRequest: the model has none.
@@ -114,6 +117,7 @@ def _check(manifest: Manifest, where: str) -> None:
         )
     outputs, labels = manifest.signature.outputs, len(manifest.labels)
     scores = outputs[1].shape[-1] if len(outputs) > 1 else 0
+    novelty = manifest.head.get("novelty")
     fits = {"embed": labels == 0, "regress": labels == 1}.get(manifest.task, labels > 0)
     if not (outputs and fits and scores == labels):
         raise BundleBroken(
@@ -121,6 +125,17 @@ def _check(manifest: Manifest, where: str) -> None:
         )
     if manifest.task == "tag" and not _are_thresholds(manifest.head.get("thresholds"), labels):
         raise BundleBroken(f"{where} has no threshold for each of its {labels} tags. Publish the model again.")
+    rejects = manifest.task == "classify" and UNKNOWN not in manifest.labels and _is_threshold(novelty)
+    if (novelty is not None or len(outputs) > 2) and not (rejects and outputs[2:] == NOVELTY):
+        raise BundleBroken(
+            f"{where} must have both an output 'novelty' [-1] and a threshold for it, be a model that classifies, and "
+            f"have no class called {UNKNOWN!r}. Publish the model again."
+        )
+
+
+def _is_threshold(novelty: object) -> bool:
+    found = novelty.get("threshold") if isinstance(novelty, dict) else None
+    return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
 
 
 def _are_thresholds(found: object, count: int) -> bool:

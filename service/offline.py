@@ -18,11 +18,12 @@ from service.packing import Takes
 from service.predicting import Numbered, Said
 from service.readings import read
 from service.samples import Sample
-from zoo.bundle import NAME, model_names, versions
+from zoo.bundle import model_names, versions
 from zoo.cores import cores
 from zoo.device import Device
 from zoo.errors import GraftError, InputError, NotReady, UnknownModel
 from zoo.inputs import Sample as Array
+from zoo.names import NAME
 from zoo.pool import crew, cut, done_by
 
 IMAGES: Final = 8  # that one task of a thread decodes and runs
@@ -45,6 +46,7 @@ class Offline:
         self._model = model
         self.name, self.version = model.name, model.version
         self.task, self.labels = model.manifest.task, model.manifest.labels
+        self.rejects = "novelty" in model.manifest.head
         spec = model.manifest.input
         self.takes: Takes = "image" if spec["kind"] != "text" else "text" if spec["texts"] == 1 else "pair"
 

@@ -30,6 +30,7 @@ class Online:
             self.takes = client.takes(name)
         self.name, self.version = name, int(facts["version"])
         self.task, self.labels = str(facts["task"]), tuple(map(str, facts["labels"]))
+        self.rejects = "novelty" in facts["head"]
         self._url = url
 
     def answers(self, samples: Iterable[Sample], count: int, top: int) -> Generator[list[Numbered], None, None]:

@@ -24,6 +24,7 @@ class Oracle(Protocol):
     takes: Takes
     task: str
     labels: tuple[str, ...]
+    rejects: bool  # whether it may say that it does not know a sample
 
     def answers(self, samples: Iterable[Sample], count: int, top: int) -> Generator[list[Numbered], None, None]:
         """Yield what is said of `count` samples, a few at a time, each with its number, in almost their order.

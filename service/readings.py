@@ -10,17 +10,27 @@ from numpy.typing import NDArray
 
 from service.calls import Answer, Candidate, Prediction, Tags, Value
 from zoo.golden import Floats
-from zoo.manifest import Manifest
+from zoo.manifest import UNKNOWN, Manifest
 
 
 def read(manifest: Manifest, scores: Floats, top: int) -> list[Answer]:
-    """Read finite scores, float32 [n,k]: the `top` most probable labels, best first."""
+    """Read what a head says, finite float32 [n,k] or with the novelty [n,k+1]: the `top` best labels, best first."""
     if manifest.task == "regress":
         return [Value(value) for value in scores[:, 0].tolist()]
     if manifest.task == "tag":
         thresholds = np.array(manifest.head["thresholds"], np.float32)
         return [_tags(manifest.labels, row, row >= thresholds, top) for row in scores]
+    if novelty := manifest.head.get("novelty"):
+        return [_judged(manifest.labels, row.tolist(), novelty["threshold"], top) for row in scores]
     return [_prediction(manifest.labels, row.tolist(), top) for row in scores]
+
+
+def _judged(labels: Sequence[str], row: list[float], threshold: float, top: int) -> Prediction:
+    """Read scores with the novelty behind them."""
+    said, novelty = _prediction(labels, row[:-1], top), row[-1]
+    return Prediction(
+        said.label if novelty <= threshold else UNKNOWN, said.probability, said.top, novelty, float(threshold)
+    )
 
 
 def _prediction(labels: Sequence[str], row: list[float], top: int) -> Prediction:

@@ -9,6 +9,7 @@ from typing import Any, Literal, Self
 
 from pydantic import BaseModel
 
+from service.calls import Answer, Prediction
 from service.model import Model
 from service.models import Found
 from service.readings import read
@@ -16,8 +17,16 @@ from zoo.golden import Floats
 
 
 def predictions(model: Model, scores: Floats, top: int) -> dict[str, Any]:
-    """Return the answer to samples, in their order: what their scores, float32 [n,k], mean, the `top` best."""
-    return {"model": model.name, "version": model.version, "predictions": read(model.manifest, scores, top)}
+    """Return the answer to samples, in their order: what the head says of them means, the `top` best."""
+    told = [_told(one) for one in read(model.manifest, scores, top)]
+    return {"model": model.name, "version": model.version, "predictions": told}
+
+
+def _told(answer: Answer) -> Answer | dict[str, Any]:
+    """Leave out of an answer what its model never tells."""
+    if isinstance(answer, Prediction) and answer.novelty is None:
+        return {"label": answer.label, "probability": answer.probability, "top": answer.top}
+    return answer
 
 
 class RowScores(BaseModel):

@@ -82,7 +82,8 @@ class Json:
     def add(self, sample: Sample, said: Said) -> None:
         """Keep one prediction, as text."""
         facts = {"error": str(said)} if isinstance(said, GraftError) else asdict(said)
-        row = json.dumps(_asked(sample) | facts, ensure_ascii=False)
+        told = {name: fact for name, fact in facts.items() if fact is not None}
+        row = json.dumps(_asked(sample) | told, ensure_ascii=False)
         # Half a character, from an argument that is no UTF-8, could not be printed.
         self._rows.append(row.encode(errors="replace").decode())
 
@@ -120,6 +121,8 @@ def _line(said: Said) -> str:
     match said:
         case GraftError():
             return f"error: {said}"
+        case Prediction(label=label, novelty=float(new), threshold=float(at)) if new > at:
+            return f"{label} (novelty {new:.3g}, known up to {at:.3g})  {_shares(said.top)}"
         case Prediction():
             return _shares(said.top)
         case Tags():

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo import trunk_cache
+from zoo import trunk_cache, weights
 from zoo.backbone import DEFAULT, Precision, get
 from zoo.files import locked
 from zoo.progress import Silence
@@ -45,3 +45,14 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def shared_trunks(shared_cache: Path, _own_world: None) -> None:
     """Let this test's own cache begin with the default backbone's real trunks."""
     shutil.copytree(shared_cache / "trunks", trunk_cache.trunks())
+
+
+@pytest.fixture
+def shared_weights(shared_cache: Path, shared_trunks: None, tmp_path: Path) -> None:
+    """Let this test's own cache begin with the default backbone's weights, which deeper runs start from."""
+    with locked(shared_cache), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GRAFT_CACHE", str(shared_cache))
+        weights.fetch(get(DEFAULT), Silence())
+    for folder in shared_cache.iterdir():
+        if folder.is_dir() and folder.name != "trunks":
+            shutil.copytree(folder, tmp_path / "cache" / folder.name, dirs_exist_ok=True)

@@ -15,6 +15,7 @@ from PIL import Image
 
 from service.engine import Grafted
 from zoo.bundle import Bundle
+from zoo.columns import together
 from zoo.files import sha256_of, write_whole
 from zoo.golden import Floats, Golden, fingerprint
 from zoo.image import ImageInput
@@ -70,18 +71,26 @@ LABELS = {
 LAST = {"classify": "Softmax", "tag": "Sigmoid", "regress": "Identity"}  # the last node of a head, by task
 
 
-def tiny_head_bytes(labels: int = 3, seed: int = 0, task: str = "classify") -> bytes:
-    """An ONNX graph, float32 [n,6] -> float32 [n,labels]: one random Gemm and what the task ends with."""
+def tiny_head_bytes(labels: int = 3, seed: int = 0, task: str = "classify", *, novelty: bool = False) -> bytes:
+    """An ONNX graph, float32 [n,6] -> float32 [n,labels]: one random Gemm and what the task ends with.
+
+    With `novelty` a second output float32 [n]: the length of the features.
+    """
     random = np.random.default_rng(seed)
     weights = random.normal(size=(WIDTH, labels)).astype(np.float32)
+    length = helper.make_node("ReduceL2", ["features"], ["novelty"], axes=[1], keepdims=0)
     graph = helper.make_graph(
         [
             helper.make_node("Gemm", ["features", "w", "b"], ["logits"]),
             helper.make_node(LAST[task], ["logits"], ["scores"], **({"axis": -1} if task == "classify" else {})),
+            *([length] if novelty else []),
         ],
         "tiny_head",
         [helper.make_tensor_value_info("features", T.FLOAT, ["n", WIDTH])],
-        [helper.make_tensor_value_info("scores", T.FLOAT, ["n", labels])],
+        [
+            helper.make_tensor_value_info("scores", T.FLOAT, ["n", labels]),
+            *([helper.make_tensor_value_info("novelty", T.FLOAT, ["n"])] if novelty else []),
+        ],
         [numpy_helper.from_array(weights, "w"), numpy_helper.from_array(np.zeros(labels, np.float32), "b")],
     )
     return graph_bytes(graph)
@@ -102,11 +111,15 @@ def tiny_bundle(
     trunk_seed: int = 0,
     *,
     task: str = "classify",
+    threshold: float | None = None,
 ) -> Bundle:
-    """Publish a tiny image bundle as the next version of `name` under `models`."""
+    """Publish a tiny image bundle as the next version of `name` under `models`.
+
+    With a `threshold` it says "unknown" to what has longer features.
+    """
     trunk = tiny_trunk(models.parent / "tiny-trunks", trunk_seed)
     samples = [picture("red"), picture("green"), picture("blue")]
-    return bundle_of(models, name, trunk, samples, task=task, labels=labels, seed=seed)
+    return bundle_of(models, name, trunk, samples, task=task, labels=labels, seed=seed, threshold=threshold)
 
 
 def bundle_of(
@@ -119,12 +132,13 @@ def bundle_of(
     labels: Sequence[str] | None = None,
     seed: int = 0,
     extras: Mapping[str, bytes] | None = None,
+    threshold: float | None = None,
 ) -> Bundle:
     """Publish `trunk` with a random head for `task`, as the next version of `name` under `models`."""
     labels = tuple(LABELS[task] if labels is None else labels)
-    head = None if task == "embed" else tiny_head_bytes(len(labels), seed, task)
+    head = None if task == "embed" else tiny_head_bytes(len(labels), seed, task, novelty=threshold is not None)
     session = open_session(head) if head else None
-    answer = (lambda rows: session.run(None, {"features": rows})[0]) if session else None
+    answer = (lambda rows: together(session.run(None, {"features": rows}))) if session else None
     facts = {
         "classify": {"kind": "logistic"},
         "tag": {"kind": "logistic", "thresholds": [0.5] * len(labels)},
@@ -132,6 +146,8 @@ def bundle_of(
         "embed": {"kind": "none"},
     }
     scores = (Tensor("scores", "float32", (-1, len(labels))),) if head else ()
+    novelty = (Tensor("novelty", "float32", (-1,)),) if threshold is not None else ()
+    told = {"novelty": {"kind": "length", "threshold": threshold, "unit": 1.0}} if novelty else {}
     manifest = Manifest(
         name=name,
         task=task,
@@ -140,9 +156,9 @@ def bundle_of(
         precision="fp32",
         depth="probe",
         input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.version()},
-        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *scores)),
+        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *scores, *novelty)),
         trunk_sha256=trunk.sha256,
-        head=facts[task],
+        head=facts[task] | told,
         metrics={"accuracy": 1.0},
         data={"source": "made"},
         samples="zoo",

@@ -26,6 +26,7 @@ MAY_IMPORT = {
     "tokenizers": {"zoo/text.py", "zoo/build/"},
     "sklearn": {"finetune/"},
     "scipy": {"finetune/heads/"},
+    "optuna": {"finetune/tune.py"},
     "mlxtend": {"finetune/samples.py"},
     "pyarrow": {"zoo/table/"},
     "openpyxl": {"zoo/table/"},

@@ -6,13 +6,17 @@ import re
 
 import pytest
 
-from docs.make_help import COMMANDS, PAGE, pages, text
+from docs.make_help import COMMANDS, GUIDE, PAGE, guide, pages, text
 
 ALL = [page for name, command in COMMANDS.items() for page in pages(name, command)]
 
 
 def test_the_page_is_what_the_commands_say() -> None:
     assert PAGE.read_text() == text(), "run: python docs/make_help.py"
+
+
+def test_the_guide_to_fine_tuning_has_every_option() -> None:
+    assert GUIDE.read_text() == guide(), "run: python docs/make_help.py"
 
 
 @pytest.mark.parametrize(("name", "said"), ALL, ids=[name for name, _ in ALL])

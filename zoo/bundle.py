@@ -21,12 +21,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zoo.errors import BundleBroken, RecipeError
+from zoo.errors import BundleBroken
 from zoo.files import sha256_of
 from zoo.golden import Golden
 from zoo.manifest import FileFacts, Manifest
+from zoo.names import NAME
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")  # of a version
 MAX_MANIFEST: Final = 16 << 20  # bytes
 
@@ -78,20 +78,6 @@ class Bundle:
     def golden(self) -> Golden:
         """Read the golden samples."""
         return Golden.of_npz(self.layout.golden.read_bytes(), str(self.layout.golden))
-
-
-def check_name(name: str) -> str:
-    """Return `name` if a model may be called that.
-
-    Raises:
-        RecipeError: it may not.
-    """
-    if not NAME.fullmatch(name):
-        raise RecipeError(
-            f"a model cannot be called {name!r}. Allowed are up to 64 of a-z, 0-9, '.', '_' and '-', "
-            "beginning with a letter or digit; choose one with --name."
-        )
-    return name
 
 
 def model_names(models: Path) -> list[str]:

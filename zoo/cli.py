@@ -92,7 +92,7 @@ def pull(names: Sequence[str], precision: str | None) -> None:
       zoo pull efficientnet_lite0 --precision int8
     """  # noqa: D301 - click reads the backspace character
     from zoo import trunk_cache
-    from zoo.progress import Terminal
+    from zoo.terminal import Terminal
 
     for backbone in [get(name) for name in names]:
         chosen = Precision(precision) if precision else backbone.precision

@@ -4,10 +4,16 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
 
 import click
 
 from zoo.errors import GraftError
+from zoo.progress import Progress, Silence
+
+STOPPED: Final = "stopped: nothing half-made was left behind."
 
 
 def run(command: click.Command) -> None:
@@ -22,7 +28,7 @@ def run(command: click.Command) -> None:
         wrong.show()
         sys.exit(wrong.exit_code)
     except (click.Abort, KeyboardInterrupt):
-        click.echo("stopped: nothing half-made was left behind.", err=True)
+        click.echo(STOPPED, err=True)
         sys.exit(130)
     except BrokenPipeError:  # `| head` has read enough; nothing more may be written, not even at exit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -30,3 +36,26 @@ def run(command: click.Command) -> None:
     except GraftError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+
+
+@contextmanager
+def telling(how: str) -> Iterator[Progress]:
+    """Yield the progress that a command's --progress asks for: "auto", "json" or "none".
+
+    As JSON Lines, what ends the command early is told as such a line, too.
+    """
+    from zoo.json_lines import Lines
+    from zoo.terminal import Terminal
+
+    if how != "json":
+        yield Silence() if how == "none" else Terminal()
+        return
+    lines = Lines()
+    try:
+        yield lines
+    except GraftError as error:
+        lines.error(str(error))
+        sys.exit(1)
+    except KeyboardInterrupt:
+        lines.error(STOPPED)
+        sys.exit(130)

@@ -18,6 +18,7 @@ GraftError
 │   └── TextTooLong         more bytes of text than the cap
 ├── DatasetError            a table, or a folder of samples, cannot be used
 ├── RecipeError             the wish itself cannot be carried out
+├── TrainingFailed          a deeper run cannot go on; what was reached before is kept
 ├── BundleError             a bundle on disk cannot be used
 │   ├── BundleBroken        its bytes are not what its manifest says
 │   ├── BundleUnsupported   it asks for what this Graft cannot do exactly
@@ -111,6 +112,10 @@ class DatasetError(GraftError):
 
 class RecipeError(GraftError):
     """What was asked for cannot be carried out."""
+
+
+class TrainingFailed(GraftError):
+    """A deeper run cannot go on; what was reached before is kept."""
 
 
 class BundleError(GraftError):

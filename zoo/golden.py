@@ -21,7 +21,8 @@ Floats = NDArray[np.float32]
 class Golden:
     """n raw samples and what every stage made of them, so that a miss names the stage.
 
-    Shapes: arrays_sha256 n hex strings, features float32 [n,d], scores float32 [n,k].
+    Shapes: arrays_sha256 n hex strings, features float32 [n,d], scores float32 [n,k]; where the head tells novelty
+    too, that is one more column behind its scores (`zoo.columns`).
     """
 
     samples: tuple[bytes, ...]

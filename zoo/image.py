@@ -136,6 +136,25 @@ class ImageInput:
         return np.array(rgb, dtype=np.uint8)
 
 
+def size_of(data: bytes) -> tuple[int, int]:
+    """Return width and height of an image file, in pixels, as its header has them; nothing is decoded.
+
+    Raises:
+        NotAnImage: not one of FORMATS.
+        BrokenImage: the header is corrupt.
+    """
+    format_ = sniff(data)
+    if format_ not in FORMATS:
+        raise NotAnImage(f"these {len(data):,} bytes are {described(data)}. Allowed are {', '.join(FORMATS)}.")
+    if format_ == "WEBP":
+        return webp_size(data)
+    try:
+        with Image.open(io.BytesIO(data), formats=[format_]) as image:
+            return image.size
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *_FAULTS) as fault:
+        raise BrokenImage(f"a {format_} of {len(data):,} bytes whose header cannot be read ({fault}).") from None
+
+
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return the first frame as RGB: 16 bits scaled to 8, transparency laid on white."""
     if image.mode.startswith("I;16") or image.mode in ("I", "F"):

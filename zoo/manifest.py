@@ -15,6 +15,7 @@ from zoo.errors import BundleBroken, BundleUnsupported
 from zoo.signature import Signature
 
 PROTOCOL: Final = 1
+UNKNOWN: Final = "unknown"  # the label of a sample whose novelty is above its model's threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +37,14 @@ class Manifest:
     precision: str
     depth: str
     input: dict[str, Any]  # ImageInput.spec(), and decoder_version for the record
-    signature: Signature  # inputs as the trunk's; outputs: features, then scores
+    signature: Signature  # inputs as the trunk's; outputs: features, then scores, then novelty where there is one
     trunk_sha256: str
-    head: dict[str, Any]  # kind, strength, temperature
+    head: dict[str, Any]  # kind, strength, temperature; novelty: kind, threshold, known, unit, auroc, held_out
     metrics: dict[str, Any]
     data: dict[str, Any]  # source, seed, split, counts
     samples: str  # whose the golden samples are: "user" or "zoo"
     graft: str  # version of Graft that made it
+    training: dict[str, Any] = field(default_factory=dict)  # of a trained trunk: what was chosen, and its history
     created: str = ""  # ISO 8601, UTC; set by publish
     version: int = 0  # set by publish
     files: dict[str, FileFacts] = field(default_factory=dict)  # set by publish

@@ -17,11 +17,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from zoo.bundle import NUMBER, Bundle, Layout, check_name
+from zoo.bundle import NUMBER, Bundle, Layout
 from zoo.errors import PublishFailed
 from zoo.files import sha256_of, sync_folder, written_whole
 from zoo.golden import Golden
 from zoo.manifest import FileFacts, Manifest
+from zoo.names import check_name
 
 _DRAFT: Final = ".draft-"
 _STALE: Final = 24 * 3600  # seconds after which nobody is at work on a draft or a trunk any more

@@ -15,6 +15,8 @@ from zoo.manifest import Manifest
 # Of a probability, of the deviation of a regression's target, or of the largest feature.
 # Another CPU or runtime moves int8 more.
 TOLERANCE: Final = {"fp32": 1e-3, "int8": 0.05}
+# Of the novelty, or of its deviation where that is more: it sums up what all the features have moved.
+NOVELTY_TOLERANCE: Final = {"fp32": 0.01, "int8": 0.25}
 MARGIN: Final = 0.05  # above it the winning label must be the same
 
 
@@ -56,7 +58,14 @@ def replay(
 
 
 def _miss(recorded: Floats, answered: Floats, manifest: Manifest) -> str | None:
-    """Say what is wrong with one answer, float32 [k]; None where nothing is."""
+    """Say what is wrong with one answer, the columns of the head's outputs; None where nothing is."""
+    if recorded.shape != answered.shape:
+        return f"{answered.size} numbers instead of {recorded.size}"
+    k = len(manifest.labels)
+    return _scores_miss(recorded[:k], answered[:k], manifest) or _novelty_miss(recorded[k:], answered[k:], manifest)
+
+
+def _scores_miss(recorded: Floats, answered: Floats, manifest: Manifest) -> str | None:
     tolerance = TOLERANCE[manifest.precision] * float(manifest.head.get("unit", 1.0))
     off = float(np.abs(recorded - answered).max())
     if not off <= tolerance:  # NaN is a miss too
@@ -66,3 +75,12 @@ def _miss(recorded: Floats, answered: Floats, manifest: Manifest) -> str | None:
         if first - second > MARGIN and int(answered.argmax()) != int(recorded.argmax()):
             return "the label differs"
     return None
+
+
+def _novelty_miss(recorded: Floats, answered: Floats, manifest: Manifest) -> str | None:
+    if not recorded.size:
+        return None
+    due, unit = float(recorded[0]), float(manifest.head.get("novelty", {}).get("unit", 0.0))
+    tolerance = NOVELTY_TOLERANCE[manifest.precision] * max(abs(due), unit)
+    off = abs(float(answered[0]) - due)
+    return None if off <= tolerance else f"the novelty is off by {off:.2g}, allowed is {tolerance:.2g}"

@@ -1,23 +1,40 @@
 """Heads: features [n,d] -> scores [n,k], one file for each task, one contract for all.
 
-`fit(x, y, x_val, y_val) -> Head` chooses everything on the validation part, then fits once more on both
-parts. The head is one Gemm with standardisation folded in; it does not know where the features come from.
+`fit(x, y, x_val, y_val, *, weights=None, start=None) -> Head` chooses everything on the validation part (`choose`),
+then fits once more on both parts (`refit`). The head is one Gemm with standardisation folded in; it does not know
+where the features come from. Where they are many it is fitted over chunks of them (`finetune.rows`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any, Final
 
 from finetune.heads import classify, regress, tag
+from finetune.heads.grid import Grid
 from finetune.heads.linear import Head, trunk_versions
 from finetune.tasks import Task
 
-__all__ = ["FIT", "Head", "trunk_versions"]
+__all__ = ["FAMILIES", "FIT", "Family", "Grid", "Head", "trunk_versions"]
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """How the heads of a task are fitted; the facts of a choice that have other names for each task."""
+
+    fit: Callable[..., Head[Any]]
+    choose: Callable[..., Any]
+    refit: Callable[..., Head[Any]]
+    grid: Grid
+    strength: str  # the field of a choice
+    loss: str  # the field of a choice: on the validation part, the smaller the better
+
 
 # Not in it: embed, which has no head.
-FIT: Final[dict[Task, Callable[..., Head[Any]]]] = {
-    Task.CLASSIFY: classify.fit,
-    Task.TAG: tag.fit,
-    Task.REGRESS: regress.fit,
+FAMILIES: Final = {
+    Task.CLASSIFY: Family(classify.fit, classify.choose, classify.refit, classify.GRID, "strength", "val_loss"),
+    Task.TAG: Family(tag.fit, tag.choose, tag.refit, tag.GRID, "strength", "val_loss"),
+    Task.REGRESS: Family(regress.fit, regress.choose, regress.refit, regress.GRID, "penalty", "val_rmse"),
 }
+FIT: Final = {task: family.fit for task, family in FAMILIES.items()}

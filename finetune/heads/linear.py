@@ -11,7 +11,9 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from finetune.heads.novelty import Novelty
 from finetune.heads.scaler import Doubles, Scaler
+from zoo.signature import Tensor
 
 Floats = NDArray[np.float32]
 Chosen = TypeVar("Chosen")  # a frozen dataclass: what was chosen on the validation part
@@ -29,6 +31,7 @@ class Head(Generic[Chosen]):
     bias: Floats  # [k]
     choice: Chosen
     dropped: int  # how many nearly constant features have no weight
+    novelty: Novelty | None = None  # how new a sample is, where that was fitted
 
     @classmethod
     def folded(
@@ -43,21 +46,28 @@ class Head(Generic[Chosen]):
 
     def facts(self) -> dict[str, Any]:
         """Return what the manifest says of the head; ready for JSON."""
-        return {"kind": self.kind, "features_dropped": self.dropped, **asdict(self.choice)}  # type: ignore[call-overload]
+        facts = {"kind": self.kind, "features_dropped": self.dropped, **asdict(self.choice)}  # type: ignore[call-overload]
+        return facts | ({"novelty": self.novelty.facts()} if self.novelty else {})
+
+    def outputs(self) -> tuple[Tensor, ...]:
+        """Return what head.onnx gives, for a bundle's signature."""
+        novelty = (Tensor("novelty", "float32", (-1,)),) if self.novelty else ()
+        return (Tensor("scores", "float32", (-1, len(self.weights))), *novelty)
 
     def to_onnx(self, opset: int, ir_version: int) -> bytes:
-        """Return the bytes of head.onnx: `features` float32 [n,d] -> `scores` float32 [n,k]."""
+        """Return the bytes of head.onnx: `features` float32 [n,d] -> `scores` [n,k] and, if fitted, `novelty` [n]."""
         k, d = self.weights.shape
         gemm = helper.make_node("Gemm", ["features", "weights", "bias"], ["logits"], transB=1)
         # Of Softmax the axis is the last by default, opset 13 and later.
         link = helper.make_node(self.link, ["logits"], ["scores"])
-        graph = helper.make_graph(
-            [gemm, link],
-            "head",
-            [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", d])],
-            [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", k])],
-            [numpy_helper.from_array(self.weights, "weights"), numpy_helper.from_array(self.bias, "bias")],
-        )
+        nodes, outputs = [gemm, link], [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", k])]
+        constants = [numpy_helper.from_array(self.weights, "weights"), numpy_helper.from_array(self.bias, "bias")]
+        if self.novelty:
+            also = self.novelty.score.to_graph()
+            nodes, constants = [*nodes, *also.nodes], [*constants, *also.constants]
+            outputs.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["n"]))
+        features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", d])
+        graph = helper.make_graph(nodes, "head", [features], outputs, constants)
         model = helper.make_model(
             graph,
             opset_imports=[helper.make_opsetid("", opset)],

@@ -8,15 +8,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
+from finetune.heads.chunks import Chunked, Piece, Standardised, like, logits, over, standardised
+from finetune.heads.grid import Grid
 from finetune.heads.linear import Head
-from finetune.heads.scaler import POWERS, Doubles, Floats, Scaler, span
+from finetune.heads.scaler import POWERS, Doubles, Floats, span
 
 PENALTIES: Final = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 9))  # 1e-4 .. 1e4
+GRID: Final = Grid(POWERS, PENALTIES)
+Path = Iterator[tuple[float, Doubles, float]]  # penalty, weights [e], bias
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,39 +33,109 @@ class Choice:
     unit: float  # standard deviation of the target on the train part
 
 
-def fit(x: Floats, y: Doubles, x_val: Floats, y_val: Doubles) -> Head[Choice]:
+def fit(
+    x: Floats,
+    y: Doubles,
+    x_val: Floats,
+    y_val: Doubles,
+    *,
+    weights: Floats | None = None,
+    start: Head[Any] | None = None,
+) -> Head[Choice]:
     """Fit a head to `x` float32 [n,d], `y` float64 [n], choosing on `x_val` [m,d], `y_val` [m].
 
-    The same arguments give the same head.
+    `weights` float32 [n] say how much each sample of `x` counts; those of `x_val` count 1. What is solved in closed
+    form needs no `start`. The same arguments give the same head.
 
     Raises:
         DatasetError: every feature is constant.
     """
+    choice = choose(x, y, x_val, y_val, weights=weights)
+    return refit(choice, x, y, x_val, y_val, weights=weights)
+
+
+def choose(
+    x: Floats,
+    y: Doubles,
+    x_val: Floats,
+    y_val: Doubles,
+    *,
+    weights: Floats | None = None,
+    start: Head[Any] | None = None,
+    grid: Grid = GRID,
+) -> Choice:
+    """Return the choice of `grid` that does best on the validation part; other arguments as those of `fit`."""
+    with threadpool_limits(1, "blas"):
+        return min(_choices(x, y, x_val, y_val, weights, grid), key=lambda choice: choice.val_rmse)
+
+
+def refit(
+    choice: Choice,
+    x: Floats,
+    y: Doubles,
+    x_val: Floats,
+    y_val: Doubles,
+    *,
+    weights: Floats | None = None,
+    start: Head[Any] | None = None,
+) -> Head[Choice]:
+    """Return the head of a choice, fitted to both parts; arguments as those of `fit`."""
+    with threadpool_limits(1, "blas"):
+        scaler, z = standardised(choice.power, x, x_val)
+        each = None if weights is None else np.concatenate([weights, np.ones(len(y_val), np.float32)])
+        _, w, bias = next(_path(z, np.concatenate([y, y_val]), each, (choice.penalty,)))
+    return Head.folded("ridge", "Identity", scaler, w[None], np.array([bias]), choice)
+
+
+def _choices(
+    x: Floats, y: Doubles, x_val: Floats, y_val: Doubles, weights: Floats | None, grid: Grid
+) -> Iterator[Choice]:
     # Three samples may well have one number in train.
     unit = float(y.std()) or 1.0
-    with threadpool_limits(1, "blas"):
-        choice = min(_choices(x, y, x_val, y_val, unit), key=lambda choice: choice.val_rmse)
-        both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
-        scaler = Scaler.of(both, choice.power)
-        _, weights = next(_path(scaler(both), y_both, (choice.penalty,)))
-    return Head.folded("ridge", "Identity", scaler, weights[None], np.array([y_both.mean()]), choice)
-
-
-def _choices(x: Floats, y: Doubles, x_val: Floats, y_val: Doubles, unit: float) -> Iterator[Choice]:
-    for power in POWERS:
-        scaler = Scaler.of(x, power)
-        z_val = scaler(x_val)
-        for penalty, weights in _path(scaler(x), y, PENALTIES):
-            off = z_val @ weights + y.mean() - y_val
+    for power in grid.powers:
+        scaler, z = standardised(power, x)
+        z_val = like(z, scaler, x_val)
+        for penalty, w, bias in _path(z, y, weights, grid.strengths):
+            off = logits(z_val, w[None], np.array([bias]))[:, 0] - y_val
             yield Choice(power, penalty, float(np.sqrt((off**2).mean())), unit)
 
 
-def _path(z: Doubles, y: Doubles, penalties: Sequence[float]) -> Iterator[tuple[float, Doubles]]:
-    """Yield penalty and weights [d] for each penalty; `z` [n,d] has mean zero, so the bias is the mean of `y`."""
-    basis = span(z)
-    inner = z if basis is None else z @ basis
-    values, vectors = np.linalg.eigh(inner.T @ inner / len(inner))
-    pull = vectors.T @ (inner.T @ (y - y.mean())) / len(inner)
+def _path(z: Standardised, y: Doubles, weights: Floats | None, penalties: Sequence[float]) -> Path:
+    """Yield penalty, weights [e] and bias for each penalty."""
+    basis = None if isinstance(z, Chunked) else span(z)
+    inner = z if isinstance(z, Chunked) or basis is None else z @ basis
+    sums = _Sums.of(inner, y, weights)
+    values, vectors = np.linalg.eigh(sums.square)
+    pull = vectors.T @ sums.pull
     for penalty in penalties:
-        weights = vectors @ (pull / (np.maximum(values, 0) + penalty))
-        yield penalty, weights if basis is None else basis @ weights
+        w = vectors @ (pull / (np.maximum(values, 0) + penalty))
+        yield penalty, w if basis is None else basis @ w, sums.y - float(w @ sums.z)
+
+
+@dataclass(frozen=True, slots=True)
+class _Sums:
+    """All that ridge regression asks of its samples: means, weighted."""
+
+    z: Doubles  # [e]
+    y: float
+    square: Doubles  # [e,e], of z with itself, both without their means
+    pull: Doubles  # [e], of z with y, likewise
+
+    @classmethod
+    def of(cls, z: Standardised, y: Doubles, weights: Floats | None) -> _Sums:
+        n, d = z.shape
+        if weights is None and not isinstance(z, Chunked):  # its mean is zero
+            return cls(np.zeros(d), float(y.mean()), z.T @ z / n, z.T @ (y - y.mean()) / n)
+        each = np.full(n, 1 / n) if weights is None else weights / weights.sum(dtype=np.float64)
+        mean = float(each @ y)
+
+        def look(rows: slice, piece: Piece) -> tuple[Doubles, Doubles, Doubles]:
+            full = piece.astype(np.float64)
+            weighed = full * each[rows, None]
+            return weighed.sum(0), weighed.T @ full, weighed.T @ (y[rows] - mean)
+
+        first, square, pull = np.zeros(d), np.zeros((d, d)), np.zeros(d)
+        for one, two, three in over(z, look):
+            first, pull = first + one, pull + three
+            square += two
+        return cls(first, mean, square - np.outer(first, first), pull)

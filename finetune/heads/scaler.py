@@ -36,7 +36,15 @@ class Scaler:
         Raises:
             DatasetError: every feature is constant.
         """
-        mean, deviation = x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64)
+        return cls.of_moments(x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64), power)
+
+    @classmethod
+    def of_moments(cls, mean: Doubles, deviation: Doubles, power: float) -> Scaler:
+        """Return the scaler of features with that mean [d] and deviation [d].
+
+        Raises:
+            DatasetError: every feature is constant.
+        """
         alive = deviation[deviation > 0]
         median = float(np.median(alive)) if len(alive) else 1.0
         kept = deviation > FLAT * median
@@ -49,7 +57,14 @@ class Scaler:
 
     def __call__(self, x: Floats) -> Doubles:
         """Return `x` [n,d] standardised, float64 [n,e]."""
-        return (x[:, self.kept] - self.mean) / self.scale
+        z: Doubles = x[:, self.kept] - self.mean
+        z /= self.scale  # in place: this is the largest array of a fit
+        return z
+
+    def unfolded(self, weights: Floats, bias: Floats) -> tuple[Doubles, Doubles]:
+        """Return weights [k,e] and bias [k] for standardised features that do what these do for plain ones."""
+        kept = weights[:, self.kept].astype(np.float64)
+        return kept * self.scale, bias + kept @ self.mean
 
 
 def span(z: Doubles) -> Doubles | None:

@@ -10,22 +10,27 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import fmin_l_bfgs_b
 from scipy.special import expit
 from threadpoolctl import threadpool_limits
 
+from finetune.heads.chunks import Chunked, Standardised, like, standardised, while_it_helps
+from finetune.heads.chunks import logits as logits_of
+from finetune.heads.grid import Grid
+from finetune.heads.lbfgs import FINE, ROUGH, minimum
 from finetune.heads.linear import Head
-from finetune.heads.scaler import POWERS, Doubles, Floats, Scaler, span
+from finetune.heads.scaler import POWERS, Doubles, Floats, span
 
 Tags = NDArray[np.bool_]
 
 STRENGTHS: Final = tuple(10.0**exponent for exponent in range(-4, 3))
+GRID: Final = Grid(POWERS, STRENGTHS)
 MAX_STEPS: Final = 300  # of L-BFGS
-ROUGH, FINE = 1e-4, 1e-5  # gradients at which it stops: of a candidate, of the head itself
+Path = Iterator[tuple[float, Doubles, Doubles]]  # strength, weights [k,e], bias [k]
+Begin = tuple[Doubles, Doubles] | None  # weights [k,e] and bias [k] to start from
 LOWEST, HIGHEST = 0.05, 0.95  # of a threshold: few validation samples must not drive it to an end
 
 
@@ -40,33 +45,76 @@ class Choice:
     thresholds: tuple[float, ...]  # [k], probabilities from which on a tag is given
 
 
-def fit(x: Floats, y: Tags, x_val: Floats, y_val: Tags) -> Head[Choice]:
+def fit(
+    x: Floats, y: Tags, x_val: Floats, y_val: Tags, *, weights: Floats | None = None, start: Head[Any] | None = None
+) -> Head[Choice]:
     """Fit a head to `x` float32 [n,d], `y` bool [n,k], choosing on `x_val` [m,d], `y_val` [m,k].
 
-    The same arguments give the same head.
+    `weights` float32 [n] say how much each sample of `x` counts; those of `x_val` count 1. `start` is a head of the
+    same tags and features to begin from. The same arguments give the same head.
 
     Raises:
         DatasetError: every feature is constant.
     """
+    choice = choose(x, y, x_val, y_val, weights=weights, start=start)
+    return refit(choice, x, y, x_val, y_val, weights=weights, start=start)
+
+
+def choose(
+    x: Floats,
+    y: Tags,
+    x_val: Floats,
+    y_val: Tags,
+    *,
+    weights: Floats | None = None,
+    start: Head[Any] | None = None,
+    grid: Grid = GRID,
+) -> Choice:
+    """Return the choice of `grid` that does best on the validation part; other arguments as those of `fit`."""
     with threadpool_limits(1, "blas"):
-        choice = min(_choices(x, y, x_val, y_val), key=lambda choice: choice.val_loss)
-        scaler = Scaler.of(np.concatenate([x, x_val]), choice.power)
-        share = len(x) / (len(x) + len(x_val))
-        z, both = scaler(np.concatenate([x, x_val])), np.concatenate([y, y_val])
-        _, weights, bias = next(_path(z, both, (choice.strength * share,), FINE))
+        return min(_choices(x, y, x_val, y_val, weights, start, grid), key=_loss)
+
+
+def refit(
+    choice: Choice,
+    x: Floats,
+    y: Tags,
+    x_val: Floats,
+    y_val: Tags,
+    *,
+    weights: Floats | None = None,
+    start: Head[Any] | None = None,
+) -> Head[Choice]:
+    """Return the head of a choice, fitted to both parts; arguments as those of `fit`."""
+    with threadpool_limits(1, "blas"):
+        scaler, z = standardised(choice.power, x, x_val)
+        both = np.concatenate([y, y_val])
+        each = None if weights is None else np.concatenate([weights, np.ones(len(y_val), np.float32)])
+        begin = scaler.unfolded(start.weights, start.bias) if start else None
+        _, w, bias = next(_path(z, both, each, (choice.strength * len(x) / len(both),), FINE, begin))
     cool = choice.temperature
-    return Head.folded("one-vs-rest logistic", "Sigmoid", scaler, weights / cool, bias / cool, choice)
+    return Head.folded("one-vs-rest logistic", "Sigmoid", scaler, w / cool, bias / cool, choice)
 
 
-def _choices(x: Floats, y: Tags, x_val: Floats, y_val: Tags) -> Iterator[Choice]:
-    for power in POWERS:
-        scaler = Scaler.of(x, power)
-        z_val = scaler(x_val)
-        for strength, weights, bias in _path(scaler(x), y, STRENGTHS, ROUGH):
-            logits = z_val @ weights.T + bias
-            temperature, loss = fit_temperature(logits, y_val)
-            limits = tuple(thresholds(expit(logits / temperature), y_val))
-            yield Choice(power, strength, temperature, loss, limits)
+def _choices(
+    x: Floats, y: Tags, x_val: Floats, y_val: Tags, weights: Floats | None, start: Head[Any] | None, grid: Grid
+) -> Iterator[Choice]:
+    for power in grid.powers:
+        scaler, z = standardised(power, x)
+        z_val = like(z, scaler, x_val)
+        begin = scaler.unfolded(start.weights, start.bias) if start else None
+
+        def judged(path: Path, power: float = power, z_val: Standardised = z_val) -> Iterator[Choice]:
+            for strength, w, bias in path:
+                said = logits_of(z_val, w, bias)
+                temperature, loss = fit_temperature(said, y_val)
+                yield Choice(power, strength, temperature, loss, tuple(thresholds(expit(said / temperature), y_val)))
+
+        yield from while_it_helps(z, judged(_path(z, y, weights, grid.strengths, ROUGH, begin)), _loss)
+
+
+def _loss(choice: Choice) -> float:
+    return choice.val_loss
 
 
 def fit_temperature(logits: Doubles, y: Tags) -> tuple[float, float]:
@@ -101,34 +149,21 @@ def thresholds(scores: Doubles, y: Tags) -> Iterator[float]:
 
 
 def _path(
-    z: Doubles, y: Tags, strengths: Sequence[float], tolerance: float
-) -> Iterator[tuple[float, Doubles, Doubles]]:
-    """Yield strength, weights [k,d] and bias [k] of a head for each strength, each started from the last."""
-    basis = span(z)
-    inner = z if basis is None else z @ basis
+    z: Standardised, y: Tags, weights: Floats | None, strengths: Sequence[float], tolerance: float, begin: Begin
+) -> Path:
+    """Yield a head for each strength, each started from the last."""
+    basis = None if isinstance(z, Chunked) else span(z)
+    inner = z if isinstance(z, Chunked) or basis is None else z @ basis
     (n, d), k = inner.shape, y.shape[1]
-    start = np.zeros((k, d + 1))
+    found = np.zeros((k, d + 1))
     # The bias begins where it gives each tag its own frequency.
     rate = (y.sum(0) + 0.5) / (n + 1)
-    start[:, d] = np.log(rate / (1 - rate))
+    found[:, d] = np.log(rate / (1 - rate))
+    if begin:
+        found = np.hstack([begin[0] if basis is None else begin[0] @ basis, begin[1][:, None]])
     for strength in strengths:
-        start = _minimum(inner, y.astype(np.float64), strength, start, tolerance)
-        weights = start[:, :d] if basis is None else start[:, :d] @ basis.T
-        yield strength, weights.copy(), start[:, d].copy()
-
-
-def _minimum(z: Doubles, y: Doubles, strength: float, start: Doubles, tolerance: float) -> Doubles:
-    """Return weights and bias, [k,d+1], that minimise the mean log loss and the L2 penalty of scikit-learn's C."""
-    n, d = z.shape
-    penalty = 1 / (strength * n)
-
-    def loss(flat: Doubles) -> tuple[float, Doubles]:
-        w = flat.reshape(start.shape)
-        logits = z @ w[:, :d].T + w[:, d]
-        off = (expit(logits) - y) / n  # [n,k]
-        gradient = np.hstack([off.T @ z + penalty * w[:, :d], off.sum(0)[:, None]])
-        value = (np.logaddexp(0, logits) - y * logits).sum() / n + penalty / 2 * (w[:, :d] ** 2).sum()
-        return float(value), gradient.ravel()
-
-    found, _, _ = fmin_l_bfgs_b(loss, start.ravel(), maxiter=MAX_STEPS, pgtol=tolerance, factr=1e3)
-    return np.asarray(found).reshape(start.shape)
+        found = minimum(
+            inner, y, found, link="Sigmoid", strength=strength, weights=weights, tolerance=tolerance, steps=MAX_STEPS
+        )
+        w = found[:, :d] if basis is None else found[:, :d] @ basis.T
+        yield strength, w.copy(), found[:, d].copy()

@@ -11,6 +11,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.metrics.coverage import risk_coverage
+
 Floats = NDArray[np.float32]
 Labels = NDArray[np.intp]
 
@@ -47,6 +49,20 @@ def measure(scores: Floats, y: Labels, labels: Sequence[str]) -> dict[str, Any]:
         },
         "confusion": confusion.tolist(),
         "reliability": curve,
+        "risk_coverage": risk_coverage(scores.max(1), scores.argmax(1) != y),
+    }
+
+
+def measure_known(scores: Floats, y: Labels, novelty: Floats, threshold: float) -> dict[str, Any]:
+    """Return the share of samples that stay known, their `novelty` [n] not above the threshold, and how good these are.
+
+    None is the accuracy of a part that is empty. Ready for JSON.
+    """
+    known, right = novelty <= threshold, scores.argmax(1) == y
+    return {
+        "known": float(known.mean()),
+        "accuracy_known": float(right[known].mean()) if known.any() else None,
+        "accuracy_unknown": float(right[~known].mean()) if not known.all() else None,
     }
 
 

@@ -24,11 +24,12 @@ NAMED: Final = 6  # tags
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """The m test samples, their truth [m] or [m,k], and what the head says of them, float32 [m,k]."""
+    """The m test samples, their truth [m] or [m,k], what the head says of them, float32 [m,k], and how new they are."""
 
     samples: Sequence[Sample]
     truth: NDArray[Any]
     scores: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None  # [m], where the head tells it
 
 
 @dataclass(frozen=True, slots=True)

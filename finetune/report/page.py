@@ -9,6 +9,8 @@ from html import escape
 import numpy as np
 
 from finetune.dataset import Bad
+from finetune.report.confidence import selective, unknown
+from finetune.report.curves import training
 from finetune.report.drawings import reliability, residuals
 from finetune.report.mistakes import Outcome, worst
 from finetune.report.sections import confusion, facts, figure, mistakes, no_mistakes, per_class, per_tag
@@ -24,6 +26,8 @@ class Story:
     manifest: Manifest
     outcome: Outcome
     bad: tuple[Bad, ...]
+    doctor: str = ""  # HTML: what was found in the data
+    added: str = ""  # HTML: what it did to teach the model more
 
 
 def render(story: Story) -> bytes:
@@ -45,14 +49,22 @@ def render(story: Story) -> bytes:
 <p class=soft>{escape(manifest.backbone["name"])}, {escape(manifest.precision)} trunk, task {task}{many}.
 {tested}</p>
 {told}
+{story.added}
+{training(manifest.depth, manifest.training)}
 {wrong if own else no_mistakes()}
+{story.doctor}
 {facts(manifest, story.bad if own else ())}"""
+    return document(f"{manifest.name}: report", body)
+
+
+def document(title: str, body: str) -> bytes:
+    """Return the bytes of a page that opens without a network; `body` is HTML, `title` is not."""
     return f"""<!doctype html>
 <html lang=en>
 <meta charset=utf-8>
 <meta name=viewport content="width=device-width, initial-scale=1">
 <meta http-equiv=Content-Security-Policy content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
-<title>{escape(manifest.name)}: report</title>
+<title>{escape(title)}</title>
 <style>{CSS}</style>
 <main>{body}</main>
 </html>
@@ -75,7 +87,16 @@ def _classify(story: Story) -> str:
     )
     return f"""{figures}
 <div class=pair>{confusion(metrics["confusion"], labels)}{reliability(metrics["reliability"])}</div>
-{per_class(metrics["per_class"])}"""
+<div class=pair>{per_class(metrics["per_class"])}{selective(metrics["risk_coverage"])}</div>
+{_unknown(story)}"""
+
+
+def _unknown(story: Story) -> str:
+    outcome, head = story.outcome, story.manifest.head
+    if outcome.novelty is None:
+        return ""
+    right = outcome.scores.argmax(1) == outcome.truth
+    return unknown(head["novelty"], story.manifest.metrics["unknown"], outcome.novelty, right)
 
 
 def _tag(story: Story) -> str:

@@ -39,6 +39,7 @@ td, th { padding: 4px 10px 4px 0 }
   vertical-align: middle }
 .bar i { display: block; height: 8px; border-radius: 4px; background: var(--good) }
 svg { display: block; width: 100%; max-width: 400px; height: auto; margin-top: 12px }
+svg.broad { max-width: 560px }
 svg text { fill: var(--soft); font-size: 11px }
 .mistakes { display: grid; grid-template-columns: repeat(auto-fill, minmax(142px, 1fr)); gap: 16px; margin-top: 16px }
 figure { margin: 0; min-width: 0 }

@@ -44,5 +44,5 @@ def _output(wanted: Wanted, floats: Floats) -> bytes:
         return json.dumps(facts | {"parameters": {"binary_data_size": floats.nbytes}}).encode()
     # Row by row, for each is one call that lets no other thread run. As text NumPy has the fewest digits that say
     # the float32, half of what a double's are.
-    numbers = b",".join(b",".join(row.ravel().astype("S").tolist()) for row in floats)
+    numbers = b",".join(b",".join(row.astype("S").tolist()) for row in floats.reshape(len(floats), -1))
     return json.dumps(facts).encode()[:-1] + b', "data": [' + numbers + b"]}"

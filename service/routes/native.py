@@ -29,10 +29,11 @@ async def predict(request: Request) -> Response:
         model.check_predicts()
         form, samples = await _samples(request, body, model, service)
         scores = await service.scores(model, samples, gone)
+        only = scores[:, : len(model.manifest.labels)]
         if form == "instances":
-            return await service.run(lambda: as_json(RowScores(predictions=scores.tolist())), gone)
+            return await service.run(lambda: as_json(RowScores(predictions=only.tolist())), gone)
         if form == "inputs":
-            return await service.run(lambda: as_json(ColumnScores(outputs=scores.tolist())), gone)
+            return await service.run(lambda: as_json(ColumnScores(outputs=only.tolist())), gone)
         return as_json(predictions(model, scores, top))
 
 

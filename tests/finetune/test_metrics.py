@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from sklearn import metrics as reference
 
-from finetune.metrics.classify import BINS, measure, reliability
+from finetune.metrics.classify import BINS, measure, measure_known, reliability
+from finetune.metrics.coverage import POINTS, risk_coverage
 
 LABELS = ("a", "b", "c", "d")
 
@@ -59,3 +60,46 @@ def test_classes_that_nobody_has_seen_or_said_are_left_out_and_json_holds() -> N
 def test_a_probability_of_zero_does_not_make_the_loss_infinite() -> None:
     got = measure(np.array([[1.0, 0.0]], np.float32), np.array([1]), ("a", "b"))
     assert np.isfinite(got["log_loss"])
+
+
+def test_risk_and_coverage_by_hand() -> None:
+    confidence = np.array([0.6, 0.9, 0.8, 0.7])
+    got = risk_coverage(confidence, np.array([True, False, False, True]))
+    assert [(point["coverage"], point["risk"]) for point in got["curve"]] == [
+        (0.25, 0.0), (0.5, 0.0), (0.75, pytest.approx(1 / 3)), (1.0, 0.5),
+    ]  # fmt: skip
+    assert got["aurc"] == pytest.approx((0 + 0 + 1 / 3 + 1 / 2) / 4)
+    assert (got["coverage_at_1"], got["coverage_at_5"]) == (0.5, 0.5)
+
+
+def test_what_is_equally_sure_comes_together_whatever_its_order() -> None:
+    confidence = np.array([1.0, 1.0, 1.0, 1.0, 0.5])
+    got = [risk_coverage(confidence, np.roll([True, False, False, False, False], turn)) for turn in range(4)]
+    assert got[0] == got[1] == got[3]
+    assert [point["coverage"] for point in got[0]["curve"]] == [0.8, 1.0]
+    assert got[0]["aurc"] == pytest.approx((4 * 0.25 + 0.2) / 5)
+    assert got[0]["coverage_at_5"] == 0
+
+
+def test_a_flawless_answer_is_covered_whole_and_the_curve_stays_short() -> None:
+    got = risk_coverage(np.linspace(0, 1, 5000), np.zeros(5000, bool))
+    assert (got["aurc"], got["coverage_at_1"]) == (0, 1)
+    assert len(got["curve"]) == POINTS
+    assert got["curve"][-1]["coverage"] == 1
+
+
+def test_what_stays_known_and_how_good_it_is() -> None:
+    scores = np.array([[0.9, 0.1], [0.2, 0.8], [0.7, 0.3], [0.6, 0.4]], np.float32)
+    y, novelty = np.array([0, 1, 1, 0]), np.array([1, 2, 3, 4], np.float32)
+    assert measure_known(scores, y, novelty, 3.0) == {
+        "known": 0.75, "accuracy_known": pytest.approx(2 / 3), "accuracy_unknown": 1.0,
+    }  # fmt: skip
+    assert measure_known(scores, y, novelty, 9.0)["accuracy_unknown"] is None
+    assert measure_known(scores, y, novelty, 0.0)["accuracy_known"] is None
+
+
+def test_coverage_ends_where_the_risk_reaches_its_limit() -> None:
+    got = risk_coverage(-np.arange(60.0), np.arange(60) == 59)  # one in sixty, the last
+    assert (got["coverage_at_1"], got["coverage_at_5"]) == (59 / 60, 1.0)
+    at_limit = risk_coverage(-np.arange(20.0), np.arange(20) == 19)  # 5 % is not under 5 %
+    assert at_limit["coverage_at_5"] == 0.95

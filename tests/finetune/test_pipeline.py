@@ -108,7 +108,7 @@ def test_a_picture_under_two_classes_is_told(photos: Path) -> None:
 
     shutil.copy(photos / "red" / "00.png", photos / "green" / "copy.png")
     train(plan(Recipe(data=str(photos), models=photos.parent / "models")), Listener())
-    assert any("1 pictures" in line and "green/copy.png = red/00.png" in line for line in Listener.lines)
+    assert any("green/copy.png (green) = red/00.png (red)" in line for line in Listener.lines)
 
 
 def test_a_class_that_is_left_with_too_few_usable_pictures_is_named(photos: Path) -> None:

@@ -1,3 +1,4 @@
+import dataclasses
 import re
 from html.parser import HTMLParser
 from pathlib import Path
@@ -102,6 +103,28 @@ def test_of_many_classes_only_the_commonest_confusions_are_listed(tmp_path: Path
 def test_a_flawless_model_has_a_report_too(tmp_path: Path) -> None:
     html = render(story(tmp_path, ("a", "b"), wrong=0)).decode()
     assert "No test sample got a wrong answer" in html
+
+
+def test_what_it_would_get_wrong_where_it_is_sure(tmp_path: Path) -> None:
+    html = render(story(tmp_path, ("a", "b"))).decode()
+    assert "If it answered only where it is sure" in html
+    assert "When it says" not in html
+
+
+@pytest.mark.parametrize("threshold", [-2.0, 0.5, 40.0])
+def test_when_it_says_unknown(tmp_path: Path, threshold: float) -> None:
+    told = story(tmp_path, (EVIL, "b", "c"))
+    novelty = {"kind": "energy", "threshold": threshold, "known": 0.9, "unit": 1.0, "held_out": [EVIL]}
+    head = told.manifest.head | {"novelty": novelty | {"auroc": {"distance": 0.5, "energy": None}}}
+    metrics = told.manifest.metrics | {"unknown": {"known": 0.8, "accuracy_known": 0.9, "accuracy_unknown": None}}
+    outcome = Outcome(told.outcome.samples, told.outcome.truth, told.outcome.scores, np.linspace(-1, 3, 60))
+    manifest = dataclasses.replace(told.manifest, head=head, metrics=metrics)
+    page = Page(html := render(Story(manifest, outcome, ())))
+    assert "script" not in page.tags
+    assert not {"nan", "inf"} & set(re.findall(r"[a-z]+", html.decode().split("Novelty of the test samples")[1][:9000]))
+    counts = re.findall(r"<title>(\d+) (right|wrong)</title>", html.decode())
+    assert sum(int(count) for count, what in counts if what == "wrong") == 6
+    assert sum(int(count) for count, _ in counts) == 60
 
 
 def test_the_interval_is_wilsons() -> None:

@@ -7,6 +7,7 @@ import numpy as np
 
 from tests.text_fakes import WORDS
 from zoo.bundle import Bundle, open_bundle
+from zoo.columns import together
 from zoo.inputs import open_input
 from zoo.replay import replay
 from zoo.trunk import open_session
@@ -41,6 +42,6 @@ def opened(said: str) -> Bundle:
         manifest,
         open_input(manifest.input, tokenizer),
         lambda arrays: trunk.run(None, dict(arrays))[0],
-        (lambda features: head.run(None, {"features": features})[0]) if head else None,
+        (lambda features: together(head.run(None, {"features": features}))) if head else None,
     )
     return bundle

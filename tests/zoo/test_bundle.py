@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from tests.fakes import tiny_bundle
-from zoo.bundle import Layout, check_name, model_names, open_bundle, versions
+from zoo.bundle import Layout, model_names, open_bundle, versions
 from zoo.errors import BundleBroken, BundleUnsupported, PublishFailed, RecipeError
 from zoo.files import sha256_of
+from zoo.names import check_name
 from zoo.publish import publish
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.progress import Terminal
+from zoo.terminal import Terminal
 
 
 def test_without_a_terminal_a_bar_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,13 +15,13 @@ from zoo.build.fold import fold
 OPSET: Final = 18  # the newest that tf2onnx writes
 
 
-def to_onnx(model: keras.Model) -> onnx.ModelProto:
-    """Return `model` as an ONNX graph, `image` -> `features`; the batch axis is free."""
+def to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
+    """Return `model` as an ONNX graph from `image` to what is to be called `output`; the batch axis is free."""
     size = model.inputs[0].shape[1]
 
     @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8, name="image")])  # type: ignore[untyped-decorator]
     def infer(image: tf.Tensor) -> dict[str, tf.Tensor]:
-        return {"features": model(image, training=False)}
+        return {output: model(image, training=False)}
 
     converted, _ = tf2onnx.convert.from_function(infer, input_signature=infer.input_signature, opset=OPSET)
     return canonical(fold(converted))

@@ -27,8 +27,15 @@ def build(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]]:
         ParityError: ONNX Runtime does not repeat Keras.
         WeightsError: the file does not hold this network's weights.
     """
-    size = pixels_of(backbone).size
-    model = network(backbone, weights)
+    return proven(network(backbone, weights), pixels_of(backbone).size, backbone.width)
+
+
+def proven(model: keras.Model, size: int, width: int) -> tuple[bytes, dict[str, Any]]:
+    """Return what `build` does, of a network from pixels, uint8 [n,size,size,3], to features, float32 [n,width].
+
+    Raises:
+        ParityError: ONNX Runtime does not repeat Keras.
+    """
     data = serialized(to_onnx(model))
     session = open_session(data)
 
@@ -38,5 +45,5 @@ def build(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]]:
 
     parity = prove(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, size)
     tools = {package: version(package) for package in ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")}
-    signature = asdict(image_signature(size, backbone.width))
+    signature = asdict(image_signature(size, width))
     return data, {"signature": signature, "parity": asdict(parity), "opset": OPSET, "tools": tools}

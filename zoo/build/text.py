@@ -40,22 +40,40 @@ def build_text(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]
         ParityError: ONNX Runtime does not repeat Keras.
         WeightsError: the files do not hold this encoder.
     """
-    if not isinstance(backbone.takes, Tokens):
-        raise TrunkError(f"{backbone.name} takes images; a text encoder was asked for.")
+    model, made = load_text(backbone, weights)
+    inputs = TextInput(
+        tokenizer_json=made.tokenizer_json,
+        special=made.special,
+        arrays=tuple(tensor.name for tensor in model.inputs),
+        max_tokens=_tokens_of(backbone).max_tokens,
+    )
+    data, report = emit_text(model, inputs)
+    return data, report, made.tokenizer_json
+
+
+def load_text(backbone: Backbone, weights: Path) -> tuple[keras.Model, Made]:
+    """Return the encoder of `zoo.build.networks.text` with its pretrained weights, and its tokenizer.
+
+    Raises:
+        WeightsError: the files do not hold this encoder.
+    """
+    takes = _tokens_of(backbone)
     try:
         hub, made = LOADERS[backbone.builder](weights.parent)
     except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
         said = " ".join(str(fault).split())[:_LONGEST]
         raise WeightsError(f"{weights.parent} does not hold {backbone.name} ({said}). Pull it again.") from None
-    model = encoder(hub, backbone.takes.pooling)
-    _check_sizes(backbone, backbone.takes, hub, model.output_shape[-1], made)
-    arrays = tuple(tensor.name for tensor in model.inputs)
-    inputs = TextInput(
-        tokenizer_json=made.tokenizer_json,
-        special=made.special,
-        arrays=arrays,
-        max_tokens=backbone.takes.max_tokens,
-    )
+    model = encoder(hub, takes.pooling)
+    _check_sizes(backbone, takes, hub, model.output_shape[-1], made)
+    return model, made
+
+
+def emit_text(model: keras.Model, inputs: TextInput) -> tuple[bytes, dict[str, Any]]:
+    """Return an encoder of `zoo.build.networks.text` as the bytes of trunk.onnx, and the facts to record.
+
+    Raises:
+        ParityError: ONNX Runtime does not repeat Keras.
+    """
     data = serialized(text_to_onnx(model))
     session = open_session(data)
 
@@ -63,14 +81,19 @@ def build_text(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]
         features: NDArray[np.float32] = session.run(None, batch)[0]
         return features
 
-    parity = prove_text(model, runtime, vocabulary_of(hub), backbone.takes.max_tokens)
+    parity = prove_text(model, runtime, inputs.vocabulary, inputs.max_tokens)
     signature = Signature(
-        tuple(Tensor(name, "int32", (-1, -1)) for name in arrays),
-        (Tensor("features", "float32", (-1, backbone.width)),),
+        tuple(Tensor(name, "int32", (-1, -1)) for name in inputs.arrays),
+        (Tensor("features", "float32", (-1, model.output_shape[-1])),),
     )
     tools = {package: version(package) for package in ("tensorflow", "keras", "keras-hub", "onnx", "onnxruntime")}
-    report = {"signature": asdict(signature), "input": inputs.spec(), "parity": asdict(parity), "tools": tools}
-    return data, report, made.tokenizer_json
+    return data, {"signature": asdict(signature), "input": inputs.spec(), "parity": asdict(parity), "tools": tools}
+
+
+def _tokens_of(backbone: Backbone) -> Tokens:
+    if isinstance(backbone.takes, Tokens):
+        return backbone.takes
+    raise TrunkError(f"{backbone.name} takes images; a text encoder was asked for.")
 
 
 def _check_sizes(backbone: Backbone, takes: Tokens, hub: keras.Model, width: int, made: Made) -> None:

@@ -20,12 +20,21 @@ def network(backbone: Backbone, weights: Path | None) -> keras.Model:
 
     `weights` is the verified file; None leaves the weights random.
     """
+    return whole(backbone, body(backbone, weights))
+
+
+def whole(backbone: Backbone, inner: keras.Model) -> keras.Model:
+    """Return the trunk that has `inner`, a network that `body` gives, between pixels and features."""
     pixels = pixels_of(backbone)
     image = keras.Input((pixels.size, pixels.size, 3), dtype="uint8", name="image")
-    maps = body(backbone, weights)(scaled(image, pixels.scaling), training=False)
-    # A mean over the last two axes is what ONNX does anyway: the transpose cancels out on conversion.
-    features = keras.ops.mean(keras.ops.transpose(maps, (0, 3, 1, 2)), axis=(2, 3))
+    features = pooled(inner(scaled(image, pixels.scaling), training=False))
     return keras.Model(image, features, name=backbone.name.replace(".", "_"))
+
+
+def pooled(maps: keras.KerasTensor) -> keras.KerasTensor:
+    """Return the mean of maps, float32 [n,h,w,d], over their places: [n,d]."""
+    # A mean over the last two axes is what ONNX does anyway: the transpose cancels out on conversion.
+    return keras.ops.mean(keras.ops.transpose(maps, (0, 3, 1, 2)), axis=(2, 3))
 
 
 def body(backbone: Backbone, weights: Path | None) -> keras.Model:

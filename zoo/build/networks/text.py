@@ -12,6 +12,7 @@ from zoo.errors import TrunkError
 INPUTS: Final = ("token_ids", "padding_mask", "segment_ids")  # each int32 [n,t]; an encoder takes some of them
 
 
+@keras.saving.register_keras_serializable("graft")
 class MeanOverMask(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
     """Mean over the tokens that count: float32 [n,t,d], int32 [n,t] -> float32 [n,d]; 0 where none does."""
 
@@ -21,6 +22,7 @@ class MeanOverMask(keras.layers.Layer):  # type: ignore[misc]  # keras has no ty
         return keras.ops.sum(tokens * counts, axis=1) / keras.ops.maximum(keras.ops.sum(counts, axis=1), 1.0)
 
 
+@keras.saving.register_keras_serializable("graft")
 class FirstToken(keras.layers.Layer):  # type: ignore[misc]
     """The vector of the first token: float32 [n,t,d] -> float32 [n,d]."""
 

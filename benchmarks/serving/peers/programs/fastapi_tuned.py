@@ -1,7 +1,6 @@
 """FastAPI + ONNX Runtime by hand: raw bodies, orjson, one process whose thread pool has one thread a core.
 
-Processes that share a socket (`--workers 2`) were tried too: as fast when the connections happen to be spread
-evenly, half as fast when they all went to one process.
+Not two processes that share a socket (`--workers 2`): all connections may go to one of them.
 """
 
 from __future__ import annotations

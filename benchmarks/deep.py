@@ -1,0 +1,190 @@
+"""How fast deeper training is: `top` and `full` against what a good engineer writes by hand, in one run.
+
+    python -m benchmarks.deep [PICTURES]
+
+EfficientNet-Lite0, its real weights; crops of scikit-learn's photos stand in for pictures, since what is in them
+changes no time. Both sides have the same network, batches of 32, the same optimiser (AdamW, a rate for each layer,
+averaged weights) and the same threads: TensorFlow's own choice, all cores. Rounds alternate; medians are told.
+
+top     an epoch over cached maps, against one that runs the whole network forward in Keras and trains the same layers
+full    an epoch of the loop, against a plain loop that augments in place and steps; same RandAugment
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from benchmarks.timing import alternated
+from finetune.dataset import Sample
+from finetune.deep.activations import Cached
+from finetune.deep.ahead import ahead
+from finetune.deep.augment import Augment, Pictures
+from finetune.deep.blocks import factors
+from finetune.deep.course import Floats
+from finetune.deep.cut import bottom_onnx, parted
+from finetune.deep.devices import settle
+from finetune.deep.export import plain_body
+from finetune.deep.optimiser import Optimiser, Pace
+from finetune.deep.picture_course import CachedMaps, PictureCourse, Source, WholePictures
+from finetune.deep.pictures import frozen
+from finetune.deep.steps import Steps, loss_of
+from finetune.heads import Head
+from finetune.lesson import Lesson
+from finetune.tasks import Task
+from finetune.training import Depth
+from zoo import get, weights
+from zoo.backbone import DEFAULT
+from zoo.build.networks import pixels_of, pooled, scaled
+from zoo.cores import cores
+from zoo.image import ImageInput
+from zoo.pictures import crops
+from zoo.progress import Silence
+
+BATCH, CLASSES, DECAY, RATE = 32, 10, 0.8, 1e-3
+BACKBONE = get(DEFAULT)
+SIZE = pixels_of(BACKBONE).size
+
+
+def lesson(count: int, folder: Path) -> Lesson:
+    return Lesson(
+        backbone=BACKBONE,
+        depth=Depth.FULL,
+        task=Task.CLASSIFY,
+        inputs=ImageInput(SIZE),
+        samples=tuple[Sample, ...](()),
+        sha256=(),
+        y=np.arange(count) % CLASSES,
+        labels=tuple("abcdefghij"),
+        weights=np.ones(count, np.float32),
+        train=np.arange(count),
+        val=np.arange(0),
+        head=Head("logistic", "Softmax", np.zeros((CLASSES, 1), np.float32), np.zeros(CLASSES, np.float32), None, 0),
+        folder=folder,
+    )
+
+
+def optimiser(body: keras.Model, network: keras.Model) -> Optimiser:
+    made = Optimiser(Pace(RATE), factors(body, DECAY), 0.01)
+    made.build(network.trainable_variables)
+    return made
+
+
+def network_of(start: keras.KerasTensor, maps: keras.KerasTensor, name: str) -> keras.Model:
+    return keras.Model({name: start}, keras.layers.Dense(CLASSES, name="head")(pooled(maps)))
+
+
+def ours(course: PictureCourse) -> Callable[[], None]:
+    """One epoch as `finetune.deep.study` has it."""
+    steps = Steps(course.network, optimiser(course.body, course.network), loss_of(Task.CLASSIFY, 0.1), settle())
+    epochs = iter(range(1000))
+
+    def epoch() -> None:
+        number = next(epochs)
+        for fed in ahead(lambda step: steps.feed(course.batch(number, step)), range(course.steps())):
+            np.asarray(steps.train(fed))
+
+    return epoch
+
+
+def by_hand(
+    network: keras.Model, opt: Optimiser, pictures: Pictures, y: Floats, augment: Augment | None
+) -> Callable[[], None]:
+    """One epoch as it is written by hand: shuffle, augment, one compiled step."""
+
+    @tf.function
+    def step(x: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            logits = network({"image": x}, training=True)
+            loss = tf.reduce_mean(keras.losses.categorical_crossentropy(target, logits, True, 0.1))
+        gradients = tape.gradient(loss, network.trainable_variables)
+        opt.apply(gradients, network.trainable_variables)
+        return loss
+
+    def epoch() -> None:
+        order = np.random.default_rng().permutation(len(pictures))
+        for number, at in enumerate(range(0, len(pictures) - BATCH + 1, BATCH)):
+            x = pictures[order[at : at + BATCH]]
+            step(augment(x, (number,)) if augment else x, y[order[at : at + BATCH]]).numpy()
+
+    return epoch
+
+
+def whole_network(cut: str) -> tuple[keras.Model, keras.Model]:
+    """Return body and network from pixels; what is below `cut`, if one is given, does not learn."""
+    body = plain_body(BACKBONE, weights.fetch(BACKBONE), None)
+    frozen(body)
+    if cut:
+        bottom, _ = parted(body, cut)
+        for layer in bottom.layers:
+            layer.trainable = False
+    image = keras.Input((SIZE, SIZE, 3), dtype="uint8", name="image")
+    return body, network_of(image, body(scaled(image, pixels_of(BACKBONE).scaling), training=False), "image")
+
+
+def course_of(
+    given: Lesson, source: Source, start: keras.KerasTensor, maps: keras.KerasTensor, body: keras.Model
+) -> PictureCourse:
+    return PictureCourse(given, source, network_of(start, maps, source.name), body, factors(body, DECAY), BATCH, None)
+
+
+def top(given: Lesson, pictures: Pictures, y: Floats, wish: str) -> None:
+    body = plain_body(BACKBONE, weights.fetch(BACKBONE), None)
+    data, cut, shape = bottom_onnx(BACKBONE, body, wish)
+    start = time.perf_counter()
+    cached = Cached(data, wish or "default", given.folder)
+    views = cached.views(pictures, len(pictures), 1, Augment(flips=False), 0, Silence())
+    seconds = (time.perf_counter() - start) / 2
+    frozen(body)
+    maps = keras.Input(shape, dtype="float16", name="maps")
+    inner = parted(body, cut)[1](keras.ops.cast(maps, "float32"), training=False)
+    mine = ours(course_of(given, CachedMaps(views), maps, inner, body))
+    other, network = whole_network(cut)
+    hand = by_hand(network, optimiser(other, network), pictures, y, None)
+    compare(f"top, cut after {cut}", len(pictures), mine, hand)
+    print(f"    caching: {seconds / len(pictures) * 1e3:.1f} ms an image and view, once")
+
+
+def full(given: Lesson, pictures: Pictures, y: Floats) -> None:
+    body, network = whole_network("")
+    source = WholePictures(pictures, Augment(flips=True))
+    course = PictureCourse(given, source, network, body, factors(body, DECAY), BATCH, None)
+    other, plain = whole_network("")
+    hand = by_hand(plain, optimiser(other, plain), pictures, y, Augment(flips=True))
+    compare("full", len(pictures), ours(course), hand)
+
+
+def compare(what: str, count: int, mine: Callable[[], None], hand: Callable[[], None]) -> None:
+    taken = alternated({"graft": mine, "by hand": hand}, rounds=5)
+    steps = count // BATCH * BATCH
+    each = {name: f"{seconds / steps * 1e3:.1f} ms an image" for name, seconds in taken.items()}
+    print(f"{what}: {taken['by hand'] / taken['graft']:.2f} times the speed; {each}", flush=True)
+
+
+def main() -> None:
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 256
+    keras.utils.set_random_seed(0)
+    settle()
+    print(f"{count} pictures of {SIZE}x{SIZE}, batches of {BATCH}, {cores()} threads")
+    pictures = crops(count, SIZE, seed=0)
+    with tempfile.TemporaryDirectory() as scratch:
+        given = lesson(count, Path(scratch))
+        y = np.eye(CLASSES, dtype=np.float32)[given.y]
+        for wish in ("", "14x14"):
+            top(dataclasses.replace(given, depth=Depth.TOP), pictures, y, wish)
+        full(given, pictures, y)
+
+
+if __name__ == "__main__":
+    main()

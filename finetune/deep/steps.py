@@ -1,0 +1,113 @@
+"""One step of training and one look at the validation part, as TensorFlow graphs. Shapes: n samples, k labels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from finetune.deep.course import Batch
+from finetune.deep.devices import Devices
+from finetune.tasks import Task
+
+Doubles = NDArray[np.float64]
+Loss = Callable[[Any, Any], Any]  # y and logits, each float32 [n,k], -> the loss of each sample, float32 [n]
+
+
+def loss_of(task: Task, smoothing: float) -> Loss:
+    """Return what `task` is trained to lessen; labels are smoothed (Szegedy et al. 2016), numbers are not."""
+    if task is Task.CLASSIFY:
+        return lambda y, logits: tf.nn.softmax_cross_entropy_with_logits(
+            y * (1 - smoothing) + smoothing * tf.reduce_sum(y, 1, keepdims=True) / tf.cast(tf.shape(y)[1], y.dtype),
+            logits,
+        )
+    if task is Task.TAG:
+        return lambda y, logits: tf.reduce_mean(
+            tf.nn.sigmoid_cross_entropy_with_logits(y * (1 - smoothing) + smoothing / 2, logits), 1
+        )
+    return lambda y, logits: tf.reduce_mean(tf.square(y - logits), 1)
+
+
+class Steps:
+    """The graphs of one network. With several replicas each gets a share of every batch."""
+
+    def __init__(self, network: keras.Model, optimiser: keras.optimizers.Optimizer, loss: Loss, on: Devices) -> None:
+        self._network, self._optimiser, self._loss, self._on = network, optimiser, loss, on
+        self._train: Any = None
+        self._look = tf.function(self._say, reduce_retracing=True)
+
+    def feed(self, batch: Batch) -> Any:  # noqa: ANN401
+        """Return `batch` as `train` wants it: tensors, a share for each replica."""
+        whole = (batch.x, batch.y, batch.weight)
+        count = self._on.replicas
+        if count == 1:
+            return tf.nest.map_structure(tf.convert_to_tensor, whole)
+        shares = [tf.nest.map_structure(tf.convert_to_tensor, _share(whole, at, count)) for at in range(count)]
+        return self._on.strategy.experimental_distribute_values_from_function(
+            lambda context: shares[context.replica_id_in_sync_group]
+        )
+
+    def train(self, fed: Any) -> Any:  # noqa: ANN401
+        """Learn from what `feed` made; return the sums of losses and weights and the gradient's norm, float32 [3]."""
+        if self._train is None:
+            self._train = self._graph(fed)
+        return self._train(*fed)
+
+    def logits(self, batches: Iterable[Batch]) -> tuple[Doubles, Doubles]:
+        """Return what the network says of all samples that count, and what is true, each float64 [m,k]."""
+        said, true = [], []
+        for batch in batches:
+            real = batch.weight > 0
+            x = {name: tf.convert_to_tensor(array) for name, array in batch.x.items()}
+            said.append(self._look(x).numpy()[real])
+            true.append(batch.y[real])
+        return np.concatenate(said).astype(np.float64), np.concatenate(true).astype(np.float64)
+
+    def _graph(self, fed: Any) -> Any:  # noqa: ANN401
+        """Return the step as one graph; on one device its shapes are fixed as far as the network's are."""
+        if self._on.replicas > 1:
+            return tf.function(self._everywhere, reduce_retracing=True)
+        shapes = {tensor.name: tensor.shape[1:] for tensor in self._network.inputs}
+        x, y, weight = fed
+        signature = (
+            {name: tf.TensorSpec((array.shape[0], *shapes[name]), array.dtype) for name, array in x.items()},
+            *(tf.TensorSpec(array.shape, array.dtype) for array in (y, weight)),
+        )
+        fixed = all(None not in shape for shape in shapes.values())
+        return tf.function(self._step, input_signature=signature, jit_compile=(self._on.compiled and fixed) or None)
+
+    def _everywhere(self, *fed: Any) -> Any:  # noqa: ANN401
+        sums = self._on.strategy.run(self._step, args=fed)
+        return self._on.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+
+    def _step(self, x: Any, y: Any, weight: Any) -> Any:  # noqa: ANN401
+        with tf.GradientTape() as tape:
+            logits = tf.cast(self._network(x, training=True), tf.float32)
+            losses = self._loss(y, logits) * weight
+            # Of the whole batch: gradients of the replicas are summed. A sample counts alike in any batch.
+            loss = tf.reduce_sum(losses) / tf.cast(tf.size(weight) * self._on.replicas, tf.float32)
+            scaled = self._optimiser.scale_loss(loss)
+        learning = self._network.trainable_variables
+        gradients = tape.gradient(scaled, learning, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self._optimiser.apply(gradients, learning)
+        # A loss can be finite where its gradient is not: a ReLU makes 0 of NaN. In float16 the step is left out then.
+        checked = self._on.policy != "mixed_float16"
+        norm = tf.cast(tf.linalg.global_norm(gradients), tf.float32) if checked else 0.0
+        return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(weight), norm])
+
+    def _say(self, x: Any) -> Any:  # noqa: ANN401
+        return tf.cast(self._network(x, training=False), tf.float32)
+
+
+def _share(whole: Any, at: int, count: int) -> Any:  # noqa: ANN401
+    """Return every `count`-th row from `at` on; rows of zeros, of weight 0, fill up the last ones."""
+
+    def rows(array: NDArray[Any]) -> NDArray[Any]:
+        more = -len(array) % count
+        return np.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1)))[at::count]
+
+    return tf.nest.map_structure(rows, whole)

@@ -1,0 +1,177 @@
+"""How unlike everything that a head has learnt a sample is: two scores, each a few operators of head.onnx.
+
+Distance: Mahalanobis' to the nearest class mean under one covariance, shrunk, that all classes share (Lee et al.
+2018, "A simple unified framework for detecting out-of-distribution samples"). It is measured along Fisher's
+discriminants, where classes differ: in all of the other directions noise hides it. What lies off them counts in sum,
+a little, so that something of another kind altogether cannot hide there.
+
+Energy: minus the logarithm of the summed exponentials of the logits (Liu et al. 2020, "Energy-based
+out-of-distribution detection").
+
+Shapes: n samples, d features, e of them alive, k classes, r = k - 1 discriminants or fewer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar, Final, Protocol
+
+import numpy as np
+import onnx
+from numpy.typing import NDArray
+from onnx import helper, numpy_helper
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+
+FAR: Final = 1e4  # deviations beyond which all is equally far: squares stay finite in float32
+
+
+@dataclass(frozen=True, slots=True)
+class Graph:
+    """Operators from `features` float32 [n,d] to `novelty` float32 [n], with their constants."""
+
+    nodes: tuple[onnx.NodeProto, ...]
+    constants: tuple[onnx.TensorProto, ...]
+
+
+class Score(Protocol):
+    """Features -> a number that is larger for what is new."""
+
+    @property
+    def kind(self) -> str:
+        """What the manifest calls it."""
+
+    def __call__(self, x: Floats) -> Doubles:
+        """Return the novelty of `x` [n,d], float64 [n]; `to_graph` says the same in float32."""
+
+    def to_graph(self) -> Graph:
+        """Return it as ONNX; any opset from 13 on."""
+
+
+@dataclass(frozen=True, slots=True)
+class Distance:
+    """Root of the squared distance along the discriminants, a mean over them, and a share of that off them."""
+
+    kind: ClassVar[str] = "distance"
+    centre: Floats  # [d]
+    scale: Floats  # [d]; 0 of features that are nearly constant
+    axes: Floats  # [d,r], the discriminants
+    places: Floats  # [k,r], the class means on them
+    rest: float  # weight of the sum of all squares
+
+    def __call__(self, x: Floats) -> Doubles:
+        """Return the distance of `x` [n,d] from the nearest class, float64 [n]."""
+        z = np.clip((x.astype(np.float64) - self.centre) * self.scale, -FAR, FAR)
+        on = z @ self.axes
+        places = self.places.astype(np.float64)
+        near = ((places**2).sum(1) - 2 * on @ places.T).min(1)
+        squares = near + (on**2).sum(1) + self.rest * (z**2).sum(1)
+        distance: Doubles = np.sqrt(np.maximum(squares, 0))
+        return distance
+
+    def to_graph(self) -> Graph:
+        """Return it as ONNX."""
+        d, r = self.axes.shape
+        nodes = (
+            _node("Sub", "features", "n_centre", to="n_moved"),
+            _node("Mul", "n_moved", "n_scale", to="n_scaled"),
+            _node("Clip", "n_scaled", "n_low", "n_high", to="n_z"),
+            _node("MatMul", "n_z", "n_axes", to="n_on"),
+            _node("Gemm", "n_on", "n_places", "n_lengths", to="n_each", transB=1),
+            _least("n_each", "n_near"),
+            _node("Mul", "n_on", "n_on", to="n_on_squared"),
+            _node("MatMul", "n_on_squared", "n_ones", to="n_own"),
+            _node("Mul", "n_z", "n_z", to="n_z_squared"),
+            _node("MatMul", "n_z_squared", "n_rest", to="n_off"),
+            _node("Sum", "n_near", "n_own", "n_off", to="n_squares"),
+            _node("Max", "n_squares", "n_zero", to="n_positive"),
+            _node("Sqrt", "n_positive", to="n_column"),
+            _flat("n_column"),
+        )
+        constants = {
+            "n_centre": self.centre,
+            "n_scale": self.scale,
+            "n_low": np.float32(-FAR),
+            "n_high": np.float32(FAR),
+            "n_axes": self.axes,
+            "n_places": -2 * self.places,
+            "n_lengths": (self.places.astype(np.float64) ** 2).sum(1).astype(np.float32),
+            "n_ones": np.ones((r, 1), np.float32),
+            "n_rest": np.full((d, 1), self.rest, np.float32),
+            "n_zero": np.float32(0),
+        }
+        return _graph(nodes, constants)
+
+
+@dataclass(frozen=True, slots=True)
+class Energy:
+    """Minus the logarithm of the summed exponentials of logits: features @ weights.T + bias."""
+
+    kind: ClassVar[str] = "energy"
+    weights: Floats  # [k,d]
+    bias: Floats  # [k]
+
+    def __call__(self, x: Floats) -> Doubles:
+        """Return the energy of `x` [n,d], float64 [n]."""
+        logits = x.astype(np.float64) @ self.weights.T + self.bias
+        most = logits.max(1)
+        energy: Doubles = -(most + np.log(np.exp(logits - most[:, None]).sum(1)))
+        return energy
+
+    def to_graph(self) -> Graph:
+        """Return it as ONNX; the largest logit is taken out first, so that nothing overflows."""
+        nodes = (
+            _node("Gemm", "features", "n_weights", "n_bias", to="n_downhill", transB=1),  # minus the logits
+            _least("n_downhill", "n_lowest"),
+            _node("Sub", "n_lowest", "n_downhill", to="n_below"),
+            _node("Exp", "n_below", to="n_parts"),
+            _node("MatMul", "n_parts", "n_ones", to="n_sum"),
+            _node("Log", "n_sum", to="n_log"),
+            _node("Sub", "n_lowest", "n_log", to="n_column"),
+            _flat("n_column"),
+        )
+        ones = np.ones((len(self.bias), 1), np.float32)
+        return _graph(nodes, {"n_weights": -self.weights, "n_bias": -self.bias, "n_ones": ones})
+
+
+@dataclass(frozen=True, slots=True)
+class Novelty:
+    """A score with the threshold above which the answer is "unknown", and how both were chosen."""
+
+    score: Score
+    threshold: float
+    known: float  # share of the validation samples that are not above it
+    unit: float  # standard deviation of the score on the validation part
+    auroc: dict[str, float | None]  # by kind of score, mean over `held_out`; None where nothing was
+    held_out: tuple[str, ...]  # classes that each score was tried on without having seen them
+
+    def facts(self) -> dict[str, Any]:
+        """Return what the manifest says of it; ready for JSON."""
+        return {
+            "kind": self.score.kind,
+            "threshold": self.threshold,
+            "known": self.known,
+            "unit": self.unit,
+            "auroc": dict(self.auroc),
+            "held_out": list(self.held_out),
+        }
+
+
+def _node(operator: str, *sources: str, to: str, **attributes: Any) -> onnx.NodeProto:  # noqa: ANN401  # onnx's own
+    return helper.make_node(operator, sources, [to], **attributes)
+
+
+def _least(source: str, to: str) -> onnx.NodeProto:
+    """Return the least of each row, [n,1]. TopK, for the axes of ReduceMin moved from opset 17 to 18."""
+    return helper.make_node("TopK", [source, "n_one"], [to, f"{to}_at"], axis=1, largest=0)
+
+
+def _flat(source: str) -> onnx.NodeProto:
+    return _node("Reshape", source, "n_flat", to="novelty")
+
+
+def _graph(nodes: Sequence[onnx.NodeProto], constants: dict[str, Any]) -> Graph:
+    constants = {**constants, "n_one": np.array([1], np.int64), "n_flat": np.array([-1], np.int64)}
+    return Graph(tuple(nodes), tuple(numpy_helper.from_array(np.asarray(one), at) for at, one in constants.items()))

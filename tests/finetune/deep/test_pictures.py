@@ -1,0 +1,164 @@
+"""Pictures in depth, from bytes to a trunk: EfficientNet-Lite0 with random weights at 32 pixels."""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from finetune.deep.export import plain_body
+from finetune.deep.pictures import deepen_pictures
+from finetune.deep.sizes import at_size, with_head
+from finetune.heads import Head
+from finetune.lesson import Deepened, Lesson
+from finetune.tasks import Task
+from finetune.training import Depth
+from tests.finetune.deep.picture_lessons import SIZE, ignorant, picture_lesson, tiny_backbone
+from zoo.build.networks import whole
+from zoo.errors import RecipeError, TrainingFailed
+from zoo.progress import Silence
+
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+Run = tuple[Lesson, Deepened]
+
+
+@pytest.fixture(scope="module")
+def top(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    lesson = ignorant(picture_lesson(tmp_path_factory.mktemp("top"), Depth.TOP))
+    return lesson, deepen_pictures(lesson, Silence())
+
+
+@pytest.fixture(scope="module")
+def full(tmp_path_factory: pytest.TempPathFactory) -> Run:
+    lesson = ignorant(picture_lesson(tmp_path_factory.mktemp("full"), Depth.FULL))
+    return lesson, deepen_pictures(lesson, Silence())
+
+
+@pytest.fixture(params=["top", "full"])
+def run(request: pytest.FixtureRequest) -> Run:
+    return request.getfixturevalue(request.param)
+
+
+def features(lesson: Lesson, deepened: Deepened) -> np.ndarray:
+    trunk = deepened.trunk
+    return trunk(trunk.inputs.batch([trunk.inputs(sample.read()) for sample in lesson.samples]))
+
+
+def changed(lesson: Lesson, deepened: Deepened) -> dict[str, bool]:
+    """By the path of a weight: has it changed?"""
+    before, after = (plain_body(tiny_backbone(), None, file) for file in (lesson.start, deepened.weights))
+    return {
+        one.path: not np.array_equal(one.numpy(), other.numpy())
+        for one, other in zip(before.weights, after.weights, strict=True)
+    }
+
+
+def test_the_history_tells_every_epoch(run: Run) -> None:
+    lesson, deepened = run
+    assert [epoch.number for epoch in deepened.history] == list(range(1, 1 + lesson.training.epochs))
+    assert all(np.isfinite([epoch.loss, epoch.val_loss, epoch.val_score]).all() for epoch in deepened.history)
+
+
+def test_something_was_learnt(run: Run) -> None:
+    _, deepened = run
+    assert deepened.facts["best_epoch"] > 0
+    assert deepened.history[-1].val_loss < deepened.facts["start_val_loss"]
+
+
+def test_only_the_tail_learns_at_depth_top(top: Run) -> None:
+    lesson, deepened = top
+    assert deepened.facts["cut"] == "block6c_add"
+    learnt = {path for path, differs in changed(lesson, deepened).items() if differs}
+    assert {path.split("_")[0] for path in learnt} == {"block6d", "block7a", "top"}
+
+
+def test_everything_learns_at_depth_full_but_the_normalisation(full: Run) -> None:
+    differs = changed(*full)
+    frozen = {path for path in differs if path.split("/")[1] in ("gamma", "beta", "moving_mean", "moving_variance")}
+    assert frozen
+    assert {path for path, one in differs.items() if not one} == frozen
+
+
+def test_the_trunk_says_what_keras_says(run: Run, tmp_path: Path) -> None:
+    lesson, deepened = run
+    saved = tmp_path / "model.keras"
+    saved.write_bytes(deepened.model_keras)
+    network = keras.models.load_model(saved)  # safe mode, and no class of ours
+    trunk = deepened.trunk
+    pictures = trunk.inputs.batch([trunk.inputs(sample.read()) for sample in lesson.samples])["image"]
+    dense = network.get_layer("head")
+    kernel, bias = (weight.numpy() for weight in dense.weights)
+    expected = np.asarray(network(pictures, training=False))
+    np.testing.assert_allclose(features(lesson, deepened) @ kernel + bias, expected, atol=1e-3 * np.abs(expected).max())
+
+
+def test_the_head_says_what_the_network_does(run: Run) -> None:
+    lesson, deepened = run
+    x = features(lesson, deepened)[lesson.val]
+    answers = (x @ deepened.head.weights.T + deepened.head.bias).argmax(1)
+    best = deepened.facts["best_epoch"]
+    score = deepened.history[best - 1].val_score if best else deepened.facts["start_val_score"]
+    assert np.mean(answers == lesson.y[lesson.val]) == pytest.approx(score, abs=1.5 / len(answers))
+
+
+def test_the_trunk_tells_where_it_comes_from(top: Run, full: Run) -> None:
+    for lesson, deepened in (top, full):
+        trunk = deepened.trunk
+        assert trunk.path.parent == lesson.folder
+        assert trunk.facts["backbone"] == "efficientnet_lite0.imagenet"
+        assert trunk.facts["input"] == trunk.inputs.spec()
+        assert trunk.signature.inputs[0].shape == (-1, SIZE, SIZE, 3)
+        assert trunk.facts["parity"]["off"] <= 1e-4 * trunk.facts["parity"]["largest"]
+
+
+def test_another_size_brings_its_own_head_and_is_served(tmp_path: Path) -> None:
+    lesson = picture_lesson(tmp_path, Depth.FULL)
+    larger = at_size(lesson, 64)
+    body = plain_body(larger.backbone, None, lesson.start)
+    pictures = np.stack([larger.inputs(sample.read()) for sample in lesson.samples])
+    fitted = with_head(larger, body, pictures)
+    assert fitted.backbone.takes.size == fitted.inputs.size == 64
+    x = whole(larger.backbone, body).predict_on_batch(pictures)
+
+    def right(head: Head[Any]) -> float:
+        return float(np.mean((x @ head.weights.T + head.bias).argmax(1) == lesson.y))
+
+    assert right(fitted.head) > max(0.9, right(lesson.head) - 0.01)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", [Task.TAG, Task.REGRESS])
+def test_tags_and_numbers_are_learnt_too(task: Task, tmp_path: Path) -> None:
+    lesson = picture_lesson(tmp_path, Depth.TOP, task=task, epochs=1, augment=False)
+    deepened = deepen_pictures(lesson, Silence())
+    assert deepened.facts["views"] == 0
+    said = features(lesson, deepened)[lesson.val] @ deepened.head.weights.T + deepened.head.bias
+    if task is Task.REGRESS:
+        assert np.abs(said[:, 0] - lesson.y[lesson.val]).mean() < lesson.y.std()
+    else:
+        assert ((said > 0) == lesson.y[lesson.val]).mean() > 0.7
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    lesson = picture_lesson(tmp_path, Depth.FULL)
+    other = tmp_path / "other.npz"
+    np.savez(other, **{"00000": np.zeros((3, 3), np.float32)})
+    with pytest.raises(TrainingFailed, match="another network"):
+        deepen_pictures(dataclasses.replace(lesson, start=other), Silence())
+
+
+def test_a_wrong_cut_is_named(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="block4b_add"):
+        deepen_pictures(picture_lesson(tmp_path, Depth.TOP, cut="nowhere"), Silence())
+
+
+def test_the_weights_can_be_started_from(top: Run) -> None:
+    lesson, deepened = top
+    with np.load(io.BytesIO(deepened.weights.read_bytes()), allow_pickle=False) as file:
+        assert len(file.files) == len(plain_body(lesson.backbone, None, deepened.weights).weights)

@@ -1,0 +1,225 @@
+"""Features that lie in a file and heads fitted chunk by chunk: the same answers as in memory."""
+
+import resource
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
+
+from finetune import rows
+from finetune.dataset import load
+from finetune.features import extract
+from finetune.heads import classify, regress, tag
+from finetune.heads.chunks import Chunked, logits, standardised
+from finetune.heads.scaler import Scaler
+from finetune.pipeline import train
+from finetune.plan import plan
+from finetune.recipe import Recipe
+from tests.fakes import OPSET
+from tests.finetune.test_head import clouds
+from tests.finetune.test_task_heads import world
+from zoo import Precision, get, pool
+from zoo.backbone import DEFAULT
+from zoo.files import cache_root
+from zoo.progress import Silence
+from zoo.trunk import Trunk, open_session
+
+Fit = Callable[..., object]
+
+
+@pytest.fixture
+def in_chunks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on everything is large, and a chunk is 100 rows of 12 features."""
+
+    def begin() -> None:
+        monkeypatch.setattr(rows, "LARGE", 0)
+        monkeypatch.setattr(rows, "CHUNK", 100 * 12 * 4)
+
+    return begin
+
+
+def parts(fit: Fit, k: int = 3) -> tuple[np.ndarray, ...]:
+    if fit is classify.fit:
+        return (*clouds(900, 12, k), *clouds(330, 12, k, seed=1))
+    (x, tags, number), (x_val, tags_val, number_val) = world(900), world(330, seed=1)
+    return (x, tags, x_val, tags_val) if fit is tag.fit else (x, number, x_val, number_val)
+
+
+def scores(head, x: np.ndarray) -> np.ndarray:
+    return open_session(head.to_onnx(OPSET, 8)).run(None, {"features": x})[0]
+
+
+@pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
+@pytest.mark.parametrize(("fit", "k"), [(classify.fit, 3), (classify.fit, 2), (tag.fit, 3), (regress.fit, 1)])
+def test_a_head_fitted_in_chunks_answers_as_one_fitted_in_memory(fit: Fit, k: int, weighted: bool, in_chunks) -> None:
+    data = parts(fit, k)
+    weights = np.random.default_rng(0).uniform(0.2, 1.8, 900).astype(np.float32) if weighted else None
+    small = fit(*data, weights=weights)
+    in_chunks()
+    large = fit(*data, weights=weights)
+    first, second = scores(small, data[2]), scores(large, data[2])
+    assert np.abs(first - second).max() < (2e-3 if fit is regress.fit else 5e-4)
+    assert large.choice.power == small.choice.power
+    assert large.dropped == small.dropped
+
+
+def test_the_number_of_cores_changes_nothing(monkeypatch: pytest.MonkeyPatch, in_chunks) -> None:
+    in_chunks()
+    heads = []
+    for cores in (1, 5):
+        monkeypatch.setattr(pool, "cores", lambda cores=cores: cores)
+        heads.append(classify.fit(*parts(classify.fit)).to_onnx(OPSET, 8))
+    assert heads[0] == heads[1]
+
+
+def test_mean_and_deviation_of_chunks_are_those_of_all(in_chunks) -> None:
+    x = clouds(900)[0]
+    whole = Scaler.of(x, 0.5)
+    in_chunks()
+    scaler, z = standardised(0.5, x[:250], x[250:])
+    assert isinstance(z, Chunked)
+    assert z.shape == (900, 10)
+    assert np.array_equal(scaler.kept, whole.kept)
+    assert np.allclose(scaler.mean, whole.mean, rtol=1e-12)
+    assert np.allclose(scaler.scale, whole.scale, rtol=1e-9)
+    w, bias = np.random.default_rng(0).normal(size=(2, 10)), np.array([1.0, -1.0])
+    assert np.abs(logits(z, w, bias) - logits(whole(x), w, bias)).max() < 1e-4
+
+
+def test_the_path_ends_once_it_no_longer_helps(in_chunks) -> None:
+    """All is noise: the strongest penalty is best, and the weak ones are not tried."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(400, 12)).astype(np.float32), np.arange(400) % 3
+    in_chunks()
+    scaler, z = standardised(1.0, x)
+    tried = list(classify._choices(x, y, x[::-1].copy(), y, None, None, classify.GRID))
+    assert len(tried) < 2 * len(classify.STRENGTHS)
+    assert min(tried, key=lambda one: one.val_loss).strength < 1e-2
+    assert isinstance(z, Chunked)
+    assert len(scaler.scale) == 12
+
+
+def test_weights_of_samples_count_as_scikit_learns_do() -> None:
+    weights = np.random.default_rng(0).uniform(0.1, 2, 900).astype(np.float32)
+    x, y, x_val, y_val = parts(tag.fit)
+    head = tag.fit(x, y, x_val, y_val, weights=weights)
+    both, each = np.concatenate([x, x_val]), np.concatenate([weights, np.ones(330)])
+    z = Scaler.of(both, head.choice.power)(both)
+    model = LogisticRegression(C=head.choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)
+    model.fit(z, np.concatenate([y, y_val])[:, 0], each)
+    expected = 1 / (1 + np.exp(-model.decision_function(z) / head.choice.temperature))
+    assert np.abs(scores(head, both)[:, 0] - expected).max() < 2e-3
+
+    x, y, x_val, y_val = parts(regress.fit)
+    head = regress.fit(x, y, x_val, y_val, weights=weights)
+    z = Scaler.of(both, head.choice.power)(both)
+    model = Ridge(alpha=head.choice.penalty * each.sum()).fit(z, np.concatenate([y, y_val]), each)
+    assert np.abs(scores(head, both)[:, 0] - model.predict(z)).max() < 1e-2
+
+
+def test_weights_of_validation_samples_are_those_of_their_class() -> None:
+    assert classify.weights_of(np.array([0, 1, 1, 0]), np.array([3, 1, 0.5, 3], np.float32)).tolist() == [3, 0.75]
+    x, y, x_val, y_val = parts(classify.fit)
+    weights = np.array([0.2, 1, 3], np.float32)
+    choice = classify.choose(x, y, x_val, y_val, weights=weights[y])
+    got = scores(classify.refit(choice, x, y, x_val, y_val, weights=weights[y]), x_val)
+    both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
+    z = Scaler.of(both, choice.power)
+    model = LogisticRegression(C=choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)
+    logit = model.fit(z(both), y_both, weights[y_both]).decision_function(z(x_val)) / choice.temperature
+    expected = np.exp(logit) / np.exp(logit).sum(1, keepdims=True)
+    assert np.abs(got - expected).max() < 5e-3
+
+
+@pytest.mark.parametrize("large", [False, True], ids=["in memory", "in chunks"])
+@pytest.mark.parametrize(("fit", "k"), [(classify.fit, 3), (classify.fit, 2), (tag.fit, 3)])
+def test_a_head_to_start_from_leads_to_the_same_answers(fit: Fit, k: int, large: bool, in_chunks) -> None:
+    if large:
+        in_chunks()
+    data = parts(fit, k)
+    first = fit(*data)
+    second = fit(*data, start=first)
+    assert np.abs(scores(first, data[2]) - scores(second, data[2])).max() < 3e-3
+    # What is unfolded does what the folded one did.
+    scaler = Scaler.of(data[0], 0.5)
+    w, bias = scaler.unfolded(first.weights, first.bias)
+    told = scaler(data[2]) @ w.T + bias
+    assert np.abs(told - (data[2] @ first.weights.T + first.bias))[:, :].max() < 0.05 * np.abs(told).max()
+
+
+def test_wide_features_may_have_a_head_to_start_from() -> None:
+    data = (*clouds(60, 900), *clouds(30, 900, seed=1))
+    first = classify.fit(*data)
+    assert np.abs(scores(first, data[2]) - scores(classify.fit(*data, start=first), data[2])).max() < 5e-3
+
+
+def test_large_features_lie_in_a_file_without_a_name(in_chunks) -> None:
+    in_chunks()
+    x = rows.room(1000, 12)
+    assert isinstance(x, np.memmap)
+    x[:] = np.arange(12_000).reshape(1000, 12)
+    wanted = np.random.default_rng(0).permutation(1000)[:777]
+    taken = rows.take(x, wanted)
+    assert isinstance(taken, np.memmap)
+    assert np.array_equal(taken, np.asarray(x)[wanted])
+    assert list((cache_root() / "scratch").iterdir()) == []
+
+
+def test_small_features_stay_in_memory() -> None:
+    x = rows.room(100, 12)
+    assert type(x) is type(rows.take(x, np.arange(5))) is np.ndarray
+    assert not (cache_root() / "scratch").exists()
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="looks at the open files of Linux")
+def test_the_room_in_a_file_is_really_there(in_chunks) -> None:
+    in_chunks()
+    x = rows.room(1000, 12)
+    opened = [path for path in Path("/proc/self/fd").iterdir() if "/scratch/" in str(path.resolve())]
+    assert [path.stat().st_blocks * 512 >= x.nbytes for path in opened] == [True]
+
+
+def test_where_the_disk_has_no_room_features_are_held_in_memory(in_chunks) -> None:
+    """A full disk is told when room is asked for; a write into a mapped file would kill the process."""
+    in_chunks()
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (10_000, before[1]))
+    try:
+        x = rows.room(1000, 12)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    x[:] = 1
+    assert type(x) is np.ndarray
+
+
+def test_without_a_place_to_write_features_are_held_in_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, in_chunks
+) -> None:
+    in_chunks()
+    (tmp_path / "file").write_text("in the way")
+    monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "file"))
+    assert type(rows.room(1000, 12)) is np.ndarray
+
+
+def test_samples_that_cannot_be_used_leave_no_gap(photos: Path, in_chunks) -> None:
+    for name in ("red/00.png", "blue/03.png"):
+        (photos / name).write_bytes(b"")
+    trunk = Trunk.of(get(DEFAULT), Precision.FP32)
+    small = extract(trunk, load(str(photos)), 0.5, Silence())
+    in_chunks()
+    large = extract(trunk, load(str(photos)), 0.5, Silence())
+    assert isinstance(large.x, np.memmap)
+    assert large.samples == small.samples
+    assert len(large.samples) == 22
+    assert np.array_equal(large.x, small.x)
+    assert np.array_equal(large.x[5], trunk(trunk.inputs.batch([trunk.inputs(large.samples[5].read())]))[0])
+
+
+def test_a_bundle_of_chunks_answers_as_one_of_memory(photos: Path, in_chunks) -> None:
+    small = train(plan(Recipe(data=str(photos), models=photos.parent / "models")))
+    in_chunks()
+    large = train(plan(Recipe(data=str(photos), models=photos.parent / "models")))
+    first, second = (made.bundle.golden().scores for made in (small, large))
+    assert np.abs(first - second).max() < 1e-3

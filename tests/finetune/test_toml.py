@@ -1,0 +1,167 @@
+"""A recipe as TOML, as a mapping and as a dataclass: one and the same."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+import finetune
+from finetune import Depth, Recipe, Task, Training, Wanted
+from finetune.dataset import Dataset, Sample
+from finetune.duration import seconds_of
+from finetune.toml import KINDS, recipe_of
+from zoo.backbone import Precision
+from zoo.errors import RecipeError
+
+FULL = Recipe(
+    data="reviews.csv",
+    wanted=Wanted(text=("a", "b"), label="stars", split_column="fold", sheet="2024", task=Task.TAG),
+    name="stars",
+    models=Path("else where/\x7f\"'"),
+    backbone="x.y",
+    precision=Precision.INT8,
+    seed=3,
+    val=0.1,
+    test=0.3,
+    max_bad=0.0,
+    own_samples=False,
+    depth=Depth.AUTO,
+    training=Training(
+        epochs=3, batch=8, rate=1e-5, layer_decay=0.9, weight_decay=0.0, smoothing=0.1, augment=False,
+        size=128, cut="block6a", views=4, rank=4, patience=2,
+    ),
+    budget=90.0,
+    resume=True,
+    unknown_at=0.95,
+    tune=20,
+    tensorboard=Path("logs"),
+)  # fmt: skip
+
+
+def file(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text)
+    return path
+
+
+def test_every_field_has_a_key_and_every_key_a_field() -> None:
+    parts = ({one.name for one in fields(part)} for part in (Recipe, Wanted, Training))
+    names = [name for part in parts for name in part if name not in ("wanted", "training")]
+    assert sorted(names) == sorted(KINDS)
+
+
+def test_there_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    file(Path(), FULL.to_toml())
+    assert Recipe.of_toml(Path("recipe.toml")) == FULL
+    every = {key for line in FULL.to_toml().splitlines() if (key := line.split(" =")[0])}
+    assert every == KINDS.keys()
+
+
+def test_what_is_as_by_default_is_not_written() -> None:
+    assert Recipe(data="photos").to_toml() == 'data = "photos"\n'
+
+
+def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+    file(tmp_path, 'data = "photos"\nmodels = "../m"\ntensorboard = "/abs"\n')
+    recipe = Recipe.of_toml(tmp_path / "recipe.toml")
+    assert (recipe.data, recipe.name) == (str(tmp_path / "photos"), "photos")
+    assert recipe.models == tmp_path / "../m"
+    assert recipe.tensorboard == Path("/abs")
+    assert Recipe.of_toml(file(tmp_path, 'data = "sample:digits"\n')).data == "sample:digits"
+    assert Recipe.of_toml(file(tmp_path, 'data = "photos"\n')).models == Path("models")
+
+
+def test_durations_and_columns_may_be_written_as_on_the_command_line(tmp_path: Path) -> None:
+    recipe = Recipe.of_toml(file(tmp_path, 'data="d.csv"\ndepth="auto"\nbudget="1h30m"\ntext="review"\n'))
+    assert (recipe.budget, recipe.wanted.text) == (5400.0, ("review",))
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ('data="d"\nepoch=3', ["'epoch'", "Is 'epochs' meant?", "split_column"]),
+        ('data="d"\nsplit-column="x"', ["Is 'split_column' meant?"]),
+        ('data="d"\nno_augment=true', ["Is 'augment' meant?"]),
+        ('data="d"\n[training]\nepochs=3', ["'training'"]),
+        ('data="d"\nepochs="3"', ["epochs is '3'; it must be a whole number"]),
+        ('data="d"\nepochs=3.0', ["epochs", "a whole number"]),
+        ('data="d"\nseed=true', ["seed", "a whole number"]),
+        ('data="d"\nval=false', ["val", "a number"]),
+        ('data="d"\nresume=1', ["resume", "true or false"]),
+        ('data="d"\nlabel=3', ["label", "a text"]),
+        ('data="d"\ntext=["a", 3]', ["text", "a column's name"]),
+        ('data="d"\ndepth="deep"', ["depth", "probe, top, full, lora, auto"]),
+        ('data="d"\nbudget="soon"', ["'soon' is no duration", "1h30m"]),
+        ('data="d"\nepochs=0', ["--epochs"]),
+        ('data="d"\nbudget="5m"', ["--budget is for --depth auto"]),
+        ('data="d"\ndepth="auto"\nbudget=0', ["--budget"]),
+        ('data="d"\nunknown_at=1', ["--unknown-at"]),
+        ('data="d"\ntune=-1', ["--tune"]),
+        ("epochs=3", ["what to train on", 'data = "photos/"']),
+        ("data=", ["no TOML"]),
+        ('data="\\xff"', ["no TOML"]),
+    ],
+)
+def test_what_cannot_be_is_refused_and_said(tmp_path: Path, text: str, words: list[str]) -> None:
+    with pytest.raises(RecipeError) as said:
+        Recipe.of_toml(file(tmp_path, text))
+    for word in words:
+        assert word in str(said.value)
+
+
+def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match=r"nothing\.toml cannot be read \(No such file"):
+        Recipe.of_toml(tmp_path / "nothing.toml")
+
+
+def test_a_mapping_may_hold_paths_and_enums() -> None:
+    made = recipe_of({"data": Path("d.csv"), "models": Path("m"), "depth": Depth.TOP, "text": ("a", "b")})
+    assert made == Recipe(data="d.csv", models=Path("m"), depth=Depth.TOP, wanted=Wanted(text=("a", "b")))
+
+
+def test_data_in_memory_may_be_given_but_not_written() -> None:
+    data = Dataset("arrays", (Sample("0", "a", None, b""),))
+    made = recipe_of({"data": data})
+    assert (made.data, made.name) == (data, "arrays")
+    with pytest.raises(RecipeError, match="arrays was made in memory"):
+        made.to_toml()
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1H 30M", 5400), ("1.5h", 5400), ("45", 45)]
+)
+def test_durations(text: str, seconds: float) -> None:
+    assert seconds_of(text) == seconds
+
+
+@pytest.mark.parametrize("text", ["", " ", "m", "ten minutes", "10x", "-3", "30m1h", "1e3", "nan"])
+def test_no_durations(text: str) -> None:
+    with pytest.raises(RecipeError, match="no duration"):
+        seconds_of(text)
+
+
+def test_train_takes_a_recipe_a_mapping_and_a_file(photos: Path, tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    path = file(tmp_path, 'data = "photos"\nmodels = "models"\n')
+    made = [
+        finetune.train(recipe)
+        for recipe in (
+            Recipe(data=str(photos), models=models),
+            {"data": photos, "models": models},
+            path,
+            str(path),
+        )
+    ]
+    assert [result.bundle.manifest.version for result in made] == [1, 2, 3, 4]
+    assert len({result.bundle.layout.head.read_bytes() for result in made}) == 1
+
+
+def test_the_import_is_light() -> None:
+    script = "import sys, finetune; print(*{name.split('.')[0] for name in sys.modules})"
+    out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
+    assert not {"numpy", "onnx", "onnxruntime", "sklearn", "rich", "tensorflow", "keras"} & set(out.split())
