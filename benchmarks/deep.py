@@ -6,7 +6,8 @@ EfficientNet-Lite0, its real weights; crops of scikit-learn's photos stand in fo
 changes no time. Both sides have the same network, batches of 32, the same optimiser (AdamW, a rate for each layer,
 averaged weights) and the same threads: TensorFlow's own choice, all cores. Rounds alternate; medians are told.
 
-top     an epoch over cached maps, against one that runs the whole network forward in Keras and trains the same layers
+top     an epoch over cached maps of augmented views, against one that runs the whole network forward in Keras and
+        trains the same layers: on pictures as they are, and augmented anew
 full    an epoch of the loop, against a plain loop that augments in place and steps; same RandAugment
 """
 
@@ -151,8 +152,11 @@ def top(given: Lesson, pictures: Pictures, y: Floats, wish: str) -> None:
     inner = parted(body, cut)[1](keras.ops.cast(maps, "float32"), training=False)
     mine = ours(course_of(given, CachedMaps(views), maps, inner, body))
     other, network = whole_network(cut)
-    hand = by_hand(network, optimiser(other, network), pictures, y, None)
-    compare(f"top, cut after {cut}", len(pictures), mine, hand)
+    hands = {
+        name: by_hand(network, optimiser(other, network), pictures, y, augment)
+        for name, augment in (("plain pictures by hand", None), ("augmented ones by hand", Augment(flips=False)))
+    }
+    compare(f"top, cut after {cut}", len(pictures), mine, hands)
     print(f"    caching: {seconds / len(pictures) * 1e3:.1f} ms an image and view, once")
 
 
@@ -162,14 +166,16 @@ def full(given: Lesson, pictures: Pictures, y: Floats) -> None:
     course = PictureCourse(given, source, network, body, factors(body, DECAY), BATCH, None)
     other, plain = whole_network("")
     hand = by_hand(plain, optimiser(other, plain), pictures, y, Augment(flips=True))
-    compare("full", len(pictures), ours(course), hand)
+    compare("full", len(pictures), ours(course), {"by hand": hand})
 
 
-def compare(what: str, count: int, mine: Callable[[], None], hand: Callable[[], None]) -> None:
-    taken = alternated({"graft": mine, "by hand": hand}, rounds=5)
-    steps = count // BATCH * BATCH
-    each = {name: f"{seconds / steps * 1e3:.1f} ms an image" for name, seconds in taken.items()}
-    print(f"{what}: {taken['by hand'] / taken['graft']:.2f} times the speed; {each}", flush=True)
+def compare(what: str, count: int, mine: Callable[[], None], hands: dict[str, Callable[[], None]]) -> None:
+    taken = alternated({"graft": mine} | hands, rounds=5)
+    pictures = count // BATCH * BATCH
+    for name in hands:
+        print(f"{what}: {taken[name] / taken['graft']:.2f} times the speed of {name}")
+    each = ", ".join(f"{name} {seconds / pictures * 1e3:.1f}" for name, seconds in taken.items())
+    print(f"    ms an image: {each}", flush=True)
 
 
 def main() -> None:

@@ -33,7 +33,7 @@ class Plan:
         said = []
         if self.backbone.restricts:
             said.append(f"mind the licence of {self.backbone.name}'s weights: {self.backbone.restricts}")
-        if self.precision is not self.backbone.precision:
+        if self.recipe.precision not in (None, self.backbone.precision):
             said.append(
                 f"{self.backbone.name} in {self.precision} instead of its default {self.backbone.precision}; "
                 f"what is known of int8: {self.backbone.int8}"

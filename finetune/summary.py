@@ -20,6 +20,7 @@ def facts(result: Result) -> dict[str, Any]:
         "task": manifest.task,
         "backbone": manifest.backbone["name"],
         "precision": manifest.precision,
+        "depth": manifest.depth,
         "labels": list(manifest.labels),
         "counts": manifest.data["counts"],
         "skipped": [{"file": bad.ref, "reason": bad.reason} for bad in features.bad],

@@ -21,7 +21,7 @@ from service.order import InOrder, Order
 from service.settings import Settings
 from service.takes import Sample
 from service.waiting import Gone, Promise, Promises, all_good, good
-from service.workers import Workers
+from service.workers import Workers, background
 from zoo import inputs as zoo_inputs
 from zoo.columns import apart
 from zoo.errors import BadRequest, NotReady, ServerFailed
@@ -40,6 +40,7 @@ class Service:
         self.settings, self.models, self.workers, self.metrics = settings, models, workers, metrics
         self._batchers, self._order = batchers, Order()
         self._looking = asyncio.Lock()
+        self._loader = background("graft-loader")
         self.stopping = False
 
     def check_ready(self) -> None:
@@ -57,7 +58,7 @@ class Service:
     async def refresh(self) -> None:
         """Look at the repository; raises as `Models.refresh` does."""
         async with self._looking:
-            await asyncio.to_thread(self.models.refresh)
+            await asyncio.get_running_loop().run_in_executor(self._loader, self.models.refresh)
 
     async def load(self, name: str) -> None:
         """Look for a model and its newest version now; when this returns every request gets it.

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import logging
-import os
-
+from finetune.deep.quiet import import_tensorflow
 from finetune.lesson import Deepened, Lesson
 from zoo.backbone import Pixels
 from zoo.progress import Progress
@@ -17,9 +15,7 @@ def deepen(lesson: Lesson, progress: Progress) -> Deepened:
         TrainingFailed: a loss was not finite, or nothing fits into the memory; the message says where and what to do.
         ParityError: ONNX Runtime does not repeat the trained network.
     """
-    # TensorFlow tells its own story on standard error; a user's setting stands.
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    logging.getLogger("tensorflow").setLevel(logging.ERROR)
+    import_tensorflow()
     if isinstance(lesson.backbone.takes, Pixels):
         from finetune.deep.pictures import deepen_pictures
 

@@ -6,8 +6,7 @@ before it is called, so that a run that goes on elsewhere sees the same pictures
 RandAugment (Cubuk et al. 2020) draws the operations of each picture. Keras's layer of that name draws one list
 for a whole batch, computes all eleven operations whichever it needs, and turns by up to 180° where this one stays
 gentle; so its parts are used instead. A batch is cut into four, and each quarter draws its own operations: two that
-warp and one that tints, for a list of two of any kind left every third picture as straight as it was (98.1 % of
-sample:mnist's validation part instead of 98.X %).
+warp and one that tints, because two of any kind would leave every third picture as straight as it was.
 """
 
 from __future__ import annotations

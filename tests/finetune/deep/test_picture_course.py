@@ -105,6 +105,8 @@ def test_small_pictures_are_learnt_small(sides: list[int], wish: int | None, siz
     samples = tuple(Sample(str(at), "", None, picture(size=(sides[at % len(sides)], 8))) for at in range(TRAIN + VAL))
     given = dataclasses.replace(lesson(tmp_path, training={"size": wish}), samples=samples, backbone=get(DEFAULT))
     assert size_for(given) == size
+    started = dataclasses.replace(given, start=tmp_path / "weights.npz")
+    assert size_for(started) == (wish or 224)
 
 
 def pooling() -> keras.Model:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ from finetune.tasks import Task
 from finetune.training import Depth
 from tests.finetune.deep.picture_lessons import SIZE, ignorant, picture_lesson, tiny_backbone
 from zoo.build.networks import whole
-from zoo.errors import RecipeError, TrainingFailed
+from zoo.errors import TrainingFailed
 from zoo.progress import Silence
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
@@ -146,16 +145,10 @@ def test_tags_and_numbers_are_learnt_too(task: Task, tmp_path: Path) -> None:
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
-    lesson = picture_lesson(tmp_path, Depth.FULL)
     other = tmp_path / "other.npz"
     np.savez(other, **{"00000": np.zeros((3, 3), np.float32)})
     with pytest.raises(TrainingFailed, match="another network"):
-        deepen_pictures(dataclasses.replace(lesson, start=other), Silence())
-
-
-def test_a_wrong_cut_is_named(tmp_path: Path) -> None:
-    with pytest.raises(RecipeError, match="block4b_add"):
-        deepen_pictures(picture_lesson(tmp_path, Depth.TOP, cut="nowhere"), Silence())
+        plain_body(tiny_backbone(), None, other)
 
 
 def test_the_weights_can_be_started_from(top: Run) -> None:
