@@ -32,7 +32,7 @@ from zoo.progress import Progress
 
 BUDGET: Final = 600.0  # seconds, where the user names none
 # Of `auto`: the depths in their order, and the share of the time left that each may take.
-STAGES: Final = {Kind.IMAGE: ((Depth.TOP, 0.35), (Depth.FULL, 1.0)), Kind.TEXT: ((Depth.FULL, 1.0),)}
+STAGES: Final = {Kind.IMAGE: ((Depth.TOP, 0.6), (Depth.FULL, 1.0)), Kind.TEXT: ((Depth.FULL, 1.0),)}
 AFTER: Final = 25.0  # seconds that conversion, proof and publishing take after training
 SHORT: Final = 20.0  # seconds of training that are not worth beginning
 TIMED: Final = 8  # samples that tell how long features take

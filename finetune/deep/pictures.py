@@ -33,8 +33,9 @@ from zoo.progress import Progress
 # What the user leaves open; found on the validation part of sample:mnist.
 _DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
     Depth.TOP: {"epochs": 12, "batch": 32, "rate": 1e-3, "layer_decay": 0.8, "weight_decay": 0.01, "views": 4},
-    Depth.FULL: {"epochs": 8, "batch": 32, "rate": 1e-3, "layer_decay": 0.8, "weight_decay": 0.01},
+    Depth.FULL: {"epochs": 16, "batch": 32, "rate": 1e-3, "layer_decay": 0.8, "weight_decay": 0.01},
 }
+_FROM_THERE: Final = {"epochs": 4, "rate": 4e-4}  # of `full`, where the last blocks have learnt already
 MANY: Final = 20  # epochs from which on samples are mixed; fewer are better spent on plain ones
 
 
@@ -52,7 +53,8 @@ def deepen_pictures(lesson: Lesson, progress: Progress) -> Deepened:
     lesson.folder.mkdir(parents=True, exist_ok=True)
     file = None if lesson.start else weights.fetch(lesson.backbone, progress)
     prepare = {Depth.TOP: _top, Depth.FULL: _full}[lesson.depth]
-    filled = dataclasses.replace(lesson, training=lesson.training.filled(_DEFAULTS[lesson.depth]))
+    usual = _DEFAULTS[lesson.depth] | (_FROM_THERE if lesson.start else {})
+    filled = dataclasses.replace(lesson, training=lesson.training.filled(usual))
     prepared = prepare(filled, file, progress)
     lesson = prepared.lesson
     trained, history, facts = study(prepared.make, lesson, progress)
