@@ -35,6 +35,7 @@ BUDGET: Final = 600.0  # seconds, where the user names none
 STAGES: Final = {Kind.IMAGE: ((Depth.TOP, 0.6), (Depth.FULL, 1.0)), Kind.TEXT: ((Depth.FULL, 1.0),)}
 AFTER: Final = 25.0  # seconds that conversion, proof and publishing take after training
 SHORT: Final = 20.0  # seconds of training that are not worth beginning
+WORTH: Final = 1e-3  # share of the validation loss: less is the same network, exported twice
 TIMED: Final = 8  # samples that tell how long features take
 
 
@@ -124,7 +125,7 @@ def _lesson(plan: Plan, before: Attempt, depth: Depth, folder: Path, deadline: f
 
 def _kept(before: Attempt, found: Attempt, progress: Progress) -> Attempt:
     """Return the attempt that validation likes better; the one before where they are alike."""
-    is_better = found.learnt.validation < before.learnt.validation
+    is_better = found.learnt.validation < (1 - WORTH) * before.learnt.validation
     better = found if is_better else before
     progress.say(
         f"validation loss {before.learnt.validation:.4g} at {before.depth}, {found.learnt.validation:.4g} at "

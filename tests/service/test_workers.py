@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import gc
+import os
+import sys
 import threading
 import weakref
 from queue import SimpleQueue
 
 import pytest
 
-from service.workers import Workers
+from service.workers import Workers, background
 from zoo.errors import Overloaded
 
 
@@ -52,3 +54,14 @@ def test_nothing_of_finished_work_stays_in_memory() -> None:
     gc.collect()
     assert ghost() is None
     workers.close()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
+def test_background_work_yields_and_nothing_else_does() -> None:
+    def niceness() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    before = niceness()
+    with background("behind") as thread:
+        assert thread.submit(niceness).result(30) > before
+    assert niceness() == before
