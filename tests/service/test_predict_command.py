@@ -335,8 +335,11 @@ def command(*arguments: object, **options: object) -> subprocess.Popen[str]:
 
 
 def test_ctrl_c_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
-    (tmp_path / "t.csv").write_text("text\n" + "the cat rose and the dog fell\n" * 800_000)
-    ran = command("topics", "t.csv", "--csv", "out.csv")
+    (tmp_path / "t.csv").write_text("text\n" + "the cat rose and the dog fell\n" * 200_000)
+    ran = command(
+        *("topics", "t.csv", "--csv", "out.csv"),
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # whoever runs the tests may ignore it
+    )
     until(lambda: next((path for path in tmp_path.glob(".out.csv*") if path.stat().st_size), None) is not None)
     ran.send_signal(signal.SIGINT)
     start = time.monotonic()
