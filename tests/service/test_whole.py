@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pytest
 from starlette.testclient import TestClient
+from starlette.types import Message, Receive, Scope, Send
 
+from service.direct import Direct
 from tests.fakes import FakeEngine, picture, tiny_bundle
 from tests.service.conftest import Serving, until
 from tests.service.process import running
@@ -45,28 +49,43 @@ def test_after_one_reply_of_a_version_none_of_an_older_one(models: Path) -> None
     assert len(set(replies)) > 3
 
 
-def test_a_newer_version_answers_only_when_the_older_one_has(serving: Serving, models: Path) -> None:
+@pytest.fixture
+def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The versions of the answers in the order the server gave them away: clients may hear another."""
+    versions: list[int] = []
+    answer = Direct.__call__
+
+    async def noting(app: Direct, scope: Scope, receive: Receive, send: Send) -> None:
+        async def note(message: Message) -> None:
+            if scope["type"] == "http" and scope["path"] == PREDICT and message["type"] == "http.response.body":
+                versions.append(json.loads(message["body"])["version"])
+            await send(message)
+
+        await answer(app, scope, receive, note)
+
+    monkeypatch.setattr(Direct, "__call__", noting)
+    return versions
+
+
+def test_a_newer_version_answers_only_when_the_older_one_has(serving: Serving, models: Path, sent: list[int]) -> None:
     """Two workers: one is slow with version 1, and the other could answer with version 2 at once."""
-    engine, go_on, told = FakeEngine(), threading.Event(), []
+    engine, go_on, newer = FakeEngine(), threading.Event(), threading.Event()
     http = serving(engine, workers=2)
     engine.before = lambda: go_on.wait(30)  # type: ignore[assignment,return-value]
-
-    def ask() -> None:
-        told.append(version(http))
-
     with ThreadPoolExecutor(2) as pool:
-        old = pool.submit(ask)
+        old = pool.submit(version, http)
         until(lambda: http.app.state.service.workers.resting == 1)  # type: ignore[attr-defined]
         tiny_bundle(models, seed=1)
         until(lambda: http.get("/v1/models/tiny/metadata").json()["version"] == 2)
-        engine.before = lambda: None
-        new = pool.submit(ask)
+        engine.before = newer.set
+        new = pool.submit(version, http)
+        until(newer.is_set)
         until(lambda: http.app.state.service._order._under_way.total() == 1)  # type: ignore[attr-defined]
         assert not new.done()
-        assert not told
+        assert not sent
         go_on.set()
-        old.result(30), new.result(30)
-    assert told == [1, 2]
+        assert (old.result(30), new.result(30)) == (1, 2)
+    assert sent == [1, 2]
 
 
 def test_a_load_is_done_when_it_is_answered(serving: Serving, models: Path) -> None:
