@@ -5,7 +5,10 @@ from __future__ import annotations
 import subprocess
 import sys
 
-NAMES = ("commands", "extraction", "decoders", "int8", "int8_text", "finetune", "doctor", "reuters", "serving")
+NAMES = (
+    *("commands", "extraction", "decoders", "int8", "int8_text", "finetune", "frozen", "doctor", "add", "deep"),
+    *("deep_accuracy", "mnist", "reuters", "reuters_deep", "resume", "memory", "serving"),
+)
 
 
 def run(name: str) -> None:

@@ -9,17 +9,15 @@ start of Python included; "reading" is what it takes to read and decode the new 
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
+from benchmarks.scratch import scratch
 from finetune.dataset import load
-from zoo.files import cache_root
 
 NEW = "9"
 ROUNDS = 3
@@ -68,15 +66,9 @@ def measure(folder: Path) -> None:
 
 def main() -> None:
     """Measure in a scratch folder, with the trunks that are built already and an empty feature cache."""
-    with tempfile.TemporaryDirectory() as scratch:
-        kept = cache_root()
-        os.environ["GRAFT_CACHE"] = f"{scratch}/cache"
-        Path(scratch, "cache").mkdir()
-        for part in ("trunks", "weights"):
-            (kept / part).mkdir(parents=True, exist_ok=True)
-            Path(scratch, "cache", part).symlink_to(kept / part)
-        write(Path(scratch))
-        measure(Path(scratch))
+    with scratch() as folder:
+        write(folder)
+        measure(folder)
 
 
 if __name__ == "__main__":

@@ -29,7 +29,7 @@ from finetune.doctor.examine import examine
 from finetune.doctor.near import NEAR
 from finetune.doctor.suspects import classes, probabilities
 from finetune.features import Features, extract
-from finetune.heads.chunks import standardised
+from finetune.heads.scaler import Scaler
 from finetune.plan import suited
 from finetune.reuters import NAME as REUTERS
 from zoo.progress import Silence
@@ -96,7 +96,7 @@ def logistic(seed: int, features: Features, wrong: set[int]) -> None:
     start = time.perf_counter()
     logits = np.empty((len(y), len(labels)), np.float32)
     with threadpool_limits(1, "blas"):
-        _, z = standardised(POWER, features.x)
+        z = Scaler.of(features.x, POWER)(features.x)
         for f in range(fold.max() + 1):
             model = LogisticRegression(C=STRENGTH, max_iter=1000, tol=1e-3).fit(z[fold != f], y[fold != f])
             logits[fold == f] = model.decision_function(z[fold == f])

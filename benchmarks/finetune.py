@@ -9,16 +9,15 @@ cache and a cached trunk. Split 60/20/20, stratified; everything is chosen on th
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from benchmarks.crops import make_crops
+from benchmarks.scratch import scratch
 from zoo.files import cache_root
 
 SEEDS = range(5)
@@ -80,16 +79,9 @@ def help_time() -> None:
 
 def main() -> None:
     """Measure and print."""
-    with tempfile.TemporaryDirectory() as scratch:
-        kept = cache_root()
-        os.environ["GRAFT_CACHE"] = f"{scratch}/cache"
-        Path(scratch, "cache").mkdir()
-        for part in ("trunks", "weights"):
-            (kept / part).mkdir(parents=True, exist_ok=True)
-            Path(scratch, "cache", part).symlink_to(kept / part)
-        models = Path(scratch, "models")
-        accuracy(models)
-        wall_time(Path(scratch, "crops"), models)
+    with scratch() as folder:
+        accuracy(folder / "models")
+        wall_time(folder / "crops", folder / "models")
         help_time()
 
 

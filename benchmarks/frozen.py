@@ -12,10 +12,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 import time
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -23,12 +21,12 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
+from benchmarks.scratch import scratch
 from finetune.dataset import Part, load
 from finetune.split import split
 from zoo import Precision, get, weights
 from zoo.backbone import DEFAULT
 from zoo.build.networks import network, pixels_of
-from zoo.files import cache_root
 from zoo.image import ImageInput
 from zoo.progress import Silence
 from zoo.trunk import Trunk
@@ -60,13 +58,11 @@ def probe() -> tuple[float, float]:
     """Return seconds of the whole command and its test accuracy."""
     for precision in Precision:
         Trunk.of(get(DEFAULT), precision)
-    with tempfile.TemporaryDirectory() as folder:
-        shutil.copytree(cache_root() / "trunks", f"{folder}/cache/trunks")
+    with scratch() as folder:
         words = ["sample:mnist", "--seed", str(SEED), "--models", f"{folder}/models", "--json"]
         start = time.perf_counter()
         ran = subprocess.run(
             [sys.executable, "-m", "finetune.cli", *words],
-            env=os.environ | {"GRAFT_CACHE": f"{folder}/cache"},
             capture_output=True,
             text=True,
             check=True,

@@ -10,10 +10,8 @@ mapped files are not in it. It is read ten times a second from /proc, so Linux o
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
-import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -22,8 +20,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from benchmarks.scratch import scratch
 from zoo.cores import cores
-from zoo.files import cache_root
 
 CLASSES, SIDE = 10, 64
 COUNTS = (10_000, 100_000)
@@ -48,10 +46,10 @@ def make(folder: Path, count: int) -> Path:
     return folder
 
 
-def finetune(data: Path, scratch: Path) -> tuple[dict[str, Any], dict[str, float], list[tuple[float, float]]]:
+def finetune(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, float], list[tuple[float, float]]]:
     """Run the command; return what it says, the peaks of its memory in MB, and when RssAnon rose, (s, MB)."""
-    words = [sys.executable, "-m", "finetune.cli", str(data), "--models", str(scratch / "models")]
-    with (scratch / "out").open("w+") as out, (scratch / "err").open("w+") as err:
+    words = [sys.executable, "-m", "finetune.cli", str(data), "--models", str(folder / "models")]
+    with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
         start = time.perf_counter()
         run = subprocess.Popen([*words, "--precision", "int8", "--json"], stdout=out, stderr=err)
         peaks, rises = {"RssAnon": 0.0, "RssFile": 0.0}, [(0.0, 0.0)]
@@ -63,8 +61,8 @@ def finetune(data: Path, scratch: Path) -> tuple[dict[str, Any], dict[str, float
             time.sleep(EVERY)
         seconds = time.perf_counter() - start
         if run.returncode:
-            raise SystemExit((scratch / "err").read_text())
-    return json.loads((scratch / "out").read_text()), peaks | {"seconds": seconds}, rises
+            raise SystemExit((folder / "err").read_text())
+    return json.loads((folder / "out").read_text()), peaks | {"seconds": seconds}, rises
 
 
 def memory(process: int) -> dict[str, float]:
@@ -80,16 +78,9 @@ def memory(process: int) -> dict[str, float]:
 def main() -> None:
     counts = tuple(map(int, sys.argv[1:3])) if len(sys.argv) == 3 else COUNTS
     anonymous = []
-    kept = cache_root()
     for count in counts:
-        with tempfile.TemporaryDirectory() as folder:
-            scratch = Path(folder)
-            os.environ["GRAFT_CACHE"] = f"{folder}/cache"
-            for part in ("trunks", "weights"):
-                (kept / part).mkdir(parents=True, exist_ok=True)
-                (scratch / "cache").mkdir(exist_ok=True)
-                (scratch / "cache" / part).symlink_to(kept / part)
-            told, peaks, rises = finetune(make(scratch / "data", count), scratch)
+        with scratch() as folder:
+            told, peaks, rises = finetune(make(folder / "data", count), folder)
         anonymous.append(peaks["RssAnon"])
         print(
             f"{count:,} pictures: RssAnon {peaks['RssAnon']:.0f} MB, RssFile {peaks['RssFile']:.0f} MB at most; "

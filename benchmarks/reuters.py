@@ -9,21 +9,19 @@ extraction for some batch sizes, which finetune.extraction.BATCH was chosen by.
 
 from __future__ import annotations
 
-import os
 import shutil
 import sys
-import tempfile
 import time
 from itertools import islice
 from pathlib import Path
 
 from benchmarks.finetune import finetune
+from benchmarks.scratch import scratch
 from finetune import extraction
 from finetune.dataset import Dataset, load
 from finetune.features import extract
 from finetune.reuters import NAME
 from zoo.backbone import DEFAULT_TEXT, Precision, get
-from zoo.files import cache_root
 from zoo.progress import Silence
 from zoo.terminal import Terminal
 from zoo.trunk import Trunk
@@ -65,17 +63,12 @@ def main() -> None:
     load(NAME, progress=Terminal())
     for precision in precisions:
         Trunk.of(get(DEFAULT_TEXT), precision, Terminal())
-    with tempfile.TemporaryDirectory() as scratch:
-        kept = cache_root()
-        os.environ["GRAFT_CACHE"] = f"{scratch}/cache"
-        Path(scratch, "cache").mkdir()
-        for part in ("trunks", "weights", "data"):
-            Path(scratch, "cache", part).symlink_to(kept / part)
+    with scratch("data") as folder:
         print(f"{NAME}, {DEFAULT_TEXT}, probe; {time.strftime('%Y-%m-%d')}")
         for precision in precisions:
-            accuracy(precision, Path(scratch, "models"))
+            accuracy(precision, folder / "models")
         for precision in precisions:
-            batches(precision, Path(scratch))
+            batches(precision, folder)
 
 
 if __name__ == "__main__":

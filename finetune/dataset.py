@@ -12,6 +12,7 @@ from zoo.errors import BrokenImage, DatasetError
 from zoo.progress import Progress, Silence
 
 MAX_BYTES: Final = 256 << 20  # of one sample
+OTHER_ARCHIVES: Final = ("7z", "gz", "rar", "zst")  # known to be archives, and not read
 ARCHIVES: Final = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz")
 
 

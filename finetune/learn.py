@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from finetune.check import check_counts, check_numbers
 from finetune.features import Features
 from finetune.fitting import Fitted, fit_head
-from finetune.heads import Head, regress, trunk_versions
+from finetune.heads import Head, trunk_versions
 from finetune.plan import Plan
 from finetune.proof import Answers
 from finetune.split import Split, check_trained, split
@@ -40,7 +40,7 @@ class Learnt:
     @property
     def validation(self) -> float:
         """The loss on the validation part of a head fitted to the train part alone; less is better."""
-        return val_loss(self.head) if self.head else 0.0
+        return float(self.head.choice.val_loss) if self.head else 0.0
 
 
 def learn(plan: Plan, trunk: Path, features: Features, progress: Progress, start: Head[Any] | None = None) -> Learnt:
@@ -58,7 +58,7 @@ def learn(plan: Plan, trunk: Path, features: Features, progress: Progress, start
     parts = _split(plan, features, aims, progress)
     recipe = plan.recipe
     fitted = fit_head(task, features.x, aims.y, parts, progress, trials=recipe.tune, seed=recipe.seed, start=start)
-    head = start if start and val_loss(start) < val_loss(fitted.head) else fitted.head
+    head = start if start and start.choice.val_loss < fitted.head.choice.val_loss else fitted.head
     fitted = dataclasses.replace(fitted, head=head)
     return settled(fitted, features.x, aims, parts, trunk, recipe.unknown_at, progress)
 
@@ -75,12 +75,6 @@ def settled(
         head = rejecting(head, x, aims.y, parts, aims.labels, unknown_at, progress)
     head_onnx = head.to_onnx(*trunk_versions(trunk))
     return Learnt(aims, parts, head, head_onnx, Answers(head_onnx), head.facts() | fitted.facts, fitted.weights)
-
-
-def val_loss(head: Head[Any]) -> float:
-    """Return how far a head's answers on the validation part were off: log loss, or root of the mean squared error."""
-    choice = head.choice
-    return float(choice.val_rmse if isinstance(choice, regress.Choice) else choice.val_loss)
 
 
 def _split(plan: Plan, features: Features, aims: Targets, progress: Progress) -> Split:

@@ -29,7 +29,7 @@ class Plan:
     precision: Precision
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what the user should hear of the backbone before it is used."""
+        """Return what the user should hear before anything expensive begins."""
         said = []
         if self.backbone.restricts:
             said.append(f"mind the licence of {self.backbone.name}'s weights: {self.backbone.restricts}")
@@ -38,6 +38,8 @@ class Plan:
                 f"{self.backbone.name} in {self.precision} instead of its default {self.backbone.precision}; "
                 f"what is known of int8: {self.backbone.int8}"
             )
+        if self.recipe.depth is Depth.PROBE and (unused := self.recipe.training.changed()):
+            said.append(f"a probe trains the head alone and makes no use of {', '.join(unused)}; add --depth auto")
         return tuple(said)
 
 

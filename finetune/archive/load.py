@@ -16,7 +16,7 @@ from finetune import folder, table
 from finetune.archive.tars import unpack_tar
 from finetune.archive.unpacking import Unpacking, folds_case
 from finetune.archive.zips import unpack_zip
-from finetune.dataset import ARCHIVES, Bad, Dataset, Sample, Wanted
+from finetune.dataset import ARCHIVES, OTHER_ARCHIVES, Bad, Dataset, Sample, Wanted
 from finetune.scratch import Scratch
 from zoo import table as tables
 from zoo.errors import DatasetError, MissingExtra
@@ -41,7 +41,7 @@ _FAULTS: Final = (
 
 def is_archive(path: Path) -> bool:
     """Say whether a file is an archive by its name; a workbook is a zip file, too, but not meant as one."""
-    return path.name.lower().endswith(tuple(f".{ending}" for ending in ARCHIVES))
+    return path.name.lower().endswith(tuple(f".{ending}" for ending in (*ARCHIVES, *OTHER_ARCHIVES)))
 
 
 def load(path: Path, wanted: Wanted, progress: Progress) -> Dataset:
@@ -50,6 +50,8 @@ def load(path: Path, wanted: Wanted, progress: Progress) -> Dataset:
     Raises:
         DatasetError: it is damaged, holds what is not allowed, or is no dataset. Nothing of it is left then.
     """
+    if not path.name.lower().endswith(tuple(f".{ending}" for ending in ARCHIVES)):
+        raise DatasetError(f"{path} is an archive of a kind that is not read. Unpack it, or pack it as zip or tar.gz.")
     try:
         scratch = Scratch()
     except OSError as fault:

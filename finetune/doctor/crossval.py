@@ -17,8 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from finetune.heads.chunks import Chunked, Standardised, over, standardised
-from finetune.heads.scaler import Doubles, Floats, span
+from finetune.heads.chunks import Standardised, over, standardised
+from finetune.heads.scaler import Doubles, Floats
 
 FOLDS: Final = 5
 POWER: Final = 0.5  # of the deviation that features are divided by, see finetune.heads.scaler
@@ -51,8 +51,6 @@ def unseen(x: Floats, y: NDArray[Any], fold: NDArray[np.intp]) -> Floats:
     """
     with threadpool_limits(1, "blas"):
         _, z = standardised(POWER, x)
-        if not isinstance(z, Chunked) and (basis := span(z)) is not None:
-            z = z @ basis
         sums = _Sums.of(z, y, fold)
         heads = min(([sums.head(f, p) for f in range(FOLDS)] for p in PENALTIES), key=sums.error)
         answers = np.empty(y.shape, np.float32)

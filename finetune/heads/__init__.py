@@ -2,7 +2,7 @@
 
 `fit(x, y, x_val, y_val, *, weights=None, start=None) -> Head` chooses everything on the validation part (`choose`),
 then fits once more on both parts (`refit`). The head is one Gemm with standardisation folded in; it does not know
-where the features come from. Where they are many it is fitted over chunks of them (`finetune.rows`).
+where the features come from. It is fitted over chunks of them (`finetune.rows`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from finetune.heads.grid import Grid
 from finetune.heads.linear import Head, trunk_versions
 from finetune.tasks import Task
 
-__all__ = ["FAMILIES", "FIT", "Family", "Grid", "Head", "trunk_versions"]
+__all__ = ["FAMILIES", "Family", "Grid", "Head", "trunk_versions"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,4 +37,3 @@ FAMILIES: Final = {
     Task.TAG: Family(tag.fit, tag.choose, tag.refit, tag.GRID, "strength", "val_loss"),
     Task.REGRESS: Family(regress.fit, regress.choose, regress.refit, regress.GRID, "penalty", "val_rmse"),
 }
-FIT: Final = {task: family.fit for task, family in FAMILIES.items()}

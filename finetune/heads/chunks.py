@@ -1,61 +1,50 @@
-"""Standardised features: an array where they fit into memory, else made a chunk at a time, again at each look.
+"""Standardised features in chunks, looked at by all cores: held where they fit into memory, else made at each look.
 
-Chunks are float32 and looked at by all cores; what comes of them is summed in float64 and in their order, so the
-number of cores changes nothing.
+Chunks are float32; what comes of them is summed in float64 and in their order, so the number of cores changes
+nothing.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Final, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
 
-from finetune.heads.scaler import Doubles, Floats, Scaler
+from finetune.heads.scaler import Doubles, Floats, Scaler, span
 from finetune.rows import are_large, slices
 from zoo.cores import cores
 from zoo.pool import crew, done_by
 
 Chosen = TypeVar("Chosen")
 Said = TypeVar("Said")
-Piece = NDArray[Any]  # float64 [c,e], or float32 where it is a chunk
+Chunk = tuple[slice, Callable[[], Floats]]  # which rows, and how to come by them
 
-PATIENCE: Final = 3  # candidates in a row that may be no better before a path over many rows ends
+PATIENCE: Final = 3  # candidates in a row that may be no better before a path ends
 
 
 @dataclass(frozen=True, slots=True)
-class Chunked:
-    """Standardised features [n,e] that are too many to be held."""
+class Standardised:
+    """Standardised features [n,e] of n samples; of far fewer samples than features in coordinates of their span."""
 
-    scaler: Scaler
-    parts: tuple[Floats, ...]  # [m,d] each; together n rows
+    shape: tuple[int, int]
+    chunks: tuple[Chunk, ...]
+    basis: Doubles | None = None  # [d,e], of the span
 
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Return n and e."""
-        return sum(map(len, self.parts)), len(self.scaler.scale)
+    @classmethod
+    def held(cls, z: Floats, basis: Doubles | None = None) -> Standardised:
+        """Return features [n,e] that are there already."""
+        chunks = tuple((rows, lambda rows=rows: z[rows]) for rows in slices(*z.shape))
+        return cls((len(z), z.shape[1]), chunks, basis)
 
-    def pieces(self) -> Iterator[tuple[slice, Callable[[], Piece]]]:
-        """Yield the rows of each chunk, and how to make it."""
-        mean, scale = self.scaler.mean.astype(np.float32), (1 / self.scaler.scale).astype(np.float32)
-        every = self.scaler.kept.all()
-        first = 0
-        for part in self.parts:
-            for rows in slices(*part.shape):
+    def inward(self, weights: Doubles) -> Doubles:
+        """Return weights [k,d] of all standardised features as weights [k,e] of these."""
+        return weights if self.basis is None else weights @ self.basis
 
-                def piece(part: Floats = part, rows: slice = rows) -> Floats:
-                    x = part[rows] if every else part[rows][:, self.scaler.kept]
-                    z: Floats = x - mean
-                    z *= scale
-                    return z
-
-                yield slice(first + rows.start, first + rows.stop), piece
-            first += len(part)
-
-
-Standardised = Doubles | Chunked
+    def outward(self, weights: Doubles) -> Doubles:
+        """Return weights [k,e] of these as weights [k,d] of all standardised features."""
+        return weights.copy() if self.basis is None else weights @ self.basis.T
 
 
 def standardised(power: float, *parts: Floats) -> tuple[Scaler, Standardised]:
@@ -64,42 +53,66 @@ def standardised(power: float, *parts: Floats) -> tuple[Scaler, Standardised]:
     Raises:
         DatasetError: every feature is constant.
     """
+    scaler = Scaler.of_moments(*_moments(parts), power)
+    z = like(scaler, *parts)
     if are_large(*parts):
-        scaler = Scaler.of_moments(*_moments(parts), power)
-        return scaler, Chunked(scaler, parts)
-    x = parts[0] if len(parts) == 1 else np.concatenate(parts)
-    scaler = Scaler.of(x, power)
-    return scaler, scaler(x)
+        return scaler, z
+    whole = _whole(z)
+    basis = span(whole)
+    return scaler, z if basis is None else Standardised.held((whole @ basis).astype(np.float32), basis)
 
 
-def like(z: Standardised, scaler: Scaler, x: Floats) -> Standardised:
-    """Return `x` [m,d] standardised by `scaler`, in chunks where `z` is."""
-    return Chunked(scaler, (x,)) if isinstance(z, Chunked) else scaler(x)
+def like(scaler: Scaler, *parts: Floats) -> Standardised:
+    """Return rows [n,d], all `parts` together, standardised by a scaler."""
+    made = Standardised((sum(map(len, parts)), len(scaler.scale)), tuple(_chunks(scaler, parts)))
+    return made if are_large(*parts) else Standardised.held(_whole(made))
 
 
-def over(z: Standardised, look: Callable[[slice, Piece], Said]) -> Iterator[Said]:
+def over(z: Standardised, look: Callable[[slice, Floats], Said]) -> Iterator[Said]:
     """Yield what `look` says of the rows of each chunk, in their order."""
-    if not isinstance(z, Chunked):
-        yield look(slice(0, len(z)), z)
+    if len(z.chunks) == 1:  # without a pool, that costs more than a look at few samples
+        rows, piece = z.chunks[0]
+        yield look(rows, piece())
         return
     with crew() as pool:
-        yield from done_by(pool, lambda one: look(one[0], one[1]()), z.pieces(), 2 * cores())
+        yield from done_by(pool, lambda one: look(one[0], one[1]()), z.chunks, 2 * cores())
 
 
 def logits(z: Standardised, weights: Doubles, bias: Doubles) -> Doubles:
     """Return z @ weights.T + bias, float64 [n,k], of weights [k,e] and bias [k]."""
-    some = list(over(z, lambda _, piece: piece @ weights.T.astype(piece.dtype, copy=False) + bias))
-    return some[0] if len(some) == 1 else np.concatenate(some)
+    turned = weights.T.astype(np.float32)
+    return np.concatenate(list(over(z, lambda _, piece: piece @ turned + bias)))
 
 
-def while_it_helps(z: Standardised, candidates: Iterable[Chosen], loss: Callable[[Chosen], float]) -> Iterator[Chosen]:
-    """Yield candidates, over chunks only until PATIENCE of them in a row were no better than the best."""
+def while_it_helps(candidates: Iterable[Chosen], loss: Callable[[Chosen], float]) -> Iterator[Chosen]:
+    """Yield candidates until PATIENCE of them in a row were no better than the best."""
     best, idle = np.inf, 0
     for candidate in candidates:
         yield candidate
         best, idle = (loss(candidate), 0) if loss(candidate) < best else (best, idle + 1)
-        if idle == PATIENCE and isinstance(z, Chunked):
+        if idle == PATIENCE:
             return
+
+
+def _whole(z: Standardised) -> Floats:
+    return np.concatenate([piece() for _, piece in z.chunks])
+
+
+def _chunks(scaler: Scaler, parts: tuple[Floats, ...]) -> Iterator[Chunk]:
+    mean, scale = scaler.mean.astype(np.float32), (1 / scaler.scale).astype(np.float32)
+    every = scaler.kept.all()
+    first = 0
+    for part in parts:
+        for rows in slices(*part.shape):
+
+            def piece(part: Floats = part, rows: slice = rows) -> Floats:
+                x = part[rows] if every else part[rows][:, scaler.kept]
+                z: Floats = x - mean
+                z *= scale
+                return z
+
+            yield slice(first + rows.start, first + rows.stop), piece
+        first += len(part)
 
 
 def _moments(parts: tuple[Floats, ...]) -> tuple[Doubles, Doubles]:

@@ -1,4 +1,4 @@
-"""Weights that minimise a log loss and an L2 penalty, by L-BFGS; over many rows a chunk at a time.
+"""Weights that minimise a log loss and an L2 penalty, by L-BFGS; a chunk of the rows at a time.
 
 The same problem as scikit-learn's LogisticRegression: mean log loss + |weights|² / (2 C n), the bias is free.
 """
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from scipy.optimize import fmin_l_bfgs_b
 from scipy.special import expit
 
-from finetune.heads.chunks import Piece, Standardised, over
+from finetune.heads.chunks import Standardised, over
 from finetune.heads.scaler import Doubles, Floats
 
 ROUGH, FINE = 1e-4, 1e-5  # gradients at which it stops: of a candidate, of the head itself
@@ -45,13 +45,14 @@ def minimum(
 
     def loss(flat: Doubles) -> tuple[float, Doubles]:
         w = flat.reshape(start.shape)
+        turned = w[:, :d].T.astype(np.float32)
 
-        def look(rows: slice, piece: Piece) -> tuple[float, Doubles]:
-            value, off = losses(piece @ w[:, :d].T.astype(piece.dtype, copy=False) + w[:, d], y[rows])
+        def look(rows: slice, piece: Floats) -> tuple[float, Doubles]:
+            value, off = losses(piece @ turned + w[:, d], y[rows])
             if weights is not None:
                 value, off = value * weights[rows, None], off * weights[rows, None]
             off = off / total  # [c,k]
-            slope = off.T.astype(piece.dtype, copy=False) @ piece
+            slope = off.T.astype(np.float32) @ piece
             return float(value.sum()), np.hstack([slope, off.sum(0)[:, None]])
 
         value, gradient = 0.0, np.zeros_like(start)

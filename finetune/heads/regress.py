@@ -13,10 +13,10 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from finetune.heads.chunks import Chunked, Piece, Standardised, like, logits, over, standardised
+from finetune.heads.chunks import Standardised, like, logits, over, standardised
 from finetune.heads.grid import Grid
 from finetune.heads.linear import Head
-from finetune.heads.scaler import POWERS, Doubles, Floats, span
+from finetune.heads.scaler import POWERS, Doubles, Floats
 
 PENALTIES: Final = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 9))  # 1e-4 .. 1e4
 GRID: Final = Grid(POWERS, PENALTIES)
@@ -31,6 +31,11 @@ class Choice:
     penalty: float  # of the squared weights, for each sample, in units of the target's variance
     val_rmse: float  # root of the mean squared error on the validation part, in the target's unit
     unit: float  # standard deviation of the target on the train part
+
+    @property
+    def val_loss(self) -> float:
+        """By what choices are compared, as those of the other tasks are."""
+        return self.val_rmse
 
 
 def fit(
@@ -94,7 +99,7 @@ def _choices(
     unit = float(y.std()) or 1.0
     for power in grid.powers:
         scaler, z = standardised(power, x)
-        z_val = like(z, scaler, x_val)
+        z_val = like(scaler, x_val)
         for penalty, w, bias in _path(z, y, weights, grid.strengths):
             off = logits(z_val, w[None], np.array([bias]))[:, 0] - y_val
             yield Choice(power, penalty, float(np.sqrt((off**2).mean())), unit)
@@ -102,14 +107,12 @@ def _choices(
 
 def _path(z: Standardised, y: Doubles, weights: Floats | None, penalties: Sequence[float]) -> Path:
     """Yield penalty, weights [e] and bias for each penalty."""
-    basis = None if isinstance(z, Chunked) else span(z)
-    inner = z if isinstance(z, Chunked) or basis is None else z @ basis
-    sums = _Sums.of(inner, y, weights)
+    sums = _Sums.of(z, y, weights)
     values, vectors = np.linalg.eigh(sums.square)
     pull = vectors.T @ sums.pull
     for penalty in penalties:
         w = vectors @ (pull / (np.maximum(values, 0) + penalty))
-        yield penalty, w if basis is None else basis @ w, sums.y - float(w @ sums.z)
+        yield penalty, z.outward(w[None])[0], sums.y - float(w @ sums.z)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,12 +127,10 @@ class _Sums:
     @classmethod
     def of(cls, z: Standardised, y: Doubles, weights: Floats | None) -> _Sums:
         n, d = z.shape
-        if weights is None and not isinstance(z, Chunked):  # its mean is zero
-            return cls(np.zeros(d), float(y.mean()), z.T @ z / n, z.T @ (y - y.mean()) / n)
         each = np.full(n, 1 / n) if weights is None else weights / weights.sum(dtype=np.float64)
         mean = float(each @ y)
 
-        def look(rows: slice, piece: Piece) -> tuple[Doubles, Doubles, Doubles]:
+        def look(rows: slice, piece: Floats) -> tuple[Doubles, Doubles, Doubles]:
             full = piece.astype(np.float64)
             weighed = full * each[rows, None]
             return weighed.sum(0), weighed.T @ full, weighed.T @ (y[rows] - mean)

@@ -12,7 +12,6 @@ stays so while the head is fitted once more on both, so for the score these samp
 from __future__ import annotations
 
 import math
-import warnings
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,13 +19,12 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cholesky, solve_triangular
 from scipy.stats import rankdata
-from sklearn.exceptions import ConvergenceWarning
-from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
-from finetune.heads.classify import Choice
+from finetune.heads.chunks import standardised
+from finetune.heads.classify import LOGISTIC, Choice
 from finetune.heads.novelty import Distance, Doubles, Energy, Floats, Novelty, Score
-from finetune.heads.scaler import Scaler, span
+from finetune.heads.scaler import Scaler
 from finetune.rows import slices
 
 Labels = NDArray[np.intp]
@@ -39,7 +37,6 @@ WORTH: Final = 0.02  # of AUROC, by which energy must beat the distance
 SHRUNK: Final = 0.1  # share of a plain sphere in the covariance
 REST: Final = 0.1  # weight of what lies off the discriminants, in sum
 POWER: Final = 0.5  # of the deviation that features are divided by
-STEPS: Final = 300  # of L-BFGS
 ROUGH, FINE = 1e-3, 1e-4  # gradients at which it stops: in a trial, and of the score itself
 
 
@@ -61,8 +58,7 @@ def fit_novelty(seen: Seen, fresh: Seen, choice: Choice, labels: tuple[str, ...]
     Raises:
         DatasetError: every feature is constant.
     """
-    with threadpool_limits(1, "blas"), warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
+    with threadpool_limits(1, "blas"):
         auroc, held_out = _trials(seen, fresh, choice)
         distance, energy = auroc["distance"], auroc["energy"]
         score: Score
@@ -170,16 +166,10 @@ def fit_distance(seen: Seen) -> Distance:
 
 def fit_energy(seen: Seen, choice: Choice, tolerance: float) -> Energy:
     """Return the energy of the head that `choice` makes of `seen`."""
-    scaler = Scaler.of(seen.x, choice.power)
-    z = scaler(seen.x)
-    basis = span(z)
+    scaler, z = standardised(choice.power, seen.x)
     # The same penalty for each sample as the head has.
-    model = LogisticRegression(C=choice.strength * seen.of / len(z), max_iter=STEPS, tol=tolerance)
-    model.fit(z if basis is None else z @ basis, seen.y)
-    weights = model.coef_ if basis is None else model.coef_ @ basis.T
-    bias = model.intercept_
-    if len(weights) == 1:  # two classes: scikit-learn keeps the difference of their logits
-        weights, bias = np.vstack([-weights, weights]) / 2, np.array([-bias[0], bias[0]]) / 2
+    strength = choice.strength * seen.of / len(seen.x)
+    _, weights, bias = next(LOGISTIC.path(z, seen.y, (strength,), tolerance))
     weights = weights / scaler.scale / choice.temperature
     return Energy(
         weights=_widened(weights.T, scaler.kept).T.copy(),

@@ -67,11 +67,11 @@ class Scaler:
         return kept * self.scale, bias + kept @ self.mean
 
 
-def span(z: Doubles) -> Doubles | None:
+def span(z: Floats) -> Doubles | None:
     """Return an orthonormal basis [d,n] of the span of `z` [n,d] where that has far fewer dimensions; else None.
 
     With fewer samples than features an optimum under an L2 penalty lies in the span of the samples. So a
     fit may run in coordinates of that span: the same answer, many times faster.
     """
     n, d = z.shape
-    return np.linalg.qr(z.T)[0] if 2 * n < d else None
+    return np.linalg.qr(z.T.astype(np.float64))[0] if 2 * n < d else None

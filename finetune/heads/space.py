@@ -53,7 +53,7 @@ class HeadSpace:
 
     def value(self, choice: Any) -> float:  # noqa: ANN401
         """Return how good a choice is; less is better."""
-        loss = float(getattr(choice, FAMILIES[self.task].loss))
+        loss = float(choice.val_loss)
         if self.task is not Task.CLASSIFY:
             return loss
         lost = self.usual.choice.val_macro_f1 - choice.val_macro_f1 - SLACK

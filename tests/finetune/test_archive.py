@@ -110,6 +110,13 @@ def test_a_table_may_not_name_files_of_ours(photos: Path) -> None:
     assert len(found.samples) == 16
 
 
+@pytest.mark.parametrize("ending", ["rar", "7Z", "csv.gz"])
+def test_an_archive_of_another_kind_is_not_taken_for_a_table(tmp_path: Path, ending: str) -> None:
+    (tmp_path / f"data.{ending}").write_bytes(b"Rar!")
+    with pytest.raises(DatasetError, match=r"pack it as zip or tar\.gz"):
+        load(str(tmp_path / f"data.{ending}"))
+
+
 def test_an_empty_archive_says_that_it_holds_nothing(tmp_path: Path) -> None:
     (tmp_path / "data.zip").write_bytes(zip_of())
     with pytest.raises(DatasetError, match=r"data\.zip holds no pictures"):

@@ -39,8 +39,10 @@ def test_the_folded_graph_answers_as_sklearn_does(k: int, d: int) -> None:
     head = fit_head(x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     scaler = Scaler.of(both, head.choice.power)
-    # The penalty for each sample that was chosen, on all samples; temperature 1 is sklearn's own answer.
-    model = LogisticRegression(C=head.choice.strength * len(y) / len(y_both), max_iter=1000, tol=1e-6)
+    # The penalty for each sample that was chosen, on all samples; temperature 1 is sklearn's own answer. Of two
+    # classes sklearn has one row, the difference of ours, whose square is twice that of both.
+    rows = 2 if k == 2 else 1
+    model = LogisticRegression(C=rows * head.choice.strength * len(y) / len(y_both), max_iter=1000, tol=1e-6)
     model.fit(scaler(both), y_both)
     logits = model.decision_function(scaler(both)).reshape(len(both), -1) / head.choice.temperature
     logits = np.hstack([np.zeros_like(logits), logits]) if k == 2 else logits

@@ -2,7 +2,9 @@ from pathlib import Path
 
 import pytest
 
+from finetune.plan import plan
 from finetune.recipe import Recipe, name_after
+from finetune.training import Depth, Training
 from zoo.errors import RecipeError
 
 
@@ -44,3 +46,10 @@ def test_the_folder_here_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
 def test_what_cannot_be_is_refused_with_its_option(wishes: dict, word: str) -> None:
     with pytest.raises(RecipeError, match=word):
         Recipe(**{"data": "photos", **wishes})
+
+
+def test_a_probe_says_what_it_makes_no_use_of(photos: Path) -> None:
+    unused = Training(epochs=3, augment=False)
+    probe, deeper = (Recipe(data=str(photos), training=unused, depth=depth) for depth in (Depth.PROBE, Depth.TOP))
+    assert any("--epochs, --no-augment" in warning for warning in plan(probe).warnings())
+    assert plan(deeper).warnings() == plan(Recipe(data=str(photos), depth=Depth.TOP)).warnings()

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from finetune.dataset import Sample
-from finetune.heads import FIT, Head
+from finetune.heads import FAMILIES, Head
 from finetune.lesson import Lesson
 from finetune.tasks import Task
 from finetune.training import Depth, Training
@@ -91,4 +91,4 @@ def probe(
     encoder, _ = load_text(entry, weights.path_of(entry))
     batch = inputs.batch([inputs(sample.read()) for sample in samples])
     x = keras.ops.convert_to_numpy(encoder(batch, training=False))
-    return FIT[task](x[train], y[train], x[val], y[val])
+    return FAMILIES[task].fit(x[train], y[train], x[val], y[val])

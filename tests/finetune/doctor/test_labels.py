@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from finetune.doctor import crossval, suspects
+from finetune.heads.scaler import Scaler
 from finetune.tasks import Task
 from tests.finetune.doctor.digits import contents, drawings, flipped, looked_at
 
@@ -39,7 +40,7 @@ def test_answers_are_ridge_regressions_on_the_other_folds(monkeypatch: pytest.Mo
     x, y = x[:300], y[:300]
     fold = crossval.folds([str(one) for one in y], contents(300))
     answers = crossval.unseen(x, np.eye(10, dtype=np.float32)[y], fold)
-    _, z = crossval.standardised(crossval.POWER, x)
+    z = Scaler.of(x, crossval.POWER)(x)
     for f in range(crossval.FOLDS):
         model = Ridge(alpha=0.3 * (fold != f).sum()).fit(z[fold != f], np.eye(10)[y[fold != f]])
         np.testing.assert_allclose(answers[fold == f], model.predict(z[fold == f]), atol=1e-5)
