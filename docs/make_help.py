@@ -31,8 +31,9 @@ def pages(name: str, command: click.Command, settings: Mapping[str, Any] | None 
     with context:
         yield name, command.get_help(context)
     if isinstance(command, click.Group):
-        for sub in sorted(command.commands):
-            yield from pages(f"{name} {sub}", command.commands[sub], settings)
+        for sub in command.list_commands(context):
+            if found := command.get_command(context, sub):
+                yield from pages(f"{name} {sub}", found, settings)
     if isinstance(command, Main):
         for sub, load in command.commands.items():
             yield from pages(f"{name} {sub}", load(), settings)

@@ -1,0 +1,102 @@
+"""`zoo list` and `zoo show`: what there is, and all that is known of one."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import Any
+
+import click
+
+from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, find, get
+from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+
+
+@click.command("list")
+@click.argument("word", default="")
+@AS_JSON
+def list_(word: str, as_json: bool) -> None:
+    """List the backbones, or those whose name contains WORD.
+
+    \b
+    Example:
+      zoo list mobilenet
+    """  # noqa: D301 - click reads the backspace character
+    found = find(word)
+    if as_json:
+        click.echo(json.dumps([_facts(backbone) for backbone in found], indent=2))
+        return
+    if not found:
+        click.echo(f"no backbone's name contains {word!r}; `zoo list` shows all.", err=True)
+        return
+    head = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRECISION", "LICENSE")
+    click.echo(aligned([head, *(_row(backbone) for backbone in found)]))
+    if any(backbone.name == DEFAULT for backbone in found):
+        click.echo(f"\n{DEFAULT} is the default. `zoo show NAME` tells more.")
+
+
+@click.command()
+@click.argument("name")
+@AS_JSON
+def show(name: str, as_json: bool) -> None:
+    """Show all that is known about the backbone NAME.
+
+    \b
+    Example:
+      zoo show efficientnet_lite0
+    """  # noqa: D301 - click reads the backspace character
+    from zoo import trunk_cache
+
+    backbone = get(name)
+    built = {str(p): trunk_cache.lookup(backbone, p) for p in Precision}
+    facts = _facts(backbone) | {
+        "trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}
+    }
+    if as_json:
+        click.echo(json.dumps(facts, indent=2))
+        return
+    ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
+    click.echo(aligned([*_story(backbone), ("trunks here", ready)]))
+
+
+def _facts(backbone: Backbone) -> dict[str, Any]:
+    return asdict(backbone) | {"default": backbone.name == DEFAULT}
+
+
+def _row(b: Backbone) -> tuple[str, ...]:
+    accuracy = f"{b.top1:.1f} %" if b.top1 else "-"
+    what = f"{b.takes.size} x {b.takes.size}" if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens"
+    params, load = f"{b.params / 1e6:.1f} M", f"{b.megabytes:.1f} MB"
+    return (b.name, what, str(b.width), params, load, accuracy, str(b.precision), b.license)
+
+
+def _story(b: Backbone) -> list[tuple[str, str]]:
+    if isinstance(b.source, WheelSource):
+        fetcher, digest = "pip", b.source.members[0].sha256
+        origin = f"{b.source.members[0].name} in {b.source.package}=={b.source.version}"
+    else:
+        fetcher, digest = "zoo", b.source.files[0].sha256 or ""
+        origin = b.source.files[0].url
+    if isinstance(b.takes, Pixels):
+        what = f"{takes(b)}, scaled inside the graph ({b.takes.scaling})"
+    else:
+        what = f"{takes(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
+    return [
+        ("name", b.name),
+        ("architecture", f"{b.library}, {b.params:,} parameters, {b.paper}"),
+        ("input", what),
+        ("output", f"float32 [n,{b.width}]"),
+        ("accuracy", f"{b.top1:.1f} % top-1 on ImageNet, as published" if b.top1 else "not published"),
+        ("weights", f"{origin}, {b.megabytes:.1f} MB"),
+        ("fetched by", fetcher),
+        ("sha256", digest or "none published: trusted on the first fetch, then recorded"),
+        *licenses(b),
+        ("precision", f"{b.precision} by default; int8: {b.int8}"),
+        *_differences(b),
+    ]
+
+
+def _differences(b: Backbone) -> list[tuple[str, str]]:
+    plain = {True: " (in plain text too)", False: ""}
+    told = [f"{d.kind}: {d.ours}; {b.library}: {d.keras_hub}{plain[d.plain]}" for d in b.differences]
+    return [("tokens differ" if at == 0 else "", line) for at, line in enumerate(told)]

@@ -1,0 +1,29 @@
+"""What the commands share of what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from zoo.backbone import Backbone, Pixels, WheelSource
+
+AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+
+
+def takes(b: Backbone) -> str:
+    """Return dtype and shape of what a backbone takes."""
+    return f"uint8 [n,{b.takes.size},{b.takes.size},3]" if isinstance(b.takes, Pixels) else "int32 [n,t]"
+
+
+def licenses(b: Backbone) -> list[tuple[str, str]]:
+    """Return what is to be said of the licences, as rows."""
+    carrier = [("carrier", f"{b.source.package}, {b.source.license}")] if isinstance(b.source, WheelSource) else []
+    return [("license", b.license), *carrier, ("restricts", b.restricts or "nothing beyond the licence's notice")]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as columns; nothing is cut off, whatever the terminal's width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
