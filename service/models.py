@@ -13,7 +13,7 @@ from types import MappingProxyType
 from service.engine import Engine
 from service.inputs import SharedInputs
 from service.model import Model, open_model
-from zoo.bundle import model_names, versions
+from zoo.bundle import folder_names, newest_first
 from zoo.errors import GraftError, NotReady, UnknownModel, UnknownVersion
 
 log = logging.getLogger("graft")
@@ -60,7 +60,7 @@ class Models:
             raise NotADirectoryError(
                 errno.ENOTDIR, "the models folder is gone; what was loaded is still served", str(self._folder)
             )
-        wanted = [name for name in model_names(self._folder) if name not in self._left_out]
+        wanted = [name for name in folder_names(self._folder) if name not in self._left_out]
         found = {name: found for name in wanted if (found := self._look(name))}
         for name in self._found.keys() - found.keys():
             log.info("gone: %s was %s", name, "unloaded" if name in self._left_out else "removed")
@@ -139,7 +139,7 @@ class Models:
     def _look(self, name: str) -> Mapping[int, Found]:
         """Go down from a model's newest version until enough good ones are there."""
         found: dict[int, Found] = {}
-        for version in reversed(versions(self._folder, name)):
+        for version in newest_first(self._folder, name):
             found[version] = self._load(name, version)
             if sum(one.model is not None for one in found.values()) == self._keep:
                 break

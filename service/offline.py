@@ -18,7 +18,7 @@ from service.packing import Takes
 from service.predicting import Numbered, Said
 from service.readings import read
 from service.samples import Sample
-from zoo.bundle import model_names, versions
+from zoo.bundle import model_names, newest_first
 from zoo.cores import cores
 from zoo.device import Device
 from zoo.errors import GraftError, InputError, NotReady, UnknownModel
@@ -111,7 +111,7 @@ def newest(folder: Path, name: str, device: Device, note: Callable[[str], None])
         DeviceMissing: `device` is not here.
     """
     engine, refusals = OnnxEngine(device), []
-    for version in reversed(versions(folder, name) if NAME.fullmatch(name) else []):
+    for version in newest_first(folder, name) if NAME.fullmatch(name) else ():
         try:
             model = open_model(folder, name, version, engine)
         except GraftError as fault:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -82,22 +83,32 @@ class Bundle:
 
 def model_names(models: Path) -> list[str]:
     """Return the names of the models in a repository, sorted."""
-    if not models.is_dir():
-        return []
-    return sorted(p.name for p in models.iterdir() if NAME.fullmatch(p.name) and versions(models, p.name))
+    return [name for name in folder_names(models) if any(newest_first(models, name))]
+
+
+def folder_names(models: Path) -> list[str]:
+    """Return what lies in a repository and has the name of a model, sorted; it may have no version."""
+    return sorted(name for name in os.listdir(models) if NAME.fullmatch(name)) if models.is_dir() else []
 
 
 def versions(models: Path, name: str) -> list[int]:
-    """Return the versions of a model, oldest first: folders with a whole number as name and a manifest.
+    """Return the versions of a model, oldest first: folders with a whole number as name and a manifest."""
+    return sorted(newest_first(models, name))
+
+
+def newest_first(models: Path, name: str) -> Iterator[int]:
+    """Yield the versions of a model, newest first; a server looks often, and old ones may be many.
 
     What may not be looked into is no version: one locked folder must not hide all other models.
     """
+    folder = os.path.join(models, name)
     try:
-        names = os.listdir(models / name)
+        names = os.listdir(folder)
     except OSError:
-        return []
-    numbers = [number for number in names if NUMBER.fullmatch(number)]
-    return sorted(int(number) for number in numbers if os.path.isfile(Layout(models / name / number).manifest))
+        return
+    for number in sorted((int(name) for name in names if NUMBER.fullmatch(name)), reverse=True):
+        if os.path.isfile(os.path.join(folder, str(number), "manifest.json")):
+            yield number
 
 
 def open_bundle(root: Path) -> Bundle:

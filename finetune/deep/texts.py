@@ -34,7 +34,7 @@ _DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
     Depth.TOP: {"epochs": 5, "batch": 16, "rate": 4e-4, "layer_decay": 0.9, "weight_decay": 0.01},
     Depth.LORA: {"epochs": 5, "batch": 16, "rate": 2e-3, "layer_decay": 1.0, "weight_decay": 0.0},
 }
-MAX_TOKENS: Final = 128  # of a text while it is learnt from; longer ones cost more than they tell
+MAX_TOKENS: Final = 256  # of a text while it is learnt from: what attention costs grows with the square of it
 
 
 def deepen_texts(lesson: Lesson, progress: Progress) -> Deepened:
