@@ -20,7 +20,7 @@ from finetune.deep import deepen
 from finetune.deep.int8 import in_int8
 from finetune.features import extract
 from finetune.fitting import without_validation
-from finetune.learn import learn
+from finetune.learn import relearn
 from finetune.lesson import Lesson
 from finetune.plan import Plan
 from finetune.run_folder import run_folder
@@ -88,7 +88,10 @@ def _attempt(
     done = deepen(_lesson(plan, before, depth, folder / depth, deadline), progress)
     trunk = done.trunk if plan.precision is Precision.FP32 else in_int8(done.trunk, plan.backbone)
     features = extract(trunk, plan.dataset, plan.recipe.max_bad, progress)
-    return Attempt(depth, trunk, features, learn(plan, trunk.path, features, progress, done.head), done)
+    if features.sha256 != before.features.sha256:
+        raise TrainingFailed("the data changed while they were learnt from. Run the same again.")
+    learnt = relearn(plan, before.learnt, trunk.path, features, done.head, progress)
+    return Attempt(depth, trunk, features, learnt, done)
 
 
 def _lesson(plan: Plan, before: Attempt, depth: Depth, folder: Path, deadline: float | None) -> Lesson:

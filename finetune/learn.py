@@ -43,8 +43,8 @@ class Learnt:
         return float(self.head.choice.val_loss) if self.head else 0.0
 
 
-def learn(plan: Plan, trunk: Path, features: Features, progress: Progress, start: Head[Any] | None = None) -> Learnt:
-    """Fit the head that the task wants; with `start`, from there, and that one stays if validation likes it better.
+def learn(plan: Plan, trunk: Path, features: Features, progress: Progress) -> Learnt:
+    """Split the samples and fit the head that the task wants.
 
     Raises:
         DatasetError: too few usable samples are left of a class, or a part is empty.
@@ -56,11 +56,30 @@ def learn(plan: Plan, trunk: Path, features: Features, progress: Progress, start
     if task is Task.EMBED:
         return Learnt(aims, None, None, None, None, {"kind": "none"}, np.ones(len(aims.y), np.float32))
     parts = _split(plan, features, aims, progress)
-    recipe = plan.recipe
-    fitted = fit_head(task, features.x, aims.y, parts, progress, trials=recipe.tune, seed=recipe.seed, start=start)
-    head = start if start and start.choice.val_loss < fitted.head.choice.val_loss else fitted.head
+    fitted = _fitted(plan, features.x, aims, parts, progress)
+    return settled(fitted, features.x, aims, parts, trunk, plan.recipe.unknown_at, progress)
+
+
+def relearn(
+    plan: Plan, before: Learnt, trunk: Path, features: Features, start: Head[Any], progress: Progress
+) -> Learnt:
+    """Fit the head to what another trunk says of the same samples, split as `before`.
+
+    It starts from `start`, and that one stays if validation likes it better.
+    """
+    aims, parts = before.targets, before.split
+    assert parts  # noqa: S101  # mypy cannot know: only what has parts is trained deeper
+    fitted = _fitted(plan, features.x, aims, parts, progress, start)
+    head = start if start.choice.val_loss < fitted.head.choice.val_loss else fitted.head
     fitted = dataclasses.replace(fitted, head=head)
-    return settled(fitted, features.x, aims, parts, trunk, recipe.unknown_at, progress)
+    return settled(fitted, features.x, aims, parts, trunk, plan.recipe.unknown_at, progress)
+
+
+def _fitted(
+    plan: Plan, x: Floats, aims: Targets, parts: Split, progress: Progress, start: Head[Any] | None = None
+) -> Fitted:
+    task, recipe = plan.dataset.task, plan.recipe
+    return fit_head(task, x, aims.y, parts, progress, trials=recipe.tune, seed=recipe.seed, start=start)
 
 
 def settled(

@@ -74,6 +74,17 @@ def test_one_depth_that_fails_publishes_nothing_and_keeps_its_checkpoint(
     assert len(list((cache_root() / "runs").rglob("checkpoint.npz"))) == 1
 
 
+def test_data_that_change_meanwhile_end_the_run(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def changing(lesson: Lesson, progress: Progress) -> Deepened:
+        (photos / "red" / "00.png").unlink()
+        trunk = Trunk.of(lesson.backbone, Precision.FP32)
+        return Deepened(trunk=trunk, head=lesson.head, weights=trunk.path, model_keras=b"", history=(), facts={})
+
+    monkeypatch.setattr(deepening, "deepen", changing)
+    with pytest.raises(TrainingFailed, match="data changed"):
+        train(planned(photos, depth=Depth.FULL), Listener())
+
+
 def test_what_training_starts_from_has_not_seen_the_validation_part(
     photos: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
