@@ -11,6 +11,7 @@ from zoo import __version__, console
 
 # What a command is called -> module below zoo.commands, and its name there.
 COMMANDS: Final = {
+    "cache": ("caching", "cache"),
     "list": ("listing", "list_"),
     "pull": ("fetching", "pull"),
     "show": ("listing", "show"),
@@ -42,8 +43,10 @@ def cli() -> None:
     \b
     Settings, as environment variables:
       GRAFT_CACHE=FOLDER   where weights and trunks are kept (default ~/.cache/graft)
+      GRAFT_LOCK=FILE      the hashes that weights must have (default: graft.lock, here or above)
       GRAFT_OFFLINE=1      never open a connection
       GRAFT_MIRROR=URL     fetch from URL/HOST/PATH and URL/wheels/FILE instead
+      HTTPS_PROXY=URL      go through a proxy; NO_PROXY=HOST,... but not to these
 
     \b
     Examples:

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -67,6 +69,8 @@ def ensure(backbone: Backbone, precision: Precision, progress: Progress) -> Cach
     """
     folder = trunks() / key(backbone, weights.ensure_hash(backbone, progress), precision)
     if found := _whole(folder):
+        with suppress(OSError):  # a cache that cannot be written can be used
+            os.utime(folder)  # what was used last is what `zoo cache` deletes last
         return found
     try:
         with locked(folder):

@@ -10,6 +10,7 @@ import click
 
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, find, get
 from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+from zoo.trust import MEANING, trust
 
 
 @click.command("list")
@@ -29,7 +30,7 @@ def list_(word: str, as_json: bool) -> None:
     if not found:
         click.echo(f"no backbone's name contains {word!r}; `zoo list` shows all.", err=True)
         return
-    head = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRECISION", "LICENSE")
+    head = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRECISION", "TRUST", "LICENSE")
     click.echo(aligned([head, *(_row(backbone) for backbone in found)]))
     if any(backbone.name == DEFAULT for backbone in found):
         click.echo(f"\n{DEFAULT} is the default. `zoo show NAME` tells more.")
@@ -60,14 +61,14 @@ def show(name: str, as_json: bool) -> None:
 
 
 def _facts(backbone: Backbone) -> dict[str, Any]:
-    return asdict(backbone) | {"default": backbone.name == DEFAULT}
+    return asdict(backbone) | {"default": backbone.name == DEFAULT, "trust": str(trust(backbone))}
 
 
 def _row(b: Backbone) -> tuple[str, ...]:
     accuracy = f"{b.top1:.1f} %" if b.top1 else "-"
     what = f"{b.takes.size} x {b.takes.size}" if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens"
     params, load = f"{b.params / 1e6:.1f} M", f"{b.megabytes:.1f} MB"
-    return (b.name, what, str(b.width), params, load, accuracy, str(b.precision), b.license)
+    return (b.name, what, str(b.width), params, load, accuracy, str(b.precision), str(trust(b)), b.license)
 
 
 def _story(b: Backbone) -> list[tuple[str, str]]:
@@ -89,7 +90,8 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         ("accuracy", f"{b.top1:.1f} % top-1 on ImageNet, as published" if b.top1 else "not published"),
         ("weights", f"{origin}, {b.megabytes:.1f} MB"),
         ("fetched by", fetcher),
-        ("sha256", digest or "none published: trusted on the first fetch, then recorded"),
+        ("sha256", digest or "none published"),
+        ("trust", f"{trust(b)}: {MEANING[trust(b)]}"),
         *licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
         *_differences(b),

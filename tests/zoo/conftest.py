@@ -1,0 +1,31 @@
+"""A mirror on loopback that fetches come from, in a folder of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.zoo import tiny
+from tests.zoo.servers import FaultyServer, faulty_server
+from zoo import download
+
+
+@pytest.fixture
+def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
+    """A server, set as the mirror, that has the tiny weights."""
+    monkeypatch.setattr(download, "_PAUSES", (0.0, 0.0, 0.0))
+    with faulty_server() as server:
+        server.files[tiny.PATH] = tiny.DATA
+        monkeypatch.setenv("GRAFT_MIRROR", server.url)
+        yield server
+
+
+@pytest.fixture
+def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a team's project; the test stands in it."""
+    folder = tmp_path / "team"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
