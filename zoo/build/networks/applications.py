@@ -2,34 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import inspect
 from pathlib import Path
+from typing import Final
 
 import keras
+import numpy as np
+
+_STD: Final = (0.229, 0.224, 0.225)  # ImageNet's, by channel
 
 
-def mobilenet_v2(size: int, weights: Path | None) -> keras.Model:
-    """MobileNetV2, width 1.0."""
-    return _headless(keras.applications.MobileNetV2, size, weights, alpha=1.0)
+def headless(factory: str, size: int, weights: Path | None) -> keras.Model:
+    """Return the network that `keras.applications` calls `factory`, as it is with ImageNet's weights.
 
-
-def mobilenet_v3_small(size: int, weights: Path | None) -> keras.Model:
-    """MobileNetV3-Small, width 1.0; the scaling of pixels is left to us, as everywhere."""
-    return _headless(
-        keras.applications.MobileNetV3Small, size, weights, alpha=1.0, minimalistic=False, include_preprocessing=False
-    )
-
-
-def resnet50(size: int, weights: Path | None) -> keras.Model:
-    """ResNet-50, version 1."""
-    return _headless(keras.applications.ResNet50, size, weights)
-
-
-def vgg16(size: int, weights: Path | None) -> keras.Model:
-    """VGG-16."""
-    return _headless(keras.applications.VGG16, size, weights)
-
-
-def _headless(factory: Callable[..., keras.Model], size: int, weights: Path | None, **choices: object) -> keras.Model:
+    The scaling of pixels is left to us, as everywhere, wherever the library lets go of it.
+    """
+    make = getattr(keras.applications, factory)
+    own = {"include_preprocessing": False} if "include_preprocessing" in inspect.signature(make).parameters else {}
     file = None if weights is None else str(weights)
-    return factory(include_top=False, pooling=None, weights=file, input_shape=(size, size, 3), **choices)
+    return as_published(make(include_top=False, weights=file, input_shape=(size, size, 3), **own))
+
+
+def as_published(model: keras.Model) -> keras.Model:
+    """Return `model`, its input normalised as Keras does it with `weights="imagenet"`, and with no file of weights.
+
+    EfficientNet's published variance is a deviation. Keras divides by another square root of it, but
+    only where it fetches the weights itself: https://github.com/tensorflow/tensorflow/issues/49930.
+    """
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.adapt_variance.assign(layer.adapt_variance * np.array(_STD, "float32"))
+            layer.finalize_state()
+    return model
