@@ -10,11 +10,13 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from typing import Generic, TypeVar
 
 from starlette.requests import ClientDisconnect
 
 from service.errors import FAILED
+from service.workers import Workers
 from zoo.errors import GraftError, InputError, ServerFailed
 
 T = TypeVar("T")
@@ -113,3 +115,11 @@ def _numbered(outcome: T | BaseException, which: str, of: int) -> T:
     if isinstance(outcome, InputError) and of > 1:
         raise type(outcome)(f"{which}: {outcome}")
     return good(outcome)
+
+
+async def side_by_side(workers: Workers, work: Sequence[Callable[[], T]], gone: Gone) -> list[T | BaseException]:
+    """Do several things on worker threads and return what came of each."""
+    promises = Promises[T](len(work), gone)
+    for promise, one in zip(promises, work, strict=True):
+        workers.do(partial(promise.keep, one))
+    return await promises.outcomes()

@@ -13,11 +13,10 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
-from typing import Final
 
 from zoo.errors import Overloaded
 
-_BEHIND: Final = 10  # niceness
+_BEHIND, _NICEST = 10, 19  # niceness: more than the workers have, and the most there is
 
 
 class Workers:
@@ -105,8 +104,9 @@ def background(name: str) -> ThreadPoolExecutor:
 
 def _yield() -> None:
     if sys.platform == "linux":  # elsewhere it would be the whole process
+        me = threading.get_native_id()
         with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _BEHIND)
+            os.setpriority(os.PRIO_PROCESS, me, min(_NICEST, os.getpriority(os.PRIO_PROCESS, me) + _BEHIND))
 
 
 def _end() -> None:

@@ -28,7 +28,7 @@ async def predict(request: Request) -> Response:
     async with named.using() as model:
         model.check_predicts()
         form, samples = await _samples(request, body, model, service)
-        scores = await service.scores(model, samples, gone)
+        scores = await service.answering.scores(model, samples, gone)
         only = scores[:, : len(model.manifest.labels)]
         if form == "instances":
             return await service.run(lambda: as_json(RowScores(predictions=only.tolist())), gone)
@@ -44,7 +44,7 @@ async def embed(request: Request) -> Response:
     body = await body_of(request)
     async with named.using() as model:
         _, samples = await _samples(request, body, model, service)
-        features = await service.features(model, samples, gone)
+        features = await service.answering.features(model, samples, gone)
         return await service.run(lambda: as_json(Embeddings.of(model, features)), gone)
 
 

@@ -28,7 +28,7 @@ async def infer(request: Request) -> Response:
         else:
             with service.workers.admitted(1):
                 asked = await service.run(read, gone)
-        answers = await service.infer(model, asked.arrays, [one.name for one in asked.outputs], gone)
+        answers = await service.answering.infer(model, asked.arrays, [one.name for one in asked.outputs], gone)
         if is_short(asked, answers):
             answer, headers = written(asked, model, answers)
         else:

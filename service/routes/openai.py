@@ -27,7 +27,7 @@ async def embeddings(request: Request) -> Response:
         texts = asked.samples(model)
         asked.check_width(model.manifest.signature.outputs[0].shape[-1])
         try:
-            features, tokens = await service.embeddings(model, texts, gone)
+            features, tokens = await service.answering.embeddings(model, texts, gone)
         except (InputError, BadRequest) as fault:
             fault.add_note("input")
             raise
