@@ -168,6 +168,11 @@ def _fetched(backbone: Backbone, missing: list[Part], progress: Progress) -> Non
     for file in source.files:
         if part := wanted.get(folder / file.path):
             fetch_file(file, part.path, _promise(part, backbone), cap_of(backbone), progress)
+    if not all(part.sha256 for part in missing):
+        progress.say(
+            f"note: nobody publishes a SHA-256 of {backbone.name}: what came first is trusted, and on record in "
+            f"{folder}. `zoo pull {backbone.name} --lock` holds other machines to it."
+        )
 
 
 def _promise(part: Part, backbone: Backbone) -> Promise:
