@@ -11,8 +11,10 @@ from zoo import __version__, console
 
 # What a command is called -> module below zoo.commands, and its name there.
 COMMANDS: Final = {
+    "bundle-weights": ("packing", "bundle_weights"),
     "cache": ("caching", "cache"),
     "list": ("listing", "list_"),
+    "load": ("packing", "load"),
     "pull": ("fetching", "pull"),
     "show": ("listing", "show"),
     "verify": ("fetching", "verify"),

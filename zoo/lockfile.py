@@ -22,6 +22,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -154,8 +155,9 @@ def _write(lock: Lock) -> None:
         for name, files in lock.weights.items()
     }
     text = json.dumps({"graft_lock": PROTOCOL, "weights": weights}, indent=2, sort_keys=True, ensure_ascii=False)
+    mode = lock.path.stat().st_mode if lock.path.exists() else 0o644  # a team shares it
     write_whole(lock.path, (text + "\n").encode())
-    lock.path.chmod(0o644)  # a team shares it
+    lock.path.chmod(stat.S_IMODE(mode))
 
 
 def _read(path: Path) -> Lock:

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from zoo import lockfile, trunk_cache, weights
 from zoo.backbone import Backbone, Precision, catalog
-from zoo.errors import GraftError, UnknownBackbone
+from zoo.errors import GraftError, HashMismatch, UnknownBackbone
+from zoo.lockfile import Locked
 from zoo.progress import Progress
 from zoo.trunk_cache import CachedTrunk
+from zoo.trust import origins
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,10 +55,27 @@ def pulled(backbone: Backbone, precision: Precision | None, progress: Progress) 
         weights.fetch(backbone, progress)
     else:
         found = trunk_cache.ensure(backbone, precision, progress)
-    if lock := lockfile.place():
+    if lockfile.place():
         weights.fetch(backbone, progress)  # a trunk can be here without them
-        lockfile.record(lock, backbone.name, weights.facts(backbone))
+        keep_lock(backbone)
     return found
+
+
+def keep_lock(backbone: Backbone) -> None:
+    """Put the cached weights of a backbone into the lock file, where there is one.
+
+    Raises:
+        HashMismatch: they are damaged, or the lock file says otherwise.
+        WeightsError: it cannot be read or written.
+    """
+    if (lock := lockfile.place()) is None:
+        return
+    files = {}
+    for (file, origin), part in zip(origins(backbone).items(), weights.parts(backbone), strict=True):
+        if not part.is_whole():
+            raise HashMismatch(f"{part.path} is damaged. Fetch it again: zoo pull {backbone.name}")
+        files[file] = Locked(str(part.sha256), part.path.stat().st_size, origin)
+    lockfile.record(lock, backbone.name, files)
 
 
 def each(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> Iterator[Failed]:

@@ -88,13 +88,13 @@ def ensure(backbone: Backbone, precision: Precision, progress: Progress) -> Cach
 def lookup(backbone: Backbone, precision: Precision) -> CachedTrunk | None:
     """Return the trunk of `backbone` if the cache has one; nothing is fetched, built or hashed."""
     digest = weights.known_hash(backbone)
-    return None if digest is None else _read(trunks() / key(backbone, digest, precision))
+    return None if digest is None else read(trunks() / key(backbone, digest, precision))
 
 
 def cached() -> Iterator[CachedTrunk]:
     """Go through every trunk in the cache, in the order of their keys."""
     for folder in sorted(trunks().glob("*/")):
-        if not folder.name.startswith(".") and (found := _read(folder)):
+        if not folder.name.startswith(".") and (found := read(folder)):
             yield found
 
 
@@ -129,7 +129,8 @@ def input_facts(backbone: Backbone) -> dict[str, Any]:
     return {"kind": "text", "texts": 1, **asdict(backbone.takes)}
 
 
-def _read(folder: Path) -> CachedTrunk | None:
+def read(folder: Path) -> CachedTrunk | None:
+    """Return the trunk in `folder`; None where there is no record of one. Nothing is hashed."""
     try:
         facts = json.loads((folder / "trunk.json").read_bytes())
     except (OSError, ValueError):
@@ -138,7 +139,7 @@ def _read(folder: Path) -> CachedTrunk | None:
 
 
 def _whole(folder: Path) -> CachedTrunk | None:
-    found = _read(folder)
+    found = read(folder)
     return found if found and found.is_whole() else None
 
 

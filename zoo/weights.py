@@ -22,10 +22,9 @@ from zoo import lockfile
 from zoo.backbone import Backbone, WheelSource
 from zoo.errors import HashMismatch, Offline, WeightsError
 from zoo.files import cache_root, locked, sha256_of
-from zoo.lockfile import Locked
 from zoo.progress import Progress, Silence
 from zoo.remote import Promise, fetch_file, fetch_wheel, offline, record_of, recorded
-from zoo.trust import origins, promises
+from zoo.trust import promises
 
 CAP: Final = 4 << 30  # bytes of a file whose size nobody tells: twice what the largest trunk may have
 
@@ -111,7 +110,7 @@ def known_hash(backbone: Backbone) -> str | None:
 
     Of several files it is the hash of their hashes.
     """
-    return _joint(part.sha256 for part in parts(backbone))
+    return joint_hash(part.sha256 for part in parts(backbone))
 
 
 def ensure_hash(backbone: Backbone, progress: Progress) -> str:
@@ -120,25 +119,10 @@ def ensure_hash(backbone: Backbone, progress: Progress) -> str:
     Raises:
         HashMismatch: the catalog and the lock file do not agree.
     """
-    if (known := _joint(part.sha256 for part in _agreed(backbone))) is None:
+    if (known := joint_hash(part.sha256 for part in _agreed(backbone))) is None:
         fetch(backbone, progress)
         known = known_hash(backbone)
     return known or sha256_of(path_of(backbone))
-
-
-def facts(backbone: Backbone) -> dict[str, Locked]:
-    """Return what the cached files of `backbone` are, for the lock file; they are hashed.
-
-    Raises:
-        HashMismatch: one is not what it must be.
-    """
-    came = origins(backbone)
-    found = {}
-    for file, part in zip(came, parts(backbone), strict=True):
-        if not part.is_whole():
-            raise HashMismatch(f"{part.path} is damaged. Fetch it again: zoo pull {backbone.name}")
-        found[file] = Locked(str(part.sha256), part.path.stat().st_size, came[file])
-    return found
 
 
 def cap_of(backbone: Backbone) -> int:
@@ -146,7 +130,8 @@ def cap_of(backbone: Backbone) -> int:
     return int(backbone.megabytes * 2e6) if backbone.megabytes else CAP
 
 
-def _joint(hashes: Iterable[str | None]) -> str | None:
+def joint_hash(hashes: Iterable[str | None]) -> str | None:
+    """Return the one hash of several files, in the order of the catalog; None where one of them is not known."""
     each = tuple(hashes)
     known = [sha256 for sha256 in each if sha256]
     if len(known) < len(each):
@@ -183,6 +168,11 @@ def _fetched(backbone: Backbone, missing: list[Part], progress: Progress) -> Non
     for file in source.files:
         if part := wanted.get(folder / file.path):
             fetch_file(file, part.path, _promise(part, backbone), cap_of(backbone), progress)
+    if not all(part.sha256 for part in missing):
+        progress.say(
+            f"note: nobody publishes a SHA-256 of {backbone.name}: what came first is trusted, and on record in "
+            f"{folder}. `zoo pull {backbone.name} --lock` holds other machines to it."
+        )
 
 
 def _promise(part: Part, backbone: Backbone) -> Promise:

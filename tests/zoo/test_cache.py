@@ -14,13 +14,13 @@ import pytest
 from click.testing import CliRunner, Result
 
 from finetune.cache import FeatureCache, cache_path
-from finetune.scratch import Scratch
 from tests.zoo.tiny import DATA
 from zoo import cache, trunk_cache, weights
 from zoo.backbone import DEFAULT, Precision, get
 from zoo.cli import cli
 from zoo.files import cache_root, locked
 from zoo.progress import Silence
+from zoo.scratch import Scratch
 
 DAY = 24 * 3600
 

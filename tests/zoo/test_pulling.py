@@ -54,6 +54,20 @@ def test_one_that_fails_stops_no_other_and_is_told_at_the_end(presets: FaultySer
     assert ran.stderr.rstrip().endswith(f"zoo pull {TINY}")
 
 
+def test_programs_read_what_came_and_what_failed(presets: FaultyServer) -> None:
+    presets.files = mirrored(NET)
+    ran = pull(TINY, NET, "--json")
+    told = json.loads(ran.stdout)
+    assert ran.exit_code == 1
+    assert [one["name"] for one in told["pulled"]] == [NET]
+    assert [(one["name"], one["error"]) for one in told["failed"]] == [(TINY, "DownloadFailed")]
+
+
+def test_what_is_trusted_because_it_came_first_is_said_once(presets: FaultyServer) -> None:
+    assert f"nobody publishes a SHA-256 of {NET}" in pull(NET).stderr
+    assert "nobody" not in pull(NET).stderr
+
+
 def test_all_of_a_library(presets: FaultyServer) -> None:
     ran = pull("--all-of", "keras.applications")
     wanted = [backbone for backbone in catalog() if backbone.library == "keras.applications"]

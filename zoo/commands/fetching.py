@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -26,8 +26,15 @@ if TYPE_CHECKING:
 @click.option("--weights-only", is_flag=True, help="Build no trunk; that needs no TensorFlow.")
 @click.option("--lock", is_flag=True, help="Begin graft.lock in this folder where there is none.")
 @click.option("--relock", is_flag=True, help="Let what comes now take the place of what graft.lock says.")
+@AS_JSON
 def pull(
-    names: Sequence[str], library: str | None, precision: str | None, weights_only: bool, lock: bool, relock: bool
+    names: Sequence[str],
+    library: str | None,
+    precision: str | None,
+    weights_only: bool,
+    lock: bool,
+    relock: bool,
+    as_json: bool,
 ) -> None:
     """Fetch the weights of each NAME and build its trunk, so that later work needs no network.
 
@@ -53,19 +60,29 @@ def pull(
     if len(chosen) > 1:
         progress.say(to_come(chosen))
 
+    done: list[dict[str, Any]] = []
+
     def one(backbone: Backbone) -> None:
         with lockfile.reopened(held, backbone.name) if relock and held else nullcontext():
-            _pull(backbone, None if weights_only else Precision(precision or backbone.precision), progress)
+            facts = _pull(backbone, None if weights_only else Precision(precision or backbone.precision), progress)
+        done.append(facts)
+        if not as_json:
+            click.echo(aligned([*_told(facts, backbone), *licenses(backbone)]))
 
     failed = list(each(chosen, one))
-    if len(chosen) == 1 and failed:
+    if as_json:
+        errors = [{"name": bad.name, "error": type(bad.error).__name__, "why": str(bad.error)} for bad in failed]
+        click.echo(json.dumps({"pulled": done, "failed": errors}, indent=2))
+    elif len(chosen) == 1 and failed:
         raise failed[0].error
-    if failed:
+    elif failed:
         _tell(failed, len(chosen))
+    if failed:
         sys.exit(1)
 
 
-def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -> None:
+def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -> dict[str, Any]:
+    """Pull one backbone, and return what came of it."""
     from zoo import weights
     from zoo.pulling import pulled
 
@@ -74,19 +91,23 @@ def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -
             f"note: int8 of {backbone.name} is {backbone.int8}; compare its accuracy with fp32 before you use it."
         )
     found = pulled(backbone, precision, progress)
-    if found:
-        size = f"{found.facts['bytes'] / 1e6:.1f} MB, {takes(backbone)} -> float32 [n,{backbone.width}]"
-        rows = [("pulled", f"{backbone.name} in {precision}"), ("size", size), ("path", str(found.path))]
-    else:
-        size = f"{sum(part.path.stat().st_size for part in weights.parts(backbone)) / 1e6:.1f} MB"
-        rows = [("pulled", backbone.name), ("size", size), ("path", str(weights.path_of(backbone)))]
-    click.echo(aligned([*rows, *licenses(backbone)]))
+    size = found.facts["bytes"] if found else sum(part.path.stat().st_size for part in weights.parts(backbone))
+    path = found.path if found else weights.path_of(backbone)
+    return {"name": backbone.name, "precision": precision, "bytes": size, "path": str(path)}
+
+
+def _told(facts: Mapping[str, Any], backbone: Backbone) -> list[tuple[str, str]]:
+    size = f"{facts['bytes'] / 1e6:.1f} MB"
+    if facts["precision"] is None:
+        return [("pulled", backbone.name), ("size", size), ("path", facts["path"])]
+    size += f", {takes(backbone)} -> float32 [n,{backbone.width}]"
+    return [("pulled", f"{backbone.name} in {facts['precision']}"), ("size", size), ("path", facts["path"])]
 
 
 def _tell(failed: Sequence[Failed], tried: int) -> None:
-    rows = [(one.name, type(one.error).__name__, " ".join(str(one.error).split())) for one in failed]
+    rows = [(bad.name, type(bad.error).__name__, " ".join(str(bad.error).split())) for bad in failed]
     click.echo(f"\n{len(failed)} of {tried} failed:\n{aligned([('NAME', 'ERROR', 'WHY'), *rows])}", err=True)
-    click.echo(f"Try these again with: zoo pull {' '.join(one.name for one in failed)}", err=True)
+    click.echo(f"Try these again with: zoo pull {' '.join(bad.name for bad in failed)}", err=True)
 
 
 @click.command()
