@@ -34,7 +34,7 @@ from zoo.progress import Silence
 from zoo.trunk import Trunk
 
 VERDICTS: Final = Path("docs/zoo/verdicts.json")
-TWICE: Final = 10_000_000  # up to so many parameters a trunk is built once more, for the same bytes
+TWICE: Final = 5_000_000  # up to so many parameters a trunk is built once more, for the same bytes
 _ALIVE: Final = 1e-3  # of the largest feature: so far must features of two pictures be apart
 
 

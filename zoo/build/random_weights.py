@@ -5,7 +5,8 @@ python -m zoo.build.random_weights NAME FILE.weights.h5
 Numbers as a library initialises them prove little: batch normalisation that has seen nothing lets features
 explode or vanish over a hundred layers, and ConvNeXt's layer scale of 1e-6 hides its blocks. So each kernel
 keeps variance (He et al. 2015, https://arxiv.org/abs/1502.01852), everything else is drawn around its
-usual size, and batch normalisation takes the statistics of real pictures. On standard output stands, as
+usual size, and batch normalisation takes the statistics of pictures: real ones, white and noise, because
+what none of them was like would explode again, and rounding errors with it. On standard output stands, as
 JSON, what the network really is.
 """
 
@@ -27,6 +28,7 @@ from zoo.build.networks import assign, body, pixels_of, scaled, whole
 from zoo.pictures import crops
 
 _POSITIVE: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
+_FLOOR: Final = 0.5  # of a layer's median variance: a channel that hardly moves would be blown up
 _SEED: Final = 0
 
 
@@ -35,14 +37,15 @@ def enliven(inner: keras.Model, size: int, scaling: Scaling) -> None:
     rng = np.random.default_rng(_SEED)
     keras.utils.set_random_seed(_SEED)
     assign(inner, [drawn(rng, variable) for variable in inner.weights])
-    pictures = crops(max(2, 4 * 224**2 // size**2), size, seed=5)
     norms = [layer for layer in _layers(inner) if isinstance(layer, keras.layers.BatchNormalization)]
     usual = [layer.momentum for layer in norms]
     for layer in norms:
         layer.momentum = 0.0  # the statistics become those of this batch
-    inner(scaled(pictures, scaling), training=True)
+    inner(scaled(_pictures(size, rng), scaling), training=True)
     for layer, momentum in zip(norms, usual, strict=True):
         layer.momentum = momentum
+        variance = keras.ops.convert_to_numpy(layer.moving_variance)
+        layer.moving_variance.assign(np.maximum(variance, _FLOOR * np.median(variance)))
 
 
 def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
@@ -56,6 +59,12 @@ def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
         return rng.normal(0, (2 / inputs) ** 0.5, shape).astype(np.float32)
     numbers = rng.uniform(0.5, 1.5, shape) if path.endswith(_POSITIVE) else rng.normal(0, 0.1, shape)
     return numbers.astype(np.float32)
+
+
+def _pictures(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Return uint8 [4,size,size,3]; few, because Keras holds all activations at once."""
+    white, noise = np.full((1, size, size, 3), 255, np.uint8), rng.integers(0, 256, (1, size, size, 3), np.uint8)
+    return np.concatenate([crops(2, size, seed=5), white, noise])
 
 
 def _layers(model: keras.Model) -> Iterator[Any]:
