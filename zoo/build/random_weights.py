@@ -12,6 +12,7 @@ JSON, what the network really is.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 import sys
@@ -23,12 +24,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.backbone import Scaling, get
+from zoo.backbone import Pixels, Scaling, get
 from zoo.build.networks import assign, body, pixels_of, scaled, whole
 from zoo.pictures import crops
 
 _POSITIVE: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
 _FLOOR: Final = 0.5  # of a layer's median variance: a channel that hardly moves would be blown up
+_SIDE: Final = 224  # in pixels; a larger picture teaches nothing more, and Keras holds all its activations at once
 _SEED: Final = 0
 
 
@@ -62,7 +64,7 @@ def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
 
 
 def _pictures(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return uint8 [4,size,size,3]; few, because Keras holds all activations at once."""
+    """Return uint8 [4,size,size,3]."""
     white, noise = np.full((1, size, size, 3), 255, np.uint8), rng.integers(0, 256, (1, size, size, 3), np.uint8)
     return np.concatenate([crops(2, size, seed=5), white, noise])
 
@@ -77,10 +79,12 @@ def _layers(model: keras.Model) -> Iterator[Any]:
 def main(name: str, file: Path) -> None:
     """Write random weights for the backbone `name`, and print what its network is."""
     backbone = get(name)
-    pixels, inner = pixels_of(backbone), body(backbone, None)
-    enliven(inner, pixels.size, pixels.scaling)
-    inner.save_weights(file)
-    network = whole(backbone, inner)
+    pixels = pixels_of(backbone)
+    side = min(pixels.size, _SIDE)
+    inner = body(dataclasses.replace(backbone, takes=Pixels(size=side, scaling=pixels.scaling)), None)
+    enliven(inner, side, pixels.scaling)
+    inner.save_weights(file)  # they know nothing of the size
+    network = whole(backbone, body(backbone, None))
     facts = {
         "params": network.count_params(),
         "width": network.output_shape[-1],
