@@ -59,8 +59,10 @@ def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
         depthwise = len(shape) == 4 and ("depthwise" in path or "dwconv" in path or shape[-1] == 1)
         inputs = math.prod(shape[:2]) if depthwise else math.prod(shape[:-1])
         return rng.normal(0, (2 / inputs) ** 0.5, shape).astype(np.float32)
-    numbers = rng.uniform(0.5, 1.5, shape) if path.endswith(_POSITIVE) else rng.normal(0, 0.1, shape)
-    return numbers.astype(np.float32)
+    if path.endswith(_POSITIVE):
+        return rng.uniform(0.5, 1.5, shape).astype(np.float32)
+    # Most of what is normalised lies where an activation is nearly straight: else deep networks are chaotic.
+    return rng.normal(1.0 if path.endswith("beta") else 0.0, 0.1, shape).astype(np.float32)
 
 
 def _pictures(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
