@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo import trunk_cache, weights
 from zoo.backbone import Backbone, FileSource, Pixels, Precision, RemoteFile, catalog, get
@@ -57,14 +58,16 @@ def _tried(backbone: Backbone, scratch: Path) -> dict[str, Any]:
         made, real = backbone, {"weights": "published"}
     else:
         made, real = _with_random_weights(backbone, scratch)
-        _check_facts(backbone, real)
+        check_facts(backbone, real)
     with _cache(scratch / "one"):
         built = trunk_cache.ensure(made, Precision.FP32, Silence())
         trunk = Trunk.of(made, Precision.FP32)  # from the cache now, whole
+    features = trunk({"image": crops(2, trunk.facts["input"]["size"], seed=3)})
+    check_alive(features)
     parity = built.facts["parity"]
     return {
         **real,
-        "width": _alive(trunk),
+        "width": features.shape[1],
         "parity": {str(b): off / parity["largest"] for b, off in zip(BATCHES, parity["offs"], strict=True)},
         "megabytes": round(built.facts["bytes"] / 1e6, 1),
         "same_bytes": _same_bytes(made, scratch, built.facts["sha256"]),
@@ -89,7 +92,7 @@ def _with_random_weights(backbone: Backbone, scratch: Path) -> tuple[Backbone, d
     return made, {"weights": "random", **json.loads(ran.stdout.splitlines()[-1])}
 
 
-def _check_facts(backbone: Backbone, real: dict[str, Any]) -> None:
+def check_facts(backbone: Backbone, real: dict[str, Any]) -> None:
     """Raise TrunkError unless width, parameters and input of the network are the declared ones."""
     size = backbone.takes.size if isinstance(backbone.takes, Pixels) else 0
     said = {"params": backbone.params, "width": backbone.width, "input": ["uint8", size, size, 3]}
@@ -98,13 +101,11 @@ def _check_facts(backbone: Backbone, real: dict[str, Any]) -> None:
         raise TrunkError(f"{backbone.name} is not what the catalog says: {'; '.join(wrong)}.")
 
 
-def _alive(trunk: Trunk) -> int:
-    """Return the width of a trunk's features, once they are seen to be finite and to tell pictures apart."""
-    features = trunk({"image": crops(2, trunk.facts["input"]["size"], seed=3)})
+def check_alive(features: NDArray[np.float32]) -> None:
+    """Raise TrunkError unless features of two pictures, [2,d], are finite and apart."""
     apart, largest = float(np.abs(features[0] - features[1]).max()), float(np.abs(features).max())
     if not apart > _ALIVE * largest:  # NaN fails too
         raise TrunkError(f"features of two pictures are apart by {apart:.3g} only, of {largest:.3g}: it sees nothing.")
-    return int(features.shape[1])
 
 
 def _same_bytes(made: Backbone, scratch: Path, sha256: str) -> bool | None:

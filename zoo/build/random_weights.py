@@ -46,7 +46,7 @@ def enliven(inner: keras.Model, size: int, scaling: Scaling) -> None:
     inner(scaled(_pictures(size, rng), scaling), training=True)
     for layer, momentum in zip(norms, usual, strict=True):
         layer.momentum = momentum
-        variance = keras.ops.convert_to_numpy(layer.moving_variance)
+        variance = layer.moving_variance.numpy()
         layer.moving_variance.assign(np.maximum(variance, _FLOOR * np.median(variance)))
 
 
@@ -54,7 +54,7 @@ def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
     """Return numbers for one variable that keep activations near one from layer to layer."""
     shape, path = tuple(variable.shape), variable.path
     if not np.issubdtype(np.dtype(variable.dtype), np.floating):
-        return keras.ops.convert_to_numpy(variable)  # type: ignore[no-any-return]  # keras has no types
+        return variable.numpy()  # type: ignore[no-any-return]  # keras has no types
     if len(shape) > 1:
         depthwise = len(shape) == 4 and ("depthwise" in path or "dwconv" in path or shape[-1] == 1)
         inputs = math.prod(shape[:2]) if depthwise else math.prod(shape[:-1])
