@@ -30,6 +30,7 @@ def test_a_name_like_no_other_gets_no_guess() -> None:
 
 
 def test_find_looks_for_a_word_whatever_its_case() -> None:
-    assert [backbone.name for backbone in find("MobileNet")] == ["mobilenet_v2.imagenet", "mobilenet_v3_small.imagenet"]
+    found = [backbone.name for backbone in find("MobileNet_V")]
+    assert found == ["mobilenet_v2.imagenet", "mobilenet_v3_large.imagenet", "mobilenet_v3_small.imagenet"]
     assert find("") == catalog()
     assert find("xyz") == ()

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo import trunk_cache, weights
 from zoo.backbone import Backbone, FileSource, Pixels, Precision, RemoteFile, catalog, get
@@ -34,7 +35,7 @@ from zoo.progress import Silence
 from zoo.trunk import Trunk
 
 VERDICTS: Final = Path("docs/zoo/verdicts.json")
-TWICE: Final = 10_000_000  # up to so many parameters a trunk is built once more, for the same bytes
+TWICE: Final = 5_000_000  # up to so many parameters a trunk is built once more, for the same bytes
 _ALIVE: Final = 1e-3  # of the largest feature: so far must features of two pictures be apart
 
 
@@ -57,14 +58,16 @@ def _tried(backbone: Backbone, scratch: Path) -> dict[str, Any]:
         made, real = backbone, {"weights": "published"}
     else:
         made, real = _with_random_weights(backbone, scratch)
-        _check_facts(backbone, real)
+        check_facts(backbone, real)
     with _cache(scratch / "one"):
         built = trunk_cache.ensure(made, Precision.FP32, Silence())
         trunk = Trunk.of(made, Precision.FP32)  # from the cache now, whole
+    features = trunk({"image": crops(2, trunk.facts["input"]["size"], seed=3)})
+    check_alive(features)
     parity = built.facts["parity"]
     return {
         **real,
-        "width": _alive(trunk, backbone),
+        "width": features.shape[1],
         "parity": {str(b): off / parity["largest"] for b, off in zip(BATCHES, parity["offs"], strict=True)},
         "megabytes": round(built.facts["bytes"] / 1e6, 1),
         "same_bytes": _same_bytes(made, scratch, built.facts["sha256"]),
@@ -89,7 +92,7 @@ def _with_random_weights(backbone: Backbone, scratch: Path) -> tuple[Backbone, d
     return made, {"weights": "random", **json.loads(ran.stdout.splitlines()[-1])}
 
 
-def _check_facts(backbone: Backbone, real: dict[str, Any]) -> None:
+def check_facts(backbone: Backbone, real: dict[str, Any]) -> None:
     """Raise TrunkError unless width, parameters and input of the network are the declared ones."""
     size = backbone.takes.size if isinstance(backbone.takes, Pixels) else 0
     said = {"params": backbone.params, "width": backbone.width, "input": ["uint8", size, size, 3]}
@@ -98,19 +101,16 @@ def _check_facts(backbone: Backbone, real: dict[str, Any]) -> None:
         raise TrunkError(f"{backbone.name} is not what the catalog says: {'; '.join(wrong)}.")
 
 
-def _alive(trunk: Trunk, backbone: Backbone) -> int:
-    """Return the width of a trunk's features, once they are seen to be finite and to tell pictures apart."""
-    size = backbone.takes.size if isinstance(backbone.takes, Pixels) else 0
-    features = trunk({"image": crops(2, size, seed=3)})
-    apart = float(np.abs(features[0] - features[1]).max())
-    if not apart > _ALIVE * float(np.abs(features).max()):  # NaN fails too
-        raise TrunkError(f"{backbone.name} gives the same features for two pictures: apart by {apart:.3g} only.")
-    return int(features.shape[1])
+def check_alive(features: NDArray[np.float32]) -> None:
+    """Raise TrunkError unless features of two pictures, [2,d], are finite and apart."""
+    apart, largest = float(np.abs(features[0] - features[1]).max()), float(np.abs(features).max())
+    if not apart > _ALIVE * largest:  # NaN fails too
+        raise TrunkError(f"features of two pictures are apart by {apart:.3g} only, of {largest:.3g}: it sees nothing.")
 
 
 def _same_bytes(made: Backbone, scratch: Path, sha256: str) -> bool | None:
     """Say whether another build gives the same bytes; None where that takes too long here."""
-    if made.params > TWICE or not (scratch / "two").is_dir():
+    if not made.params or made.params > TWICE or not (scratch / "two").is_dir():
         return None
     with _cache(scratch / "two"):
         again = trunk_cache.ensure(made, Precision.FP32, Silence())
@@ -133,6 +133,12 @@ def _cache(folder: Path) -> Iterator[None]:
             os.environ["GRAFT_CACHE"] = before
 
 
+def triable() -> list[Backbone]:
+    """Return the image backbones whose network the catalog alone can build, the smallest first."""
+    found = [b for b in catalog() if isinstance(b.takes, Pixels) and b.takes.size and b.params]
+    return sorted(found, key=lambda b: b.params or 0)
+
+
 def record(name: str, found: dict[str, Any], file: Path) -> None:
     """Write one verdict into the file of all, beside what it holds already."""
     known = json.loads(file.read_bytes()) if file.is_file() else {}
@@ -148,8 +154,7 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every image backbone, the smallest first")
     parser.add_argument("--into", type=Path, default=VERDICTS, metavar="FILE", help=f"default {VERDICTS}")
     wish = parser.parse_args()
-    images = sorted((b for b in catalog() if isinstance(b.takes, Pixels)), key=lambda b: b.params)
-    wanted = images if wish.all else [get(name) for name in wish.names]
+    wanted = triable() if wish.all else [get(name) for name in wish.names]
     failed = False
     for backbone in wanted:
         found = verdict(backbone)

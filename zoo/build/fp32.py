@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 from numpy.typing import NDArray
 
 from zoo.backbone import Backbone
@@ -43,7 +44,9 @@ def proven(model: keras.Model, size: int, width: int) -> tuple[bytes, dict[str, 
         features: NDArray[np.float32] = session.run(None, {"image": pictures})[0]
         return features
 
-    parity = prove(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, size)
+    # Traced once: Keras compiles a grouped convolution anew at every call that is not.
+    traced = tf.function(lambda pictures: model(pictures, training=False))
+    parity = prove(lambda pictures: keras.ops.convert_to_numpy(traced(pictures)), runtime, size)
     tools = {package: version(package) for package in ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")}
     signature = asdict(image_signature(size, width))
     return data, {"signature": signature, "parity": asdict(parity), "opset": OPSET, "tools": tools}

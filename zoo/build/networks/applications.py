@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import math
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import keras
-import numpy as np
 
 _STD: Final = (0.229, 0.224, 0.225)  # ImageNet's, by channel
 
@@ -24,13 +24,19 @@ def headless(factory: str, size: int, weights: Path | None) -> keras.Model:
 
 
 def as_published(model: keras.Model) -> keras.Model:
-    """Return `model`, its input normalised as Keras does it with `weights="imagenet"`, and with no file of weights.
+    """Return `model` with the layer that Keras gives it with `weights="imagenet"`, and with no file of weights.
 
-    EfficientNet's published variance is a deviation. Keras divides by another square root of it, but
-    only where it fetches the weights itself: https://github.com/tensorflow/tensorflow/issues/49930.
+    EfficientNet's published variance is a deviation: behind its normalisation stands a division by another
+    square root of it, but only where Keras fetches the weights by itself.
+    See https://github.com/tensorflow/tensorflow/issues/49930.
     """
-    for layer in model.layers:
-        if isinstance(layer, keras.layers.Normalization):
-            layer.adapt_variance.assign(layer.adapt_variance * np.array(_STD, "float32"))
-            layer.finalize_state()
-    return model
+    if not any(isinstance(layer, keras.layers.Normalization) for layer in model.layers):
+        return model
+    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=_called)
+
+
+def _called(layer: keras.Layer, *tensors: keras.KerasTensor, **choices: Any) -> keras.KerasTensor:  # noqa: ANN401
+    output = layer(*tensors, **choices)
+    if isinstance(layer, keras.layers.Normalization):
+        return keras.layers.Rescaling([1 / math.sqrt(std) for std in _STD])(output)
+    return output
