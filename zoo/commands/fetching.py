@@ -11,10 +11,11 @@ import click
 
 from zoo.backbone import Precision, get
 from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+from zoo.completing import backbones
 
 
 @click.command()
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=backbones)
 @click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
 def pull(names: Sequence[str], precision: str | None) -> None:
     """Fetch the weights of each NAME and build its trunk, so that later work needs no network.
@@ -40,7 +41,7 @@ def pull(names: Sequence[str], precision: str | None) -> None:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=backbones)
 @AS_JSON
 def verify(names: Sequence[str], as_json: bool) -> None:
     """Hash what is cached once more and compare with what is on record; of each NAME, or of all.

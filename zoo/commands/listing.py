@@ -3,40 +3,66 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from typing import Any
 
 import click
 
-from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, find, get
+from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
+from zoo.commands.asking import KIND, LICENSE, MAX_PARAMS, SOURCE
+from zoo.commands.columns import known, table
 from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+from zoo.completing import backbones
+from zoo.finding import ORDERS, find, ordered
 
 
 @click.command("list")
-@click.argument("word", default="")
+@click.argument("word", default="", shell_complete=backbones)
+@KIND
+@MAX_PARAMS
+@LICENSE
+@SOURCE
+@click.option("--sort", type=click.Choice(("name", *ORDERS)), default="name", help="Best or smallest first.")
+@click.option("--names", is_flag=True, help="Print the names only, one a line.")
 @AS_JSON
-def list_(word: str, as_json: bool) -> None:
-    """List the backbones, or those whose name contains WORD.
+def list_(word: str, license_: str | None, sort: str, names: bool, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401
+    """List the backbones, or those whose name contains WORD and that are all of what the options ask for.
 
     \b
-    Example:
+    Examples:
       zoo list mobilenet
+      zoo list --kind image --max-params 10M --sort top1
+      zoo pull $(zoo list resnet --license MIT --names)
     """  # noqa: D301 - click reads the backspace character
-    found = find(word)
+    found = find(word, license=license_, **wanted)
+    if wanted["max_params"] is not None:
+        _tell_left_out(find(word, license=license_, **wanted | {"max_params": None}))
+    if sort != "name":
+        found = ordered(found, ORDERS[sort])
     if as_json:
         click.echo(json.dumps([_facts(backbone) for backbone in found], indent=2))
-        return
-    if not found:
-        click.echo(f"no backbone's name contains {word!r}; `zoo list` shows all.", err=True)
-        return
-    head = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRECISION", "LICENSE")
-    click.echo(aligned([head, *(_row(backbone) for backbone in found)]))
-    if any(backbone.name == DEFAULT for backbone in found):
-        click.echo(f"\n{DEFAULT} is the default. `zoo show NAME` tells more.")
+    elif not found:
+        click.echo(f"no backbone {_asked(word)}; `zoo list` shows all.", err=True)
+    elif names:
+        click.echo("\n".join(backbone.name for backbone in found))
+    else:
+        click.echo(table(found))
+
+
+def _tell_left_out(candidates: Sequence[Backbone]) -> None:
+    """Say on standard error how many of those that fit otherwise have no known number of parameters."""
+    params: list[int | None] = [backbone.params for backbone in candidates]
+    if unknown := params.count(None):
+        click.echo(f"note: left out, because their parameters are unknown: {unknown}.", err=True)
+
+
+def _asked(word: str) -> str:
+    return f"has {word!r} in its name and is all of that" if word else "is all of that"
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=backbones)
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
     """Show all that is known about the backbone NAME.
@@ -63,13 +89,6 @@ def _facts(backbone: Backbone) -> dict[str, Any]:
     return asdict(backbone) | {"default": backbone.name == DEFAULT}
 
 
-def _row(b: Backbone) -> tuple[str, ...]:
-    accuracy = f"{b.top1:.1f} %" if b.top1 else "-"
-    what = f"{b.takes.size} x {b.takes.size}" if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens"
-    params, load = f"{b.params / 1e6:.1f} M", f"{b.megabytes:.1f} MB"
-    return (b.name, what, str(b.width), params, load, accuracy, str(b.precision), b.license)
-
-
 def _story(b: Backbone) -> list[tuple[str, str]]:
     if isinstance(b.source, WheelSource):
         fetcher, digest = "pip", b.source.members[0].sha256
@@ -83,11 +102,11 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         what = f"{takes(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
     return [
         ("name", b.name),
-        ("architecture", f"{b.library}, {b.params:,} parameters, {b.paper}"),
+        ("architecture", f"{b.library}, {known(b.params, '{:,}')} parameters, {b.paper}"),
         ("input", what),
-        ("output", f"float32 [n,{b.width}]"),
+        ("output", f"float32 [n,{known(b.width, '{}')}]"),
         ("accuracy", f"{b.top1:.1f} % top-1 on ImageNet, as published" if b.top1 else "not published"),
-        ("weights", f"{origin}, {b.megabytes:.1f} MB"),
+        ("weights", f"{origin}, {known(b.megabytes, '{:.1f} MB')}"),
         ("fetched by", fetcher),
         ("sha256", digest or "none published: trusted on the first fetch, then recorded"),
         *licenses(b),
