@@ -6,8 +6,6 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-from zoo.backbone import Backbone
-
 Weights = Literal["pretrained", "random"]
 BATCHES: Final = (1, 8)
 
@@ -82,10 +80,3 @@ class Result:
             Speed(**speed | {"timings": tuple(Timing(**one) for one in speed["timings"])}) for speed in facts["speeds"]
         )
         return cls(**{**facts, "speeds": speeds})
-
-
-def typical(result: Result, backbone: Backbone) -> float | None:
-    """Return ms for one sample alone on one thread, in the precision that a backbone has by default."""
-    speed = result.speed(backbone.precision)
-    timing = speed.timing(1, 1) if speed else None
-    return timing.ms if timing else None

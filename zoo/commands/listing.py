@@ -10,8 +10,10 @@ from typing import Any
 import click
 
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
+from zoo.bench.here import Here, here
+from zoo.bench.speed import Result
 from zoo.commands.asking import KIND, LICENSE, MAX_PARAMS, SOURCE
-from zoo.commands.columns import known, table
+from zoo.commands.columns import fast_table, known, table
 from zoo.commands.telling import AS_JSON, aligned, licenses, takes
 from zoo.completing import backbones
 from zoo.finding import ORDERS, find, ordered
@@ -23,31 +25,42 @@ from zoo.finding import ORDERS, find, ordered
 @MAX_PARAMS
 @LICENSE
 @SOURCE
-@click.option("--sort", type=click.Choice(("name", *ORDERS)), default="name", help="Best or smallest first.")
+@click.option("--sort", type=click.Choice(("name", *ORDERS)), help="Best or smallest first.  [default: name]")
+@click.option("--fast", is_flag=True, help="Fastest on this machine first; `zoo bench` measures.")
 @click.option("--names", is_flag=True, help="Print the names only, one a line.")
 @AS_JSON
-def list_(word: str, license_: str | None, sort: str, names: bool, as_json: bool, **wanted: Any) -> None:  # noqa: ANN401
+def list_(
+    word: str,
+    license_: str | None,
+    sort: str | None,
+    fast: bool,
+    names: bool,
+    as_json: bool,
+    **wanted: Any,  # noqa: ANN401
+) -> None:
     """List the backbones, or those whose name contains WORD and that are all of what the options ask for.
 
     \b
     Examples:
       zoo list mobilenet
       zoo list --kind image --max-params 10M --sort top1
+      zoo list --fast --kind image
       zoo pull $(zoo list resnet --license MIT --names)
     """  # noqa: D301 - click reads the backspace character
     found = find(word, license=license_, **wanted)
     if wanted["max_params"] is not None:
         _tell_left_out(find(word, license=license_, **wanted | {"max_params": None}))
-    if sort != "name":
-        found = ordered(found, ORDERS[sort])
+    measured = here() if fast else None
+    if order := ORDERS.get(sort or "name") if sort or measured is None else measured.ms:
+        found = ordered(found, order)
     if as_json:
-        click.echo(json.dumps([_facts(backbone) for backbone in found], indent=2))
+        click.echo(json.dumps([_facts(backbone) | _speed(backbone, measured) for backbone in found], indent=2))
     elif not found:
         click.echo(f"no backbone {_asked(word)}; `zoo list` shows all.", err=True)
     elif names:
         click.echo("\n".join(backbone.name for backbone in found))
     else:
-        click.echo(table(found))
+        click.echo(fast_table(found, measured) if measured else table(found))
 
 
 def _tell_left_out(candidates: Sequence[Backbone]) -> None:
@@ -55,6 +68,14 @@ def _tell_left_out(candidates: Sequence[Backbone]) -> None:
     params: list[int | None] = [backbone.params for backbone in candidates]
     if unknown := params.count(None):
         click.echo(f"note: left out, because their parameters are unknown: {unknown}.", err=True)
+
+
+def _speed(backbone: Backbone, measured: Here | None) -> dict[str, Any]:
+    """Return what was measured here, for programs: all of it, and the one number that orders the list."""
+    if measured is None:
+        return {}
+    result = measured.results.get(backbone.name)
+    return {"ms_here": measured.ms(backbone), "measured_here": result.facts() if result else None}
 
 
 def _asked(word: str) -> str:
@@ -81,8 +102,19 @@ def show(name: str, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
+    result = here().results.get(backbone.name)
     ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
-    click.echo(aligned([*_story(backbone), ("trunks here", ready)]))
+    click.echo(aligned([*_story(backbone), ("trunks here", ready), ("speed here", _told(result))]))
+
+
+def _told(result: Result | None) -> str:
+    """Say how fast a backbone is here, in each precision."""
+    if result is None:
+        return "not measured; `zoo bench` does"
+    unit = f"text of {result.tokens} tokens" if result.tokens else "image"
+    alone = [(speed.precision, timing.ms) for speed in result.speeds if (timing := speed.timing(1, 1))]
+    random = ", with random weights" if result.weights == "random" else ""
+    return ", ".join(f"{ms:.2f} ms in {precision}" for precision, ms in alone) + f", for one {unit}{random}"
 
 
 def _facts(backbone: Backbone) -> dict[str, Any]:
