@@ -94,6 +94,10 @@ LIGHT = {
         "from click.testing import CliRunner; from zoo.cli import cli; r = CliRunner().invoke(cli, ['list'])",
         {"numpy", "onnxruntime"},
     ),
+    "zoo list --fast": (
+        "from click.testing import CliRunner; from zoo.cli import cli; r = CliRunner().invoke(cli, ['list', '--fast'])",
+        {"numpy", "onnxruntime", "PIL"},
+    ),
     "finetune --help": (
         "from click.testing import CliRunner; from finetune.cli import cli; r = CliRunner().invoke(cli, ['--help'])",
         {"numpy", "onnxruntime"},

@@ -97,7 +97,7 @@ def test_verify_finds_what_is_fine_and_what_is_damaged(shared_trunks: None) -> N
     assert zoo("verify", "vgg16").exit_code == 0
 
 
-@pytest.mark.parametrize("command", ["completion", "list", "show", "pull", "verify"])
+@pytest.mark.parametrize("command", ["bench", "completion", "list", "show", "pull", "verify"])
 def test_every_help_has_an_example(command: str) -> None:
     assert re.search(rf"Examples?:\n    zoo {command}", zoo(command, "--help").stdout)
 

@@ -27,6 +27,16 @@ ROUNDS: Final = 7
 TOKENS: Final = 128  # where the encoder takes as many
 
 
+def _picture(_: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+    """Check, before minutes of measuring, that a picture can be written there."""
+    if value is None:
+        return None
+    path = Path(value)
+    if path.suffix.lower() != ".png" or not path.parent.is_dir():
+        raise click.BadParameter(f"{value!r} cannot be the picture: name a .png file in a folder that is there.")
+    return path
+
+
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=backbones)
 @click.option("--build", is_flag=True, help="Build the trunk in int8, too, where it is not here.")
@@ -35,10 +45,16 @@ TOKENS: Final = 128  # where the encoder takes as many
 )
 @click.option("--rounds", type=click.IntRange(1, 1000), default=ROUNDS, show_default=True, help="Their median counts.")
 @click.option("--tokens", type=click.IntRange(2), default=TOKENS, show_default=True, help="Of a text.")
-@click.option("--plot", metavar="OUT.png", shell_complete=files, help="Draw accuracy over speed of all measured here.")
+@click.option(
+    "--plot",
+    metavar="OUT.png",
+    callback=_picture,
+    shell_complete=files,
+    help="Draw the published accuracy of all measured here against their speed.",
+)
 @AS_JSON
 def bench(
-    names: Sequence[str], build: bool, random: bool, rounds: int, tokens: int, plot: str | None, as_json: bool
+    names: Sequence[str], build: bool, random: bool, rounds: int, tokens: int, plot: Path | None, as_json: bool
 ) -> None:
     """Measure how fast each NAME is on this machine, and remember it; without NAME, show what is remembered.
 
@@ -62,7 +78,7 @@ def bench(
     fresh, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
     results = fresh if names else list(remembered(machine).values())
     if plot:
-        _draw(Path(plot), machine, progress)
+        _draw(plot, machine, progress)
     if as_json:
         told = {"machine": asdict(machine), "measured": [_facts(result) for result in results]}
         click.echo(json.dumps(told | {"failed": {one.name: str(fault) for one, fault in failed}}, indent=2))

@@ -5,18 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from dataclasses import asdict
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
-from zoo.bench.here import Here, here
-from zoo.bench.speed import Result
 from zoo.commands.asking import KIND, LICENSE, MAX_PARAMS, SOURCE
 from zoo.commands.columns import fast_table, known, table
 from zoo.commands.telling import AS_JSON, aligned, licenses, takes
 from zoo.completing import backbones
 from zoo.finding import ORDERS, find, ordered
+
+if TYPE_CHECKING:
+    from zoo.bench.here import Here
+    from zoo.bench.speed import Result
 
 
 @click.command("list")
@@ -25,7 +27,9 @@ from zoo.finding import ORDERS, find, ordered
 @MAX_PARAMS
 @LICENSE
 @SOURCE
-@click.option("--sort", type=click.Choice(("name", *ORDERS)), help="Best or smallest first.  [default: name]")
+@click.option(
+    "--sort", type=click.Choice(("name", *ORDERS)), help="Best or smallest first, the unknown last.  [default: name]"
+)
 @click.option("--fast", is_flag=True, help="Fastest on this machine first; `zoo bench` measures.")
 @click.option("--names", is_flag=True, help="Print the names only, one a line.")
 @AS_JSON
@@ -50,7 +54,7 @@ def list_(
     found = find(word, license=license_, **wanted)
     if wanted["max_params"] is not None:
         _tell_left_out(find(word, license=license_, **wanted | {"max_params": None}))
-    measured = here() if fast else None
+    measured = _here() if fast else None
     if order := ORDERS.get(sort or "name") if sort or measured is None else measured.ms:
         found = ordered(found, order)
     if as_json:
@@ -68,6 +72,12 @@ def _tell_left_out(candidates: Sequence[Backbone]) -> None:
     params: list[int | None] = [backbone.params for backbone in candidates]
     if unknown := params.count(None):
         click.echo(f"note: left out, because their parameters are unknown: {unknown}.", err=True)
+
+
+def _here() -> Here:
+    from zoo.bench.here import here
+
+    return here()
 
 
 def _speed(backbone: Backbone, measured: Here | None) -> dict[str, Any]:
@@ -95,16 +105,20 @@ def show(name: str, as_json: bool) -> None:
     from zoo import trunk_cache
 
     backbone = get(name)
+    measured = _here()
     built = {str(p): trunk_cache.lookup(backbone, p) for p in Precision}
-    facts = _facts(backbone) | {
-        "trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}
-    }
+    facts = (
+        _facts(backbone)
+        | _speed(backbone, measured)
+        | {"trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}}
+    )
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
-    result = here().results.get(backbone.name)
     ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
-    click.echo(aligned([*_story(backbone), ("trunks here", ready), ("speed here", _told(result))]))
+    click.echo(
+        aligned([*_story(backbone), ("trunks here", ready), ("speed here", _told(measured.results.get(backbone.name)))])
+    )
 
 
 def _told(result: Result | None) -> str:
