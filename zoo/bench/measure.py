@@ -81,8 +81,7 @@ def _speed(trunk: Ready, child: Child, taken: Mapping[tuple[Precision, Variant],
             batch=batch,
             threads=threads,
             ms=round(statistics.median(times), 4),
-            low=round(min(times), 4),
-            high=round(max(times), 4),
+            rounds=tuple(round(time, 4) for time in times),
         )
         for (precision, (batch, threads)), times in taken.items()
         if precision is trunk.precision

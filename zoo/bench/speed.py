@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
@@ -17,8 +18,12 @@ class Timing:
     batch: int
     threads: int
     ms: float  # the median of the rounds
-    low: float
-    high: float
+    rounds: tuple[float, ...]  # each, in the order they were taken
+
+    def gain(self, faster: Timing) -> float:
+        """Return how many times as fast `faster` is, as the median over the rounds: each pair was taken in one go."""
+        pairs = zip(self.rounds, faster.rounds, strict=True)
+        return statistics.median(slow / fast for slow, fast in pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -58,12 +63,12 @@ class Result:
         if fp32 is None or int8 is None:
             return None
         pairs = [(slow, int8.timing(slow.batch, slow.threads)) for slow in fp32.timings]
-        ratios = [slow.ms / fast.ms for slow, fast in pairs if fast]
+        ratios = [slow.gain(fast) for slow, fast in pairs if fast]
         return (min(ratios), max(ratios)) if ratios else None
 
     def unrest(self) -> float:
         """Return the most that the rounds of one timing differ, as slowest by fastest."""
-        return max(one.high / one.low for speed in self.speeds for one in speed.timings)
+        return max(max(one.rounds) / min(one.rounds) for speed in self.speeds for one in speed.timings)
 
     def facts(self) -> dict[str, Any]:
         """Return it as JSON has it."""
@@ -76,7 +81,9 @@ class Result:
         Raises:
             KeyError, TypeError: it is something else.
         """
-        speeds = tuple(
-            Speed(**speed | {"timings": tuple(Timing(**one) for one in speed["timings"])}) for speed in facts["speeds"]
-        )
-        return cls(**{**facts, "speeds": speeds})
+        return cls(**{**facts, "speeds": tuple(_speed(speed) for speed in facts["speeds"])})
+
+
+def _speed(facts: Mapping[str, Any]) -> Speed:
+    timings = (Timing(**{**one, "rounds": tuple(one["rounds"])}) for one in facts["timings"])
+    return Speed(**{**facts, "timings": tuple(timings)})
