@@ -71,7 +71,7 @@ def untrained(backbone: Backbone, progress: Progress) -> Iterator[tuple[Ready, .
             f"{backbone.name} takes texts, and only image networks are built with random weights: the layers of an "
             f"encoder are told by its preset, which has to be fetched. Run: zoo bench {backbone.name}"
         )
-    with tempfile.TemporaryDirectory(prefix="graft-bench-") as scratch:
+    with tempfile.TemporaryDirectory(prefix="graft-untrained-") as scratch:
         folder = Path(scratch)
         fp32 = _built(backbone, Precision.FP32, None, folder, progress)
         try:

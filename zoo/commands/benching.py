@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -110,12 +111,17 @@ def _each(
 ) -> tuple[list[Result], list[tuple[Backbone, GraftError]]]:
     """Measure one after the other; each is remembered as soon as it is done, and one that fails stops no other."""
     from zoo.bench.memory import remember
+    from zoo.terminal import duration
 
     results: list[Result] = []
     failed: list[tuple[Backbone, GraftError]] = []
-    for at, backbone in enumerate(chosen, 1):
+    began = time.monotonic()
+    for done, backbone in enumerate(chosen):
         if len(chosen) > 1:
-            progress.say(f"{at} of {len(chosen)}: {backbone.name}")
+            left = (time.monotonic() - began) / max(1, done) * (len(chosen) - done)
+            progress.say(
+                f"{done + 1} of {len(chosen)}: {backbone.name}" + (f", about {duration(left)} left" if done else "")
+            )
         try:
             results.append(measured(backbone))
             remember(machine, results[-1])
