@@ -66,10 +66,11 @@ def untrained(backbone: Backbone, progress: Progress) -> Iterator[tuple[Ready, .
     Raises:
         TrunkError, MissingExtra: they could not be built, as those of a text encoder.
     """
-    if not isinstance(backbone.takes, Pixels):
+    size: int | None = backbone.takes.size if isinstance(backbone.takes, Pixels) else None
+    if size is None:
         raise TrunkError(
-            f"{backbone.name} takes texts, and only image networks are built with random weights: the layers of an "
-            f"encoder are told by its preset, which has to be fetched. Run: zoo bench {backbone.name}"
+            f"{backbone.name} cannot be built with random weights: what layers it has stands in its preset, which has "
+            f"to be fetched. Run: zoo bench {backbone.name}"
         )
     with tempfile.TemporaryDirectory(prefix="graft-untrained-") as scratch:
         folder = Path(scratch)
@@ -88,12 +89,12 @@ def _built(backbone: Backbone, precision: Precision, fp32: Ready | None, top: Pa
     child.check_installed(backbone, precision)
     with progress.bar(f"building {backbone.name} in {precision} with {RANDOM}", None):
         facts = child.build(backbone, precision, fp32.folder / "trunk.onnx" if fp32 else None, folder)
-    signature = _facts(fp32.folder)["signature"] if fp32 else facts["signature"]
+    of_both = _facts(fp32.folder) if fp32 else facts
     told = {
         "backbone": f"{RANDOM} in {backbone.name}",
         "precision": str(precision),
         "sha256": sha256_of(folder / "trunk.onnx"),
-        "signature": signature,
+        "signature": of_both["signature"],
         "input": trunk_cache.input_facts(backbone),
     }
     (folder / "trunk.json").write_text(json.dumps(told))

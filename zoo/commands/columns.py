@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
 from zoo.backbone import DEFAULT, Backbone, Pixels
-from zoo.commands.telling import aligned
+from zoo.commands.telling import aligned, known
 from zoo.finding import kind_of, license_of
 
 if TYPE_CHECKING:
     from zoo.bench.here import Here
 
-UNKNOWN: Final = "unknown"
 _HEAD: Final = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRECISION", "LICENSE")
 
 
@@ -47,11 +46,6 @@ def _about(found: Sequence[Backbone], here: Here) -> Iterator[str]:
         yield "*: measured with random weights, which are as fast."
     if missing := len(found) - len(results):
         yield f"{missing} of {len(found)} are unmeasured; `zoo bench NAME` measures."
-
-
-def known(number: float | None, form: str) -> str:
-    """Return a number as `form` writes it ("{:.1f} MB"), or that it is unknown."""
-    return UNKNOWN if number is None else form.format(number)
 
 
 def millions(params: int | None) -> str:

@@ -11,8 +11,8 @@ import click
 
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
 from zoo.commands.asking import KIND, LICENSE, MAX_PARAMS, SOURCE
-from zoo.commands.columns import fast_table, known, table
-from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+from zoo.commands.columns import fast_table, table
+from zoo.commands.telling import AS_JSON, aligned, known, licenses, takes
 from zoo.completing import backbones
 from zoo.finding import ORDERS, find, ordered
 

@@ -7,8 +7,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Final
 
 from zoo.bench.speed import BATCHES
-from zoo.commands.columns import known
-from zoo.commands.telling import aligned
+from zoo.commands.telling import aligned, known
 
 if TYPE_CHECKING:
     from zoo.bench.machine import Machine

@@ -81,7 +81,7 @@ def test_what_cannot_be_measured_stops_nothing_else(shared_trunks: None, monkeyp
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("bench", DEFAULT_TEXT, "--random"), "only image networks are built with random weights"),
+        (("bench", DEFAULT_TEXT, "--random"), "cannot be built with random weights"),
         (("bench", "vgg16", "--random", "--build"), "choose one"),
         (("bench", "vgg16", "--plot", "out.jpg"), "name a .png file"),
         (("bench", "vgg16", "--plot", "no/such/folder/out.png"), "in a folder that is there"),
