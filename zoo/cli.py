@@ -13,7 +13,7 @@ from zoo import __version__, console
 COMMANDS: Final = {
     "bench": ("benching", "bench"),
     "completion": ("completion", "completion"),
-    "list": ("listing", "list_"),
+    "list": ("finding", "list_"),
     "pull": ("fetching", "pull"),
     "show": ("listing", "show"),
     "verify": ("fetching", "verify"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from zoo.backbone import Backbone
 from zoo.bench.machine import Machine, this_machine
@@ -28,6 +29,11 @@ class Here:
     def result(self, backbone: Backbone) -> Result | None:
         """Return all that was measured of a backbone, if that says how fast it is in its own precision."""
         return None if self.ms(backbone) is None else self.results[backbone.name]
+
+    def facts(self, backbone: Backbone) -> dict[str, Any]:
+        """Return what was measured of a backbone, for programs: all of it, and the number that orders a list."""
+        result = self.results.get(backbone.name)
+        return {"ms_here": self.ms(backbone), "measured_here": result.facts() if result else None}
 
 
 def here() -> Here:

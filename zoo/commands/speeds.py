@@ -1,4 +1,4 @@
-"""The table of `zoo bench`, and what is to be said below it."""
+"""What is told of speeds: the table of `zoo bench`, what is to be said below it, and a line for `zoo show`."""
 
 from __future__ import annotations
 
@@ -10,6 +10,8 @@ from zoo.bench.speed import BATCHES
 from zoo.commands.telling import aligned, known
 
 if TYPE_CHECKING:
+    from zoo.backbone import Backbone
+    from zoo.bench.here import Here
     from zoo.bench.machine import Machine
     from zoo.bench.speed import Result, Speed
 
@@ -28,6 +30,17 @@ def table(results: Iterable[Result], cores: int) -> str:
 def notes(results: Sequence[Result], machine: Machine) -> str:
     """Return what the numbers are, and what makes them doubtful."""
     return "\n".join(_notes(results, machine))
+
+
+def speed_told(backbone: Backbone, here: Here) -> str:
+    """Say how fast a backbone is here, in each precision."""
+    result = here.results.get(backbone.name)
+    if result is None:
+        return "not measured; `zoo bench` does"
+    unit = f"text of {result.tokens} tokens" if result.tokens else "image"
+    alone = [(speed.precision, timing.ms) for speed in result.speeds if (timing := speed.timing(1, 1))]
+    random = ", with random weights" if result.weights == "random" else ""
+    return ", ".join(f"{ms:.2f} ms in {precision}" for precision, ms in alone) + f", for one {unit}{random}"
 
 
 def _row(result: Result, speed: Speed, variants: Sequence[tuple[int, int]]) -> tuple[str, ...]:
