@@ -11,7 +11,6 @@ import click
 from zoo.backbone import Backbone
 from zoo.commands.asking import KIND, LICENSE, MAX_PARAMS, SOURCE
 from zoo.commands.columns import fast_table, table
-from zoo.commands.here import measured_facts
 from zoo.commands.listing import facts_of
 from zoo.commands.telling import AS_JSON
 from zoo.completing import backbones
@@ -57,9 +56,7 @@ def list_(
     if order := ORDERS.get(sort or "name") if sort or measured is None else measured.ms:
         found = ordered(found, order)
     if as_json:
-        click.echo(
-            json.dumps([facts_of(backbone) | measured_facts(backbone, measured) for backbone in found], indent=2)
-        )
+        click.echo(json.dumps([facts_of(b) | (measured.facts(b) if measured else {}) for b in found], indent=2))
     elif not found:
         click.echo(f"no backbone {_asked(word)}; `zoo list` shows all.", err=True)
     elif names:
