@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from zoo.commands.listing import facts_of
 from zoo.commands.telling import AS_JSON
 from zoo.completing import backbones
 from zoo.finding import ORDERS, find, ordered
+
+if TYPE_CHECKING:
+    from zoo.bench.here import Here
 
 
 @click.command("list")
@@ -47,12 +50,10 @@ def list_(
       zoo list --fast --kind image
       zoo pull $(zoo list resnet --license MIT --names)
     """  # noqa: D301 - click reads the backspace character
-    from zoo.bench.here import here
-
     found = find(word, license=license_, **wanted)
     if wanted["max_params"] is not None:
         _tell_left_out(find(word, license=license_, **wanted | {"max_params": None}))
-    measured = here() if fast else None
+    measured = _here() if fast else None
     if order := ORDERS.get(sort or "name") if sort or measured is None else measured.ms:
         found = ordered(found, order)
     if as_json:
@@ -70,6 +71,12 @@ def _tell_left_out(candidates: Sequence[Backbone]) -> None:
     params: list[int | None] = [backbone.params for backbone in candidates]
     if unknown := params.count(None):
         click.echo(f"note: left out, because their parameters are unknown: {unknown}.", err=True)
+
+
+def _here() -> Here:
+    from zoo.bench.here import here  # a list without --fast need not wait for what it imports
+
+    return here()
 
 
 def _asked(word: str) -> str:
