@@ -147,8 +147,3 @@ def get(name: str) -> Backbone:
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UnknownBackbone(f"no backbone is called {name!r}. {hint}`zoo list` shows all {len(entries)}.")
-
-
-def find(word: str) -> tuple[Backbone, ...]:
-    """Return the backbones whose name contains `word`, whatever its case; perhaps none."""
-    return tuple(entry for entry in catalog() if word.lower() in entry.name.lower())

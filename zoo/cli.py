@@ -11,9 +11,11 @@ from zoo import __version__, console
 
 # What a command is called -> module below zoo.commands, and its name there.
 COMMANDS: Final = {
+    "bench": ("benching", "bench"),
     "bundle-weights": ("packing", "bundle_weights"),
     "cache": ("caching", "cache"),
-    "list": ("listing", "list_"),
+    "completion": ("completion", "completion"),
+    "list": ("finding", "list_"),
     "load": ("packing", "load"),
     "pull": ("fetching", "pull"),
     "show": ("listing", "show"),

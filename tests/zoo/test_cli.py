@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 
@@ -96,9 +97,9 @@ def test_verify_finds_what_is_fine_and_what_is_damaged(shared_trunks: None) -> N
     assert zoo("verify", "vgg16").exit_code == 0
 
 
-@pytest.mark.parametrize("command", ["list", "show", "pull", "verify"])
+@pytest.mark.parametrize("command", ["bench", "completion", "list", "show", "pull", "verify"])
 def test_every_help_has_an_example(command: str) -> None:
-    assert f"Example:\n    zoo {command}" in zoo(command, "--help").stdout
+    assert re.search(rf"Examples?:\n    zoo {command}", zoo(command, "--help").stdout)
 
 
 def test_an_error_is_one_line_and_status_1() -> None:

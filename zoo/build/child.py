@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,14 +35,18 @@ def check_installed(backbone: Backbone, precision: Precision) -> None:
         )
 
 
-def build(backbone: Backbone, precision: Precision, source: Path, into: Path) -> dict[str, Any]:
+def build(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> dict[str, Any]:
     """Let `python -m zoo.build` write `into`/trunk.onnx, and return the facts that it reports.
+
+    Of an image network without `source` the weights are random; `build_seconds` is how long it all took.
 
     Raises:
         TrunkError: it failed; its last words are in the message. ParityError, WeightsError and
             MissingExtra where it was one of those.
     """
-    wish = [backbone.name, "--precision", str(precision), "--source", str(source), "--into", str(into)]
+    given = [] if source is None else ["--source", str(source)]
+    wish = [backbone.name, "--precision", str(precision), *given, "--into", str(into)]
+    began = time.monotonic()
     # The CPU alone computes: the same bytes on every machine, and no GPU memory is taken.
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(
@@ -58,7 +63,7 @@ def build(backbone: Backbone, precision: Precision, source: Path, into: Path) ->
     report = into / "report.json"
     facts: dict[str, Any] = json.loads(report.read_bytes())
     report.unlink()
-    return facts
+    return facts | {"build_seconds": round(time.monotonic() - began, 1)}
 
 
 def status_of(error: GraftError) -> int:

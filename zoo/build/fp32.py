@@ -21,13 +21,16 @@ from zoo.signature import image_signature
 from zoo.trunk import open_session
 
 
-def build(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]]:
+def build(backbone: Backbone, weights: Path | None) -> tuple[bytes, dict[str, Any]]:
     """Return the bytes of trunk.onnx, and the facts to record: parity, opset, versions of the tools.
+
+    `weights` is the verified file; None leaves the weights random, the same ones each time.
 
     Raises:
         ParityError: ONNX Runtime does not repeat Keras.
         WeightsError: the file does not hold this network's weights.
     """
+    keras.utils.set_random_seed(0)
     return proven(network(backbone, weights), pixels_of(backbone).size, backbone.width)
 
 

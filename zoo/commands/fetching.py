@@ -13,6 +13,7 @@ import click
 
 from zoo.backbone import Backbone, Precision, get
 from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+from zoo.completing import backbones
 
 if TYPE_CHECKING:
     from zoo.progress import Progress
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=backbones)
 @click.option("--all-of", "library", metavar="LIBRARY", help="All of keras.applications, keras-hub or keras-cv.")
 @click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
 @click.option("--weights-only", is_flag=True, help="Build no trunk; that needs no TensorFlow.")
@@ -111,7 +112,7 @@ def _tell(failed: Sequence[Failed], tried: int) -> None:
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...")
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=backbones)
 @AS_JSON
 def verify(names: Sequence[str], as_json: bool) -> None:
     """Hash what is cached once more and compare with what is on record and in graft.lock; of each NAME, or of all.
