@@ -122,3 +122,20 @@ def test_a_verdict_is_added_to_the_others(tmp_path: Path) -> None:
     contract.record("a.x", {"outcome": "fails"}, file)
     contract.record("b.x", {"outcome": "fails"}, file)
     assert json.loads(file.read_bytes()) == {"a.x": {"outcome": "fails"}, "b.x": {"outcome": "fails"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["vgg17"], "Did you mean vgg"),
+        (["bert_tiny"], "bert_tiny.en_uncased: only image backbones"),
+        ([], "name at least one backbone"),
+    ],
+)
+def test_a_wrong_wish_is_answered_in_words(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["contract", *words])
+    with pytest.raises(SystemExit):
+        contract.main()
+    assert said in capsys.readouterr().err
