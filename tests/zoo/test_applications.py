@@ -7,16 +7,20 @@ import inspect
 import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
+from keras.src.utils import file_utils
 from numpy.typing import NDArray
 
 from zoo.backbone import FileSource, catalog, get
 from zoo.build.applications_table import FILE, factories, facts_of, table
 from zoo.build.networks import assign, body, pixels_of, scaled
 from zoo.build.networks.applications import as_published, headless
+from zoo.build.random_weights import enliven
+from zoo.pictures import crops
 
 ENTRIES = {b.builder.rpartition(":")[2]: b for b in catalog() if b.library == "keras.applications"}
 TOLD = json.loads(FILE.read_bytes())
@@ -121,6 +125,35 @@ def test_what_only_the_fetched_weights_of_efficientnet_get_is_there_without() ->
     model = body(get("efficientnet_b0"), None)
     assert [type(layer).__name__ for layer in model.layers[1:4]] == ["Rescaling", "Normalization", "Rescaling"]
     assert model.count_params() == get("efficientnet_b0").params
+
+
+@pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, where it saves
+@pytest.mark.parametrize(
+    "factory",
+    [
+        "EfficientNetB0",
+        *(
+            pytest.param(slow, marks=pytest.mark.slow)
+            for slow in ("ConvNeXtTiny", "DenseNet121", "EfficientNetV2B0", "EfficientNetV2S", "NASNetMobile", "VGG16")
+        ),
+    ],
+)
+def test_the_whole_is_the_library_s_own_network_with_the_same_weights(
+    factory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fed as the library's documentation says, loaded by the library itself."""
+    size, file = 96, tmp_path / "w.weights.h5"
+    scaling = pixels_of(ENTRIES[factory]).scaling
+    inner = headless(factory, size, None)
+    enliven(inner, size, scaling)
+    inner.save_weights(file)
+    monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: str(file))
+    make = getattr(keras.applications, factory)
+    whole = make(include_top=False, weights="imagenet", input_shape=(size, size, 3))
+    pictures = crops(2, size, 9)
+    theirs = whole(inspect.getmodule(make).preprocess_input(pictures.astype("float32")), training=False)
+    ours = headless(factory, size, file)(scaled(pictures, scaling), training=False)
+    np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max(), rtol=0)
 
 
 def test_weights_that_are_assigned_reach_the_normalisation() -> None:

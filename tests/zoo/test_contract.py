@@ -82,7 +82,7 @@ def test_grouped_convolution_exact_gelu_and_layer_scale_convert() -> None:
 def test_zeros_around_negative_numbers_are_zeros_to_a_pool() -> None:
     """ONNX Runtime would let the pool pad, with the lowest number there is: ResNet V2 was wrong by 5 %."""
     image = keras.Input((16, 16, 3), dtype="uint8", name="image")
-    x = keras.ops.cast(image, "float32") - 300.0
+    x = keras.layers.Conv2D(4, 3, kernel_initializer="ones")(-keras.ops.cast(image, "float32") / 255.0)
     x = keras.layers.MaxPooling2D(3, strides=2)(keras.layers.ZeroPadding2D(1)(x))
     model = keras.Model(image, keras.ops.mean(keras.ops.transpose(x, (0, 3, 1, 2)), axis=(2, 3)))
     pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
@@ -122,3 +122,20 @@ def test_a_verdict_is_added_to_the_others(tmp_path: Path) -> None:
     contract.record("a.x", {"outcome": "fails"}, file)
     contract.record("b.x", {"outcome": "fails"}, file)
     assert json.loads(file.read_bytes()) == {"a.x": {"outcome": "fails"}, "b.x": {"outcome": "fails"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["vgg17"], "Did you mean vgg"),
+        (["bert_tiny"], "bert_tiny.en_uncased: only image backbones"),
+        ([], "name at least one backbone"),
+    ],
+)
+def test_a_wrong_wish_is_answered_in_words(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["contract", *words])
+    with pytest.raises(SystemExit):
+        contract.main()
+    assert said in capsys.readouterr().err

@@ -32,6 +32,7 @@ from zoo.errors import GraftError, TrunkError
 from zoo.files import sha256_of, write_whole
 from zoo.pictures import crops
 from zoo.progress import Silence
+from zoo.terminal import Terminal
 from zoo.trunk import Trunk
 
 VERDICTS: Final = Path("docs/zoo/verdicts.json")
@@ -154,10 +155,18 @@ def main() -> int:
     parser.add_argument("--all", action="store_true", help="every image backbone, the smallest first")
     parser.add_argument("--into", type=Path, default=VERDICTS, metavar="FILE", help=f"default {VERDICTS}")
     wish = parser.parse_args()
-    wanted = triable() if wish.all else [get(name) for name in wish.names]
+    try:
+        wanted = triable() if wish.all else [get(name) for name in wish.names]
+    except GraftError as error:
+        parser.error(str(error))
+    if others := [backbone.name for backbone in wanted if backbone not in triable()]:
+        parser.error(f"{', '.join(others)}: only image backbones whose input and parameters are known are tried.")
+    if not wanted:
+        parser.error("name at least one backbone, or say --all. Example: python -m zoo.build.contract vgg16")
     failed = False
-    for backbone in wanted:
-        found = verdict(backbone)
+    for number, backbone in enumerate(wanted, 1):
+        with Terminal().bar(f"{backbone.name}, {number} of {len(wanted)}", None):
+            found = verdict(backbone)
         record(backbone.name, found, wish.into)
         failed |= found["outcome"] == "fails"
         sys.stderr.write(f"{backbone.name}: {found['outcome']} {found.get('parity') or found.get('why')}\n")
