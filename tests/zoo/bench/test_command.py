@@ -19,7 +19,7 @@ from zoo.bench.machine import this_machine
 from zoo.bench.memory import remember
 from zoo.cli import cli
 from zoo.cores import cores
-from zoo.errors import GraftError
+from zoo.errors import GraftError, MissingExtra
 
 
 def zoo(*words: str) -> Result:
@@ -93,6 +93,14 @@ def test_what_cannot_be_done_is_said_at_once(words: tuple[str, ...], said: str) 
     ran = zoo(*words)
     assert ran.exit_code != 0
     assert said in (str(ran.exception) if isinstance(ran.exception, GraftError) else ran.stderr)
+
+
+def test_what_is_not_installed_is_said_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.bench.child.NEEDED", ("numpy", "no_such_package"))
+    ran = zoo("bench", "vgg16", "--random")
+    assert isinstance(ran.exception, MissingExtra)
+    assert "measuring needs no_such_package, not installed here" in str(ran.exception)
+    assert "measures" in zoo("bench").stderr  # what is remembered can be shown
 
 
 def test_nothing_measured_yet() -> None:
