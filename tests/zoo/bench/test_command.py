@@ -50,6 +50,19 @@ def test_both_precisions_of_a_real_backbone(shared_trunks: None, tmp_path: Path)
     assert " ms in fp32, " in zoo("show", DEFAULT).stdout
 
 
+def test_int8_is_built_where_that_is_asked_for_and_its_time_is_kept(
+    shared_trunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFT_OFFLINE", "1")
+    shutil.rmtree(trunk_cache.lookup(get(DEFAULT), Precision.INT8).folder)  # type: ignore[union-attr]
+    ran = zoo("bench", DEFAULT, "--rounds", "1", "--build")
+    assert ran.exit_code == 0, ran.output
+    assert [line.split()[2] for line in ran.stdout.splitlines() if line.startswith(DEFAULT)] == ["fp32", "int8"]
+    built = trunk_cache.lookup(get(DEFAULT), Precision.INT8)
+    assert built is not None
+    assert f"{built.facts['build_seconds']:.0f} s" in ran.stdout
+
+
 @pytest.mark.slow  # two real builds
 def test_random_weights_are_measured_and_never_cached() -> None:
     name = "mobilenet_v3_small.imagenet"
