@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import subprocess
 import sys
@@ -11,8 +12,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final
 
-from zoo.errors import TrunkError
+from zoo.errors import MissingExtra, TrunkError
 
+NEEDED: Final = ("onnxruntime", "tokenizers")
 _PATIENCE: Final = 10.0  # seconds for a process to end once its standard input has
 
 
@@ -45,6 +47,19 @@ class Child:
         words = self._said.read().strip().splitlines()
         told = words[-1] if words else f"exit status {status}, without a word; is the memory full?"
         raise TrunkError(f"{self._what} cannot be measured: {told}")
+
+
+def check_installed() -> None:
+    """Pass if a trunk can be run here.
+
+    Raises:
+        MissingExtra: what runs it is not installed.
+    """
+    if missing := [package for package in NEEDED if importlib.util.find_spec(package) is None]:
+        raise MissingExtra(
+            f"measuring needs {', '.join(missing)}, not installed here. "
+            'Run: pip install "keras-graft[serve]", or keras-graft[train] to build trunks, too.'
+        )
 
 
 @contextmanager

@@ -76,8 +76,10 @@ def bench(
     if build and random:
         raise click.UsageError("--build makes trunks with real weights, --random with none; choose one.")
     chosen, machine, progress = tuple(dict.fromkeys(map(get, names))), this_machine(), Terminal()
-    fresh, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
-    results = fresh if names else list(remembered(machine).values())
+    if chosen:
+        results, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
+    else:
+        results, failed = list(remembered(machine).values()), []
     if plot:
         _draw(plot, machine, progress)
     if as_json:
@@ -93,7 +95,10 @@ def bench(
 def _how(build: bool, random: bool, rounds: int, tokens: int, progress: Progress) -> Measure:
     """Return what measures one backbone as the options ask for."""
     from zoo.bench import trunks
+    from zoo.bench.child import check_installed
     from zoo.bench.measure import measure
+
+    check_installed()
 
     def untrained(backbone: Backbone) -> Result:
         with trunks.untrained(backbone, progress) as ready:

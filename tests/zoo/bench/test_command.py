@@ -19,7 +19,7 @@ from zoo.bench.machine import this_machine
 from zoo.bench.memory import remember
 from zoo.cli import cli
 from zoo.cores import cores
-from zoo.errors import GraftError
+from zoo.errors import GraftError, MissingExtra
 
 
 def zoo(*words: str) -> Result:
@@ -48,6 +48,19 @@ def test_both_precisions_of_a_real_backbone(shared_trunks: None, tmp_path: Path)
     assert zoo("list", "--fast", "--names").stdout.split()[0] == DEFAULT
     assert zoo("bench").stdout.count(DEFAULT) == 2
     assert " ms in fp32, " in zoo("show", DEFAULT).stdout
+
+
+def test_int8_is_built_where_that_is_asked_for_and_its_time_is_kept(
+    shared_trunks: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("GRAFT_OFFLINE", "1")
+    shutil.rmtree(trunk_cache.lookup(get(DEFAULT), Precision.INT8).folder)  # type: ignore[union-attr]
+    ran = zoo("bench", DEFAULT, "--rounds", "1", "--build")
+    assert ran.exit_code == 0, ran.output
+    assert [line.split()[2] for line in ran.stdout.splitlines() if line.startswith(DEFAULT)] == ["fp32", "int8"]
+    built = trunk_cache.lookup(get(DEFAULT), Precision.INT8)
+    assert built is not None
+    assert f"{built.facts['build_seconds']:.0f} s" in ran.stdout
 
 
 @pytest.mark.slow  # two real builds
@@ -93,6 +106,14 @@ def test_what_cannot_be_done_is_said_at_once(words: tuple[str, ...], said: str) 
     ran = zoo(*words)
     assert ran.exit_code != 0
     assert said in (str(ran.exception) if isinstance(ran.exception, GraftError) else ran.stderr)
+
+
+def test_what_is_not_installed_is_said_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.bench.child.NEEDED", ("numpy", "no_such_package"))
+    ran = zoo("bench", "vgg16", "--random")
+    assert isinstance(ran.exception, MissingExtra)
+    assert "measuring needs no_such_package, not installed here" in str(ran.exception)
+    assert "measures" in zoo("bench").stderr  # what is remembered can be shown
 
 
 def test_nothing_measured_yet() -> None:
