@@ -11,6 +11,7 @@ from zoo import __version__, console
 
 # What a command is called -> module below zoo.commands, and its name there.
 COMMANDS: Final = {
+    "export": ("exporting", "export"),
     "list": ("listing", "list_"),
     "pull": ("fetching", "pull"),
     "show": ("listing", "show"),
