@@ -13,6 +13,7 @@ from zoo import __version__, console
 COMMANDS: Final = {
     "export": ("exporting", "export"),
     "list": ("listing", "list_"),
+    "publish": ("publishing", "publish"),
     "pull": ("fetching", "pull"),
     "show": ("listing", "show"),
     "verify": ("fetching", "verify"),

@@ -1,0 +1,43 @@
+"""`python -m zoo.build.errand TASK WISH INTO`: one piece of work in a process of its own; WISH is a JSON object.
+
+What is made lies in the folder INTO, with the facts of it in report.json. `zoo.build.errands` starts it. A task that
+opens a stranger's file does so without a network: see `zoo.build.alone`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from zoo.build.child import status_of
+from zoo.errors import GraftError
+
+# Task -> function below zoo.build: (wish, folder) -> facts.
+TASKS: Final = {
+    "head": "own_head:take",
+}
+ALONE: Final = frozenset({"import"})
+
+
+def main() -> int:
+    """Do the task and return the exit status; what went wrong is the last line on standard error."""
+    task, wish, into = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
+    module, _, function = TASKS[task].partition(":")
+    try:
+        if task in ALONE:  # before anything is imported that could open a connection
+            from zoo.build.alone import leave_network
+
+            wish["alone"] = leave_network()
+        facts = getattr(importlib.import_module(f"zoo.build.{module}"), function)(wish, into)
+    except GraftError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
+        return status_of(error)
+    (into / "report.json").write_text(json.dumps(facts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
