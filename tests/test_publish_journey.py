@@ -1,4 +1,4 @@
-"""A pretrained network served with no fine-tuning at all, by the commands a user types: publish, predict, serve, export."""
+"""A pretrained network served with no fine-tuning at all, by the commands that a user types."""
 
 from __future__ import annotations
 

@@ -12,6 +12,7 @@ from zoo import __version__, console
 # What a command is called -> module below zoo.commands, and its name there.
 COMMANDS: Final = {
     "export": ("exporting", "export"),
+    "import": ("importing", "import_"),
     "list": ("listing", "list_"),
     "publish": ("publishing", "publish"),
     "pull": ("fetching", "pull"),

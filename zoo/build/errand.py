@@ -13,17 +13,20 @@ from pathlib import Path
 from typing import Final
 
 from zoo.build.child import status_of
+from zoo.build.errands import ERROR
 from zoo.errors import GraftError
 
 # Task -> function below zoo.build: (wish, folder) -> facts.
 TASKS: Final = {
+    "form": "forms:make",
     "head": "own_head:take",
+    "import": "imported:take",
 }
 ALONE: Final = frozenset({"import"})
 
 
 def main() -> int:
-    """Do the task and return the exit status; what went wrong is the last line on standard error."""
+    """Do the task and return the exit status; what went wrong is in INTO/error.txt."""
     task, wish, into = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
     module, _, function = TASKS[task].partition(":")
     try:
@@ -33,7 +36,7 @@ def main() -> int:
             wish["alone"] = leave_network()
         facts = getattr(importlib.import_module(f"zoo.build.{module}"), function)(wish, into)
     except GraftError as error:
-        print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
+        (into / ERROR).write_text(str(error))  # not on standard error, where TensorFlow talks too
         return status_of(error)
     (into / "report.json").write_text(json.dumps(facts))
     return 0

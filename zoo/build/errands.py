@@ -5,10 +5,12 @@ from __future__ import annotations
 import importlib.util
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from zoo.build.child import report_in, run
-from zoo.errors import MissingExtra
+from zoo.errors import GraftError, MissingExtra
+
+ERROR: Final = "error.txt"
 
 
 def do(task: str, wish: dict[str, Any], into: Path, *, needs: tuple[str, ...], failed: str = "") -> dict[str, Any]:
@@ -25,5 +27,10 @@ def do(task: str, wish: dict[str, Any], into: Path, *, needs: tuple[str, ...], f
         raise MissingExtra(
             f'{failed}that needs {", ".join(missing)}, not installed here. Run: pip install "keras-graft[train]".'
         )
-    run("zoo.build.errand", [task, json.dumps(wish), str(into)], failed)
+    try:
+        run("zoo.build.errand", [task, json.dumps(wish), str(into)], failed)
+    except GraftError as error:
+        if (into / ERROR).is_file():
+            raise type(error)(f"{failed}{(into / ERROR).read_text()}") from None
+        raise
     return report_in(into)

@@ -20,9 +20,10 @@ FORMS: Final = ("onnx", "saved_model", "tflite", "triton", "keras")
 @click.argument("model", type=click.Path(path_type=Path))
 @click.option("--format", "form", type=click.Choice(FORMS), required=True, help="What the other runtime reads.")
 @click.option("-o", "--out", type=click.Path(path_type=Path), required=True, help="A new folder; see below for triton.")
+@click.option("--custom", multiple=True, metavar="MODULE:CLASS", help="A layer of your own in it; may be repeated.")
 @PROGRESS
 @AS_JSON
-def export(model: Path, form: Form, out: Path, progress: str, as_json: bool) -> None:
+def export(model: Path, form: Form, out: Path, custom: tuple[str, ...], progress: str, as_json: bool) -> None:
     """Write MODEL, a folder models/NAME or models/NAME/VERSION, in the form of another runtime.
 
     Its golden samples are replayed through that runtime before the folder has its name; where an answer differs,
@@ -38,7 +39,7 @@ def export(model: Path, form: Form, out: Path, progress: str, as_json: bool) -> 
     from zoo.export.run import export as exported
 
     with console.telling(progress) as told:
-        made = exported(found(model), form, out, told)
+        made = exported(found(model), form, out, told, custom)
     if as_json:
         click.echo(json.dumps(asdict(made) | {"folder": str(made.folder)}, ensure_ascii=False))
         return

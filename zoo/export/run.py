@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from zoo.bundle import Bundle
 from zoo.export.folder import check_free, made_whole
+from zoo.export.keras_forms import make_form
 from zoo.export.merged import merged, runner
 from zoo.export.notes import write_notes
 from zoo.export.proof import Proof, prove
@@ -17,7 +18,6 @@ from zoo.export.triton import config
 from zoo.progress import Progress
 
 Form = Literal["onnx", "saved_model", "tflite", "triton", "keras"]
-FORMS: Final[tuple[Form, ...]] = ("onnx", "saved_model", "tflite", "triton", "keras")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +40,10 @@ class Made:
     notes: list[str]
 
 
-def export(bundle: Bundle, form: Form, out: Path, progress: Progress) -> Exported:
+def export(bundle: Bundle, form: Form, out: Path, progress: Progress, custom: Sequence[str] = ()) -> Exported:
     """Write `bundle` as `form` into the folder `out`; of Triton that is the model repository, of the rest the whole.
+
+    `custom` names layers of the user's own in the bundle's model.keras, each "module:Class"; they are imported.
 
     Raises:
         PublishFailed: `out` is there already, or cannot be written.
@@ -52,16 +54,16 @@ def export(bundle: Bundle, form: Form, out: Path, progress: Progress) -> Exporte
     folder = out / bundle.manifest.name if form == "triton" else out
     check_free(folder)
     with made_whole(folder) as draft:
-        made = _MAKERS[form](bundle, form, draft, progress)
+        made = _MAKERS[form](bundle, form, draft, custom, progress)
         write_notes(draft, bundle, form, made.files, made.proof, made.notes)
     return Exported(form, folder, made.files, made.proof, made.notes)
 
 
-def _onnx(bundle: Bundle, form: Form, draft: Path, progress: Progress) -> Made:
+def _onnx(bundle: Bundle, _: Form, draft: Path, __: Sequence[str], progress: Progress) -> Made:
     return _onnx_at(bundle, draft, "model.onnx", progress)
 
 
-def _triton(bundle: Bundle, form: Form, draft: Path, progress: Progress) -> Made:
+def _triton(bundle: Bundle, _: Form, draft: Path, __: Sequence[str], progress: Progress) -> Made:
     number = str(bundle.manifest.version)
     (draft / number).mkdir()
     made = _onnx_at(bundle, draft, f"{number}/model.onnx", progress)
@@ -80,4 +82,14 @@ def _onnx_at(bundle: Bundle, draft: Path, file: str, progress: Progress) -> Made
     return Made([file], proof, [contrib] if int8_text else [])
 
 
-_MAKERS: Final[dict[Form, Callable[[Bundle, Form, Path, Progress], Made]]] = {"onnx": _onnx, "triton": _triton}
+def _by_keras(bundle: Bundle, form: Form, draft: Path, custom: Sequence[str], progress: Progress) -> Made:
+    return Made(*make_form(bundle, form, draft, custom, progress))
+
+
+_MAKERS: Final[dict[Form, Callable[[Bundle, Form, Path, Sequence[str], Progress], Made]]] = {
+    "keras": _by_keras,
+    "onnx": _onnx,
+    "saved_model": _by_keras,
+    "tflite": _by_keras,
+    "triton": _triton,
+}
