@@ -81,6 +81,7 @@ def test_what_its_numbers_are_must_be_said_or_be_uint8(here: Path) -> None:
     assert zoo("import", "bytes.keras", "--labels", "labels.txt").exit_code == 0
 
 
+@pytest.mark.slow
 def test_a_layer_of_ones_own_is_named_and_asked_for(here: Path) -> None:
     assert "--custom mylayers:Twice" in refused("custom.keras", "--scaling", "raw")
     named = ("--custom", "mylayers:Twice", "--name", "twice")

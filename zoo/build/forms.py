@@ -13,6 +13,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from zoo.build.customs import custom_layers
 from zoo.build.regrown import regrown
 from zoo.bundle import Bundle, open_bundle
 from zoo.errors import BundleUnsupported, ReplayFailed
@@ -35,8 +36,8 @@ def make(wish: dict[str, Any], into: Path) -> dict[str, Any]:
     """
     bundle = open_bundle(Path(wish["bundle"]))
     weights = Path(wish["weights"]) if wish["weights"] else None
-    model = regrown(bundle, weights, wish["custom"])
-    files, run, runtime = _FORMS[wish["form"]](model, bundle, into)
+    with keras.saving.custom_object_scope(custom_layers(wish["custom"])):
+        files, run, runtime = _FORMS[wish["form"]](regrown(bundle, weights), bundle, into)
     try:
         return {"files": files, "proof": asdict(prove(bundle, run, runtime))}
     except ReplayFailed as fault:

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import keras
 
 from zoo.backbone import Pixels, get
-from zoo.build.customs import custom_layers
 from zoo.build.head_layers import outputs_of
 from zoo.build.networks import body, whole
 from zoo.bundle import Bundle
@@ -17,18 +15,18 @@ from zoo.errors import BundleUnsupported
 HEAD = "head"  # what the last dense layer of a bundle's model.keras is called
 
 
-def regrown(bundle: Bundle, weights: Path | None, custom: Sequence[str]) -> keras.Model:
+def regrown(bundle: Bundle, weights: Path | None) -> keras.Model:
     """Return the whole model: the bundle's inputs by name -> features, and what the head makes of them, by name.
 
     The trunk comes from model.keras where the bundle has one, else from the backbone's `weights`. Only what plain
-    Keras, or KerasHub for texts, can open is in it, and what `custom` names ("module:Class").
+    Keras, or KerasHub for texts, can open is in it, and layers of the user's own that Keras was told of.
 
     Raises:
         BundleUnsupported: there is no Keras form of this bundle.
         WeightsError: the file does not hold the backbone's weights.
     """
     kept = bundle.layout.root / "model.keras"
-    trunk = _kept(kept, custom) if kept.name in bundle.manifest.files else _rebuilt(bundle, weights)
+    trunk = _kept(kept) if kept.name in bundle.manifest.files else _rebuilt(bundle, weights)
     inputs = {tensor.name.split(":")[0]: tensor for tensor in trunk.inputs}
     due = [tensor.name for tensor in bundle.manifest.signature.inputs]
     if sorted(inputs) != sorted(due):
@@ -40,12 +38,12 @@ def regrown(bundle: Bundle, weights: Path | None, custom: Sequence[str]) -> kera
     return keras.Model({name: inputs[name] for name in due}, {"features": features, **heads}, name="grafted")
 
 
-def _kept(path: Path, custom: Sequence[str]) -> keras.Model:
+def _kept(path: Path) -> keras.Model:
     """Return the trunk in model.keras: all that is below its dense layer."""
     import zoo.build.networks.text  # noqa: F401 - names the layers that pool texts
 
     try:
-        model = keras.models.load_model(path, custom_objects=custom_layers(custom), compile=False, safe_mode=True)
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError) as fault:
         said = " ".join(str(fault).split())[:300]
         raise BundleUnsupported(
