@@ -21,7 +21,7 @@ MAX_BYTES: Final = 2 << 30  # of all, unpacked: a trunk is one protocol buffer, 
 MAX_CONFIG: Final = 64 << 20
 _MEMBERS: Final = frozenset({"config.json", "metadata.json", "model.weights.h5"})
 _PARTS: Final = frozenset((
-    "activations", "backend", "constraints", "dtype_policies", "initializers", "layers", "models", "ops",
+    "activations", "constraints", "dtype_policies", "initializers", "layers", "models", "ops", "random",
     "regularizers",
 ))  # fmt: skip
 _HARMFUL: Final = {

@@ -58,6 +58,8 @@ def main(folder: Path) -> None:
     }
     for name, output in heads.items():
         keras.Model(image, output).save(folder / f"{name}.keras")
+    row = keras.Input((16,))
+    keras.Model(row, layers.Dense(3, activation="softmax")(row)).save(folder / "row.keras")
     byte = keras.Input((SIZE, SIZE, 3), dtype="uint8")
     flat = layers.Flatten()(layers.Rescaling(1 / 255)(byte))
     keras.Model(byte, layers.Dense(3, activation="softmax")(flat)).save(folder / "bytes.keras")

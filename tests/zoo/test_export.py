@@ -19,7 +19,7 @@ from tests.fakes import LABELS, tiny_bundle
 from tests.text_fakes import TEXTS, tiny_text_bundle, tiny_text_input
 from zoo.bundle import Bundle
 from zoo.cli import cli
-from zoo.errors import BundleUnsupported, PublishFailed, ReplayFailed, UnknownModel, UnknownVersion
+from zoo.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, UnknownModel, UnknownVersion
 from zoo.export.found import found
 from zoo.export.run import export
 from zoo.progress import Silence
@@ -142,6 +142,14 @@ def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
     with pytest.raises(PublishFailed, match="is there already"):
         export(tiny_bundle(tmp_path / "models"), "onnx", tmp_path / "out", Silence())
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_a_bundle_cannot_name_a_folder_elsewhere(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models")
+    stray = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, name="../stray"))
+    with pytest.raises(RecipeError, match="cannot be called"):
+        export(stray, "triton", tmp_path / "out", Silence())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "tiny-trunks"]
 
 
 def test_a_head_of_another_opset_is_refused(tmp_path: Path) -> None:

@@ -111,6 +111,7 @@ def test_a_lambda_is_refused_whoever_names_it(also: tuple[str, ...], here: Path)
 def test_other_ends_are_said_or_refused(here: Path) -> None:
     assert "--scores softmax" in refused("logits.keras", "--scaling", "raw")
     assert "a Conv2D. What is needed" in refused("maps.keras", "--scaling", "raw")
+    assert "Models of text or other arrays cannot be taken in" in refused("row.keras", "--scaling", "raw")
     assert "add --size PIXELS" in refused("open.keras", "--scaling", "raw")
 
 

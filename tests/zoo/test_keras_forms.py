@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -87,18 +88,22 @@ def test_layers_of_ones_own_are_named_once_more() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_a_form_that_answers_otherwise_is_thrown_away() -> None:
+@pytest.mark.parametrize(
+    ("precision", "error", "why"),
+    [("fp32", ReplayFailed, "Keras 3"), ("int8", BundleUnsupported, "no exact Keras form.*--precision fp32")],
+)
+def test_a_form_that_answers_otherwise_is_thrown_away(precision: str, error: type[Exception], why: str) -> None:
     done("import", *PLAIN)
     bundle = open_bundle(Path("models/plain/1"))
     golden, layout = bundle.golden(), bundle.layout
     turned = dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy())
     extras = {"model.keras": (layout.root / "model.keras").read_bytes()}
-    manifest = dataclasses.replace(bundle.manifest, files={})
+    manifest = dataclasses.replace(bundle.manifest, files={}, precision=precision)
     head = layout.head.read_bytes()
     publish(Path("models"), manifest, trunk=layout.trunk, head=head, golden=turned, extras=extras)
     ran = zoo("export", "models/plain/2", "--format", "keras", "-o", "out/new")
-    assert isinstance(ran.exception, ReplayFailed)
-    assert "Keras 3" in str(ran.exception)
+    assert isinstance(ran.exception, error)
+    assert re.search(why, str(ran.exception))
     assert not list(Path("out").iterdir())
 
 

@@ -15,6 +15,7 @@ from zoo.export.merged import merged, runner
 from zoo.export.notes import write_notes
 from zoo.export.proof import Proof, prove
 from zoo.export.triton import config
+from zoo.names import check_name
 from zoo.progress import Progress
 
 Form = Literal["onnx", "saved_model", "tflite", "triton", "keras"]
@@ -50,8 +51,10 @@ def export(bundle: Bundle, form: Form, out: Path, progress: Progress, custom: Se
         ReplayFailed: the other runtime does not repeat the golden samples.
         BundleUnsupported: the bundle has no such form; the message says why, and what to do.
         MissingExtra: what makes that form is not installed.
+        RecipeError: the bundle has a name that no model may have.
     """
-    folder = out / bundle.manifest.name if form == "triton" else out
+    # The name becomes a folder's: a bundle from elsewhere could call itself anything.
+    folder = out / check_name(bundle.manifest.name) if form == "triton" else out
     check_free(folder)
     with made_whole(folder) as draft:
         made = _MAKERS[form](bundle, form, draft, custom, progress)
