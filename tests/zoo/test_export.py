@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import importlib.util
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -190,3 +191,13 @@ def test_the_command_tells_what_it_proved(tmp_path: Path) -> None:
     facts = json.loads(ran.stdout)
     assert facts["files"] == ["config.pbtxt", "1/model.onnx"]
     assert facts["proof"]["samples"] == 3
+
+
+@pytest.mark.parametrize(
+    "words", ["export m --format onnx -o out", "publish efficientnet_lite0", "import m.keras --labels labels.txt"]
+)
+def test_what_is_not_installed_is_told_with_what_to_install(words: str) -> None:
+    script = f"import sys; sys.modules['onnx'] = None; sys.argv[1:] = {words.split()}; from zoo.cli import main; main()"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == 'error: this needs onnx, not installed here. Run: pip install "keras-graft[train]".\n'

@@ -22,11 +22,7 @@ def do(task: str, wish: dict[str, Any], into: Path, *, needs: tuple[str, ...], f
         MissingExtra: a package is not installed.
         GraftError: it failed, by the class of the child's own error.
     """
-    missing = [package for package in needs if importlib.util.find_spec(package) is None]
-    if missing:
-        raise MissingExtra(
-            f'{failed}that needs {", ".join(missing)}, not installed here. Run: pip install "keras-graft[train]".'
-        )
+    check_installed(*needs, failed=failed)
     try:
         run("zoo.build.errand", [task, json.dumps(wish), str(into)], failed)
     except GraftError as error:
@@ -34,3 +30,16 @@ def do(task: str, wish: dict[str, Any], into: Path, *, needs: tuple[str, ...], f
             raise type(error)(f"{failed}{(into / ERROR).read_text()}") from None
         raise
     return report_in(into)
+
+
+def check_installed(*needs: str, failed: str = "") -> None:
+    """Pass if these packages are installed; nothing is imported. `failed` begins the message.
+
+    Raises:
+        MissingExtra: one is not.
+    """
+    missing = [package for package in needs if importlib.util.find_spec(package) is None]
+    if missing:
+        raise MissingExtra(
+            f'{failed}this needs {", ".join(missing)}, not installed here. Run: pip install "keras-graft[train]".'
+        )

@@ -35,6 +35,9 @@ def export(model: Path, form: Form, out: Path, custom: tuple[str, ...], progress
       zoo export models/photos --format onnx -o photos-onnx
       zoo export models/photos/3 --format triton -o model-repository
     """  # noqa: D301 - click reads the backspace character
+    from zoo.build.errands import check_installed
+
+    check_installed("onnx", "onnxruntime")
     from zoo.export.found import found
     from zoo.export.run import export as exported
 

@@ -50,6 +50,9 @@ def import_(
       zoo import photos.keras --labels labels.txt --scaling unit_signed
       serve
     """  # noqa: D301 - click reads the backspace character
+    from zoo.build.errands import check_installed
+
+    check_installed("onnx", "onnxruntime")
     from zoo.importing import Wish, import_model, read_labels
 
     with console.telling(progress) as told:

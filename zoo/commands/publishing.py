@@ -30,6 +30,9 @@ def publish(backbone: str, models: Path, name: str | None, precision: str | None
       zoo publish efficientnet_lite0
       predict efficientnet_lite0 photo.jpg
     """  # noqa: D301 - click reads the backspace character
+    from zoo.build.errands import check_installed
+
+    check_installed("onnx", "onnxruntime")
     from zoo.classifier import publish_classifier
 
     chosen = get(backbone)
