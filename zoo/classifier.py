@@ -15,7 +15,7 @@ from zoo.golden import Golden
 from zoo.heads import classes, own_head
 from zoo.manifest import Manifest
 from zoo.names import check_name
-from zoo.pictures import photos
+from zoo.pictures import CREDIT, photos
 from zoo.progress import Progress
 from zoo.publish import publish
 from zoo.replay import replay
@@ -41,6 +41,8 @@ def publish_classifier(backbone: Backbone, models: Path, name: str, precision: P
     """
     check_name(name)
     own_head(backbone)  # what cannot be published is told before anything is fetched
+    if precision is Precision.INT8 and backbone.precision is not Precision.INT8:
+        progress.say(f"note: int8 of {backbone.name} is {backbone.int8}; its published accuracy is that of fp32.")
     trunk = Trunk.of(backbone, precision, progress)
     head = _head(backbone, trunk, progress)
     session = open_session(head)
@@ -94,7 +96,7 @@ def _manifest(backbone: Backbone, name: str, precision: Precision, trunk: Trunk)
         trunk_sha256=trunk.sha256,
         head={"kind": "published"},
         metrics={},
-        data={"source": "ImageNet-1k, by the publisher of the weights"},
+        data={"source": "ImageNet-1k, by the publisher of the weights", "samples": CREDIT},
         samples="zoo",
         graft=zoo.__version__,
     )

@@ -13,9 +13,7 @@ from zoo.backbone import Backbone, FileSource, Pixels, RemoteFile
 from zoo.errors import RecipeError
 
 _FOLDER: Final = Path(__file__).parent / "catalog"
-_TENSORS: Final = {  # of state dicts that hold the classifier besides
-    "efficientnet_lite0.imagenet": ("_fc.weight", "_fc.bias"),
-}
+_LITE: Final = "efficientnet_lite:"  # builders whose state dicts hold the classifier besides
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,9 +43,8 @@ def own_head(backbone: Backbone) -> OwnHead:
     Raises:
         RecipeError: it has none, or one of another form; the message says which, and what to do.
     """
-    if backbone.name in _TENSORS:
-        kernel, bias = _TENSORS[backbone.name]
-        return OwnHead(kernel=kernel, bias=bias)
+    if backbone.builder.startswith(_LITE):
+        return OwnHead(kernel="_fc.weight", bias="_fc.bias")
     factory = _factory(backbone)
     if factory is None:
         raise RecipeError(

@@ -20,6 +20,7 @@ from zoo.image import ImageInput
 from zoo.keras_file import check
 from zoo.manifest import Manifest
 from zoo.names import check_name
+from zoo.pictures import CREDIT
 from zoo.progress import Progress
 from zoo.publish import publish
 from zoo.replay import replay
@@ -138,7 +139,12 @@ def _manifest(wish: Wish, facts: dict[str, Any], trunk_sha256: str) -> Manifest:
         trunk_sha256=trunk_sha256,
         head={"kind": "imported", **thresholds},
         metrics={},
-        data={"source": wish.file.name, "scaling": wish.scaling or "raw", "custom": list(wish.custom)},
+        data={
+            "source": wish.file.name,
+            "scaling": wish.scaling or "raw",
+            "custom": list(wish.custom),
+            "samples": CREDIT,
+        },
         training={"parity": facts["parity"], "tools": facts["tools"]},
         samples="zoo",
         graft=zoo.__version__,

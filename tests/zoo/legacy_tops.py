@@ -18,7 +18,6 @@ import keras
 import numpy as np
 from keras.src.legacy.saving import legacy_h5_format
 
-from tests.zoo.legacy_weights import drawn
 from zoo.backbone import Backbone, get
 from zoo.build.head import make_top
 from zoo.build.networks import body, scaled
@@ -41,6 +40,16 @@ def main(name: str, folder: Path, seeds: list[int]) -> None:
     pictures = np.stack([ImageInput(backbone.takes.size)(photo) for photo in photos()])
     logits = whole(scaled(pictures, backbone.takes.scaling), training=False)
     np.savez(folder / "expected.npz", scores=keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
+
+
+def drawn(rng: np.random.Generator, variable: keras.Variable) -> np.ndarray:
+    """Return numbers that keep activations near one from layer to layer."""
+    shape = tuple(variable.shape)
+    if len(shape) == 4:
+        inputs = shape[0] * shape[1] * (1 if "depthwise" in variable.path else shape[2])
+        return rng.normal(0, (2 / inputs) ** 0.5, shape)
+    positive = variable.path.endswith(("gamma", "moving_variance"))
+    return rng.uniform(0.5, 1.5, shape) if positive else rng.normal(0, 0.1, shape)
 
 
 def write(model: keras.Model, folder: Path, backbone: Backbone) -> None:

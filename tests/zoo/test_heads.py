@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -42,6 +43,8 @@ def test_a_classifier_of_kerass_own_is_a_second_file() -> None:
     assert fetched.source.files[0].md5 == "2cb95161c43110f7111970584f804107"
     assert fetched.megabytes > resnet.megabytes + 8
     assert own_head(get(DEFAULT)).source is None
+    lite1 = dataclasses.replace(get(DEFAULT), name="efficientnet_lite1.imagenet", builder="efficientnet_lite:lite1")
+    assert own_head(lite1).kernel == "_fc.weight"
 
 
 @pytest.mark.parametrize(
