@@ -20,7 +20,7 @@ MAY_IMPORT = {
     "keras_cv": KERAS,
     "keras_hub": KERAS,
     "tf2onnx": KERAS,
-    "onnx": {"zoo/build/", "zoo/quantize.py", "zoo/export.py", "finetune/heads/"},
+    "onnx": {"zoo/build/", "zoo/quantize.py", "zoo/export/", "finetune/heads/"},
     "onnxruntime": {"zoo/trunk.py", "zoo/quantize.py", "service/engine.py"},
     "PIL": {"zoo/image.py", "zoo/bench/chart.py", "finetune/report/", "finetune/samples.py", "service/packing.py"},
     "tokenizers": {"zoo/text.py", "zoo/build/"},

@@ -11,6 +11,14 @@ from zoo.backbone import Backbone, Pixels, WheelSource
 
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
+PROGRESS: Final = click.option(
+    "--progress",
+    type=click.Choice(["auto", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="How progress is told, on standard error.",
+)
+
 
 UNKNOWN: Final = "unknown"
 
