@@ -117,7 +117,9 @@ def _folders(folder: Path) -> Iterator[Item]:
 
 
 def _other(folder: Path) -> Iterator[Item]:
-    yield _item("other", folder.name, folder, "")
+    item = _item("other", folder.name, folder, "")
+    if item.bytes:  # nobody wants to read of folders of locks
+        yield item
 
 
 def _left(path: Path) -> str:

@@ -13,8 +13,11 @@ ROOT: Final = Path(__file__).parents[2]
 _GUARD: Final = """
 import os, sys
 
+# Not that one is made: whoever refuses to use it may do so only then.
+USES = tuple(f"socket.{use}" for use in ("bind", "connect", "sendto", "getaddrinfo", "gethostbyname"))
+
 def guard(event, arguments):
-    if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.connect", "socket.sendto"):
+    if event in USES:
         with open(os.environ["GUARD_LOG"], "a") as log:
             log.write(f"{event} {arguments}\\n")
         raise PermissionError(f"{event} {arguments}: no socket may be opened")

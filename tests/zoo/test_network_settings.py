@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -49,6 +52,16 @@ def test_offline_what_is_cached_is_enough_to_train(
     ran, log = guarded.run(tmp_path / "guard", "finetune", str(fill(team / "photos")), "--name", "mine")
     assert (ran.returncode, log) == (0, ""), ran.stderr
     assert (team / "models" / "mine" / "1" / "manifest.json").is_file()
+
+
+def test_onnx_runtime_keeps_no_notes_to_send(shared_trunks: None, tmp_path: Path) -> None:
+    """Its telemetry, native code that no hook sees, begins with a data base of events below the home folder."""
+    code = f"from zoo.backbone import *; from zoo.trunk import Trunk; Trunk.of(get({WHEEL!r}), Precision.INT8)"
+    here = {
+        name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
+    }
+    subprocess.run([sys.executable, "-c", code], check=True, env=here | {"HOME": str(tmp_path / "home")})
+    assert not (tmp_path / "home").exists()
 
 
 @pytest.mark.slow

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from typing import Any
 from zoo.backbone import Backbone, Pixels, Precision, get
 from zoo.build.child import status_of
 from zoo.errors import GraftError, TrunkError
+from zoo.remote import offline
 from zoo.trunk_cache import TOKENIZER
 
 
@@ -27,6 +29,8 @@ def main() -> int:
     parser.add_argument("--source", type=Path)
     parser.add_argument("--into", type=Path, required=True)
     wish = parser.parse_args()
+    if offline():
+        sys.addaudithook(_refuse_sockets)
     try:
         data, report = _build(get(wish.name), wish.precision, wish.source, wish.into)
     except GraftError as error:
@@ -35,6 +39,12 @@ def main() -> int:
     (wish.into / "trunk.onnx").write_bytes(data)
     (wish.into / "report.json").write_text(json.dumps(report))
     return 0
+
+
+def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
+    """Hold libraries to GRAFT_OFFLINE, which know nothing of it: on import, one of them tries IPv6 with a socket."""
+    if event == "socket.__new__" and arguments[1] in (-1, socket.AF_INET, socket.AF_INET6):
+        raise PermissionError("GRAFT_OFFLINE is set: no socket may be opened")
 
 
 def _build(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> tuple[bytes, dict[str, Any]]:

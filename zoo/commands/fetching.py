@@ -94,14 +94,15 @@ def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -
     found = pulled(backbone, precision, progress)
     size = found.facts["bytes"] if found else sum(part.path.stat().st_size for part in weights.parts(backbone))
     path = found.path if found else weights.path_of(backbone)
-    return {"name": backbone.name, "precision": precision, "bytes": size, "path": str(path)}
+    width = found.facts["signature"]["outputs"][0]["shape"][-1] if found else None
+    return {"name": backbone.name, "precision": precision, "width": width, "bytes": size, "path": str(path)}
 
 
 def _told(facts: Mapping[str, Any], backbone: Backbone) -> list[tuple[str, str]]:
     size = f"{facts['bytes'] / 1e6:.1f} MB"
     if facts["precision"] is None:
         return [("pulled", backbone.name), ("size", size), ("path", facts["path"])]
-    size += f", {takes(backbone)} -> float32 [n,{backbone.width}]"
+    size += f", {takes(backbone)} -> float32 [n,{facts['width']}]"
     return [("pulled", f"{backbone.name} in {facts['precision']}"), ("size", size), ("path", facts["path"])]
 
 

@@ -60,5 +60,5 @@ def load(file: Path, as_json: bool) -> None:
         click.echo(json.dumps([asdict(one) for one in taken], indent=2))
         return
     rows = [("taken in" if one.new else "was here", one.kind, one.name, one.path) for one in taken]
-    licenses = [(name, get(name).license) for name in dict.fromkeys(one.name for one in taken)]
+    licenses = [(name, get(name).license or "unknown") for name in dict.fromkeys(one.name for one in taken)]
     click.echo(f"{aligned(rows)}\n\n{aligned([('NAME', 'LICENSE'), *licenses])}")
