@@ -29,7 +29,7 @@ from zoo.build.networks import assign, body, pixels_of, scaled, whole
 from zoo.pictures import crops
 
 _POSITIVE: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
-_FLOOR: Final = 0.5  # of a layer's median variance: a channel that hardly moves would be blown up
+_FLOOR: Final = 1.0  # of a layer's median variance: a channel that hardly moves would be blown up
 _SIDE: Final = 224  # in pixels; a larger picture teaches nothing more, and Keras holds all its activations at once
 _SEED: Final = 0
 
