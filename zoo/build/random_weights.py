@@ -29,7 +29,6 @@ from zoo.build.networks import assign, body, pixels_of, scaled, whole
 from zoo.pictures import crops
 
 _POSITIVE: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
-_FLOOR: Final = 0.5  # of a layer's median variance: a channel that hardly moves would be blown up
 _SIDE: Final = 224  # in pixels; a larger picture teaches nothing more, and Keras holds all its activations at once
 _SEED: Final = 0
 
@@ -47,7 +46,8 @@ def enliven(inner: keras.Model, size: int, scaling: Scaling) -> None:
     for layer, momentum in zip(norms, usual, strict=True):
         layer.momentum = momentum
         variance = layer.moving_variance.numpy()
-        layer.moving_variance.assign(np.maximum(variance, _FLOOR * np.median(variance)))
+        # A channel that hardly moves would be blown up, and rounding errors with it.
+        layer.moving_variance.assign(np.maximum(variance, np.median(variance)))
 
 
 def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
