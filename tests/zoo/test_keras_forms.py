@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.fakes import tiny_bundle
-from tests.zoo.test_importing import here, made  # noqa: F401 - fixtures
+from tests.zoo.test_importing import here, layer, made, packed  # noqa: F401 - two are fixtures
 from zoo.backbone import DEFAULT
 from zoo.bundle import open_bundle
 from zoo.cli import cli
-from zoo.errors import BundleUnsupported, ReplayFailed
+from zoo.errors import BundleUnsupported, RecipeError, ReplayFailed
 from zoo.publish import publish
 
 PLAIN = ("plain.keras", "--labels", "labels.txt", "--scaling", "raw")
@@ -115,6 +115,17 @@ def test_what_has_no_keras_form_says_so(tmp_path: Path) -> None:
     assert "has no model.keras" in str(ran.exception)
     assert "Export it as onnx" in str(ran.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bundles_own_model_is_looked_at_before_it_is_opened(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models")
+    layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
+    model = packed(tmp_path / "odd.keras", layer("TFSMLayer", "keras.layers", filepath="x")).read_bytes()
+    head, extras = layout.head.read_bytes(), {"model.keras": model}
+    publish(tmp_path / "models", manifest, trunk=layout.trunk, head=head, golden=bundle.golden(), extras=extras)
+    ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
+    assert isinstance(ran.exception, RecipeError)
+    assert "opens a SavedModel" in str(ran.exception)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ TASKS: Final = {
     "head": "own_head:take",
     "import": "imported:take",
 }
-ALONE: Final = frozenset({"import"})
+ALONE: Final = frozenset({"form", "import"})
 
 
 def main() -> int:
