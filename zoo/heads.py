@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections import Counter
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -67,9 +68,9 @@ def classes() -> tuple[str, ...]:
 
     Of two classes of one name each has WordNet's number behind it: there are two cranes, a bird and a machine.
     """
-    lines = [line.split(" ", 1) for line in (_FOLDER / "imagenet.txt").read_text().splitlines()]
-    names = [name for _, name in lines]
-    return tuple(name if names.count(name) == 1 else f"{name} ({number})" for number, name in lines)
+    pairs: list[tuple[str, str]] = json.loads((_FOLDER / "imagenet.json").read_bytes())
+    twice = {name for name, count in Counter(name for _, name in pairs).items() if count > 1}
+    return tuple(f"{name} ({number})" if name in twice else name for number, name in pairs)
 
 
 def _factory(backbone: Backbone) -> str | None:

@@ -61,20 +61,34 @@ def check(path: Path, custom: Sequence[str]) -> None:
     Raises:
         RecipeError: it is not, or holds what is refused; the message says what, and what to do.
     """
+    check_harmless(path)
     named = {name.rpartition(":")[2] for name in custom}
-    config = _config(path)
-    for found in _objects({key: value for key, value in config.items() if key != "compile_config"}):
-        if why := _HARMFUL.get(found.class_):
-            raise RecipeError(
-                f"{path} holds {_told(found)}, which is refused: {why}. "
-                "Write it as a layer class in a module of your own, save the model again, and name it by --custom."
-            )
+    for found in _found(path):
         if not found.class_.startswith("__") and found.class_ not in named and not found.is_kerass_own():
             module = found.module or "MODULE"
             raise RecipeError(
                 f"{path} holds {_told(found)}, which is no class of Keras' own. If you trust it, add: "
                 f"--custom {module}:{found.class_}"
             )
+
+
+def check_harmless(path: Path) -> None:
+    """Pass if `path` is a .keras file without those classes of Keras that run code or read files.
+
+    Raises:
+        RecipeError: it is not.
+    """
+    for found in _found(path):
+        if why := _HARMFUL.get(found.class_):
+            raise RecipeError(
+                f"{path} holds {_told(found)}, which is refused: {why}. "
+                "Write it as a layer class in a module of your own, save the model again, and name it by --custom."
+            )
+
+
+def _found(path: Path) -> Iterator[_Object]:
+    config = _config(path)
+    return _objects({key: value for key, value in config.items() if key != "compile_config"})
 
 
 def _config(path: Path) -> dict[str, Any]:

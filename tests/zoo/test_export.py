@@ -21,6 +21,7 @@ from tests.text_fakes import TEXTS, tiny_text_bundle, tiny_text_input
 from zoo.bundle import Bundle
 from zoo.cli import cli
 from zoo.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, UnknownModel, UnknownVersion
+from zoo.export.folder import made_whole
 from zoo.export.found import found
 from zoo.export.run import export
 from zoo.progress import Silence
@@ -74,6 +75,25 @@ def test_texts_take_token_ids_and_their_tokenizer_comes_along(tmp_path: Path) ->
     assert np.allclose(scores, bundle.golden().scores, atol=1e-5)
     assert (made.folder / "tokenizer.json").read_bytes() == bundle.layout.tokenizer.read_bytes()
     assert "tokenizer.json" in (made.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_the_readmes_example_runs(text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tiny_text_bundle(tmp_path / "models") if text else tiny_bundle(tmp_path / "models")
+    made = export(bundle, "onnx", tmp_path / "out", Silence())
+    monkeypatch.chdir(made.folder)
+    example = Path("README.md").read_text().split("```python\n")[1].split("```")[0]
+    ids = np.ones((2, 5), np.int32)
+    names = {"image": np.zeros((2, 8, 8, 3), np.uint8), "token_ids": ids, "padding_mask": ids}
+    exec(example, names)  # noqa: S102
+    assert names["scores"].shape == (2, 3)
+
+
+def test_what_is_stopped_leaves_nothing(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), made_whole(tmp_path / "out") as draft:
+        (draft / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
 
 
 def test_the_same_bundle_gives_the_same_bytes(tmp_path: Path) -> None:

@@ -13,11 +13,11 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.fakes import tiny_bundle
-from tests.zoo.test_importing import here, made  # noqa: F401 - fixtures
+from tests.zoo.test_importing import here, layer, made, packed  # noqa: F401 - two are fixtures
 from zoo.backbone import DEFAULT
 from zoo.bundle import open_bundle
 from zoo.cli import cli
-from zoo.errors import BundleUnsupported, ReplayFailed
+from zoo.errors import BundleUnsupported, RecipeError, ReplayFailed
 from zoo.publish import publish
 
 PLAIN = ("plain.keras", "--labels", "labels.txt", "--scaling", "raw")
@@ -63,16 +63,17 @@ def test_saved_model_and_keras_open_without_graft() -> None:
     for form in ("saved_model", "keras"):
         facts = json.loads(done("export", "models/plain", "--format", form, "-o", form, "--json"))
         assert facts["proof"]["samples"] == 2
-    said = in_tensorflow("""
-import keras, numpy as np, tensorflow as tf
-picture = np.zeros((2, 16, 16, 3), np.uint8)
-theirs = tf.saved_model.load("saved_model").signatures["serving_default"](image=tf.constant(picture))
-ours = keras.models.load_model("keras/model.keras")({"image": picture})
-assert sorted(theirs) == sorted(ours) == ["features", "scores"]
-assert np.allclose(theirs["scores"], ours["scores"], atol=1e-6)
-print(np.asarray(theirs["scores"]).shape)
+        example = Path(form, "README.md").read_text().split("```python\n")[1].split("```")[0]
+        said = in_tensorflow(f"""
+import os
+import numpy as np, tensorflow as tf
+os.chdir({form!r})
+image = tf.zeros((2, 16, 16, 3), tf.uint8)
+{example}
+scores = np.asarray(scores)
+print(scores.shape, np.allclose(scores.sum(1), 1, atol=1e-5))
 """)
-    assert said.strip().endswith(f"(2, {golden.scores.shape[1]})")
+        assert said.strip().endswith(f"(2, {golden.scores.shape[1]}) True")
 
 
 @pytest.mark.slow
@@ -114,6 +115,17 @@ def test_what_has_no_keras_form_says_so(tmp_path: Path) -> None:
     assert "has no model.keras" in str(ran.exception)
     assert "Export it as onnx" in str(ran.exception)
     assert not (tmp_path / "out").exists()
+
+
+def test_a_bundles_own_model_is_looked_at_before_it_is_opened(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models")
+    layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
+    model = packed(tmp_path / "odd.keras", layer("TFSMLayer", "keras.layers", filepath="x")).read_bytes()
+    head, extras = layout.head.read_bytes(), {"model.keras": model}
+    publish(tmp_path / "models", manifest, trunk=layout.trunk, head=head, golden=bundle.golden(), extras=extras)
+    ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
+    assert isinstance(ran.exception, RecipeError)
+    assert "opens a SavedModel" in str(ran.exception)
 
 
 @pytest.mark.slow

@@ -22,7 +22,7 @@ TASKS: Final = {
     "head": "own_head:take",
     "import": "imported:take",
 }
-ALONE: Final = frozenset({"import"})
+ALONE: Final = frozenset({"form", "import"})
 
 
 def main() -> int:
@@ -36,7 +36,7 @@ def main() -> int:
             wish["alone"] = leave_network()
         facts = getattr(importlib.import_module(f"zoo.build.{module}"), function)(wish, into)
     except GraftError as error:
-        (into / ERROR).write_text(str(error))  # not on standard error, where TensorFlow talks too
+        (into / ERROR).write_text(str(error), "utf-8")  # not on standard error, where TensorFlow talks too
         return status_of(error)
     (into / "report.json").write_text(json.dumps(facts))
     return 0

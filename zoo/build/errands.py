@@ -27,7 +27,7 @@ def do(task: str, wish: dict[str, Any], into: Path, *, needs: tuple[str, ...], f
         run("zoo.build.errand", [task, json.dumps(wish), str(into)], failed)
     except GraftError as error:
         if (into / ERROR).is_file():
-            raise type(error)(f"{failed}{(into / ERROR).read_text()}") from None
+            raise type(error)(f"{failed}{(into / ERROR).read_text('utf-8')}") from None
         raise
     return report_in(into)
 

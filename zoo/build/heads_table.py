@@ -1,4 +1,4 @@
-"""Write zoo/catalog/heads.json and zoo/catalog/imagenet.txt: what the libraries say of ImageNet's 1,000 classes.
+"""Write zoo/catalog/heads.json and zoo/catalog/imagenet.json: what the libraries say of ImageNet's 1,000 classes.
 
 python -m zoo.build.heads_table
 
@@ -25,7 +25,7 @@ from zoo.build.head import dense_of, make_top
 from zoo.errors import TrunkError
 
 HEADS: Final = Path(__file__).parents[1] / "catalog" / "heads.json"
-CLASSES: Final = Path(__file__).parents[1] / "catalog" / "imagenet.txt"
+CLASSES: Final = Path(__file__).parents[1] / "catalog" / "imagenet.json"
 _SHA256: Final = 64  # digits; an MD5 has 32
 
 
@@ -66,8 +66,8 @@ def heads() -> str:
 
 
 def classes() -> str:
-    """Return the text of imagenet.txt: WordNet's number and the name of each class, in the order of the scores."""
-    return "".join(f"{number} {name}\n" for number, name in (IMAGENET_NAMES[at] for at in range(len(IMAGENET_NAMES))))
+    """Return the text of imagenet.json: WordNet's number and the name of each class, in the order of the scores."""
+    return "[\n" + ",\n".join(json.dumps(IMAGENET_NAMES[at]) for at in range(len(IMAGENET_NAMES))) + "\n]\n"
 
 
 if __name__ == "__main__":

@@ -12,6 +12,7 @@ from zoo.build.errands import do
 from zoo.bundle import Bundle
 from zoo.errors import BundleUnsupported, UnknownBackbone
 from zoo.export.proof import Proof
+from zoo.keras_file import check_harmless
 from zoo.progress import Progress
 
 _NEEDED: Final = ("tensorflow", "keras", "onnx")
@@ -28,8 +29,11 @@ def make_form(
         ReplayFailed: the form does not repeat the golden samples.
         WeightsError: the backbone's weights could not be had.
         MissingExtra: TensorFlow is not installed.
+        RecipeError: the bundle's model.keras holds what could do harm.
     """
     own = "model.keras" in bundle.manifest.files
+    if own:  # a bundle's hashes prove that it is whole, not who made it
+        check_harmless(bundle.layout.root / "model.keras")
     file = None if own else _weights(bundle, progress)
     wish: dict[str, Any] = {
         "bundle": str(bundle.layout.root.absolute()),

@@ -5,13 +5,31 @@ from __future__ import annotations
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from zoo.bundle import Bundle
 from zoo.export.proof import Proof
 from zoo.export.triton import LABELS
 from zoo.manifest import Manifest
 from zoo.signature import Tensor
+
+# Language, then what opens the form; the names of the inputs are arrays there.
+_EXAMPLES: Final = {
+    "keras": ('python|import keras\n\nmodel = keras.models.load_model("model.keras")\n{out} = model({named})["{out}"]'),
+    "onnx": (
+        'python|import onnxruntime\n\nsession = onnxruntime.InferenceSession("model.onnx")\n'
+        '({out},) = session.run(["{out}"], {named})'
+    ),
+    "saved_model": (
+        'python|import tensorflow as tf\n\nserve = tf.saved_model.load(".").signatures["serving_default"]\n'
+        '{out} = serve({words})["{out}"]  # each a tf.constant'
+    ),
+    "tflite": (
+        "python|from ai_edge_litert.interpreter import Interpreter  # or tf.lite.Interpreter\n\n"
+        'runner = Interpreter("model.tflite").get_signature_runner("serving_default")\n{out} = runner({words})["{out}"]'
+    ),
+    "triton": "sh|tritonserver --model-repository=REPOSITORY  # the folder above this one",
+}
 
 
 def write_notes(folder: Path, bundle: Bundle, form: str, files: list[str], proof: Proof, notes: list[str]) -> None:
@@ -35,11 +53,11 @@ def write_notes(folder: Path, bundle: Bundle, form: str, files: list[str], proof
         "backbone": manifest.backbone,
         "graft": manifest.graft,
     }
-    (folder / "graft.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n")
-    (folder / "README.md").write_text(_readme(manifest, form, files, proof, notes))
+    (folder / "graft.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "README.md").write_text(_readme(manifest, form, files, proof, notes), "utf-8")
     if manifest.labels:
         # A label with a line break would move all that follow it.
-        (folder / LABELS).write_text("".join(f"{' '.join(label.split())}\n" for label in manifest.labels))
+        (folder / LABELS).write_text("".join(f"{' '.join(label.split())}\n" for label in manifest.labels), "utf-8")
     if bundle.layout.tokenizer.is_file():
         (folder / "tokenizer.json").write_bytes(bundle.layout.tokenizer.read_bytes())
 
@@ -91,6 +109,7 @@ def _readme(manifest: Manifest, form: str, files: list[str], proof: Proof, notes
     sections = [
         f"# {manifest.name}, version {manifest.version}, as {form}",
         f"Open: {', '.join(f'`{file}`' for file in files)}. `graft.json` says the same for programs.",
+        f"```{_EXAMPLES[form].partition('|')[0]}\n{_example(manifest, form)}\n```",
         "## In and out\n\n" + "\n".join(_line(tensor) for tensor in _tensors(manifest)),
         "## What the caller does\n\n" + "\n".join(f"- {line}" for line in caller(manifest)),
         f"## Proof\n\n{proof.samples} golden samples through {proof.runtime}, one by one and in one batch: answers "
@@ -99,6 +118,19 @@ def _readme(manifest: Manifest, form: str, files: list[str], proof: Proof, notes
         f"Backbone: {manifest.backbone.get('name')}. Licence of its weights: {manifest.backbone.get('license')}.",
     ]
     return "\n\n".join(sections) + "\n"
+
+
+def _example(manifest: Manifest, form: str) -> str:
+    names = [tensor.name for tensor in manifest.signature.inputs]
+    return (
+        _EXAMPLES[form]
+        .partition("|")[2]
+        .format(
+            named="{" + ", ".join(f'"{name}": {name}' for name in names) + "}",
+            words=", ".join(f"{name}={name}" for name in names),
+            out="scores" if manifest.labels else "features",
+        )
+    )
 
 
 def _tensors(manifest: Manifest) -> list[tuple[str, Tensor]]:
