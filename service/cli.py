@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo.completing import files, folders, models
 from zoo.console import run
 
 if TYPE_CHECKING:
@@ -59,9 +60,11 @@ def serve(**flags: object) -> None:
 
 
 @click.command(epilog=PREDICT_EXAMPLES)
-@click.argument("model")
-@click.argument("samples", nargs=-1, required=True)
-@click.option("--models", metavar="FOLDER", help="The model repository to work on.  [default: models]")
+@click.argument("model", shell_complete=models)
+@click.argument("samples", nargs=-1, required=True, shell_complete=files)
+@click.option(
+    "--models", metavar="FOLDER", shell_complete=folders, help="The model repository to work on.  [default: models]"
+)
 @click.option("--url", help="Ask the server there instead.")
 @click.option(
     "--device",
@@ -71,7 +74,13 @@ def serve(**flags: object) -> None:
 @click.option("--top", default=3, show_default=True, type=click.IntRange(1, 100), help="How many labels to show.")
 @click.option("--column", "columns", multiple=True, metavar="COL", help="Column of a table; twice for pairs of texts.")
 @click.option("--sheet", default="", metavar="NAME", help="Sheet of an Excel workbook.")
-@click.option("--csv", "csv", metavar="OUT", help="Write a CSV file with a row for each sample; - is standard output.")
+@click.option(
+    "--csv",
+    "csv",
+    metavar="OUT",
+    shell_complete=files,
+    help="Write a CSV file with a row for each sample; - is standard output.",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def predict(model: str, samples: tuple[str, ...], **how: Any) -> None:  # noqa: ANN401
     """Ask what MODEL says of SAMPLES, on all cores.

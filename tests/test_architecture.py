@@ -20,9 +20,9 @@ MAY_IMPORT = {
     "keras_cv": KERAS,
     "keras_hub": KERAS,
     "tf2onnx": KERAS,
-    "onnx": {"zoo/build/", "zoo/quantize.py", "zoo/export.py", "finetune/heads/"},
+    "onnx": {"zoo/build/", "zoo/quantize.py", "zoo/export/", "finetune/heads/"},
     "onnxruntime": {"zoo/trunk.py", "zoo/quantize.py", "service/engine.py"},
-    "PIL": {"zoo/image.py", "finetune/report/", "finetune/samples.py", "service/packing.py"},
+    "PIL": {"zoo/image.py", "zoo/bench/chart.py", "finetune/report/", "finetune/samples.py", "service/packing.py"},
     "tokenizers": {"zoo/text.py", "zoo/build/"},
     "sklearn": {"finetune/"},
     "scipy": {"finetune/heads/"},
@@ -93,6 +93,10 @@ LIGHT = {
     "zoo list": (
         "from click.testing import CliRunner; from zoo.cli import cli; r = CliRunner().invoke(cli, ['list'])",
         {"numpy", "onnxruntime"},
+    ),
+    "zoo list --fast": (
+        "from click.testing import CliRunner; from zoo.cli import cli; r = CliRunner().invoke(cli, ['list', '--fast'])",
+        {"numpy", "onnxruntime", "PIL"},
     ),
     "finetune --help": (
         "from click.testing import CliRunner; from finetune.cli import cli; r = CliRunner().invoke(cli, ['--help'])",

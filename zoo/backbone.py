@@ -27,7 +27,9 @@ class Scaling(StrEnum):
     RAW = "raw"  # the network rescales by itself
     UNIT_SIGNED = "unit_signed"  # x / 127.5 - 1
     LITE = "lite"  # (x - 127) / 128
+    HALF_RANGE = "half_range"  # x / 128 - 1
     CAFFE = "caffe"  # BGR, ImageNet's mean per channel subtracted
+    TORCH = "torch"  # x / 255, ImageNet's mean per channel subtracted, divided by its deviation
 
 
 class Pooling(StrEnum):
@@ -105,7 +107,7 @@ class Backbone:
     """A pretrained network without its top: facts only, no framework."""
 
     name: str  # architecture.weights
-    builder: str  # "module:function" below zoo.build.networks; only zoo.build imports it
+    builder: str  # "module:function" below zoo.build.networks, ":words" for it behind; only zoo.build imports it
     source: FileSource | WheelSource
     library: str  # who wrote the architecture: keras.applications, keras-cv
     takes: Pixels | Tokens
@@ -145,8 +147,3 @@ def get(name: str) -> Backbone:
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UnknownBackbone(f"no backbone is called {name!r}. {hint}`zoo list` shows all {len(entries)}.")
-
-
-def find(word: str) -> tuple[Backbone, ...]:
-    """Return the backbones whose name contains `word`, whatever its case; perhaps none."""
-    return tuple(entry for entry in catalog() if word.lower() in entry.name.lower())

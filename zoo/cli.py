@@ -11,7 +11,15 @@ from zoo import __version__, console
 
 # What a command is called -> module below zoo.commands, and its name there.
 COMMANDS: Final = {
-    "list": ("listing", "list_"),
+    "bench": ("benching", "bench"),
+    "bundle-weights": ("packing", "bundle_weights"),
+    "cache": ("caching", "cache"),
+    "completion": ("completion", "completion"),
+    "export": ("exporting", "export"),
+    "import": ("importing", "import_"),
+    "list": ("finding", "list_"),
+    "load": ("packing", "load"),
+    "publish": ("publishing", "publish"),
     "pull": ("fetching", "pull"),
     "show": ("listing", "show"),
     "verify": ("fetching", "verify"),
@@ -42,8 +50,10 @@ def cli() -> None:
     \b
     Settings, as environment variables:
       GRAFT_CACHE=FOLDER   where weights and trunks are kept (default ~/.cache/graft)
+      GRAFT_LOCK=FILE      the hashes that weights must have (default: graft.lock, here or above)
       GRAFT_OFFLINE=1      never open a connection
       GRAFT_MIRROR=URL     fetch from URL/HOST/PATH and URL/wheels/FILE instead
+      HTTPS_PROXY=URL      go through a proxy; NO_PROXY=HOST,... but not to these
 
     \b
     Examples:

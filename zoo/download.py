@@ -7,6 +7,7 @@ lock of the file.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from zoo.progress import Bar, Progress
 
 _TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)  # seconds; 30 without a byte is a stall
 _PAUSES: Final = (0.5, 2.0, 5.0)  # seconds before the second, third and fourth attempt
+_PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
 _PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -68,8 +70,8 @@ def _transferred(wanted: Wanted, part: Part, progress: Progress) -> bool:
                 raise DownloadFailed(
                     f"{wanted.url} could not be fetched in {len(_PAUSES) + 1} attempts "
                     f"({str(fault) or type(fault).__name__}). Run the same again to continue after the "
-                    f"{part.size():,} bytes that are kept. No network here? Set GRAFT_MIRROR, "
-                    "or copy the cache of a machine that has the file (GRAFT_CACHE)."
+                    f"{part.size():,} bytes that are kept. {_through()}No network here? Set GRAFT_MIRROR, or pack the "
+                    "weights on a machine that has them: zoo bundle-weights, then zoo load."
                 ) from None
             time.sleep(pause)
         except (httpx2.HTTPError, httpx2.InvalidURL) as fault:
@@ -104,7 +106,7 @@ def _attempt(wanted: Wanted, part: Part, progress: Progress) -> None:
     if have and validator:
         headers |= {"Range": f"bytes={have}-", "If-Range": validator}
     with (
-        httpx2.Client(timeout=_TIMEOUT, follow_redirects=True) as client,
+        _client() as client,
         client.stream("GET", wanted.url, headers=headers) as response,
     ):
         _check_answer(wanted, response)
@@ -126,6 +128,20 @@ def _attempt(wanted: Wanted, part: Part, progress: Progress) -> None:
         if part.size() > total:
             part.drop()
         raise _Cut(f"{part.size():,} of {total:,} bytes came")
+
+
+def _client() -> httpx2.Client:
+    """Return a client that heeds the proxy settings."""
+    try:
+        return httpx2.Client(timeout=_TIMEOUT, follow_redirects=True)
+    except (ValueError, ImportError) as fault:
+        raise DownloadFailed(f"the proxy settings cannot be used ({fault}). {_through()}") from None
+
+
+def _through() -> str:
+    """Name the proxy settings there are; not what they say, which may hold a password."""
+    names = ", ".join(name for name in os.environ if name.lower() in _PROXIES and os.environ[name])
+    return f"Is {names} right? NO_PROXY exempts hosts. " if names else ""
 
 
 def _receive(wanted: Wanted, response: httpx2.Response, part: Part, bar: Bar) -> None:

@@ -13,7 +13,9 @@ from typing import Final
 
 from zoo.files import sync_folder, write_whole
 
-_MAGIC: Final = {".h5": b"\x89HDF\r\n\x1a\n", ".whl": b"PK\x03\x04"}
+_MAGIC: Final = {".h5": (b"\x89HDF\r\n\x1a\n",), ".whl": (b"PK\x03\x04",), ".json": (b"{", b"[")}
+# No vocabulary begins so, though many begin with "<": <s>, <unk>, <pad>.
+_PAGE: Final = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<?xml")
 
 
 class Part:
@@ -44,12 +46,15 @@ class Part:
             write_whole(self._note, json.dumps({"url": url, "validator": validator}).encode())
 
     def has_right_beginning(self) -> bool:
-        """Say whether the first bytes are those of a file of this kind."""
-        return self._head().startswith(_MAGIC.get(Path(self.name).suffix, b""))
+        """Say whether the first bytes are those of a file of this kind; none at all are of no kind."""
+        head = self._head()
+        if not head or self.is_page():
+            return False
+        return head.lstrip().startswith(_MAGIC.get(Path(self.name).suffix, (b"",)))
 
     def is_page(self) -> bool:
         """Say whether the bytes look like HTML or XML."""
-        return self._head().lstrip()[:1] == b"<"
+        return self._head().removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGE)
 
     def become(self, path: Path) -> None:
         """Take the name `path`, the bytes on the disk before the name is."""

@@ -17,6 +17,9 @@ from zoo.errors import MissingExtra
 from zoo.image import ImageInput
 
 _PHOTOS: Final = ("china.jpg", "flower.jpg")
+CREDIT: Final = (  # as their licence asks wherever they go; from the README beside them
+    "china.jpg by danielbuechele and flower.jpg by vultilion (flickr.com), CC BY 2.0, from scikit-learn"
+)
 _SIDE: Final = 640  # the longer side of both photos, so nothing is thrown away
 
 

@@ -11,8 +11,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -67,6 +69,8 @@ def ensure(backbone: Backbone, precision: Precision, progress: Progress) -> Cach
     """
     folder = trunks() / key(backbone, weights.ensure_hash(backbone, progress), precision)
     if found := _whole(folder):
+        with suppress(OSError):  # a cache that cannot be written can be used
+            os.utime(folder)  # what was used last is what `zoo cache` deletes last
         return found
     try:
         with locked(folder):
@@ -84,13 +88,13 @@ def ensure(backbone: Backbone, precision: Precision, progress: Progress) -> Cach
 def lookup(backbone: Backbone, precision: Precision) -> CachedTrunk | None:
     """Return the trunk of `backbone` if the cache has one; nothing is fetched, built or hashed."""
     digest = weights.known_hash(backbone)
-    return None if digest is None else _read(trunks() / key(backbone, digest, precision))
+    return None if digest is None else read(trunks() / key(backbone, digest, precision))
 
 
 def cached() -> Iterator[CachedTrunk]:
     """Go through every trunk in the cache, in the order of their keys."""
     for folder in sorted(trunks().glob("*/")):
-        if not folder.name.startswith(".") and (found := _read(folder)):
+        if not folder.name.startswith(".") and (found := read(folder)):
             yield found
 
 
@@ -125,7 +129,8 @@ def input_facts(backbone: Backbone) -> dict[str, Any]:
     return {"kind": "text", "texts": 1, **asdict(backbone.takes)}
 
 
-def _read(folder: Path) -> CachedTrunk | None:
+def read(folder: Path) -> CachedTrunk | None:
+    """Return the trunk in `folder`; None where there is no record of one. Nothing is hashed."""
     try:
         facts = json.loads((folder / "trunk.json").read_bytes())
     except (OSError, ValueError):
@@ -134,7 +139,7 @@ def _read(folder: Path) -> CachedTrunk | None:
 
 
 def _whole(folder: Path) -> CachedTrunk | None:
-    found = _read(folder)
+    found = read(folder)
     return found if found and found.is_whole() else None
 
 

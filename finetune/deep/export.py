@@ -14,7 +14,7 @@ from finetune.lesson import Lesson
 from zoo import weights
 from zoo.backbone import Backbone, Precision
 from zoo.build.fp32 import proven
-from zoo.build.networks import body, pixels_of, whole
+from zoo.build.networks import assign, body, pixels_of, whole
 from zoo.errors import TrainingFailed
 from zoo.files import sha256_of, write_whole, written_whole
 from zoo.progress import Progress
@@ -40,7 +40,7 @@ def plain_body(backbone: Backbone, file: Path | None, start: Path | None) -> ker
             arrays = [kept[name] for name in sorted(kept.files)]
         if [array.shape for array in arrays] != [tuple(weight.shape) for weight in plain.weights]:
             raise TrainingFailed(f"{start} holds the weights of another network than {backbone.name}. Train anew.")
-        plain.set_weights(arrays)
+        assign(plain, arrays)
     return plain
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from finetune.options import AS_JSON, DATA, MODEL, PROGRESS
+from zoo.completing import files
 
 EPILOG = """\b
 Examples:
@@ -28,9 +29,11 @@ TRUNK = ("backbone", "precision")
 
 
 @click.command("check", epilog=EPILOG, params=[one for one in (*DATA, *MODEL) if one.name in COLUMNS + TRUNK])
-@click.argument("data")
-@click.option("--html", metavar="FILE", help="Write the findings as a page, with samples.")
-@click.option("--fix", metavar="MANIFEST.csv", help="Write a cleaned table that `finetune` reads.")
+@click.argument("data", shell_complete=files)
+@click.option("--html", metavar="FILE", shell_complete=files, help="Write the findings as a page, with samples.")
+@click.option(
+    "--fix", metavar="MANIFEST.csv", shell_complete=files, help="Write a cleaned table that `finetune` reads."
+)
 @click.option("--no-samples", is_flag=True, help="Keep your samples out of the page.")
 def check(data: str, html: str | None, fix: str | None, no_samples: bool, **how: Any) -> None:  # noqa: ANN401
     """Look for what is wrong with DATA before anything is trained on them.

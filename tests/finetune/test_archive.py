@@ -18,12 +18,12 @@ from finetune.archive import unpacking
 from finetune.archive.unpacking import Unpacking, folds_case
 from finetune.dataset import Dataset, Part, load
 from finetune.recipe import Recipe
-from finetune.scratch import Scratch
 from tests.finetune.conftest import Command, fill, noisy
 from zoo.bundle import open_bundle
 from zoo.errors import DatasetError
 from zoo.files import cache_root
 from zoo.progress import Silence
+from zoo.scratch import Scratch
 
 PNG = noisy((200, 40, 40), 1)
 TARS = {"tar": "w", "tar.gz": "w:gz", "tgz": "w:gz", "tar.bz2": "w:bz2", "tar.xz": "w:xz"}
@@ -418,7 +418,7 @@ def test_names_in_utf_8_are_read_so_even_where_the_archive_does_not_say_it(tmp_p
 def test_what_a_killed_process_left_is_swept_and_what_a_living_one_uses_is_not(tmp_path: Path) -> None:
     script = """
 import os
-from finetune.scratch import Scratch
+from zoo.scratch import Scratch
 mine = Scratch()
 print(mine.path, flush=True)
 os.kill(os.getpid(), 9)

@@ -16,6 +16,8 @@ class FaultyServer(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Handler)
         self.files: dict[str, bytes] = {}
         self.etag: str | None = '"one"'
+        self.stalls: list[int] = []  # bytes after which each answer in turn hangs until `hangs_up` is set
+        self.hangs_up = threading.Event()
         self.cuts: list[int] = []  # bytes after which each answer in turn breaks off
         self.statuses: list[int] = []  # what each answer in turn says instead
         self.headers: dict[str, str] = {}  # sent besides
@@ -60,9 +62,18 @@ class _Handler(BaseHTTPRequestHandler):
         for name, value in server.headers.items():
             self.send_header(name, value)
         self.end_headers()
+        if server.stalls:
+            self.wfile.write(data[start : start + server.stalls.pop(0)])
+            server.hangs_up.wait()
+            return None
         end = start + server.cuts.pop(0) if server.cuts else last
         self.wfile.write(data[start:end])
         return None
+
+    def do_CONNECT(self) -> None:
+        """Note what a proxy is asked to lead to, and refuse it."""
+        self.server.asked.append((f"CONNECT {self.path}", None, None))
+        self.send_error(403)
 
     def log_message(self, *_: object) -> None:
         """Stay quiet."""
@@ -77,5 +88,6 @@ def faulty_server() -> Iterator[FaultyServer]:
         try:
             yield server
         finally:
+            server.hangs_up.set()
             server.shutdown()
             thread.join()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.backbone import DEFAULT, catalog, find, get
+from zoo.backbone import DEFAULT, get
 from zoo.errors import UnknownBackbone
 
 
@@ -27,9 +27,3 @@ def test_a_wrong_name_is_answered_by_the_nearest(wrong: str, near: str) -> None:
 def test_a_name_like_no_other_gets_no_guess() -> None:
     with pytest.raises(UnknownBackbone, match=r"'xyz'\. `zoo list` shows all"):
         get("xyz")
-
-
-def test_find_looks_for_a_word_whatever_its_case() -> None:
-    assert [backbone.name for backbone in find("MobileNet")] == ["mobilenet_v2.imagenet", "mobilenet_v3_small.imagenet"]
-    assert find("") == catalog()
-    assert find("xyz") == ()

@@ -16,7 +16,7 @@ import httpx2
 import pytest
 
 from tests.zoo.servers import FaultyServer, faulty_server
-from zoo import download, weights
+from zoo import download, remote, weights
 from zoo.backbone import Backbone, FileSource, RemoteFile, get
 from zoo.errors import DownloadFailed, HashMismatch, Offline, WeightsError
 
@@ -51,7 +51,7 @@ def nothing_cached() -> bool:
 def test_a_fetch_is_whole_recorded_and_leaves_no_part(server: FaultyServer) -> None:
     path = weights.fetch(backbone(md5=hashlib.md5(DATA, usedforsecurity=False).hexdigest()))
     assert path.read_bytes() == DATA
-    assert json.loads(weights.record_of(path).read_bytes())["sha256"] == sha256(DATA) == weights.known_hash(backbone())
+    assert json.loads(remote.record_of(path).read_bytes())["sha256"] == sha256(DATA) == weights.known_hash(backbone())
     assert sorted(p.suffix for p in path.parent.iterdir()) == [".h5", ".json"]
 
 

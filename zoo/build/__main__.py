@@ -1,20 +1,23 @@
 """`python -m zoo.build NAME --precision P --source FILE --into FOLDER`: one build, in a process of its own.
 
-TensorFlow's memory and noise stay in it. For fp32, FILE holds the weights; for int8 it is the fp32
-trunk. Written are `trunk.onnx` and `report.json`. `zoo.build.child` starts it; people use `zoo pull`.
+TensorFlow's memory and noise stay in it. For fp32, FILE holds the weights, and without it an image
+network's are random (`zoo bench --random`); for int8 it is the fp32 trunk. Written are `trunk.onnx`
+and `report.json`. `zoo.build.child` starts it; people use `zoo pull`.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import socket
 import sys
 from pathlib import Path
 from typing import Any
 
 from zoo.backbone import Backbone, Pixels, Precision, get
 from zoo.build.child import status_of
-from zoo.errors import GraftError
+from zoo.errors import GraftError, TrunkError
+from zoo.remote import offline
 from zoo.trunk_cache import TOKENIZER
 
 
@@ -23,9 +26,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m zoo.build", description="Build one trunk.")
     parser.add_argument("name")
     parser.add_argument("--precision", type=Precision, choices=list(Precision), required=True)
-    parser.add_argument("--source", type=Path, required=True)
+    parser.add_argument("--source", type=Path)
     parser.add_argument("--into", type=Path, required=True)
     wish = parser.parse_args()
+    if offline():
+        sys.addaudithook(_refuse_sockets)
     try:
         data, report = _build(get(wish.name), wish.precision, wish.source, wish.into)
     except GraftError as error:
@@ -36,13 +41,24 @@ def main() -> int:
     return 0
 
 
-def _build(backbone: Backbone, precision: Precision, source: Path, into: Path) -> tuple[bytes, dict[str, Any]]:
-    """Choose the builder: image or text, fp32 or int8. A text's tokenizer.json is written into `into`."""
-    if isinstance(backbone.takes, Pixels):
-        if precision == Precision.FP32:
-            from zoo.build.fp32 import build
+def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
+    """Hold libraries to GRAFT_OFFLINE, which know nothing of it: on import, one of them tries IPv6 with a socket."""
+    if event == "socket.__new__" and arguments[1] in (-1, socket.AF_INET, socket.AF_INET6):
+        raise PermissionError("GRAFT_OFFLINE is set: no socket may be opened")
 
-            return build(backbone, source)
+
+def _build(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> tuple[bytes, dict[str, Any]]:
+    """Choose the builder: image or text, fp32 or int8. A text's tokenizer.json is written into `into`."""
+    if isinstance(backbone.takes, Pixels) and precision == Precision.FP32:
+        from zoo.build.fp32 import build
+
+        return build(backbone, source)
+    if source is None:
+        raise TrunkError(
+            f"{backbone.name} in {precision} is made of a file. Only an image network in fp32 can have random weights; "
+            "the layers of a text encoder are told by its preset."
+        )
+    if isinstance(backbone.takes, Pixels):
         from zoo.quantize import quantize
 
         return quantize(source, backbone.takes.size, backbone.float_convs)

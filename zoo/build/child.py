@@ -7,11 +7,21 @@ import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any, Final
 
 from zoo.backbone import Backbone, Pixels, Precision, Tokens
-from zoo.errors import GraftError, MissingExtra, ParityError, TrunkError, WeightsError
+from zoo.errors import (
+    BundleUnsupported,
+    GraftError,
+    MissingExtra,
+    ParityError,
+    RecipeError,
+    ReplayFailed,
+    TrunkError,
+    WeightsError,
+)
 
 _NEEDED: Final = {
     (Pixels, Precision.FP32): ("tensorflow", "keras_cv", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
@@ -20,7 +30,15 @@ _NEEDED: Final = {
     (Tokens, Precision.INT8): ("onnx",),
 }
 # How the child tells which error stopped it.
-_STATUS: Final[dict[type[GraftError], int]] = {TrunkError: 10, ParityError: 11, WeightsError: 12, MissingExtra: 13}
+_STATUS: Final[dict[type[GraftError], int]] = {
+    TrunkError: 10,
+    ParityError: 11,
+    WeightsError: 12,
+    MissingExtra: 13,
+    ReplayFailed: 14,
+    BundleUnsupported: 15,
+    RecipeError: 16,
+}
 
 
 def check_installed(backbone: Backbone, precision: Precision) -> None:
@@ -34,18 +52,33 @@ def check_installed(backbone: Backbone, precision: Precision) -> None:
         )
 
 
-def build(backbone: Backbone, precision: Precision, source: Path, into: Path) -> dict[str, Any]:
+def build(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> dict[str, Any]:
     """Let `python -m zoo.build` write `into`/trunk.onnx, and return the facts that it reports.
+
+    Of an image network without `source` the weights are random; `build_seconds` is how long it all took.
 
     Raises:
         TrunkError: it failed; its last words are in the message. ParityError, WeightsError and
             MissingExtra where it was one of those.
     """
-    wish = [backbone.name, "--precision", str(precision), "--source", str(source), "--into", str(into)]
+    given = [] if source is None else ["--source", str(source)]
+    wish = [backbone.name, "--precision", str(precision), *given, "--into", str(into)]
+    began = time.monotonic()
+    run("zoo.build", wish, f"the trunk of {backbone.name} in {precision} could not be built: ")
+    return report_in(into) | {"build_seconds": round(time.monotonic() - began, 1)}
+
+
+def run(module: str, words: list[str], failed: str) -> None:
+    """Let a module of `zoo.build` work in a process of its own.
+
+    Raises:
+        GraftError: it failed, by the class that its exit status stands for; `failed` and its last words are in the
+            message.
+    """
     # The CPU alone computes: the same bytes on every machine, and no GPU memory is taken.
     quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(
-        [sys.executable, "-P", "-m", "zoo.build", *wish],  # -P: a folder `zoo` where the user stands is not ours
+        [sys.executable, "-P", "-m", module, *words],  # -P: a folder `zoo` where the user stands is not ours
         env=os.environ | quiet,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -54,7 +87,11 @@ def build(backbone: Backbone, precision: Precision, source: Path, into: Path) ->
     )
     if done.returncode:
         said = "\n".join(done.stderr.strip().splitlines()[-4:]) or f"exit status {done.returncode}, without a word"
-        raise error_of(done.returncode)(f"the trunk of {backbone.name} in {precision} could not be built: {said}")
+        raise error_of(done.returncode)(f"{failed}{said}")
+
+
+def report_in(into: Path) -> dict[str, Any]:
+    """Return the facts that a child has left in `into`, and delete their file."""
     report = into / "report.json"
     facts: dict[str, Any] = json.loads(report.read_bytes())
     report.unlink()

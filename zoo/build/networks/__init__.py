@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import importlib
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from zoo.backbone import Backbone, Pixels, Scaling
 from zoo.errors import TrunkError
 
 _IMAGENET_MEAN_BGR: Final = (103.939, 116.779, 123.68)
+_IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)  # RGB, of pixels from 0 to 1
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
 
 def network(backbone: Backbone, weights: Path | None) -> keras.Model:
@@ -39,11 +43,19 @@ def pooled(maps: keras.KerasTensor) -> keras.KerasTensor:
 
 def body(backbone: Backbone, weights: Path | None) -> keras.Model:
     """Return the network alone: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
-    module, _, function = backbone.builder.partition(":")
+    module, function, *words = backbone.builder.split(":")
     model: keras.Model = getattr(importlib.import_module(f"{__name__}.{module}"), function)(
-        pixels_of(backbone).size, weights
+        *words, pixels_of(backbone).size, weights
     )
     return model
+
+
+def assign(model: keras.Model, arrays: Sequence[NDArray[Any]]) -> None:
+    """Give a network its weights, in their order; layers that keep a copy of theirs take a new one."""
+    model.set_weights(arrays)
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.Normalization):
+            layer.finalize_state()
 
 
 def pixels_of(backbone: Backbone) -> Pixels:
@@ -68,4 +80,9 @@ def scaled(image: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
         return pixels / 127.5 - 1.0
     if scaling is Scaling.LITE:
         return (pixels - 127.0) / 128.0
+    if scaling is Scaling.HALF_RANGE:
+        return pixels / 128.0 - 1.0
+    if scaling is Scaling.TORCH:
+        mean, std = (255.0 * np.array(numbers) for numbers in (_IMAGENET_MEAN, _IMAGENET_STD))
+        return (pixels - mean.astype("float32")) / std.astype("float32")
     return pixels

@@ -26,13 +26,32 @@ _DEPTHWISE: Final = (2, 3, 0, 1)  # [channels,1,h,w] -> [h,w,channels,1]
 
 
 def efficientnet_lite0(size: int, weights: Path | None) -> keras.Model:
-    """EfficientNet-Lite0.
+    """EfficientNet-Lite0."""
+    return _lite(size, weights, width=1.0, depth=1.0)
+
+
+def efficientnet_lite1(size: int, weights: Path | None) -> keras.Model:
+    """EfficientNet-Lite1."""
+    return _lite(size, weights, width=1.0, depth=1.1)
+
+
+def efficientnet_lite2(size: int, weights: Path | None) -> keras.Model:
+    """EfficientNet-Lite2."""
+    return _lite(size, weights, width=1.1, depth=1.2)
+
+
+def _lite(size: int, weights: Path | None, width: float, depth: float) -> keras.Model:
+    """Return the network of these coefficients; stem, head and the first and last stage's depth are never scaled.
 
     Raises:
         WeightsError: the file does not hold exactly this network's weights.
     """
     model: keras.Model = EfficientNetLiteBackbone(
-        include_rescaling=False, width_coefficient=1.0, depth_coefficient=1.0, input_shape=(size, size, 3), **_STAGES
+        include_rescaling=False,
+        width_coefficient=width,
+        depth_coefficient=depth,
+        input_shape=(size, size, 3),
+        **_STAGES,
     )
     if weights is not None:
         _load(model, weights)

@@ -1,0 +1,64 @@
+"""Make the two weights files of a network as keras.applications publishes it: with its top, and without.
+
+python legacy_tops.py NAME FOLDER "SEED SEED"
+
+The seeds are those of the network without and with its top: equal ones make one training. What the one with its top
+says of scikit-learn's two photos is written into expected.npz.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+
+import h5py
+import keras
+import numpy as np
+from keras.src.legacy.saving import legacy_h5_format
+
+from zoo.backbone import Backbone, get
+from zoo.build.head import make_top
+from zoo.build.networks import body, scaled
+from zoo.heads import own_head
+from zoo.image import ImageInput
+from zoo.pictures import photos
+from zoo.weights import path_of
+
+
+def main(name: str, folder: Path, seeds: list[int]) -> None:
+    """Write both files and their records into `folder`, and expected.npz."""
+    backbone = get(name)
+    plain, whole = body(backbone, None), make_top(own_head(backbone).factory, backbone.takes.size, None)
+    for model, seed in zip((plain, whole), seeds, strict=True):
+        rng = np.random.default_rng(seed)
+        model.set_weights([drawn(rng, variable) for variable in model.weights])
+    folder.mkdir(parents=True, exist_ok=True)
+    write(plain, folder, backbone)
+    write(whole, folder, own_head(backbone).backbone(backbone))
+    pictures = np.stack([ImageInput(backbone.takes.size)(photo) for photo in photos()])
+    logits = whole(scaled(pictures, backbone.takes.scaling), training=False)
+    np.savez(folder / "expected.npz", scores=keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
+
+
+def drawn(rng: np.random.Generator, variable: keras.Variable) -> np.ndarray:
+    """Return numbers that keep activations near one from layer to layer."""
+    shape = tuple(variable.shape)
+    if len(shape) == 4:
+        inputs = shape[0] * shape[1] * (1 if "depthwise" in variable.path else shape[2])
+        return rng.normal(0, (2 / inputs) ** 0.5, shape)
+    positive = variable.path.endswith(("gamma", "moving_variance"))
+    return rng.uniform(0.5, 1.5, shape) if positive else rng.normal(0, 0.1, shape)
+
+
+def write(model: keras.Model, folder: Path, backbone: Backbone) -> None:
+    path = folder / path_of(backbone).name
+    with h5py.File(path, "w") as target:
+        legacy_h5_format.save_weights_to_hdf5_group(target, model)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    path.with_name(path.name + ".json").write_text(json.dumps({"sha256": digest}))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], Path(sys.argv[2]), [int(seed) for seed in sys.argv[3].split()])

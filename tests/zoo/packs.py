@@ -1,0 +1,38 @@
+"""Packs of weights for tests, and what became of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from tests.zoo.tiny import sha256
+from zoo import plain_tar, unpacking
+from zoo.files import cache_root
+from zoo.pack_index import INDEX, Index, Packed, checksum
+from zoo.progress import Silence
+
+NET: Final = "mobilenet_v2.imagenet"  # one file, without a hash
+PRESET: Final = "bert_tiny.en_uncased"  # several files in folders
+
+Go = Callable[[], None]  # moves to another machine
+
+
+def unpack(path: Path) -> list[unpacking.Taken]:
+    return unpacking.unpack(path, Silence())
+
+
+def nothing_came() -> bool:
+    """Whether the cache holds nothing but locks and empty folders."""
+    return not [path for path in cache_root().rglob("*") if path.is_file() and path.suffix != ".lock"]
+
+
+def made(path: Path, files: dict[str, bytes], index: Index | None = None) -> Path:
+    """A pack of our own making, whose index fits whatever is in it."""
+    facts = tuple(Packed(name, len(data), sha256(data)) for name, data in files.items())
+    first = (index or Index((NET,), facts)).to_json()
+    tar = b""
+    for name, data in {INDEX: first, f"{INDEX}.sha256": checksum(first), **files}.items():
+        tar += plain_tar.header(name, len(data)) + data + plain_tar.padding(len(data))
+    path.write_bytes(tar + plain_tar.end())
+    return path

@@ -1,0 +1,141 @@
+"""One contract for every image backbone of the catalog: it is built, converted, proven, cached and loaded.
+
+Weights are random where no published ones lie in the cache: they prove the graph, not what it knows. Trying
+all of them takes an hour; `docs/zoo.md` shows what came of it.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+from zoo.backbone import Backbone, Pixels, Scaling, catalog, get
+from zoo.build import contract
+from zoo.build.convert import to_onnx
+from zoo.build.fp32 import proven
+from zoo.build.networks import body, pixels_of, whole
+from zoo.build.random_weights import enliven
+from zoo.errors import TrunkError
+from zoo.trunk import open_session
+
+QUICK = ("mobilenet_v3_small.imagenet", "efficientnet_b0.imagenet")  # in every run, at SMALL pixels
+SMALL = 96
+
+
+def smaller(name: str, size: int = SMALL) -> Backbone:
+    backbone = get(name)
+    return dataclasses.replace(backbone, takes=Pixels(size=size, scaling=pixels_of(backbone).scaling))
+
+
+def alive(backbone: Backbone) -> keras.Model:
+    inner = body(backbone, None)
+    enliven(inner, pixels_of(backbone).size, pixels_of(backbone).scaling)
+    return whole(backbone, inner)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backbone", contract.triable(), ids=lambda backbone: backbone.name)
+def test_it_keeps_the_contract(backbone: Backbone) -> None:
+    found = contract.verdict(backbone)
+    assert found["outcome"] == "passes", found["why"]
+    assert found["width"] == backbone.width
+    assert max(found["parity"].values()) <= 1e-4
+    assert found["parity"].keys() == {"1", "7"}
+
+
+def test_every_image_backbone_of_keras_applications_is_tried() -> None:
+    tried = [backbone.name for backbone in contract.triable()]
+    assert len([name for name in tried if get(name).library == "keras.applications"]) == 40
+    assert {b.name for b in catalog() if isinstance(b.takes, Pixels) and b.params and b.takes.size} == set(tried)
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_a_small_one_repeats_keras_one_by_one_and_in_sevens(name: str) -> None:
+    backbone = smaller(name)
+    model = alive(backbone)
+    assert model.count_params() == backbone.params
+    _, report = proven(model, SMALL, get(name).width)
+    off, largest = report["parity"]["offs"], report["parity"]["largest"]
+    assert len(off) == 2
+    assert max(off) <= 1e-4 * largest
+
+
+def test_grouped_convolution_exact_gelu_and_layer_scale_convert() -> None:
+    """What ConvNeXt is made of, in small; the real ones take a minute each."""
+    image = keras.Input((16, 16, 3))
+    x = keras.layers.Conv2D(8, 4, strides=4)(image)
+    y = keras.layers.Conv2D(8, 7, padding="same", groups=8)(x)
+    y = keras.layers.Dense(8, activation="gelu")(keras.layers.LayerNormalization()(y))
+    inner = keras.Model(image, keras.layers.Add()([x, y]))
+    enliven(inner, 16, Scaling.TORCH)
+    model = whole(smaller("convnext_tiny", 16), inner)
+    _, report = proven(model, 16, 8)
+    assert report["parity"]["off"] <= 1e-5 * report["parity"]["largest"]
+
+
+def test_zeros_around_negative_numbers_are_zeros_to_a_pool() -> None:
+    """ONNX Runtime would let the pool pad, with the lowest number there is: ResNet V2 was wrong by 5 %."""
+    image = keras.Input((16, 16, 3), dtype="uint8", name="image")
+    x = keras.layers.Conv2D(4, 3, kernel_initializer="ones")(-keras.ops.cast(image, "float32") / 255.0)
+    x = keras.layers.MaxPooling2D(3, strides=2)(keras.layers.ZeroPadding2D(1)(x))
+    model = keras.Model(image, keras.ops.mean(keras.ops.transpose(x, (0, 3, 1, 2)), axis=(2, 3)))
+    pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
+    answer = open_session(to_onnx(model).SerializeToString()).run(None, {"image": pictures})[0]
+    np.testing.assert_allclose(answer, model(pictures), rtol=1e-5)
+
+
+def test_random_weights_are_the_same_every_time_and_tell_pictures_apart() -> None:
+    backbone = smaller("mobilenet_v3_small", 64)
+    one, other = alive(backbone), alive(backbone)
+    for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
+        np.testing.assert_array_equal(a, b)
+    pictures = np.random.default_rng(1).integers(0, 256, (2, 64, 64, 3), dtype=np.uint8)
+    pictures[1] //= 4
+    features = keras.ops.convert_to_numpy(one(pictures))
+    assert np.isfinite(features).all()
+    assert np.abs(features[0] - features[1]).max() > 0.01 * np.abs(features).max()
+
+
+@pytest.mark.parametrize("wrong", [{"width": 577}, {"params": 939_121}, {"input": ["float32", 224, 224, 3]}])
+def test_an_entry_that_says_what_is_not_true_fails(wrong: dict[str, Any]) -> None:
+    real = {"width": 576, "params": 939_120, "input": ["uint8", 224, 224, 3]}
+    contract.check_facts(get("mobilenet_v3_small"), real)
+    with pytest.raises(TrunkError, match=f"{next(iter(wrong))} is .*declared"):
+        contract.check_facts(get("mobilenet_v3_small"), real | wrong)
+
+
+@pytest.mark.parametrize("features", [np.ones((2, 4)), np.array([[1, 2], [1, np.nan]])], ids=["equal", "not finite"])
+def test_features_that_tell_nothing_fail(features: np.ndarray) -> None:
+    with pytest.raises(TrunkError, match="sees nothing"):
+        contract.check_alive(features)
+
+
+def test_a_verdict_is_added_to_the_others(tmp_path: Path) -> None:
+    file = tmp_path / "docs" / "verdicts.json"
+    contract.record("b.x", {"outcome": "passes"}, file)
+    contract.record("a.x", {"outcome": "fails"}, file)
+    contract.record("b.x", {"outcome": "fails"}, file)
+    assert json.loads(file.read_bytes()) == {"a.x": {"outcome": "fails"}, "b.x": {"outcome": "fails"}}
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["vgg17"], "Did you mean vgg"),
+        (["bert_tiny"], "bert_tiny.en_uncased: only image backbones"),
+        ([], "name at least one backbone"),
+    ],
+)
+def test_a_wrong_wish_is_answered_in_words(
+    words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.argv", ["contract", *words])
+    with pytest.raises(SystemExit):
+        contract.main()
+    assert said in capsys.readouterr().err

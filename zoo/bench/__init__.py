@@ -1,0 +1,1 @@
+"""How fast a backbone is on this machine: measured in processes of their own, remembered beside what measured it."""

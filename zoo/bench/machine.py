@@ -1,0 +1,81 @@
+"""What a measurement holds for: this processor, so many cores, this ONNX Runtime. Light."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Final
+
+from zoo.cores import cores
+
+CPUINFO: Final = Path("/proc/cpuinfo")
+_KIND: Final = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")  # x86's, then ARM's
+_RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
+_SHORT: Final = 16  # hexadecimal digits of a key
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Machine:
+    """All that decides a speed, and that can change under a cache."""
+
+    cpu: str
+    features: str  # a hash of the instructions it has: a hypervisor may hide some, and int8 lives on them
+    cores: int  # those this process may use
+    onnxruntime: str
+
+    @property
+    def key(self) -> str:
+        """Return a name for the file of what was measured here."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:_SHORT]
+
+    def __str__(self) -> str:
+        return f"{self.cpu}, {self.cores} {'cores' if self.cores > 1 else 'core'}, ONNX Runtime {self.onnxruntime}"
+
+
+def this_machine(cpuinfo: Path = CPUINFO) -> Machine:
+    """Return what this is; "none" is the ONNX Runtime that is not installed."""
+    facts = _first_processor(cpuinfo)
+    features = facts.get("flags") or facts.get("Features", "")
+    return Machine(
+        cpu=_name(facts),
+        features=hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()[:_SHORT],
+        cores=cores(),
+        onnxruntime=_runtime(),
+    )
+
+
+def _first_processor(cpuinfo: Path) -> dict[str, str]:
+    """Return what Linux says of the first processor; nothing elsewhere."""
+    try:
+        first = cpuinfo.read_text(errors="replace").split("\n\n", 1)[0]
+    except OSError:
+        return {}
+    pairs = (line.partition(":") for line in first.splitlines())
+    return {key.strip(): value.strip() for key, _, value in pairs}
+
+
+def _name(facts: dict[str, str]) -> str:
+    """Return the processor's name; several have one name ("AMD EPYC"), so its numbers come along."""
+    name = facts.get("model name") or (_mac() if sys.platform == "darwin" else platform.processor())
+    numbers = [f"{key.removeprefix('cpu ').removeprefix('CPU ')} {facts[key]}" for key in _KIND if key in facts]
+    return f"{name or platform.machine()} ({', '.join(numbers)})" if numbers else name or platform.machine()
+
+
+def _mac() -> str:
+    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+    return asked.stdout.strip()
+
+
+def _runtime() -> str:
+    for package in _RUNTIMES:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            continue
+    return "none"

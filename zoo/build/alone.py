@@ -1,0 +1,46 @@
+"""A process that gives up the network before it opens what a stranger made.
+
+Two walls. The kernel's, where it lets us: a network namespace of our own, in which there is no interface, whatever the
+code in it does. And Python's, always: an audit hook, which cannot be taken off again, refuses connections and child
+processes. The hook alone stops Python code, not a library in C that makes system calls by itself.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+from typing import Final
+
+_NEW_USER: Final = 0x10000000  # CLONE_NEWUSER, linux/sched.h
+_NEW_NET: Final = 0x40000000  # CLONE_NEWNET
+_REFUSED: Final = frozenset((
+    "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname",
+    "socket.getnameinfo", "socket.sendmsg", "socket.sendto",
+    "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn",
+    "subprocess.Popen",
+))  # fmt: skip
+
+NAMESPACE: Final = "a network namespace of its own, and an audit hook"
+HOOK: Final = "an audit hook alone; the kernel gave no network namespace"
+
+
+def leave_network() -> str:
+    """Give up the network for good, and say by which walls: NAMESPACE or HOOK.
+
+    Call it before threads are started: the kernel gives a new user namespace to none that has any.
+    """
+    walls = NAMESPACE if _left_by_kernel() else HOOK
+    sys.addaudithook(_refuse)
+    return walls
+
+
+def _left_by_kernel() -> bool:
+    if not sys.platform.startswith("linux"):
+        return False
+    unshare = ctypes.CDLL(None, use_errno=True).unshare
+    return bool(unshare(_NEW_NET) == 0 or unshare(_NEW_USER | _NEW_NET) == 0)
+
+
+def _refuse(event: str, _: tuple[object, ...]) -> None:
+    if event in _REFUSED:
+        raise PermissionError(f"{event} is refused: a model that is imported may open no connection and no process")

@@ -1,0 +1,46 @@
+"""`python -m zoo.build.errand TASK WISH INTO`: one piece of work in a process of its own; WISH is a JSON object.
+
+What is made lies in the folder INTO, with the facts of it in report.json. `zoo.build.errands` starts it. A task that
+opens a stranger's file does so without a network: see `zoo.build.alone`.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import sys
+from pathlib import Path
+from typing import Final
+
+from zoo.build.child import status_of
+from zoo.build.errands import ERROR
+from zoo.errors import GraftError
+
+# Task -> function below zoo.build: (wish, folder) -> facts.
+TASKS: Final = {
+    "form": "forms:make",
+    "head": "own_head:take",
+    "import": "imported:take",
+}
+ALONE: Final = frozenset({"form", "import"})
+
+
+def main() -> int:
+    """Do the task and return the exit status; what went wrong is in INTO/error.txt."""
+    task, wish, into = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
+    module, _, function = TASKS[task].partition(":")
+    try:
+        if task in ALONE:  # before anything is imported that could open a connection
+            from zoo.build.alone import leave_network
+
+            wish["alone"] = leave_network()
+        facts = getattr(importlib.import_module(f"zoo.build.{module}"), function)(wish, into)
+    except GraftError as error:
+        (into / ERROR).write_text(str(error), "utf-8")  # not on standard error, where TensorFlow talks too
+        return status_of(error)
+    (into / "report.json").write_text(json.dumps(facts))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,76 @@
+"""Write zoo/catalog/heads.json and zoo/catalog/imagenet.json: what the libraries say of ImageNet's 1,000 classes.
+
+python -m zoo.build.heads_table
+
+Of each network of keras.applications: the file that it would fetch with its top, and whether that top is one dense
+layer on the pooled maps. Nothing is fetched; models are built in shapes without memory. The classes' names are those
+in KerasHub.
+"""
+
+from __future__ import annotations
+
+import inspect
+import json
+import sys
+import warnings
+from pathlib import Path
+from typing import Any, Final
+from unittest.mock import patch
+
+import keras
+from keras.src.utils import file_utils
+from keras_hub.src.utils.imagenet.imagenet_utils import IMAGENET_NAMES
+
+from zoo.build.head import dense_of, make_top
+from zoo.errors import TrunkError
+
+HEADS: Final = Path(__file__).parents[1] / "catalog" / "heads.json"
+CLASSES: Final = Path(__file__).parents[1] / "catalog" / "imagenet.json"
+_SHA256: Final = 64  # digits; an MD5 has 32
+
+
+def factories() -> list[str]:
+    """Return the names of all networks of keras.applications, sorted."""
+    return sorted(name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction))
+
+
+def facts_of(factory: str) -> dict[str, Any]:
+    """Return `url`, `md5` or `sha256` (None: the library gives none), and `refused`: why its top is no head of ours."""
+    asked: dict[str, Any] = {}
+
+    def file(_: str, origin: str, file_hash: str | None = None, **__: object) -> str:
+        asked.update(url=origin, hash=file_hash)
+        return "weights.h5"
+
+    with warnings.catch_warnings(), keras.StatelessScope(initialize_variables=False):
+        warnings.simplefilter("ignore")  # MobileNetV3 warns that it takes its default
+        with patch.object(file_utils, "get_file", file), patch.object(keras.Model, "load_weights", lambda *_: None):
+            getattr(keras.applications, factory)()
+        refused = None
+        try:
+            dense_of(make_top(factory, None, None))
+        except TrunkError as fault:
+            refused = str(fault)
+    digest = asked["hash"] or ""
+    return {
+        "url": asked["url"],
+        "md5": digest if digest and len(digest) != _SHA256 else None,
+        "sha256": digest if len(digest) == _SHA256 else None,
+        "refused": refused,
+    }
+
+
+def heads() -> str:
+    """Return the text of heads.json."""
+    return json.dumps({factory: facts_of(factory) for factory in factories()}, indent=2) + "\n"
+
+
+def classes() -> str:
+    """Return the text of imagenet.json: WordNet's number and the name of each class, in the order of the scores."""
+    return "[\n" + ",\n".join(json.dumps(IMAGENET_NAMES[at]) for at in range(len(IMAGENET_NAMES))) + "\n]\n"
+
+
+if __name__ == "__main__":
+    HEADS.write_text(heads())
+    CLASSES.write_text(classes())
+    sys.stderr.write(f"{HEADS} and {CLASSES} are written\n")

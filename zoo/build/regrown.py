@@ -1,0 +1,81 @@
+"""A bundle's trunk as Keras has it, with its head on top: what SavedModel, TFLite and Keras' own file are made of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import keras
+
+from zoo.backbone import Pixels, get
+from zoo.build.head_layers import outputs_of
+from zoo.build.networks import body, whole
+from zoo.bundle import Bundle
+from zoo.errors import BundleUnsupported
+
+HEAD = "head"  # what the last dense layer of a bundle's model.keras is called
+
+
+def regrown(bundle: Bundle, weights: Path | None) -> keras.Model:
+    """Return the whole model: the bundle's inputs by name -> features, and what the head makes of them, by name.
+
+    The trunk comes from model.keras where the bundle has one, else from the backbone's `weights`. Only what plain
+    Keras, or KerasHub for texts, can open is in it, and layers of the user's own that Keras was told of.
+
+    Raises:
+        BundleUnsupported: there is no Keras form of this bundle.
+        WeightsError: the file does not hold the backbone's weights.
+    """
+    kept = bundle.layout.root / "model.keras"
+    trunk = _kept(kept) if kept.name in bundle.manifest.files else _rebuilt(bundle, weights)
+    inputs = {tensor.name.split(":")[0]: tensor for tensor in trunk.inputs}
+    due = [tensor.name for tensor in bundle.manifest.signature.inputs]
+    if sorted(inputs) != sorted(due):
+        raise BundleUnsupported(
+            f"the Keras model takes {', '.join(inputs)}, the bundle {', '.join(due)}. Export it as onnx."
+        )
+    features = keras.layers.Identity(name="features")(trunk.output)
+    heads = outputs_of(bundle.layout.head, features) if len(bundle.manifest.signature.outputs) > 1 else {}
+    return keras.Model({name: inputs[name] for name in due}, {"features": features, **heads}, name="grafted")
+
+
+def _kept(path: Path) -> keras.Model:
+    """Return the trunk in model.keras: all that is below its dense layer."""
+    import zoo.build.networks.text  # noqa: F401 - names the layers that pool texts
+
+    try:
+        model = keras.models.load_model(path, compile=False, safe_mode=True)
+    except (ValueError, TypeError, OSError) as fault:
+        said = " ".join(str(fault).split())[:300]
+        raise BundleUnsupported(
+            f"{path} cannot be opened here ({said}). Name layers of your own by --custom module:Class."
+        ) from None
+    return _plainly_pooled(keras.Model(model.inputs, model.get_layer(HEAD).input))
+
+
+def _rebuilt(bundle: Bundle, weights: Path | None) -> keras.Model:
+    backbone = get(str(bundle.manifest.backbone["name"]))
+    if weights is None:
+        raise BundleUnsupported(
+            f"{bundle.layout.root} has no model.keras, and the weights of its backbone are not here."
+        )
+    if isinstance(backbone.takes, Pixels):
+        inner = body(backbone, weights)
+        # Whatever class its library gives it: a plain one opens without that library.
+        return whole(backbone, keras.Model(inner.input, inner.output, name=inner.name))
+    from zoo.build.text import load_text
+
+    return _plainly_pooled(load_text(backbone, weights)[0])
+
+
+def _plainly_pooled(model: keras.Model) -> keras.Model:
+    """Return `model` with its pooling, a layer of Graft's, in operations that plain Keras knows."""
+    last = model.output._keras_history.operation
+    if type(last).__name__ == "MeanOverMask":
+        tokens, mask = last.input
+        counts = keras.ops.expand_dims(keras.ops.cast(mask, "float32"), -1)
+        features = keras.ops.sum(tokens * counts, axis=1) / keras.ops.maximum(keras.ops.sum(counts, axis=1), 1.0)
+    elif type(last).__name__ == "FirstToken":
+        features = last.input[:, 0, :]
+    else:
+        return model
+    return keras.Model(model.inputs, features)

@@ -1,0 +1,75 @@
+"""`zoo import`: a user's own Keras model, as a model that `serve` serves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from zoo import console
+from zoo.backbone import Scaling
+from zoo.commands.telling import AS_JSON, PROGRESS, aligned
+
+
+@click.command("import")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option(
+    "--labels", type=click.Path(path_type=Path), required=True, help="A text file: one label a line, in order."
+)
+@click.option("--scaling", type=click.Choice([str(s) for s in Scaling]), help="Numbers it takes, where not uint8.")
+@click.option(
+    "--scores", type=click.Choice(["softmax", "sigmoid", "number"]), help="Where it ends with linear: what of."
+)
+@click.option("--size", type=click.IntRange(8, 4096), help="Pixels of a side, where the model leaves that open.")
+@click.option("--custom", multiple=True, metavar="MODULE:CLASS", help="A layer of your own in it; may be repeated.")
+@click.option("--license", default="unknown", show_default=True, help="Of its weights; told wherever it goes.")
+@click.option("--name", help="What the model is called. Default: the file's name.")
+@click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
+@PROGRESS
+@AS_JSON
+def import_(
+    file: Path,
+    labels: Path,
+    name: str | None,
+    models: Path,
+    progress: str,
+    as_json: bool,
+    **wish: Any,  # noqa: ANN401 - what `Wish` takes besides
+) -> None:
+    """Take in a picture model of your own, FILE.keras, as a bundle with its proof.
+
+    Its last layer must be a Dense on one vector a picture; all before it becomes the trunk. The file's classes are
+    checked before Keras sees them: Lambda and whatever else carries code is refused, and a layer of your own is
+    imported only if it is named by --custom. Keras opens the file in a process that has given up the network. ONNX
+    Runtime must repeat Keras, one picture at a time and seven.
+
+    \b
+    Example:
+      zoo import photos.keras --labels labels.txt --scaling unit_signed
+      serve
+    """  # noqa: D301 - click reads the backspace character
+    from zoo.build.errands import check_installed
+
+    check_installed("onnx", "onnxruntime")
+    from zoo.importing import Wish, import_model, read_labels
+
+    with console.telling(progress) as told:
+        asked = Wish(file=file, labels=read_labels(labels), name=name or file.stem.lower(), **wish)
+        bundle, alone = import_model(asked, models, told)
+    manifest = bundle.manifest
+    if as_json:
+        facts = {"model": manifest.name, "version": manifest.version, "path": str(bundle.layout.root)}
+        click.echo(json.dumps(facts | {"task": manifest.task, "parity": manifest.training["parity"], "alone": alone}))
+        return
+    parity = manifest.training["parity"]
+    said = f"ONNX Runtime is off Keras by {parity['off']:.2g}, largest {parity['largest']:.3g}"
+    rows = [
+        ("imported", f"{file}, {manifest.task}, {len(manifest.labels)} labels"),
+        ("opened in", alone),
+        ("proof", f"{said}, on {parity['pictures']} pictures"),
+        ("path", str(bundle.layout.root)),
+        ("next", f"serve --models {models}"),
+    ]
+    click.echo(aligned(rows))

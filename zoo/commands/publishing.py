@@ -1,0 +1,50 @@
+"""`zoo publish`: a backbone that has a classifier of its own, as a model that `serve` serves."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from zoo import console
+from zoo.backbone import Precision, get
+from zoo.commands.telling import AS_JSON, PROGRESS, aligned, licenses
+
+
+@click.command()
+@click.argument("backbone", metavar="NAME")
+@click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
+@click.option("--name", help="What the model is called. Default: the architecture's name.")
+@click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
+@PROGRESS
+@AS_JSON
+def publish(backbone: str, models: Path, name: str | None, precision: str | None, progress: str, as_json: bool) -> None:
+    """Publish the backbone NAME with its own classifier: ImageNet's 1,000 classes, and no fine-tuning at all.
+
+    Those of keras.applications whose top is one dense layer on pooled maps can be (not VGG, MobileNetV3 and ConvNeXt),
+    and efficientnet_lite0. `serve` and `predict` take it like any other model.
+
+    \b
+    Example:
+      zoo publish efficientnet_lite0
+      predict efficientnet_lite0 photo.jpg
+    """  # noqa: D301 - click reads the backspace character
+    from zoo.build.errands import check_installed
+
+    check_installed("onnx", "onnxruntime")
+    from zoo.classifier import publish_classifier
+
+    chosen = get(backbone)
+    number = Precision(precision) if precision else chosen.precision
+    with console.telling(progress) as told:
+        bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told)
+    manifest = bundle.manifest
+    if as_json:
+        facts = {"model": manifest.name, "version": manifest.version, "path": str(bundle.layout.root)}
+        click.echo(json.dumps(facts | {"labels": len(manifest.labels), "precision": manifest.precision}))
+        return
+    published = f"{chosen.name} in {number}, {len(manifest.labels):,} classes"
+    accuracy = f"{chosen.top1:.1f} % top-1 on ImageNet, as published; not measured here" if chosen.top1 else "unknown"
+    rows = [("published", published), ("accuracy", accuracy), ("path", str(bundle.layout.root)), *licenses(chosen)]
+    click.echo(aligned([*rows, ("next", f"serve --models {models}")]))

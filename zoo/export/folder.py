@@ -1,0 +1,60 @@
+"""A folder that is whole or not there: written under a hidden name, on the disk before it has its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from zoo.errors import PublishFailed
+from zoo.files import sync_folder
+
+
+def check_free(folder: Path) -> None:
+    """Pass if nothing is called `folder` yet.
+
+    Raises:
+        PublishFailed: something is; it is left as it is.
+    """
+    if folder.exists() or folder.is_symlink():
+        raise PublishFailed(f"{folder} is there already; nothing was changed. Choose another -o, or move it away.")
+
+
+@contextmanager
+def made_whole(folder: Path) -> Iterator[Path]:
+    """Yield an empty hidden sibling of `folder`, which gets its name only if all goes well.
+
+    Raises:
+        PublishFailed: it cannot be written, or something has that name already.
+    """
+    check_free(folder)
+    try:
+        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
+        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
+        try:
+            draft.chmod(0o755)
+            yield draft
+            _synced(draft)
+            check_free(folder)
+            draft.rename(folder)
+        finally:
+            shutil.rmtree(draft, ignore_errors=True)
+        sync_folder(folder.absolute().parent)
+    except OSError as fault:
+        raise PublishFailed(
+            f"{folder} could not be written ({fault.strerror}); nothing is left of it. "
+            "Free some space, or choose another -o."
+        ) from None
+
+
+def _synced(draft: Path) -> None:
+    for path in sorted(draft.rglob("*"), reverse=True):
+        if path.is_dir():
+            sync_folder(path)
+        else:
+            with path.open("rb") as file:
+                os.fsync(file.fileno())
+    sync_folder(draft)

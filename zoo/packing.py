@@ -1,0 +1,85 @@
+"""Weights packed into one file for a machine without network, with what belongs to them and, if asked, their trunks."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from zoo import plain_tar, trunk_cache, weights
+from zoo.backbone import Backbone, Precision
+from zoo.errors import WeightsError
+from zoo.files import cache_root, sha256_of, written_whole
+from zoo.pack_index import INDEX, Index, Packed, checksum
+from zoo.progress import Bar, Progress
+from zoo.trunk_cache import TOKENIZER
+
+TRUNK_FILES: Final = ("trunk.onnx", "trunk.json", TOKENIZER)  # the last one for texts only
+_CHUNK: Final = 1 << 20
+
+
+def pack(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunks: bool) -> Index:
+    """Write the weights of `backbones` to `path`, whole or not at all; what is not cached is fetched first.
+
+    With `trunks`, the trunk of each in its default precision is built where it is not there, and every trunk that
+    there is of them is packed. The same content makes the same bytes.
+
+    Raises:
+        WeightsError: weights could not be had, or the file not be written; Offline, DownloadFailed and HashMismatch
+            are such.
+        TrunkError: a trunk could not be built.
+        MissingExtra: it must be built, and the extra `train` is not installed.
+    """
+    chosen = sorted(backbones, key=lambda backbone: backbone.name)
+    for backbone in chosen:
+        weights.fetch(backbone, progress)
+        if trunks:
+            trunk_cache.ensure(backbone, backbone.precision, progress)
+    files = [file for backbone in chosen for file in _files(backbone, trunks)]
+    index = Index(tuple(backbone.name for backbone in chosen), tuple(files))
+    try:
+        with (
+            written_whole(path) as tar,
+            progress.bar(f"packing {path.name}", sum(file.bytes for file in files), "B") as bar,
+        ):
+            _write(tar, index, bar)
+    except plain_tar.NotPlain as fault:
+        raise WeightsError(f"{path} cannot be written: {fault}.") from None
+    except OSError as fault:
+        raise WeightsError(f"{path} cannot be written ({fault.strerror}). Give another place with -o.") from None
+    path.chmod(0o644)  # it is to be carried to others
+    return index
+
+
+def _files(backbone: Backbone, trunks: bool) -> Iterator[Packed]:
+    for part in weights.parts(backbone):
+        yield Packed(_below(part.path), part.path.stat().st_size, str(part.sha256))
+    built = [trunk_cache.lookup(backbone, precision) for precision in Precision] if trunks else []
+    for found in built:
+        if found and found.is_whole():
+            for path in (found.folder / name for name in TRUNK_FILES):
+                if path.is_file():
+                    yield Packed(_below(path), path.stat().st_size, sha256_of(path))
+
+
+def _below(path: Path) -> str:
+    return path.relative_to(cache_root()).as_posix()
+
+
+def _write(tar: BinaryIO, index: Index, bar: Bar) -> None:
+    data = index.to_json()
+    for name, content in ((INDEX, data), (f"{INDEX}.sha256", checksum(data))):
+        tar.write(plain_tar.header(name, len(content)) + content + plain_tar.padding(len(content)))
+    for file in index.files:
+        tar.write(plain_tar.header(file.path, file.bytes))
+        digest = hashlib.sha256()
+        with (cache_root() / file.path).open("rb") as source:
+            while block := source.read(_CHUNK):
+                digest.update(block)
+                tar.write(block)
+                bar.advance(len(block))
+        if digest.hexdigest() != file.sha256:
+            raise WeightsError(f"{cache_root() / file.path} was changed while it was packed. Try again.")
+        tar.write(plain_tar.padding(file.bytes))
+    tar.write(plain_tar.end())

@@ -1,0 +1,56 @@
+"""Why the bytes of pretrained weights are believed: by the catalog, by graft.lock, or because they came first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+from zoo import lockfile
+from zoo.backbone import Backbone, WheelSource
+
+
+class Trust(StrEnum):
+    """What a fetch of weights is held to."""
+
+    PINNED = "pinned"
+    LOCKED = "locked"
+    UNPINNED = "unpinned"
+
+
+MEANING: Final[Mapping[Trust, str]] = {
+    Trust.PINNED: "the catalog has its SHA-256",
+    Trust.LOCKED: "graft.lock has its SHA-256; the publisher gives none",
+    Trust.UNPINNED: "no SHA-256 is published: the first fetch is trusted; `zoo pull NAME --lock` holds others to it",
+}
+
+
+def trust(backbone: Backbone) -> Trust:
+    """Return what the weights of `backbone` are held to: the weakest of their files tells.
+
+    Raises:
+        WeightsError: the lock file cannot be read.
+    """
+    open_ = {path for path, sha256 in promises(backbone).items() if sha256 is None}
+    if not open_:
+        return Trust.PINNED
+    lock = lockfile.read()
+    return Trust.LOCKED if lock and open_ <= lock.weights.get(backbone.name, {}).keys() else Trust.UNPINNED
+
+
+def promises(backbone: Backbone) -> dict[str, str | None]:
+    """Return the files of a backbone, by what they are called in the cache: the catalog's SHA-256, None if it has none.
+
+    The weights themselves come first.
+    """
+    source = backbone.source
+    files = source.members if isinstance(source, WheelSource) else source.files
+    return {file.path: file.sha256 for file in files}
+
+
+def origins(backbone: Backbone) -> dict[str, str]:
+    """Return where each file of a backbone is published: an address, or the wheel that it lies in."""
+    source = backbone.source
+    if isinstance(source, WheelSource):
+        return {member.path: f"{source.package}=={source.version}" for member in source.members}
+    return {file.path: file.url for file in source.files}
