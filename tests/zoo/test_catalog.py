@@ -16,7 +16,7 @@ MEASURE = """
 import json
 from zoo.backbone import Pixels, catalog
 from zoo.build.networks import network
-models = {b.name: network(b, None) for b in catalog() if isinstance(b.takes, Pixels)}
+models = {b.name: network(b, None) for b in catalog() if isinstance(b.takes, Pixels) and b.takes.size}
 print(json.dumps({n: [m.count_params(), *m.input_shape[1:], *m.output_shape[1:]] for n, m in models.items()}))
 """
 
@@ -33,10 +33,15 @@ def test_the_catalog_is_sorted_and_names_are_architecture_dot_weights() -> None:
 
 @pytest.mark.parametrize("backbone", catalog(), ids=names)
 def test_facts_are_plausible(backbone: Backbone) -> None:
-    assert backbone.paper.startswith("https://arxiv.org/abs/")
-    assert backbone.license
-    # Weights are fp32; a file has a header, sometimes a classifier, besides; a wheel is compressed a little.
-    assert 0.9 < backbone.megabytes / (backbone.params * 4e-6) < 1.5
+    # What is not known is None: never a zero, never an empty word.
+    told = (backbone.params, backbone.ships, backbone.width, backbone.megabytes, backbone.top1)
+    assert all(fact is None or fact > 0 for fact in told)
+    assert all(word is None or word for word in (backbone.license, backbone.about, backbone.cannot))
+    assert backbone.paper is None or backbone.paper.startswith("https://arxiv.org/abs/")
+    assert backbone.card is None or backbone.card.startswith("https://")
+    if backbone.megabytes and backbone.params:
+        # Weights are fp32; a file has a header, sometimes a classifier, besides; a wheel is compressed a little.
+        assert 0.9 < backbone.megabytes / (backbone.params * 4e-6) < 1.5
     assert backbone.precision is Precision.FP32 or backbone.int8.startswith("proven")
 
 
@@ -57,7 +62,9 @@ def test_networks_are_what_the_catalog_says() -> None:
     ran = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
     measured = json.loads(ran.stdout.splitlines()[-1])
     assert measured == {
-        b.name: [b.params, b.takes.size, b.takes.size, 3, b.width] for b in catalog() if isinstance(b.takes, Pixels)
+        b.name: [b.params, b.takes.size, b.takes.size, 3, b.width]
+        for b in catalog()
+        if isinstance(b.takes, Pixels) and b.takes.size
     }
 
 

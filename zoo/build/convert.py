@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
 
 import keras
+import numpy as np
 import onnx
 import tensorflow as tf
 import tf2onnx
+from numpy.typing import NDArray
 
 from zoo.build.canonical import canonical
 from zoo.build.fold import fold
@@ -23,5 +27,47 @@ def to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
     def infer(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {output: model(image, training=False)}
 
-    converted, _ = tf2onnx.convert.from_function(infer, input_signature=infer.input_signature, opset=OPSET)
+    with _functions_inlined():
+        captured = _captured(infer.get_concrete_function())
+        converted, _ = tf2onnx.convert.from_function(
+            infer, input_signature=infer.input_signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
+        )
+    _hold(converted.graph, captured)
     return canonical(fold(converted))
+
+
+def _captured(function: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - TensorFlow has no types
+    """Return the tensors that are no variables and that a layer holds, by the name of the input they became."""
+    pairs = function.graph.captures
+    return {inner.name: outer.numpy() for outer, inner in pairs if outer.dtype != tf.resource}
+
+
+def _hold(graph: onnx.GraphProto, captured: Mapping[str, NDArray[Any]]) -> None:
+    """Make constants of the inputs that stand for captured tensors."""
+    for value in [value for value in graph.input if value.name in captured]:
+        graph.initializer.append(onnx.numpy_helper.from_array(captured[value.name], value.name))
+        graph.input.remove(value)
+
+
+@contextmanager
+def _functions_inlined() -> Iterator[None]:
+    """Let functions inside of the traced one be part of it: Keras compiles grouped convolutions apart, by XLA."""
+    before = tf.config.functions_run_eagerly()
+    tf.config.run_functions_eagerly(True)
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(before)
+
+
+def _erfc(graph: Any, node: Any, name: str, _: Sequence[Any]) -> Any:  # noqa: ANN401 - tf2onnx has no types
+    """Write 1 - erf(x), which ONNX has, for erfc(x), which it has not: exact GELU is made of it."""
+    node.type = "Erf"
+    dtype = graph.get_dtype(node.output[0])
+    shape = graph.get_shape(node.output[0])
+    one = graph.make_const(f"{name}_one", np.array(1.0, "float32"))
+    readers = graph.find_output_consumers(node.output[0])
+    difference = graph.make_node("Sub", [one.output[0], node.output[0]], dtypes=[dtype], shapes=[shape])
+    for reader in readers:
+        graph.replace_input(reader, node.output[0], difference.output[0])
+    return difference

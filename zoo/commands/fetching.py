@@ -34,7 +34,8 @@ def pull(names: Sequence[str], precision: str | None) -> None:
                 f"note: int8 of {backbone.name} is {backbone.int8}; compare its accuracy with fp32 before you use it."
             )
         found = trunk_cache.ensure(backbone, chosen, progress)
-        size = f"{found.facts['bytes'] / 1e6:.1f} MB, {takes(backbone)} -> float32 [n,{backbone.width}]"
+        width = found.facts["signature"]["outputs"][0]["shape"][-1]
+        size = f"{found.facts['bytes'] / 1e6:.1f} MB, {takes(backbone)} -> float32 [n,{width}]"
         rows = [("pulled", f"{backbone.name} in {chosen}"), ("size", size), ("path", str(found.path))]
         click.echo(aligned([*rows, *licenses(backbone)]))
 

@@ -9,7 +9,8 @@ from typing import Any
 import click
 
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, find, get
-from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+from zoo.commands.telling import AS_JSON, UNKNOWN, aligned, known, licenses, params_of, takes
+from zoo.possible import reason_against
 
 
 @click.command("list")
@@ -56,18 +57,23 @@ def show(name: str, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
+    if reason := reason_against(backbone):
+        ready = f"none can be made: {reason}"
     click.echo(aligned([*_story(backbone), ("trunks here", ready)]))
 
 
 def _facts(backbone: Backbone) -> dict[str, Any]:
-    return asdict(backbone) | {"default": backbone.name == DEFAULT}
+    more = {"default": backbone.name == DEFAULT, "fits_cpu": backbone.fits_cpu, "cannot": reason_against(backbone)}
+    return asdict(backbone) | more
 
 
 def _row(b: Backbone) -> tuple[str, ...]:
-    accuracy = f"{b.top1:.1f} %" if b.top1 else "-"
-    what = f"{b.takes.size} x {b.takes.size}" if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens"
-    params, load = f"{b.params / 1e6:.1f} M", f"{b.megabytes:.1f} MB"
-    return (b.name, what, str(b.width), params, load, accuracy, str(b.precision), b.license)
+    is_image = isinstance(b.takes, Pixels)
+    accuracy = known(b.top1, "{:.1f} %") if is_image else "-"
+    what = known(b.takes.size, "{0} x {0}") if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens"
+    params = known(b.params and b.params / 1e6, "{:.1f} M")
+    load, width = known(b.megabytes, "{:.1f} MB"), known(b.width, "{}")
+    return (b.name, what, width, params, load, accuracy, str(b.precision), b.license or UNKNOWN)
 
 
 def _story(b: Backbone) -> list[tuple[str, str]]:
@@ -78,20 +84,23 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         fetcher, digest = "zoo", b.source.files[0].sha256 or ""
         origin = b.source.files[0].url
     if isinstance(b.takes, Pixels):
-        what = f"{takes(b)}, scaled inside the graph ({b.takes.scaling})"
+        what = f"{takes(b)}, scaled inside the graph ({b.takes.scaling}); pooling: {b.takes.pooling}"
     else:
         what = f"{takes(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
     return [
         ("name", b.name),
-        ("architecture", f"{b.library}, {b.params:,} parameters, {b.paper}"),
+        ("architecture", f"{b.library}, {params_of(b)} parameters, {b.paper or 'no paper known'}"),
+        ("about", b.about or UNKNOWN),
+        ("card", b.card or UNKNOWN),
         ("input", what),
-        ("output", f"float32 [n,{b.width}]"),
-        ("accuracy", f"{b.top1:.1f} % top-1 on ImageNet, as published" if b.top1 else "not published"),
-        ("weights", f"{origin}, {b.megabytes:.1f} MB"),
+        ("output", f"float32 [n,{known(b.width, '{}')}]"),
+        ("accuracy", known(b.top1, "{:.1f} % top-1 on ImageNet, as published")),
+        ("weights", f"{origin}, {known(b.megabytes, '{:.1f} MB')}"),
         ("fetched by", fetcher),
         ("sha256", digest or "none published: trusted on the first fetch, then recorded"),
         *licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
+        ("fits a CPU", {True: "yes", False: "no", None: UNKNOWN}[b.fits_cpu]),
         *_differences(b),
     ]
 
