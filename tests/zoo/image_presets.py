@@ -147,15 +147,15 @@ _IMAGE_TOWER = _VIT | {"patch_size": 16, "intermediate_dim": 32}
 TOWERS: dict[str, dict[str, Any]] = {"CLIP": {"projection_dim": 16}, "MetaCLIP2": {"projection_dim": 16}, "SigLIP": {}}
 
 
-def backbone(family: str) -> keras.Model:
-    """A tiny network of a family whose every weight is random, norms too."""
+def backbone(family: str, **sizes: Any) -> keras.Model:
+    """A tiny network of a family whose every weight is random, norms too; `sizes` are other than those above."""
     models = keras_hub().models
     if family in TOWERS:
         image = getattr(models, f"{family}VisionEncoder")(**_IMAGE_TOWER)
         text = getattr(models, f"{family}TextEncoder")(**_TEXT_TOWER)
         model = getattr(models, f"{family}Backbone")(vision_encoder=image, text_encoder=text, **TOWERS[family])
     else:
-        model = getattr(models, f"{family}Backbone")(**CONFIGS[family])
+        model = getattr(models, f"{family}Backbone")(**CONFIGS[family] | sizes)
     random = np.random.default_rng(0)
     for weight in model.weights:
         if weight.dtype.startswith("float"):
@@ -174,9 +174,9 @@ def drawn(random: np.random.Generator, weight: keras.Variable) -> np.ndarray:
     return random.normal(0, float(inputs) ** -0.5, shape)
 
 
-def save_preset(family: str, folder: Path, **converter: Any) -> keras.Model:
-    """Let KerasHub write a preset under `folder`, with its image converter, and return the network."""
-    model = backbone(family)
+def save_preset(family: str, folder: Path, sizes: dict[str, Any] | None = None, **converter: Any) -> None:
+    """Let KerasHub write a preset under `folder`, with its image converter."""
+    model = backbone(family, **sizes or {})
     model.save_to_preset(str(folder))
     tower = getattr(model, "vision_encoder", model)
     (inner,) = keras.tree.flatten(tower.input)
@@ -184,4 +184,3 @@ def save_preset(family: str, folder: Path, **converter: Any) -> keras.Model:
     own = {"image_size": (size, size), "scale": [0.017, 0.0175, 0.0174], "offset": [-2.1, -2.0, -1.8]}
     cls = getattr(keras_hub().layers, f"{family}ImageConverter")
     cls(**own | converter).save_to_preset(str(folder))
-    return model

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import keras
-import keras_hub
 
 from zoo.backbone import Pooling
+from zoo.build.loading import load_preset
 from zoo.build.networks.text import FirstToken
-from zoo.errors import TrunkError, WeightsError
-
-_LONGEST: Final = 300  # characters of Keras' own words in an error
+from zoo.errors import TrunkError
 
 
 @keras.saving.register_keras_serializable("graft")
@@ -35,24 +33,17 @@ def preset(pooling: str, size: int, weights: Path | None) -> keras.Model:
     """
     if weights is None:
         raise TrunkError("the layers of this network are told by its preset. Pull it first.")
-    hub = _loaded(weights.parent)
+    hub = load_preset(weights.parent, "the network that it should")
+    hub = getattr(hub, "vision_encoder", hub)
     image = keras.Input((size, size, 3), name="pixels")
     (inner,) = keras.tree.flatten(hub.input)
     if inner.shape[1:3] not in ((None, None), (size, size)):
         raise TrunkError(
-            f"{hub.name} takes pictures of {inner.shape[1:3]}; its preset's converter makes {size} x {size}."
+            f"{hub.name} takes pictures of {inner.shape[1]} x {inner.shape[2]}; "
+            f"its preset's own converter makes {size} x {size}. Choose another backbone."
         )
     maps = hub(dict.fromkeys(hub.input, image) if isinstance(hub.input, dict) else image, training=False)
     return keras.Model(image, _gathered(maps, Pooling(pooling), hub.name), name=hub.name)
-
-
-def _loaded(folder: Path) -> keras.Model:
-    try:
-        hub = keras_hub.models.Backbone.from_preset(str(folder))
-    except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
-        said = " ".join(str(fault).split())[:_LONGEST]
-        raise WeightsError(f"{folder} does not hold the network it should ({said}). Pull it again.") from None
-    return getattr(hub, "vision_encoder", hub)
 
 
 def _gathered(output: Any, pooling: Pooling, name: str) -> keras.KerasTensor:  # noqa: ANN401 - Keras has no types
