@@ -12,7 +12,6 @@ from zoo.backbone import Pixels, Pooling, Scaling, Tokens
 ROUNDED: Final = "the figure is rounded"
 _WHOLE: Final = "the figure is that of the whole classifier"
 UNTOLD: Final = "KerasHub does not tell what the figure is of"
-_DIFFERS: Final = "its ONNX graph does not repeat Keras: features differ by a thousandth"
 _TOWERS: Final = "the figure is that of both towers, image and text"
 
 
@@ -21,19 +20,18 @@ class Family:
     """One class of a library.
 
     `assets` are the files of its tokenizer. `counts` says what the library's number of parameters is of, where that
-    is not the trunk. `cannot` is why no trunk is made of any preset of it.
+    is not the trunk.
     """
 
     takes: Pixels | Tokens
     assets: tuple[str, ...] = ()
     tokenizer: str | None = None
     counts: str | None = None
-    cannot: str | None = None
 
 
-def _image(pooling: Pooling = Pooling.MEAN, counts: str | None = None, cannot: str | None = None) -> Family:
+def _image(pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family:
     takes = Pixels(size=None, scaling=Scaling.PRESET, pooling=pooling)
-    return Family(takes=takes, counts=counts, cannot=cannot)
+    return Family(takes=takes, counts=counts)
 
 
 def _text(tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN) -> Family:
@@ -56,7 +54,7 @@ HUB: Final[Mapping[str, Family]] = MappingProxyType(
         "ElectraBackbone": _text("ElectraTokenizer", "vocabulary.txt"),
         # FNet takes no padding mask; of its tokens only the first was trained to stand for the text.
         "FNetBackbone": _text("FNetTokenizer", "vocabulary.spm", pooling=Pooling.CLS),
-        "HGNetV2Backbone": _image(counts=UNTOLD, cannot=_DIFFERS),
+        "HGNetV2Backbone": _image(counts=UNTOLD),
         "MetaCLIP2Backbone": _image(Pooling.CLS, _TOWERS),
         "MiTBackbone": _image(),
         "MobileNetBackbone": _image(counts=UNTOLD),

@@ -95,7 +95,7 @@ def _cannot(row: Mapping[str, Any], family: Family) -> str | None:
         return f"KerasHub's table gives it the address of another preset, {variation}"
     if family.counts == ROUNDED and (reason := too_large(row["params"])):
         return reason
-    return family.cannot
+    return None
 
 
 TABLE: Final = tuple(_entry(row) for row in rows("hub.json"))
