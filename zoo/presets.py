@@ -1,7 +1,8 @@
 """What a preset's own files say of its pictures: size and scaling. Light: they are JSON, read and never run.
 
 KerasHub writes an image converter beside each network: resize, then multiply by `scale`, then add `offset`, each a
-number or one for every channel. Older ones have `mean` and `variance` of pixels that were scaled already.
+number or one for every channel. Older ones have `mean` and `variance` of pixels that were scaled already. KerasCV's
+networks scale pixels by themselves where their `include_rescaling` is true.
 """
 
 from __future__ import annotations
@@ -13,12 +14,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from zoo.backbone import Affine, Backbone, Pixels
+from zoo.backbone import Affine, Backbone, Pixels, Scaling
 from zoo.errors import WeightsError
 from zoo.image import MAX_SIZE
 
 CONVERTER: Final = "image_converter.json"
-RESIZING: Final = ("interpolation", "antialias", "crop_to_aspect_ratio", "pad_to_aspect_ratio")
+NETWORK: Final = "config.json"
 
 
 def settled(backbone: Backbone, folder: Path) -> Backbone:
@@ -28,28 +29,32 @@ def settled(backbone: Backbone, folder: Path) -> Backbone:
         WeightsError: the preset's image converter is none that is known here.
     """
     takes = backbone.takes
-    if not isinstance(takes, Pixels) or takes.size is not None:
+    if not isinstance(takes, Pixels) or takes.scaling is not Scaling.PRESET:
         return backbone
     try:
-        config = converter_of(folder)
-        takes = dataclasses.replace(takes, size=_size(config), scaling=_scaling(config))
+        if backbone.library == "keras-cv":
+            takes = dataclasses.replace(takes, scaling=_scaling_inside(folder))
+        else:
+            config = _arguments(folder / CONVERTER)
+            takes = dataclasses.replace(takes, size=_size(config), scaling=_scaling(config))
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as fault:
         raise WeightsError(
-            f"the preset of {backbone.name} does not say how its pictures are to be made: {CONVERTER} in {folder} "
+            f"the preset of {backbone.name} does not say in {folder} how its pictures are to be made "
             f"({fault!r}). Pull it again; if that does not help, choose another backbone."
         ) from None
     return dataclasses.replace(backbone, takes=takes)
 
 
-def converter_of(folder: Path) -> dict[str, Any]:
-    """Return the arguments of a preset's image converter.
+def _arguments(file: Path) -> dict[str, Any]:
+    """Return the arguments of what a file of a preset describes."""
+    return dict(json.loads(file.read_bytes())["config"])
 
-    Raises:
-        OSError: it is not there.
-        KeyError, TypeError, ValueError: it is no such file.
-    """
-    found = json.loads((folder / CONVERTER).read_bytes())
-    return dict(found["config"])
+
+def _scaling_inside(folder: Path) -> Scaling:
+    """Return the scaling of a network of KerasCV: none, for it rescales by itself, or it cannot be told."""
+    if _arguments(folder / NETWORK).get("include_rescaling") is not True:
+        raise ValueError("the network does not scale its pixels, and nothing says who does")
+    return Scaling.RAW
 
 
 def _size(config: Mapping[str, Any]) -> int:

@@ -54,7 +54,7 @@ def test_an_entry_that_knows_is_left_alone(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("config", "said"),
     [
-        ([], "image_converter"),
+        ([], "TypeError"),
         ({}, "config"),
         ({"config": {}}, "height"),
         ({"config": {"image_size": [224, 192]}}, "224 x 192"),

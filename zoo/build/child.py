@@ -14,7 +14,7 @@ from zoo.backbone import Backbone, Pixels, Precision, Tokens
 from zoo.errors import GraftError, MissingExtra, ParityError, TrunkError, WeightsError
 
 _NEEDED: Final = {
-    (Pixels, Precision.FP32): ("tensorflow", "keras_cv", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
+    (Pixels, Precision.FP32): ("tensorflow", "keras_cv", "keras_hub", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
     (Pixels, Precision.INT8): ("onnx", "onnxruntime", "sklearn"),
     (Tokens, Precision.FP32): ("tensorflow", "keras_hub", "onnx", "onnxruntime", "tokenizers"),
     (Tokens, Precision.INT8): ("onnx",),
