@@ -182,7 +182,7 @@ def get(name: str) -> Backbone:
     if of_architecture:
         names = ", ".join(entry.name for entry in of_architecture)
         raise UnknownBackbone(f"{name!r} has pretrained weights of several kinds: {names}. Choose one.")
-    known = [*entries, *dict.fromkeys(full.split(".")[0] for full in entries)]
+    known = list(entries) if "." in name else list(dict.fromkeys(full.split(".")[0] for full in entries))
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UnknownBackbone(f"no backbone is called {name!r}. {hint}`zoo list` shows all {len(entries)}.")
