@@ -45,6 +45,15 @@ def settled(backbone: Backbone, folder: Path) -> Backbone:
     return dataclasses.replace(backbone, takes=takes)
 
 
+def filled(backbone: Backbone, facts: Mapping[str, Any]) -> Backbone:
+    """Return `backbone` with what was unknown of it told by the record of its built trunk, `facts`."""
+    takes, width = backbone.takes, int(facts["signature"]["outputs"][0]["shape"][-1])
+    if isinstance(takes, Pixels) and takes.size is None:
+        takes = dataclasses.replace(takes, size=int(facts["input"]["size"]))
+    params = facts.get("params") if backbone.params is None else backbone.params
+    return dataclasses.replace(backbone, takes=takes, width=width, params=params)
+
+
 def _arguments(file: Path) -> dict[str, Any]:
     """Return the arguments of what a file of a preset describes."""
     return dict(json.loads(file.read_bytes())["config"])

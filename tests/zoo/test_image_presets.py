@@ -10,6 +10,7 @@ from typing import Any
 import h5py
 import numpy as np
 import pytest
+from click.testing import CliRunner
 from numpy.typing import NDArray
 
 from tests.zoo.image_presets import CONFIGS, TOWERS, save_preset
@@ -18,9 +19,11 @@ from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
 from zoo.backbone import Backbone, Pixels, Pooling, Precision, get
 from zoo.catalog.preset import rows
+from zoo.cli import cli
 from zoo.errors import TrunkError, WeightsError
 from zoo.image import ImageInput
 from zoo.pictures import crops
+from zoo.presets import filled
 from zoo.trunk import Trunk, open_session
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet; Swin's windows carry a mask along.
@@ -92,6 +95,12 @@ def test_a_served_preset_becomes_trunks(tmp_path: Path, monkeypatch: pytest.Monk
     assert Trunk.of(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
     assert all(part.is_whole() for part in weights.parts(entry))
     trunk = trunks[Precision.FP32]
+    known = filled(dataclasses.replace(entry, width=None, params=None), trunk.facts)
+    assert isinstance(known.takes, Pixels)
+    assert (known.takes.size, known.width) == (64, 512)
+    assert known.params == trunk.facts["params"] > 0
+    assert "uint8 [n,64,64,3]" in CliRunner().invoke(cli, ["show", entry.name]).stdout
+    assert "uint8 [n,64,64,3] -> float32 [n,512]" in CliRunner().invoke(cli, ["pull", entry.name]).stdout
     assert isinstance(trunk.inputs, ImageInput)
     assert trunk.inputs.size == trunks[Precision.INT8].inputs.size == 64  # type: ignore[attr-defined]
     pictures = crops(3, 64, seed=3)

@@ -47,7 +47,7 @@ def build_text(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]
         max_tokens=_tokens_of(backbone).max_tokens,
     )
     data, report = emit_text(model, inputs)
-    return data, report, made.tokenizer_json
+    return data, report | {"params": model.count_params()}, made.tokenizer_json
 
 
 def load_text(backbone: Backbone, weights: Path) -> tuple[keras.Model, Made]:

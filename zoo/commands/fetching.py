@@ -24,6 +24,7 @@ def pull(names: Sequence[str], precision: str | None) -> None:
       zoo pull efficientnet_lite0 --precision int8
     """  # noqa: D301 - click reads the backspace character
     from zoo import trunk_cache
+    from zoo.presets import filled
     from zoo.terminal import Terminal
 
     for backbone in [get(name) for name in names]:
@@ -34,8 +35,8 @@ def pull(names: Sequence[str], precision: str | None) -> None:
                 f"note: int8 of {backbone.name} is {backbone.int8}; compare its accuracy with fp32 before you use it."
             )
         found = trunk_cache.ensure(backbone, chosen, progress)
-        width = found.facts["signature"]["outputs"][0]["shape"][-1]
-        size = f"{found.facts['bytes'] / 1e6:.1f} MB, {takes(backbone)} -> float32 [n,{width}]"
+        backbone = filled(backbone, found.facts)
+        size = f"{found.facts['bytes'] / 1e6:.1f} MB, {takes(backbone)} -> float32 [n,{backbone.width}]"
         rows = [("pulled", f"{backbone.name} in {chosen}"), ("size", size), ("path", str(found.path))]
         click.echo(aligned([*rows, *licenses(backbone)]))
 

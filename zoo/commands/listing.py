@@ -47,9 +47,12 @@ def show(name: str, as_json: bool) -> None:
       zoo show efficientnet_lite0
     """  # noqa: D301 - click reads the backspace character
     from zoo import trunk_cache
+    from zoo.presets import filled
 
     backbone = get(name)
     built = {str(p): trunk_cache.lookup(backbone, p) for p in Precision}
+    if fp32 := built[str(Precision.FP32)]:
+        backbone = filled(backbone, fp32.facts)
     facts = _facts(backbone) | {
         "trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}
     }
