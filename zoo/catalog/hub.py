@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from zoo.backbone import Backbone, FileSource, Pixels, Pooling, Tokens
-from zoo.catalog.families import HUB, ROUNDED, Family
+from zoo.catalog.families import HUB, ROUNDED, UNTOLD, Family
 from zoo.catalog.preset import CONFIG, WEIGHTS, files, origin_of, paper_of, rows
 from zoo.catalog.sizes import size_of
 from zoo.differences import CASED, DIFFERENCES, Difference
@@ -58,7 +58,7 @@ def _entry(row: Mapping[str, Any]) -> Backbone:
         card=row["card"] or origin.card,
         about=f"{row['about']} ({size.counts})" if size.counts else row["about"],
         differences=_differences(row, family),
-        cannot=_cannot(row, family),
+        cannot=_cannot(row),
     )
 
 
@@ -89,11 +89,11 @@ def _differences(row: Mapping[str, Any], family: Family) -> tuple[Difference, ..
     return CASED if is_wordpiece and kept else DIFFERENCES[family.tokenizer]
 
 
-def _cannot(row: Mapping[str, Any], family: Family) -> str | None:
+def _cannot(row: Mapping[str, Any]) -> str | None:
     *_, variation, _ = row["handle"].split("/")
     if variation != row["preset"]:
         return f"KerasHub's table gives it the address of another preset, {variation}"
-    if family.counts == ROUNDED and (reason := too_large(row["params"])):
+    if size_of(row).counts in (ROUNDED, UNTOLD) and (reason := too_large(row["params"])):
         return reason
     return None
 
