@@ -12,8 +12,9 @@ from finetune.dataset import Dataset, Kind, load
 from finetune.recipe import Recipe
 from finetune.tasks import Task
 from finetune.training import Depth
-from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Pixels, Precision, get
+from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Pixels, Precision, Scaling, get
 from zoo.errors import PublishFailed, RecipeError
+from zoo.possible import check_possible
 from zoo.progress import Progress
 
 DEFAULT_BACKBONE: Final = {Kind.IMAGE: DEFAULT, Kind.TEXT: DEFAULT_TEXT}
@@ -62,6 +63,9 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
         check_unknown(dataset)
     backbone = suited(recipe.backbone, dataset)
     _check_depth(recipe, dataset)
+    check_possible(backbone)
+    if recipe.depth is not Depth.PROBE and getattr(backbone.takes, "scaling", None) is Scaling.PRESET:
+        raise RecipeError(f"{backbone.name} is a preset that can be probed only: leave --depth {recipe.depth} out.")
     usual = backbone.precision if recipe.depth is Depth.PROBE else Precision.FP32  # what Keras trains is fp32
     return Plan(recipe, dataset, backbone, recipe.precision or usual)
 

@@ -11,6 +11,7 @@ from zoo.differences import Difference
 from zoo.errors import UnknownBackbone
 
 DEFAULT: Final = "efficientnet_lite0.imagenet"  # for pictures; needs nothing but a package index
+CPU_PARAMS: Final = 1 << 28  # 1 GiB in fp32; a build holds it four times: file, Keras, graph, ONNX Runtime
 DEFAULT_TEXT: Final = "all_minilm_l6_v2.sentences"  # for texts; nor does this
 
 
@@ -30,14 +31,15 @@ class Scaling(StrEnum):
     HALF_RANGE = "half_range"  # x / 128 - 1
     CAFFE = "caffe"  # BGR, ImageNet's mean per channel subtracted
     TORCH = "torch"  # x / 255, ImageNet's mean per channel subtracted, divided by its deviation
+    PRESET = "preset"  # as the image converter of the preset says; known when it is fetched
 
 
 class Pooling(StrEnum):
-    """How a text encoder's features of each token become one row; it is part of the graph."""
+    """How features of each token, or of each place in a picture, become one row; it is part of the graph."""
 
-    MEAN = "mean"  # over the tokens that are no padding
+    MEAN = "mean"  # over the tokens that are no padding; over the places of a picture
     CLS = "cls"  # the first token's
-    POOLER = "pooler"  # the first token's, through the dense layer it was trained with
+    POOLER = "pooler"  # through the layer it was trained with: of the first token; attention over all places
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,11 +89,24 @@ class WheelSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
-    """What an image network takes: uint8 [n,size,size,3]."""
+class Affine:
+    """Pixels become pixels * scale + offset; a number for all channels, or one for each."""
 
-    size: int
-    scaling: Scaling
+    scale: tuple[float, ...] = (1.0,)
+    offset: tuple[float, ...] = (0.0,)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pixels:
+    """What an image network takes: uint8 [n,size,size,3].
+
+    Of a preset, size and scaling stand in its own files: None and `Scaling.PRESET` until those are fetched, and
+    `zoo.presets.settled` has read them.
+    """
+
+    size: int | None
+    scaling: Scaling | Affine
+    pooling: Pooling = Pooling.MEAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,17 +126,36 @@ class Backbone:
     source: FileSource | WheelSource
     library: str  # who wrote the architecture: keras.applications, keras-cv
     takes: Pixels | Tokens
-    width: int  # d, the width of the pooled features
-    params: int  # of the network without its top
-    megabytes: float  # what is downloaded
-    license: str  # of the weights
+    # None is what nobody has published: unknown, until the trunk is built.
+    width: int | None  # d, the width of the pooled features
+    params: int | None  # of the network without its top
+    ships: int | None = None  # parameters in the file, where it holds more than the trunk: a top, another tower
+    megabytes: float | None  # what is downloaded
+    license: str | None  # of the weights
     restricts: str | None = None  # what the licence asks of a user, in plain words; None: nothing
-    paper: str
+    paper: str | None
+    card: str | None = None  # address of the model card
+    about: str | None = None  # what the library says of it
     top1: float | None = None  # ImageNet top-1 in percent that its publisher reports
     precision: Precision = Precision.FP32  # the default; int8 only where proven with real weights
     int8: str = "unproven"  # what is known about int8
     float_convs: int = 0  # how many of the first convolutions an int8 trunk still computes in fp32
     differences: tuple[Difference, ...] = ()  # where a text's tokens part from those of the library
+    cannot: str | None = None  # why no trunk can be made of it; None: one can
+
+    @property
+    def most_bytes(self) -> int:
+        """Return how many bytes each file of it may have at most: twice what is expected, in fp32."""
+        if self.megabytes is not None:
+            return int(self.megabytes * 2e6)
+        params = self.ships or self.params
+        return 4 << 30 if params is None else 8 * params + (16 << 20)  # a vocabulary is no matter of parameters
+
+    @property
+    def fits_cpu(self) -> bool | None:
+        """Say whether an ordinary machine without GPU can build and run it; None where its size is unknown."""
+        most = self.params or self.ships
+        return None if most is None else most <= CPU_PARAMS
 
 
 def catalog() -> tuple[Backbone, ...]:
@@ -132,18 +166,25 @@ def catalog() -> tuple[Backbone, ...]:
 
 
 def get(name: str) -> Backbone:
-    """Return the backbone of exactly that name, or of that architecture if it has one entry.
+    """Return the backbone of exactly that name, or of that architecture.
+
+    Of an architecture with several entries it is the default if that is one, else the one called plainly
+    `ARCHITECTURE.imagenet`.
 
     Raises:
-        UnknownBackbone: no entry fits; the message names the nearest ones.
+        UnknownBackbone: no entry fits, or several do; the message names the nearest ones.
     """
     entries = {entry.name: entry for entry in catalog()}
     if name in entries:
         return entries[name]
     of_architecture = [entry for entry in entries.values() if entry.name.split(".")[0] == name]
-    if len(of_architecture) == 1:
-        return of_architecture[0]
-    known = [*entries, *(full.split(".")[0] for full in entries)]
+    plain = [entry for entry in of_architecture if entry.name in (DEFAULT, DEFAULT_TEXT, f"{name}.imagenet")]
+    if len(plain or of_architecture) == 1:
+        return (plain or of_architecture)[0]
+    if of_architecture:
+        names = ", ".join(entry.name for entry in of_architecture)
+        raise UnknownBackbone(f"{name!r} has pretrained weights of several kinds: {names}. Choose one.")
+    known = list(entries) if "." in name else list(dict.fromkeys(full.split(".")[0] for full in entries))
     near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(near)}? " if near else ""
     raise UnknownBackbone(f"no backbone is called {name!r}. {hint}`zoo list` shows all {len(entries)}.")

@@ -34,6 +34,8 @@ class OwnHead:
         """Return `of` as it is fetched with its top: another file beside that of the trunk."""
         if self.source is None:
             return of
+        if of.megabytes is None or of.width is None:
+            return dataclasses.replace(of, source=self.source)
         # A dense layer of 1,000 classes; MB of float32.
         return dataclasses.replace(of, source=self.source, megabytes=of.megabytes + of.width * 1000 * 4e-6)
 

@@ -56,9 +56,9 @@ def _weights(backbone: Backbone, part: weights.Part, left: dict[str, Packed], wh
     file = left.pop(path, None)
     if file is None:
         raise WeightsError(f"{where} lacks {path!r}. Pack it once more. Nothing of it was kept.")
-    if not 0 < file.bytes <= weights.cap_of(backbone):
+    if not 0 < file.bytes <= backbone.most_bytes:
         raise WeightsError(
-            f"{where}: {path!r} has {file.bytes:,} bytes; at most {weights.cap_of(backbone):,} were expected."
+            f"{where}: {path!r} has {file.bytes:,} bytes; at most {backbone.most_bytes:,} were expected."
         )
     for witness, sha256, change in _witnesses(part):
         if sha256 and sha256 != file.sha256:

@@ -25,9 +25,10 @@ from zoo.build import child
 from zoo.errors import TrunkError
 from zoo.files import cache_root, locked, sha256_of, sync_folder, write_whole
 from zoo.image import ImageInput
+from zoo.possible import check_possible
 from zoo.progress import Progress
 
-BUILDER: Final = 1  # raised whenever zoo.build makes other bytes from the same weights
+BUILDER: Final = 2  # raised whenever zoo.build makes other bytes from the same weights
 CALIBRATION: Final = "sklearn-photo-crops-96"  # what int8 trunks are calibrated on
 TOKENIZER: Final = "tokenizer.json"
 _FACTS: Final = {"backbone", "precision", "sha256", "bytes", "signature", "input"}  # a record without them is none
@@ -64,9 +65,10 @@ def ensure(backbone: Backbone, precision: Precision, progress: Progress) -> Cach
 
     Raises:
         WeightsError: its weights could not be had.
-        TrunkError: it could not be built; nothing was cached.
+        TrunkError: it could not be built, or never can be; nothing was cached.
         MissingExtra: it must be built, and the extra `train` is not installed.
     """
+    check_possible(backbone)
     folder = trunks() / key(backbone, weights.ensure_hash(backbone, progress), precision)
     if found := _whole(folder):
         with suppress(OSError):  # a cache that cannot be written can be used
@@ -123,9 +125,10 @@ def _identity(backbone: Backbone, weights_sha256: str, precision: Precision) -> 
 
 
 def input_facts(backbone: Backbone) -> dict[str, Any]:
-    """Return what decides the input: an image's spec; what a text's tokenizer is made from, before it is made."""
+    """Return what decides the input: an image's spec, if it is known; what a text's tokenizer is made of."""
     if isinstance(backbone.takes, Pixels):
-        return ImageInput(backbone.takes.size).spec()
+        size = backbone.takes.size
+        return {"kind": "image", "preset": "its own"} if size is None else ImageInput(size).spec()
     return {"kind": "text", "texts": 1, **asdict(backbone.takes)}
 
 

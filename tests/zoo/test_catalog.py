@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from zoo.backbone import Backbone, Pixels, Precision, WheelSource, catalog
+from zoo.backbone import Backbone, Pixels, Precision, Scaling, WheelSource, catalog
 
 # Builds each network with random weights and tells what it really is; TensorFlow stays in the child.
 MEASURE = """
@@ -18,7 +18,8 @@ from zoo.backbone import Pixels, catalog
 from zoo.build.networks import network
 def facts(model):
     return [model.count_params(), *model.input_shape[1:], *model.output_shape[1:]]
-print(json.dumps({b.name: facts(network(b, None)) for b in catalog() if isinstance(b.takes, Pixels)}))
+images = [b for b in catalog() if isinstance(b.takes, Pixels) and b.takes.scaling != 'preset']
+print(json.dumps({b.name: facts(network(b, None)) for b in images}))
 """
 
 
@@ -34,10 +35,15 @@ def test_the_catalog_is_sorted_and_names_are_architecture_dot_weights() -> None:
 
 @pytest.mark.parametrize("backbone", catalog(), ids=names)
 def test_facts_are_plausible(backbone: Backbone) -> None:
-    assert backbone.paper.startswith("https://arxiv.org/abs/")
-    assert backbone.license
-    # Weights are fp32; a file has a header, sometimes a classifier, besides; a wheel is compressed a little.
-    assert 0.9 < backbone.megabytes / (backbone.params * 4e-6) < 1.5
+    # What is not known is None: never a zero, never an empty word.
+    told = (backbone.params, backbone.ships, backbone.width, backbone.megabytes, backbone.top1)
+    assert all(fact is None or fact > 0 for fact in told)
+    assert all(word is None or word for word in (backbone.license, backbone.about, backbone.cannot))
+    assert backbone.paper is None or backbone.paper.startswith("https://arxiv.org/abs/")
+    assert backbone.card is None or backbone.card.startswith("https://")
+    if backbone.megabytes and backbone.params:
+        # Weights are fp32; a file has a header, sometimes a classifier, besides; a wheel is compressed a little.
+        assert 0.9 < backbone.megabytes / (backbone.params * 4e-6) < 1.5
     assert backbone.precision is Precision.FP32 or backbone.int8.startswith("proven")
 
 
@@ -58,5 +64,7 @@ def test_networks_are_what_the_catalog_says() -> None:
     ran = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
     measured = json.loads(ran.stdout.splitlines()[-1])
     assert measured == {
-        b.name: [b.params, b.takes.size, b.takes.size, 3, b.width] for b in catalog() if isinstance(b.takes, Pixels)
+        b.name: [b.params, b.takes.size, b.takes.size, 3, b.width]
+        for b in catalog()
+        if isinstance(b.takes, Pixels) and b.takes.scaling is not Scaling.PRESET
     }

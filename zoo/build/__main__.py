@@ -61,7 +61,7 @@ def _build(backbone: Backbone, precision: Precision, source: Path | None, into: 
     if isinstance(backbone.takes, Pixels):
         from zoo.quantize import quantize
 
-        return quantize(source, backbone.takes.size, backbone.float_convs)
+        return quantize(source, _size_of(source), backbone.float_convs)
     if precision == Precision.FP32:
         from zoo.build.text import build_text
 
@@ -71,6 +71,11 @@ def _build(backbone: Backbone, precision: Precision, source: Path | None, into: 
     from zoo.build.int8_rows import quantize_text
 
     return quantize_text(source)
+
+
+def _size_of(trunk: Path) -> int:
+    """Return the side of the pictures that a cached trunk takes, in pixels."""
+    return int(json.loads(trunk.with_name("trunk.json").read_bytes())["input"]["size"])
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ from zoo.errors import (
 )
 
 _NEEDED: Final = {
-    (Pixels, Precision.FP32): ("tensorflow", "keras_cv", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
+    (Pixels, Precision.FP32): ("tensorflow", "keras_cv", "keras_hub", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
     (Pixels, Precision.INT8): ("onnx", "onnxruntime", "sklearn"),
     (Tokens, Precision.FP32): ("tensorflow", "keras_hub", "onnx", "onnxruntime", "tokenizers"),
     (Tokens, Precision.INT8): ("onnx",),

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from zoo.build.canonical import canonical
 from zoo.build.fold import fold
+from zoo.build.pads import shield_pads
 
 OPSET: Final = 18  # the newest that tf2onnx writes
 
@@ -33,7 +34,9 @@ def to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
             infer, input_signature=infer.input_signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
         )
     _hold(converted.graph, captured)
-    return canonical(fold(converted))
+    folded = fold(converted)
+    shield_pads(folded.graph)
+    return canonical(folded)
 
 
 def _captured(function: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - TensorFlow has no types

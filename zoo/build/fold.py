@@ -21,8 +21,6 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
         graph.fold_pad(conv)
         while graph.fold_next(conv):
             pass
-    for pool in [node for node in model.graph.node if node.op_type == "MaxPool"]:
-        graph.keep_pad(pool)
     graph.drop_unused()
     return model
 
@@ -80,22 +78,6 @@ class _Graph:
         conv.attribute.append(onnx.helper.make_attribute("pads", pads.tolist()))
         conv.input[0] = pad.input[0]
         self.proto.node.remove(pad)
-
-    def keep_pad(self, pool: onnx.NodeProto) -> None:
-        """Let ONNX Runtime leave the Pad before `pool` alone, where something it pads may be negative.
-
-        It would let `pool` pad by itself, which is with the lowest number there is, not with zeros. It leaves a
-        Pad that names its axes.
-        """
-        pad = self.makers.get(pool.input[0])
-        if pad is None or pad.op_type != "Pad" or len(pad.input) > 3:
-            return
-        before = self.makers.get(pad.input[0])
-        if before is not None and before.op_type == "Relu":
-            return
-        axes = numpy_helper.from_array(np.arange(4), f"{pad.output[0]}/axes")
-        self.proto.initializer.append(axes)
-        pad.input.extend([""] * (3 - len(pad.input)) + [axes.name])
 
     def drop_unused(self) -> None:
         """Leave out the constants that nobody reads any more."""

@@ -24,8 +24,8 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.backbone import Pixels, Scaling, get
-from zoo.build.networks import assign, body, pixels_of, scaled, whole
+from zoo.backbone import Affine, Pixels, Scaling, get
+from zoo.build.networks import assign, body, pixels_of, scaled, size_of, whole
 from zoo.pictures import crops
 
 _POSITIVE: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
@@ -33,7 +33,7 @@ _SIDE: Final = 224  # in pixels; a larger picture teaches nothing more, and Kera
 _SEED: Final = 0
 
 
-def enliven(inner: keras.Model, size: int, scaling: Scaling) -> None:
+def enliven(inner: keras.Model, size: int, scaling: Scaling | Affine) -> None:
     """Give a network, scaled pixels [n,size,size,3] -> maps, seeded random weights that suit it."""
     rng = np.random.default_rng(_SEED)
     keras.utils.set_random_seed(_SEED)
@@ -82,7 +82,7 @@ def main(name: str, file: Path) -> None:
     """Write random weights for the backbone `name`, and print what its network is."""
     backbone = get(name)
     pixels = pixels_of(backbone)
-    side = min(pixels.size, _SIDE)
+    side = min(size_of(backbone), _SIDE)
     inner = body(dataclasses.replace(backbone, takes=Pixels(size=side, scaling=pixels.scaling)), None)
     enliven(inner, side, pixels.scaling)
     inner.save_weights(file)  # they know nothing of the size

@@ -18,6 +18,7 @@ from zoo.backbone import Backbone, Tokens
 from zoo.build.assets import Asset
 from zoo.build.canonical import serialized
 from zoo.build.emit import text_to_onnx
+from zoo.build.loading import load_preset, not_held
 from zoo.build.networks.text import encoder
 from zoo.build.text_parity import prove_text
 from zoo.build.tokenizers import Made, of_assets, of_preset
@@ -26,9 +27,7 @@ from zoo.signature import Signature, Tensor
 from zoo.text import TextInput
 from zoo.trunk import open_session
 
-_LONGEST: Final = 300  # characters of Keras' own words in an error
-
-Loader = Callable[[Path], tuple[keras.Model, Made]]
+Loader = Callable[[Path, str], tuple[keras.Model, Made]]
 
 
 def build_text(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any], bytes]:
@@ -48,7 +47,7 @@ def build_text(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any]
         max_tokens=_tokens_of(backbone).max_tokens,
     )
     data, report = emit_text(model, inputs)
-    return data, report, made.tokenizer_json
+    return data, report | {"params": model.count_params()}, made.tokenizer_json
 
 
 def load_text(backbone: Backbone, weights: Path) -> tuple[keras.Model, Made]:
@@ -59,10 +58,9 @@ def load_text(backbone: Backbone, weights: Path) -> tuple[keras.Model, Made]:
     """
     takes = _tokens_of(backbone)
     try:
-        hub, made = LOADERS[backbone.builder](weights.parent)
+        hub, made = LOADERS[backbone.builder](weights.parent, backbone.name)
     except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
-        said = " ".join(str(fault).split())[:_LONGEST]
-        raise WeightsError(f"{weights.parent} does not hold {backbone.name} ({said}). Pull it again.") from None
+        raise not_held(weights.parent, backbone.name, fault) from None
     model = encoder(hub, takes.pooling)
     _check_sizes(backbone, takes, hub, model.output_shape[-1], made)
     return model, made
@@ -115,12 +113,12 @@ def vocabulary_of(hub: keras.Model) -> int:
     return int(config.get("vocabulary_size") or config["vocab_size"])  # ELECTRA's is called otherwise
 
 
-def _preset(folder: Path) -> tuple[keras.Model, Made]:
+def _preset(folder: Path, name: str) -> tuple[keras.Model, Made]:
     """Load KerasHub's own form of a preset."""
-    return keras_hub.models.Backbone.from_preset(str(folder)), of_preset(folder)
+    return load_preset(folder, name), of_preset(folder)
 
 
-def _sentence_bert(folder: Path) -> tuple[keras.Model, Made]:
+def _sentence_bert(folder: Path, _: str) -> tuple[keras.Model, Made]:
     """Load a BERT in Hugging Face's form: config.json, model.safetensors, and an uncased vocab.txt."""
     asset = Asset({"vocabulary.txt": (folder / "vocab.txt").read_bytes()}, {"lowercase": True})
     return keras_hub.models.BertBackbone.from_preset(str(folder)), of_assets("BertTokenizer", asset)

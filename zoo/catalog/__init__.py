@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from zoo.backbone import Backbone
-from zoo.catalog import applications, hub, wheels
+from zoo.catalog import applications, cv, hub, wheels
 
 CATALOG: Final[tuple[Backbone, ...]] = tuple(
-    sorted((*applications.TABLE, *hub.TABLE, *wheels.TABLE), key=lambda backbone: backbone.name)
+    sorted((*applications.TABLE, *cv.TABLE, *hub.TABLE, *wheels.TABLE), key=lambda backbone: backbone.name)
 )

@@ -1,184 +1,101 @@
-"""Text encoders of KerasHub: of each family that gives features of single tokens, the smallest presets; uncased first.
+"""Presets of KerasHub: image networks, and text encoders that give features of single tokens.
 
-A name is the preset's own with one `_` made a `.`: architecture and size before it, case and language behind it.
-Parameters, papers and addresses are those in KerasHub's sources. Its presets carry no hash, so the first fetch is
-trusted. Megabytes are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of
-the weights' authors; where KerasHub's card says otherwise, `restricts` tells.
+`hub.json` is what KerasHub says, written by `python -m zoo.build.hub_table`; its presets carry no hash, so the first
+fetch is trusted. What it does not say stands here with its source, or is unknown until a trunk is built. Megabytes
+are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors.
 
-Pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
-Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1). FNet takes no padding mask and mixes every position, so it
-always sees `max_tokens` of them; of its tokens only the first was trained to stand for the text.
-
-Every encoder has 512 positions; `max_tokens` is that, special tokens included.
+A text's pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
+Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1). Encoders that were fine-tuned to give one row keep their own.
+Every encoder has 512 positions at least; `max_tokens` is that, special tokens included.
 """
 
 from __future__ import annotations
 
-from typing import Final
+import dataclasses
+from collections.abc import Mapping
+from typing import Any, Final
 
-from zoo.backbone import Backbone, FileSource, Pooling, RemoteFile, Tokens
-from zoo.differences import CASED, DIFFERENCES
+from zoo.backbone import Backbone, FileSource, Pixels, Pooling, Tokens
+from zoo.catalog.families import HUB, ROUNDED, UNTOLD, Family
+from zoo.catalog.preset import CONFIG, WEIGHTS, files, origin_of, paper_of, rows
+from zoo.catalog.sizes import size_of
+from zoo.differences import CASED, DIFFERENCES, Difference
+from zoo.possible import too_large
 
-_ROOT: Final = "https://www.kaggle.com/api/v1/models"
-_PARTS: Final = ("model.weights.h5", "config.json", "tokenizer.json")  # the weights first
-_WORDPIECE: Final = ("vocabulary.txt",)
-_SENTENCEPIECE: Final = ("vocabulary.spm",)
-_BYTES: Final = ("vocabulary.json", "merges.txt")
-_MEAN: Final = Tokens(max_tokens=512, pooling=Pooling.MEAN)
-_FIRST: Final = Tokens(max_tokens=512, pooling=Pooling.CLS)
+_MEGABYTES: Final = {
+    "albert_base.en_uncased": 47.6,
+    "bert_base.en_uncased": 438.2,
+    "bert_base.multi": 713.0,
+    "bert_small.en_uncased": 115.2,
+    "bert_tiny.en_uncased": 17.8,
+    "deberta_v3_extra_small.en": 286.0,
+    "distil_bert_base.en_uncased": 266.2,
+    "electra_small_discriminator.uncased_en": 54.8,
+    "f_net_base.en": 332.7,
+    "roberta_base.en": 498.5,
+    "xlm_roberta_base.multi": 1115.0,
+}
+_SPM_BERT: Final = "multilingual_e5_small"  # a BERT by its layers, with XLM-RoBERTa's tokenizer
+_CASED: Final = "case is maintained"
+_UNCASED: Final = "all input is lowercased"
 
 
-def _preset(handle: str, assets: tuple[str, ...]) -> FileSource:
-    """Return the files of a preset; `handle` is Kaggle's: owner/model/framework/variation/version."""
-    paths = (*_PARTS, *(f"assets/tokenizer/{asset}" for asset in assets))
-    return FileSource(files=tuple(RemoteFile(url=f"{_ROOT}/{handle}/download/{path}", path=path) for path in paths))
+def _entry(row: Mapping[str, Any]) -> Backbone:
+    family, origin, size = HUB[row["family"]], origin_of(row["handle"]), size_of(row)
+    return Backbone(
+        name=row["name"],
+        builder=f"hub:preset:{family.takes.pooling}" if isinstance(family.takes, Pixels) else "text:preset",
+        source=_source(row, family),
+        library="keras-hub",
+        takes=_takes(row, family),
+        width=size.width,
+        params=size.params,
+        ships=size.ships,
+        megabytes=_MEGABYTES.get(row["name"]),
+        license=origin.license,
+        restricts=origin.restricts,
+        paper=paper_of(row["preset"], row["handle"]),
+        card=row["card"] or origin.card,
+        about=f"{row['about']} ({size.counts})" if size.counts else row["about"],
+        differences=_differences(row, family),
+        cannot=_cannot(row),
+    )
 
 
-TABLE: Final = (
-    Backbone(
-        name="albert_base.en_uncased",
-        builder="text:preset",
-        source=_preset("keras/albert/keras/albert_base_en_uncased/5", _SENTENCEPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=768,
-        params=11_683_584,
-        megabytes=47.6,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1909.11942",
-        differences=DIFFERENCES["AlbertTokenizer"],
-    ),
-    Backbone(
-        name="bert_base.en_uncased",
-        builder="text:preset",
-        source=_preset("keras/bert/keras/bert_base_en_uncased/3", _WORDPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=768,
-        params=109_482_240,
-        megabytes=438.2,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1810.04805",
-        differences=DIFFERENCES["BertTokenizer"],
-    ),
-    Backbone(
-        name="bert_base.multi",
-        builder="text:preset",
-        source=_preset("keras/bert/keras/bert_base_multi/3", _WORDPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=768,
-        params=177_853_440,
-        megabytes=713.0,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1810.04805",
-        differences=CASED,
-    ),
-    Backbone(
-        name="bert_small.en_uncased",
-        builder="text:preset",
-        source=_preset("keras/bert/keras/bert_small_en_uncased/3", _WORDPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=512,
-        params=28_763_648,
-        megabytes=115.2,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1810.04805",
-        differences=DIFFERENCES["BertTokenizer"],
-    ),
-    Backbone(
-        name="bert_tiny.en_uncased",
-        builder="text:preset",
-        source=_preset("keras/bert/keras/bert_tiny_en_uncased/3", _WORDPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=128,
-        params=4_385_920,
-        megabytes=17.8,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1810.04805",
-        differences=DIFFERENCES["BertTokenizer"],
-    ),
-    Backbone(
-        name="deberta_v3_extra_small.en",
-        builder="text:preset",
-        source=_preset("keras/deberta_v3/keras/deberta_v3_extra_small_en/3", _SENTENCEPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=384,
-        params=70_682_112,
-        megabytes=286.0,
-        license="MIT",
-        paper="https://arxiv.org/abs/2111.09543",
-        differences=DIFFERENCES["DebertaV3Tokenizer"],
-    ),
-    Backbone(
-        name="distil_bert_base.en_uncased",
-        builder="text:preset",
-        source=_preset("keras/distil_bert/keras/distil_bert_base_en_uncased/3", _WORDPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=768,
-        params=66_362_880,
-        megabytes=266.2,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/1910.01108",
-        differences=DIFFERENCES["DistilBertTokenizer"],
-    ),
-    Backbone(
-        name="electra_small_discriminator.uncased_en",
-        builder="text:preset",
-        source=_preset("keras/electra/keras/electra_small_discriminator_uncased_en/2", _WORDPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=256,
-        params=13_548_800,
-        megabytes=54.8,
-        license="Apache-2.0",
-        restricts="KerasHub's card says MIT, the authors' own says Apache-2.0; keep to both",
-        paper="https://arxiv.org/abs/2003.10555",
-        differences=DIFFERENCES["ElectraTokenizer"],
-    ),
-    Backbone(
-        name="f_net_base.en",
-        builder="text:preset",
-        source=_preset("keras/f_net/keras/f_net_base_en/3", _SENTENCEPIECE),
-        library="keras-hub",
-        takes=_FIRST,
-        width=768,
-        params=82_861_056,
-        megabytes=332.7,
-        license="Apache-2.0",
-        paper="https://arxiv.org/abs/2105.03824",
-        differences=DIFFERENCES["FNetTokenizer"],
-    ),
-    Backbone(
-        name="roberta_base.en",
-        builder="text:preset",
-        source=_preset("keras/roberta/keras/roberta_base_en/3", _BYTES),
-        library="keras-hub",
-        takes=_MEAN,
-        width=768,
-        params=124_052_736,
-        megabytes=498.5,
-        license="MIT",
-        restricts="KerasHub's card says Apache-2.0 and leaves the weights to the authors' licence, MIT; keep to both",
-        paper="https://arxiv.org/abs/1907.11692",
-        differences=DIFFERENCES["RobertaTokenizer"],
-    ),
-    Backbone(
-        name="xlm_roberta_base.multi",
-        builder="text:preset",
-        source=_preset("keras/xlm_roberta/keras/xlm_roberta_base_multi/3", _SENTENCEPIECE),
-        library="keras-hub",
-        takes=_MEAN,
-        width=768,
-        params=277_450_752,
-        megabytes=1115.0,
-        license="MIT",
-        restricts="KerasHub's card says Apache-2.0 and leaves the weights to the authors' licence, MIT; keep to both",
-        paper="https://arxiv.org/abs/1911.02116",
-        differences=DIFFERENCES["XLMRobertaTokenizer"],
-    ),
-)
+def _source(row: Mapping[str, Any], family: Family) -> FileSource:
+    if isinstance(family.takes, Pixels):
+        return files(row["handle"], WEIGHTS, CONFIG, "image_converter.json")
+    assets = ("vocabulary.spm",) if row["preset"] == _SPM_BERT else family.assets
+    return files(row["handle"], WEIGHTS, CONFIG, "tokenizer.json", *(f"assets/tokenizer/{file}" for file in assets))
+
+
+def _takes(row: Mapping[str, Any], family: Family) -> Pixels | Tokens:
+    """Return the family's input; the first token's features where the encoder was fine-tuned to give those.
+
+    Sources: the descriptions of the presets; for BGE the authors' own, https://github.com/FlagOpen/FlagEmbedding.
+    """
+    fine_tuned = "using CLS pooling" in (row["about"] or "") or row["handle"].split("/")[1] == "bge"
+    return dataclasses.replace(family.takes, pooling=Pooling.CLS) if fine_tuned else family.takes
+
+
+def _differences(row: Mapping[str, Any], family: Family) -> tuple[Difference, ...]:
+    if family.tokenizer is None:
+        return ()
+    if row["preset"] == _SPM_BERT:
+        return DIFFERENCES["XLMRobertaTokenizer"]
+    is_wordpiece = family.assets == ("vocabulary.txt",)
+    # What lower case adds is told where lower case is known; Chinese presets do not say.
+    kept = _CASED in (row["about"] or "") or row["name"].endswith(".zh")
+    return CASED if is_wordpiece and kept else DIFFERENCES[family.tokenizer]
+
+
+def _cannot(row: Mapping[str, Any]) -> str | None:
+    *_, variation, _ = row["handle"].split("/")
+    if variation != row["preset"]:
+        return f"KerasHub's table gives it the address of another preset, {variation}"
+    if size_of(row).counts in (ROUNDED, UNTOLD) and (reason := too_large(row["params"])):
+        return reason
+    return None
+
+
+TABLE: Final = tuple(_entry(row) for row in rows("hub.json"))

@@ -9,8 +9,9 @@ from typing import Any
 import click
 
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
-from zoo.commands.telling import AS_JSON, aligned, licenses, takes
+from zoo.commands.telling import AS_JSON, UNKNOWN, aligned, known, licenses, params_of, takes
 from zoo.completing import backbones
+from zoo.possible import reason_against
 from zoo.trust import MEANING, trust
 
 
@@ -27,9 +28,12 @@ def show(name: str, as_json: bool) -> None:
     from zoo import trunk_cache
     from zoo.bench.here import here
     from zoo.commands.speeds import speed_told
+    from zoo.presets import filled
 
     backbone, measured = get(name), here()
     built = {str(p): trunk_cache.lookup(backbone, p) for p in Precision}
+    if fp32 := built[str(Precision.FP32)]:
+        backbone = filled(backbone, fp32.facts)
     facts = facts_of(backbone) | {
         "trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}
     }
@@ -38,12 +42,15 @@ def show(name: str, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
+    if reason := reason_against(backbone):
+        ready = f"none can be made: {reason}"
     click.echo(aligned([*_story(backbone), ("trunks here", ready), ("speed here", speed_told(backbone, measured))]))
 
 
 def facts_of(backbone: Backbone) -> dict[str, Any]:
     """Return all that the catalog says of a backbone, for programs."""
-    return asdict(backbone) | {"default": backbone.name == DEFAULT, "trust": str(trust(backbone))}
+    more = {"default": backbone.name == DEFAULT, "fits_cpu": backbone.fits_cpu, "cannot": reason_against(backbone)}
+    return asdict(backbone) | more | {"trust": str(trust(backbone))}
 
 
 def _story(b: Backbone) -> list[tuple[str, str]]:
@@ -54,21 +61,24 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         fetcher, digest = "zoo", b.source.files[0].sha256 or ""
         origin = b.source.files[0].url
     if isinstance(b.takes, Pixels):
-        what = f"{takes(b)}, scaled inside the graph ({b.takes.scaling})"
+        what = f"{takes(b)}, scaled inside the graph ({b.takes.scaling}); pooling: {b.takes.pooling}"
     else:
         what = f"{takes(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
     return [
         ("name", b.name),
-        ("architecture", f"{b.library}, {b.params:,} parameters, {b.paper}"),
+        ("architecture", f"{b.library}, {params_of(b)} parameters, {b.paper or 'no paper known'}"),
+        ("about", b.about or UNKNOWN),
+        ("card", b.card or UNKNOWN),
         ("input", what),
-        ("output", f"float32 [n,{b.width}]"),
-        ("accuracy", f"{b.top1:.1f} % top-1 on ImageNet, as published" if b.top1 else "not published"),
-        ("weights", f"{origin}, {b.megabytes:.1f} MB"),
+        ("output", f"float32 [n,{known(b.width, '{}')}]"),
+        ("accuracy", known(b.top1, "{:.1f} % top-1 on ImageNet, as published")),
+        ("weights", f"{origin}, {known(b.megabytes, '{:.1f} MB')}"),
         ("fetched by", fetcher),
         ("sha256", digest or "none published"),
         ("trust", f"{trust(b)}: {MEANING[trust(b)]}"),
         *licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
+        ("fits a CPU", {True: "yes", False: "no", None: UNKNOWN}[b.fits_cpu]),
         *_differences(b),
     ]
 

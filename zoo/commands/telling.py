@@ -25,7 +25,9 @@ UNKNOWN: Final = "unknown"
 
 def takes(b: Backbone) -> str:
     """Return dtype and shape of what a backbone takes."""
-    return f"uint8 [n,{b.takes.size},{b.takes.size},3]" if isinstance(b.takes, Pixels) else "int32 [n,t]"
+    if not isinstance(b.takes, Pixels):
+        return "int32 [n,t]"
+    return "uint8 [n,s,s,3]" if b.takes.size is None else f"uint8 [n,{b.takes.size},{b.takes.size},3]"
 
 
 def known(number: float | None, form: str) -> str:
@@ -33,10 +35,19 @@ def known(number: float | None, form: str) -> str:
     return UNKNOWN if number is None else form.format(number)
 
 
+def params_of(b: Backbone) -> str:
+    """Return how many parameters a backbone has, or at most about has, or that it is unknown."""
+    return known(b.params or b.ships, "{:,}" if b.params else "at most about {:,}")
+
+
 def licenses(b: Backbone) -> list[tuple[str, str]]:
     """Return what is to be said of the licences, as rows."""
     carrier = [("carrier", f"{b.source.package}, {b.source.license}")] if isinstance(b.source, WheelSource) else []
-    return [("license", b.license), *carrier, ("restricts", b.restricts or "nothing beyond the licence's notice")]
+    return [
+        ("license", b.license or UNKNOWN),
+        *carrier,
+        ("restricts", b.restricts or "nothing beyond the licence's notice"),
+    ]
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> str:

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.backbone import Backbone, Pixels, Scaling
+from zoo.backbone import Affine, Backbone, Pixels, Scaling
 from zoo.errors import TrunkError
 
 _IMAGENET_MEAN_BGR: Final = (103.939, 116.779, 123.68)
@@ -29,14 +29,16 @@ def network(backbone: Backbone, weights: Path | None) -> keras.Model:
 
 def whole(backbone: Backbone, inner: keras.Model) -> keras.Model:
     """Return the trunk that has `inner`, a network that `body` gives, between pixels and features."""
-    pixels = pixels_of(backbone)
-    image = keras.Input((pixels.size, pixels.size, 3), dtype="uint8", name="image")
+    pixels, size = pixels_of(backbone), size_of(backbone)
+    image = keras.Input((size, size, 3), dtype="uint8", name="image")
     features = pooled(inner(scaled(image, pixels.scaling), training=False))
     return keras.Model(image, features, name=backbone.name.replace(".", "_"))
 
 
 def pooled(maps: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the mean of maps, float32 [n,h,w,d], over their places: [n,d]."""
+    """Return the mean of maps, float32 [n,h,w,d], over their places: [n,d]; of what has no places, itself."""
+    if len(maps.shape) == 2:
+        return maps
     # A mean over the last two axes is what ONNX does anyway: the transpose cancels out on conversion.
     return keras.ops.mean(keras.ops.transpose(maps, (0, 3, 1, 2)), axis=(2, 3))
 
@@ -45,7 +47,7 @@ def body(backbone: Backbone, weights: Path | None) -> keras.Model:
     """Return the network alone: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
     module, function, *words = backbone.builder.split(":")
     model: keras.Model = getattr(importlib.import_module(f"{__name__}.{module}"), function)(
-        *words, pixels_of(backbone).size, weights
+        *words, size_of(backbone), weights
     )
     return model
 
@@ -69,8 +71,29 @@ def pixels_of(backbone: Backbone) -> Pixels:
     raise TrunkError(f"{backbone.name} takes text; an image network was asked for.")
 
 
-def scaled(image: keras.KerasTensor, scaling: Scaling) -> keras.KerasTensor:
-    """Return uint8 pixels as the float32 numbers the network was trained on."""
+def size_of(backbone: Backbone) -> int:
+    """Return the side of the pictures that an image network takes, in pixels.
+
+    Raises:
+        TrunkError: it takes no image; or its size stands in its preset, which has not been read.
+    """
+    size = pixels_of(backbone).size
+    if size is None:
+        raise TrunkError(f"the size of {backbone.name}'s pictures stands in its preset. Run: zoo pull {backbone.name}")
+    return size
+
+
+def scaled(image: keras.KerasTensor, scaling: Scaling | Affine) -> keras.KerasTensor:
+    """Return uint8 pixels as the float32 numbers the network was trained on.
+
+    Raises:
+        TrunkError: the scaling stands in a preset, which has not been read.
+    """
+    if scaling is Scaling.PRESET:
+        raise TrunkError("how pixels are scaled stands in the preset, which has not been read. Pull it first.")
+    if isinstance(scaling, Affine):
+        scale, offset = np.array(scaling.scale, "float32"), np.array(scaling.offset, "float32")
+        return keras.ops.cast(image, "float32") * scale + offset
     if scaling is Scaling.CAFFE:
         # Gather reverses the channels; ONNX has no cheap counterpart of a flip.
         bgr = keras.ops.cast(keras.ops.take(image, [2, 1, 0], axis=-1), "float32")

@@ -1,0 +1,38 @@
+"""A BERT by its layers with XLM-RoBERTa's tokenizer, as multilingual E5 of the small size is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.zoo.encoders import backbone
+from tests.zoo.presets import their_tokenizer
+from tests.zoo.text_assets import asset_of
+from zoo.backbone import get
+from zoo.text import TextInput
+from zoo.trunk import open_session
+from zoo.utf8 import to_sample
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:You are using a softmax"),
+]
+
+
+def test_its_preset_becomes_a_trunk_that_takes_segments_and_reads_as_xlm_roberta(tmp_path: Path) -> None:
+    from zoo.build.text import build_text
+
+    entry = get("multilingual_e5_small.multi")
+    tokenizer = their_tokenizer("XLMRobertaTokenizer", asset_of("XLMRobertaTokenizer"))
+    sizes = {"num_layers": 1, "hidden_dim": 384, "max_sequence_length": 512}
+    network = backbone("Bert", vocabulary=tokenizer.vocabulary_size() + 4, **sizes)  # type: ignore[attr-defined]
+    network.save_to_preset(str(tmp_path))
+    tokenizer.save_to_preset(str(tmp_path))  # type: ignore[attr-defined]
+    data, report, tokenizer_json = build_text(entry, tmp_path / "model.weights.h5")
+    inputs = TextInput.of(report["input"], tokenizer_json)
+    assert {tensor["name"] for tensor in report["signature"]["inputs"]} == {"token_ids", "padding_mask", "segment_ids"}
+    batch = inputs.batch([inputs(to_sample("one")), inputs(to_sample("one two three"))])
+    assert not batch["segment_ids"].any()
+    (features,) = open_session(data).run(None, dict(batch))
+    assert features.shape == (2, 384)

@@ -1,0 +1,58 @@
+"""Image networks of KerasHub from their presets: scaled pixels -> maps, or features where they pool by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from zoo.backbone import Pooling
+from zoo.build.loading import load_preset
+from zoo.build.networks.text import FirstToken
+from zoo.errors import TrunkError
+
+
+@keras.saving.register_keras_serializable("graft")
+class MeanOverTokens(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """Mean over all tokens: float32 [n,t,d] -> float32 [n,d]."""
+
+    def call(self, tokens: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the means."""
+        return keras.ops.mean(tokens, axis=1)
+
+
+def preset(pooling: str, size: int, weights: Path | None) -> keras.Model:
+    """Return the network of a preset's folder: scaled pixels, float32 [n,s,s,3] -> maps [n,h,w,d] or features [n,d].
+
+    `weights` is the file in that folder. Of a preset with two towers it is the one for images.
+
+    Raises:
+        TrunkError: there is no preset to tell the layers; or it takes another size than its own converter makes.
+        WeightsError: the files do not hold the network.
+    """
+    if weights is None:
+        raise TrunkError("the layers of this network are told by its preset. Pull it first.")
+    hub = load_preset(weights.parent, "the network that it should")
+    hub = getattr(hub, "vision_encoder", hub)
+    image = keras.Input((size, size, 3), name="pixels")
+    (inner,) = keras.tree.flatten(hub.input)
+    if inner.shape[1:3] not in ((None, None), (size, size)):
+        raise TrunkError(
+            f"{hub.name} takes pictures of {inner.shape[1]} x {inner.shape[2]}; "
+            f"its preset's own converter makes {size} x {size}. Choose another backbone."
+        )
+    maps = hub(dict.fromkeys(hub.input, image) if isinstance(hub.input, dict) else image, training=False)
+    return keras.Model(image, _gathered(maps, Pooling(pooling), hub.name), name=hub.name)
+
+
+def _gathered(output: Any, pooling: Pooling, name: str) -> keras.KerasTensor:  # noqa: ANN401 - Keras has no types
+    """Return maps as they are; of tokens the first, or their mean; of maps at several scales the coarsest."""
+    if isinstance(output, dict):
+        output = list(output.values())[-1]
+    rank = len(output.shape)
+    if (rank == 4 and pooling is Pooling.MEAN) or (rank == 2 and pooling is Pooling.POOLER):
+        return output
+    if rank == 3 and pooling is not Pooling.POOLER:
+        return (FirstToken if pooling is Pooling.CLS else MeanOverTokens)(name=str(pooling))(output)
+    raise TrunkError(f"{name} gives an array of {rank} axes, which the pooling `{pooling}` does not suit.")

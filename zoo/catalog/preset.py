@@ -1,0 +1,36 @@
+"""What the tables of KerasHub's and KerasCV's presets share: their rows as written by `zoo.build.hub_table`."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, Final
+
+from zoo.backbone import FileSource, RemoteFile
+from zoo.catalog.origins import ORIGINS, PAPERS, Origin
+
+WEIGHTS: Final = "model.weights.h5"
+CONFIG: Final = "config.json"
+_ROOT: Final = "https://www.kaggle.com/api/v1/models"
+
+
+def rows(file: str) -> list[dict[str, Any]]:
+    """Return the rows of a table beside this file."""
+    found: list[dict[str, Any]] = json.loads(Path(__file__).with_name(file).read_bytes())
+    return found
+
+
+def files(handle: str, *paths: str) -> FileSource:
+    """Return files of a preset; `handle` is Kaggle's: owner/model/framework/variation/version."""
+    return FileSource(files=tuple(RemoteFile(url=f"{_ROOT}/{handle}/download/{path}", path=path) for path in paths))
+
+
+def origin_of(handle: str) -> Origin:
+    """Return what is known of the weights behind an address."""
+    return ORIGINS[handle.split("/")[1]]
+
+
+def paper_of(preset: str, handle: str) -> str | None:
+    """Return the address of the paper that a preset is of."""
+    own = next((paper for begin, paper in PAPERS.items() if preset.startswith(begin)), None)
+    return own or origin_of(handle).paper

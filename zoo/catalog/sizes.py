@@ -1,0 +1,97 @@
+"""How wide and how large the trunks of KerasHub's presets are: what its numbers are of, and what follows from them.
+
+KerasHub gives one number of parameters a preset: of the trunk, of a whole classifier, of two towers, or rounded. A
+width is that of the architecture in its paper. Both are told only where a network of the published layers has exactly
+that number, with the head that is named here: tests/zoo/true_sizes.py has the layers, and a test counts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any, Final
+
+from zoo.catalog.families import HUB, UNTOLD
+
+_WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
+    {  # width -> beginnings of presets' names
+        128: ("bert_tiny",),
+        192: ("deit_tiny",),
+        256: ("electra_base_generator", "electra_large_generator", "electra_small", "mit_b0"),
+        384: (
+            *(
+                "all_minilm",
+                "bge_small_en",
+                "bge_small_v1.5_en",
+                "deberta_v3_extra_small",
+                "deit_small",
+                "dinov2_small",
+            ),
+            *("dinov2_with_registers_small", "msmarco_minilm", "multi_qa_minilm", "multilingual_e5_small"),
+            *("mxbai_embed_xsmall", "paraphrase_minilm"),
+        ),
+        512: (
+            "bert_medium",
+            "bert_small",
+            "bge_small_v1.5_zh",
+            "mit",
+            "resnet_18",
+            "resnet_vd_18",
+            "resnet_vd_34",
+            "vgg",
+        ),
+        768: (
+            *("albert_base", "bert_base", "bge_base", "bge_llm_embedder", "deberta_v3_base", "deberta_v3_small"),
+            *("deit_base", "dinov2_base", "dinov2_with_registers_base", "distil_bert", "electra_base_discriminator"),
+            *("f_net_base", "multilingual_e5_base", "roberta_base", "swin_small", "swin_tiny", "vit_base"),
+            "xlm_roberta_base",
+        ),
+        1024: (
+            *("albert_large", "bert_large", "bge_large", "bge_m3", "deberta_v3_large", "densenet_121", "dinov2_large"),
+            *("dinov2_with_registers_large", "electra_large_discriminator", "f_net_large", "multilingual_e5_large"),
+            *("mxbai_embed_2d_large", "mxbai_embed_large", "roberta_large", "swin_base", "vit_large"),
+            "xlm_roberta_large",
+        ),
+        1280: ("vit_huge",),
+        1536: ("swin_large",),
+        1664: ("densenet_169",),
+        1920: ("densenet_201",),
+        2048: ("albert_extra_large", "resnet_101", "resnet_152", "resnet_50", "resnet_v2", "resnet_vd"),
+        4096: ("albert_extra_extra_large",),
+    }
+)
+_BEGINNINGS: Final = tuple(  # the longest first: the first that fits is meant
+    sorted(((begin, width) for width, begins in _WIDTHS.items() for begin in begins), key=lambda pair: -len(pair[0]))
+)
+_CLASSES: Final = {"mit": 10, "resnet_vd": 1000}  # that KerasHub's number has a dense head of
+_ODD: Final = {  # presets whose number is not that of their layers
+    "dinov2_giant": UNTOLD,
+    "dinov2_with_registers_giant": UNTOLD,
+    "paraphrase_minilm_l3": "KerasHub's figure is not that of a MiniLM of three layers",
+    "resnet_v2": "KerasHub's figure is that of version 1",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Size:
+    """Width and parameters of the trunk; or parameters of the preset, `ships`, and what `counts` them."""
+
+    width: int | None
+    params: int | None
+    ships: int | None
+    counts: str | None
+
+
+def size_of(row: Mapping[str, Any]) -> Size:
+    """Return what is known of a row of hub.json."""
+    preset, figure = row["preset"], row["params"]
+    width = next((width for begin, width in _BEGINNINGS if preset.startswith(begin)), None)
+    odd = next((reason for begin, reason in _ODD.items() if preset.startswith(begin)), None)
+    if counts := odd or HUB[row["family"]].counts:
+        return Size(width, None, figure, counts)
+    classes = next((classes for begin, classes in _CLASSES.items() if preset.startswith(begin)), 0)
+    if classes and width:
+        trunk = figure - classes * (width + 1)
+        return Size(width, trunk, figure, f"KerasHub's figure, {figure:,}, is with a head of {classes} classes")
+    return Size(width, figure, None, None)
