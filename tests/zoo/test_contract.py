@@ -128,7 +128,7 @@ def test_a_verdict_is_added_to_the_others(tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["vgg17"], "Did you mean vgg"),
-        (["bert_tiny"], "bert_tiny.en_uncased: only image backbones"),
+        (["bert_tiny.en_uncased"], "bert_tiny.en_uncased: only image backbones"),
         ([], "name at least one backbone"),
     ],
 )
