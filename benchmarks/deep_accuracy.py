@@ -27,14 +27,14 @@ from finetune.deep.export import plain_body
 from finetune.deep.grafted import planted
 from finetune.deep.loop import study
 from finetune.deep.picture_course import PictureCourse, WholePictures
-from finetune.deep.pictures import deepen_pictures, frozen, with_defaults
+from finetune.deep.pictures import DEFAULTS, deepen_pictures, frozen
 from finetune.deep.pixels import decoded
 from finetune.features import Features, extract
 from finetune.heads import FAMILIES
 from finetune.lesson import Epoch, Lesson
 from finetune.split import split
 from finetune.targets import targets
-from finetune.training import Depth
+from finetune.training import Depth, Training
 from zoo import get, weights
 from zoo.backbone import DEFAULT, Precision
 from zoo.build.networks import pixels_of, pooled, scaled
@@ -53,23 +53,22 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Lesson:
     train, val = parts.rows(Part.TRAIN), parts.rows(Part.VAL)
     x, y, family = features.x, aims.y, FAMILIES[data.task]
     choice = family.choose(x[train], y[train], x[val], y[val])
-    return with_defaults(
-        Lesson(
-            backbone=get(DEFAULT),
-            depth=Depth.TOP,
-            task=data.task,
-            inputs=trunk.inputs,
-            samples=features.samples,
-            sha256=features.sha256,
-            y=y,
-            labels=aims.labels,
-            weights=np.ones(len(y), np.float32),
-            train=train,
-            val=val,
-            head=family.refit(choice, x[train], y[train], x[:0], y[:0]),
-            seed=seed,
-            folder=folder,
-        )
+    return Lesson(
+        backbone=get(DEFAULT),
+        depth=Depth.TOP,
+        task=data.task,
+        inputs=trunk.inputs,
+        samples=features.samples,
+        sha256=features.sha256,
+        y=y,
+        labels=aims.labels,
+        weights=np.ones(len(y), np.float32),
+        train=train,
+        val=val,
+        head=family.refit(choice, x[train], y[train], x[:0], y[:0]),
+        training=Training().filled(DEFAULTS[Depth.TOP]),
+        seed=seed,
+        folder=folder,
     )
 
 

@@ -31,7 +31,7 @@ from zoo.build.networks import pixels_of, pooled, scaled, whole
 from zoo.progress import Progress
 
 # What the user leaves open; found on the validation part of sample:mnist.
-_DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
+DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
     Depth.TOP: {"epochs": 12, "batch": 32, "rate": 1e-3, "layer_decay": 0.8, "weight_decay": 0.01, "views": 4},
     Depth.FULL: {"epochs": 16, "batch": 32, "rate": 1e-3, "layer_decay": 0.8, "weight_decay": 0.01},
 }
@@ -53,7 +53,7 @@ def deepen_pictures(lesson: Lesson, progress: Progress) -> Deepened:
     lesson.folder.mkdir(parents=True, exist_ok=True)
     file = None if lesson.start else weights.fetch(lesson.backbone, progress)
     prepare = {Depth.TOP: _top, Depth.FULL: _full}[lesson.depth]
-    usual = _DEFAULTS[lesson.depth] | (_FROM_THERE if lesson.start else {})
+    usual = DEFAULTS[lesson.depth] | (_FROM_THERE if lesson.start else {})
     filled = dataclasses.replace(lesson, training=lesson.training.filled(usual))
     prepared = prepare(filled, file, progress)
     lesson = prepared.lesson
