@@ -7,7 +7,7 @@ import sys
 
 NAMES = (
     *("commands", "extraction", "decoders", "int8", "int8_text", "finetune", "frozen", "doctor", "add", "deep"),
-    *("deep_accuracy", "mnist", "reuters", "reuters_deep", "resume", "memory", "serving"),
+    *("deep_accuracy", "mnist", "reuters", "reuters_deep", "resume", "resume_command", "memory", "serving"),
 )
 
 

@@ -65,7 +65,7 @@ def main() -> None:
         while kills < asked.kills:
             if not killed(asked.depth, folder / "models", chance.uniform(0, length)):
                 continue
-            kills, begun = kills + 1, begun + any(cache_root().glob("runs/*/checkpoint*"))
+            kills, begun = kills + 1, begun + any(cache_root().glob("runs/*/*/checkpoint*"))
             equal += finished(asked.depth, folder / "models", "--resume") == wanted
             shutil.rmtree(cache_root() / "runs", ignore_errors=True)
             print(f"  {kills} kills, {equal} equal, {begun} with a checkpoint", flush=True)
