@@ -7,9 +7,8 @@ from typing import Final
 from zoo.backbone import Backbone
 from zoo.errors import TrunkError
 
-MOST_BYTES: Final = (
-    2 << 30
-)  # of one protobuf, which an ONNX file is: https://protobuf.dev/programming-guides/proto-limits
+# Of one protobuf, which an ONNX file is: https://protobuf.dev/programming-guides/proto-limits
+MOST_BYTES: Final = 2 << 30
 
 
 def reason_against(backbone: Backbone) -> str | None:

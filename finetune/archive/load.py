@@ -41,7 +41,7 @@ _FAULTS: Final = (
 
 def is_archive(path: Path) -> bool:
     """Say whether a file is an archive by its name; a workbook is a zip file, too, but not meant as one."""
-    return path.name.lower().endswith(tuple(f".{ending}" for ending in (*ARCHIVES, *OTHER_ARCHIVES)))
+    return _ends(path, (*ARCHIVES, *OTHER_ARCHIVES))
 
 
 def load(path: Path, wanted: Wanted, progress: Progress) -> Dataset:
@@ -50,7 +50,7 @@ def load(path: Path, wanted: Wanted, progress: Progress) -> Dataset:
     Raises:
         DatasetError: it is damaged, holds what is not allowed, or is no dataset. Nothing of it is left then.
     """
-    if not path.name.lower().endswith(tuple(f".{ending}" for ending in ARCHIVES)):
+    if not _ends(path, ARCHIVES):
         raise DatasetError(f"{path} is an archive of a kind that is not read. Unpack it, or pack it as zip or tar.gz.")
     try:
         scratch = Scratch()
@@ -71,6 +71,10 @@ def load(path: Path, wanted: Wanted, progress: Progress) -> Dataset:
     samples = tuple(dataclasses.replace(sample, keep=scratch) for sample in found.samples if _lies_in(root, sample))
     odd = tuple(Bad(sample.ref, "leads out of the archive.") for sample in found.samples if not _lies_in(root, sample))
     return dataclasses.replace(found, source=str(path), samples=samples, bad=(*found.bad, *odd))
+
+
+def _ends(path: Path, endings: tuple[str, ...]) -> bool:
+    return path.name.lower().endswith(tuple(f".{ending}" for ending in endings))
 
 
 def _unpack(path: Path, folder: Path, progress: Progress) -> None:

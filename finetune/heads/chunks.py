@@ -54,17 +54,17 @@ def standardised(power: float, *parts: Floats) -> tuple[Scaler, Standardised]:
         DatasetError: every feature is constant.
     """
     scaler = Scaler.of_moments(*_moments(parts), power)
-    z = like(scaler, *parts)
+    made = _made(scaler, parts)
     if are_large(*parts):
-        return scaler, z
-    whole = _whole(z)
+        return scaler, made
+    whole = _whole(made)
     basis = span(whole)
-    return scaler, z if basis is None else Standardised.held((whole @ basis).astype(np.float32), basis)
+    return scaler, Standardised.held(whole if basis is None else (whole @ basis).astype(np.float32), basis)
 
 
 def like(scaler: Scaler, *parts: Floats) -> Standardised:
     """Return rows [n,d], all `parts` together, standardised by a scaler."""
-    made = Standardised((sum(map(len, parts)), len(scaler.scale)), tuple(_chunks(scaler, parts)))
+    made = _made(scaler, parts)
     return made if are_large(*parts) else Standardised.held(_whole(made))
 
 
@@ -92,6 +92,11 @@ def while_it_helps(candidates: Iterable[Chosen], loss: Callable[[Chosen], float]
         best, idle = (loss(candidate), 0) if loss(candidate) < best else (best, idle + 1)
         if idle == PATIENCE:
             return
+
+
+def _made(scaler: Scaler, parts: tuple[Floats, ...]) -> Standardised:
+    """Return rows that are made at each look."""
+    return Standardised((sum(map(len, parts)), len(scaler.scale)), tuple(_chunks(scaler, parts)))
 
 
 def _whole(z: Standardised) -> Floats:

@@ -66,12 +66,12 @@ class Logistic(Generic[Chosen]):
         """Fit a head to `x` float32 [n,d], `y` of n samples, choosing on `x_val` [m,d], `y_val` of m.
 
         `weights` float32 [n] say how much each sample of `x` counts while fitting; the validation part is looked at
-        as it is. `start` is a head of the same classes or tags and features to begin from.
+        as it is. `start` is a head of the same classes or tags and features that the last fit begins from.
 
         Raises:
             DatasetError: every feature is constant.
         """
-        choice = self.choose(x, y, x_val, y_val, weights=weights, start=start)
+        choice = self.choose(x, y, x_val, y_val, weights=weights)
         return self.refit(choice, x, y, x_val, y_val, weights=weights, start=start)
 
     def choose(
@@ -82,12 +82,14 @@ class Logistic(Generic[Chosen]):
         y_val: Targets,
         *,
         weights: Floats | None = None,
-        start: Head[Any] | None = None,
         grid: Grid | None = None,
     ) -> Chosen:
-        """Return the choice of `grid` that does best on the validation part; other arguments as those of `fit`."""
+        """Return the choice of `grid` that does best on the validation part; other arguments as those of `fit`.
+
+        It begins from no other head: one that has seen the validation part would be praised for it.
+        """
         with threadpool_limits(1, "blas"):
-            return min(self.tried(x, y, x_val, y_val, weights, start, grid or self.grid), key=_loss)
+            return min(self.tried(x, y, x_val, y_val, weights, grid or self.grid), key=_loss)
 
     def refit(
         self,
@@ -118,15 +120,13 @@ class Logistic(Generic[Chosen]):
         x_val: Floats,
         y_val: Targets,
         weights: Floats | None,
-        start: Head[Any] | None,
         grid: Grid,
     ) -> Iterator[Chosen]:
         """Yield all that `grid` has, for each power from the strongest penalty on while weaker ones help."""
         for power in grid.powers:
             scaler, z = standardised(power, x)
             z_val = like(scaler, x_val)
-            begin = scaler.unfolded(start.weights, start.bias) if start else None
-            path = self.path(z, y, grid.strengths, ROUGH, weights=weights, begin=begin)
+            path = self.path(z, y, grid.strengths, ROUGH, weights=weights)
             yield from while_it_helps(
                 (self.judged(power, strength, logits(z_val, w, bias), y_val) for strength, w, bias in path), _loss
             )

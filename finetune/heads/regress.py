@@ -66,7 +66,6 @@ def choose(
     y_val: Doubles,
     *,
     weights: Floats | None = None,
-    start: Head[Any] | None = None,
     grid: Grid = GRID,
 ) -> Choice:
     """Return the choice of `grid` that does best on the validation part; other arguments as those of `fit`."""

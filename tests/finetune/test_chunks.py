@@ -92,7 +92,7 @@ def test_the_path_ends_once_it_no_longer_helps() -> None:
     """All is noise: the strongest penalty is best, and the weak ones are not tried."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(400, 12)).astype(np.float32), np.arange(400) % 3
-    tried = list(classify.LOGISTIC.tried(x, y, x[::-1].copy(), y, None, None, classify.GRID))
+    tried = list(classify.LOGISTIC.tried(x, y, x[::-1].copy(), y, None, classify.GRID))
     assert len(tried) < 2 * len(classify.STRENGTHS)
     assert min(tried, key=lambda one: one.val_loss).strength < 1e-2
 

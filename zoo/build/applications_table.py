@@ -38,15 +38,19 @@ def facts_of(factory: str) -> dict[str, Any]:
     asked: dict[str, Any] = {}
     with _listening(asked):
         model = getattr(keras.applications, factory)(include_top=False)
-    digest = asked["file_hash"]
     return {
         "url": asked["origin"],
-        "md5": digest if digest and len(digest) != _SHA256 else None,
-        "sha256": digest if digest and len(digest) == _SHA256 else None,
+        **digests(asked["file_hash"]),
         "size": asked.get("default_size") or _size_in(asked["origin"]),
         "width": model.output_shape[-1],
         "params": sum(math.prod(weight.shape) for weight in model.weights),
     }
+
+
+def digests(file_hash: str | None) -> dict[str, str | None]:
+    """Return the hash that the library gives of a file as `md5` or `sha256`, None being the other."""
+    is_sha256 = file_hash is not None and len(file_hash) == _SHA256
+    return {"md5": None if is_sha256 else file_hash or None, "sha256": file_hash if is_sha256 else None}
 
 
 def table() -> str:

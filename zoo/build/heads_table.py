@@ -9,7 +9,6 @@ in KerasHub.
 
 from __future__ import annotations
 
-import inspect
 import json
 import sys
 import warnings
@@ -21,17 +20,12 @@ import keras
 from keras.src.utils import file_utils
 from keras_hub.src.utils.imagenet.imagenet_utils import IMAGENET_NAMES
 
+from zoo.build.applications_table import digests, factories
 from zoo.build.head import dense_of, make_top
 from zoo.errors import TrunkError
 
 HEADS: Final = Path(__file__).parents[1] / "catalog" / "heads.json"
 CLASSES: Final = Path(__file__).parents[1] / "catalog" / "imagenet.json"
-_SHA256: Final = 64  # digits; an MD5 has 32
-
-
-def factories() -> list[str]:
-    """Return the names of all networks of keras.applications, sorted."""
-    return sorted(name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction))
 
 
 def facts_of(factory: str) -> dict[str, Any]:
@@ -51,13 +45,7 @@ def facts_of(factory: str) -> dict[str, Any]:
             dense_of(make_top(factory, None, None))
         except TrunkError as fault:
             refused = str(fault)
-    digest = asked["hash"] or ""
-    return {
-        "url": asked["url"],
-        "md5": digest if digest and len(digest) != _SHA256 else None,
-        "sha256": digest if len(digest) == _SHA256 else None,
-        "refused": refused,
-    }
+    return {"url": asked["url"], **digests(asked["hash"]), "refused": refused}
 
 
 def heads() -> str:
