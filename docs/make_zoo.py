@@ -2,38 +2,48 @@
 
 python docs/make_zoo.py
 
-The verdicts are those of `python -m zoo.build.contract`, in docs/zoo/verdicts.json.
+The verdicts are those of `python -m tests.zoo.contract`, in docs/zoo/verdicts.json.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from zoo.backbone import Backbone, Pixels, catalog
+from zoo.possible import reason_against
 
 PAGE = Path(__file__).parent / "zoo.md"
 VERDICTS = Path(__file__).parent / "zoo" / "verdicts.json"
 HEAD = (
     *("backbone", "input", "width", "parameters", "top-1", "licence"),
-    *("verdict", "weights", "off at 1", "off at 7", "same bytes"),
+    *("verdict", "network", "weights", "off at 1", "off at 7", "int8", "same bytes"),
 )
 ABOUT = """\
 # The zoo, tried
 
 Made by `python docs/make_zoo.py`; do not edit by hand.
 
-Every image backbone is built by Keras, converted to ONNX, cached and loaded again, as `zoo pull` does it
-(`python -m zoo.build.contract NAME`). It passes if its width, parameters and input are what the catalog says, if
-ONNX Runtime repeats Keras on 14 pictures at batch 1 and 7 within 1e-4 of the largest feature, and if its
-features tell two pictures apart. **off** is how far it was off, as a part of the largest feature. **Same
-bytes**: two builds of the same weights gave the same file; only small ones are built twice. That pixels are
-scaled as the library scales them is tested besides, for all of keras.applications.
+Every entry is built by Keras, converted to ONNX, cached and loaded again, as `zoo pull` does it
+(`python -m tests.zoo.contract NAME`, in a checkout). It passes if its width, parameters and input are what the catalog
+says, if ONNX Runtime repeats Keras on 14 pictures, or on texts of up to 512 tokens, at batch 1 and 7 within 1e-4 of
+the largest feature, if a preset's features are those of its library with its own preprocessing, and if two samples get
+features that differ. **off** is how far ONNX Runtime was off, as a part of the largest feature. **Same bytes**: two
+builds of the same weights gave the same file; only small ones are built twice. That pixels are scaled as the library
+scales them is tested besides, for all of keras.applications.
 
-**Weights** are the published ones where they could be had, else random ones: these prove the graph, and nothing
-about what the network knows. So int8 stays unproven with them.
+**Weights** are the published ones where they could be had, else random ones, in a file that the library itself wrote:
+these prove the way from file to trunk, and nothing about what the network knows. So **int8** is unproven with them; of
+published ones it is the mean cosine of features in int8 and fp32, the mean row taken off both.
+
+**Network**: `whole` has all layers of the published one; `short` has layers of its size, but two of each stage, as the
+whole would take too long; `class` is another, small network of the same class of KerasHub or KerasCV, whose published
+layers are told by its preset alone. Entries whose network would be the same were tried once. `refused`: no trunk can
+be made of it, as `zoo show` and every command say before they fetch anything; the reasons are below.
+
+GPUs: nothing here was run on one.
 """
 
 
@@ -47,44 +57,63 @@ def text() -> str:
 
 
 def _section(title: str, backbones: Sequence[Backbone], verdicts: Mapping[str, Any]) -> list[str]:
-    tried = [verdicts[b.name] for b in backbones if b.name in verdicts]
-    passed = sum(found["outcome"] == "passes" for found in tried)
+    outcomes = [_outcome(b, verdicts) for b in backbones]
+    counts = ", ".join(f"{outcomes.count(kind)} {kind}" for kind in dict.fromkeys(sorted(outcomes)))
     libraries = sorted({b.library for b in backbones})
-    counts = ", ".join(f"{sum(b.library == name for b in backbones)} of {name}" for name in libraries)
+    sources = ", ".join(f"{sum(b.library == name for b in backbones)} of {name}" for name in libraries)
     return [
         f"## {title}",
         "",
-        f"{len(backbones)} entries: {counts}. Tried: {len(tried)}; passed: {passed}.",
+        f"{len(backbones)} entries: {sources}. Verdicts: {counts}.",
         "",
         f"| {' | '.join(HEAD)} |",
         f"|{' --- |' * len(HEAD)}",
-        *(f"| {' | '.join(_row(b, verdicts.get(b.name)))} |" for b in backbones),
+        *(f"| {' | '.join(_row(b, verdicts))} |" for b in backbones),
         "",
     ]
 
 
-def _row(b: Backbone, found: Mapping[str, Any] | None) -> tuple[str, ...]:
+def _outcome(b: Backbone, verdicts: Mapping[str, Any]) -> str:
+    if reason_against(b):
+        return "refused"
+    found = _found(b, verdicts)
+    return str(found["outcome"]) if found else "not tried"
+
+
+def _found(b: Backbone, verdicts: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return the verdict of an entry, or of the one that was tried for it; nothing where there is none."""
+    found: Mapping[str, Any] = verdicts.get(b.name, {})
+    return verdicts[found["like"]] if "like" in found else found
+
+
+def _row(b: Backbone, verdicts: Mapping[str, Any]) -> tuple[str, ...]:
     """Return the cells of one entry; a dash is what is unknown, or does not apply."""
-    said = (
+    found = _found(b, verdicts)
+    parity = found.get("parity", {})
+    int8 = "unproven" if found.get("int8") is None else f"{found['int8']:.4f}"
+    return (
         f"`{b.name}`",
         str(b.takes.size or "-") if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens",
         str(b.width or "-"),
         f"{b.params:,}" if b.params else "-",
         f"{b.top1:.1f} %" if b.top1 else "-",
         b.license or "-",
+        _outcome(b, verdicts),
+        found.get("network", "-"),
+        found.get("weights", "-"),
+        *(f"{parity[batch]:.0e}" if batch in parity else "-" for batch in ("1", "7")),
+        int8 if parity else "-",
+        "yes" if found.get("same_bytes") else "-",
     )
-    if found is None:
-        return (*said, "not tried", "-", "-", "-", "-")
-    parity = found.get("parity", {})
-    offs = (f"{parity[batch]:.0e}" if batch in parity else "-" for batch in ("1", "7"))
-    same = "yes" if found.get("same_bytes") else "-"
-    return (*said, found["outcome"], found.get("weights", "-"), *offs, same)
 
 
-def _reasons(verdicts: Mapping[str, Any]) -> list[str]:
-    """Return why those that failed did."""
+def _reasons(verdicts: Mapping[str, Any]) -> Iterator[str]:
+    """Return why no trunk can be made of some, and why others failed."""
+    refused = {b.name: reason for b in catalog() if (reason := reason_against(b))}
     failed = {name: " ".join(found["why"].split()) for name, found in sorted(verdicts.items()) if "why" in found}
-    return ["## Why some failed", "", *(f"- `{name}`: {why}" for name, why in failed.items()), ""] if failed else []
+    for title, reasons in (("Why some are refused", refused), ("Why some failed", failed)):
+        if reasons:
+            yield from (f"## {title}", "", *(f"- `{name}`: {why}" for name, why in reasons.items()), "")
 
 
 if __name__ == "__main__":

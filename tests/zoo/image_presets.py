@@ -7,10 +7,14 @@ from typing import Any
 
 import keras
 import numpy as np
+from numpy.typing import NDArray
 
 from tests.zoo.presets import keras_hub
+from zoo.backbone import Affine, Pooling
+from zoo.build.random_weights import enliven
 
 SIZE = 64
+SCALE, OFFSET = (0.017, 0.0175, 0.0174), (-2.1, -2.0, -1.8)
 SHAPE = (SIZE, SIZE, 3)
 _VIT = {"num_layers": 2, "num_heads": 2, "hidden_dim": 16, "image_shape": SHAPE}
 _EFFICIENT = {
@@ -163,6 +167,11 @@ def backbone(family: str, **sizes: Any) -> keras.Model:
     return model
 
 
+def size_of(family: str) -> int:
+    """The side of the pictures that the tiny network of a family takes."""
+    return CONFIGS.get(family, {}).get("image_shape", SHAPE)[0]
+
+
 def drawn(random: np.random.Generator, weight: keras.Variable) -> np.ndarray:
     """Numbers that keep activations near one from layer to layer."""
     name, shape = weight.path.rpartition("/")[2], tuple(weight.shape)
@@ -174,13 +183,39 @@ def drawn(random: np.random.Generator, weight: keras.Variable) -> np.ndarray:
     return random.normal(0, float(inputs) ** -0.5, shape)
 
 
+def published(family: str, layers: dict[str, Any], size: int) -> keras.Model:
+    """A network of published layers, for pictures of `size`, with random weights that keep it alive."""
+    model = getattr(keras_hub().models, f"{family}Backbone")(**layers)
+    image = keras.Input((size, size, 3))
+    enliven(keras.Model(image, _called(model, image)), size, Affine(scale=SCALE, offset=OFFSET))
+    return model
+
+
 def save_preset(family: str, folder: Path, sizes: dict[str, Any] | None = None, **converter: Any) -> None:
-    """Let KerasHub write a preset under `folder`, with its image converter."""
-    model = backbone(family, **sizes or {})
+    """Let KerasHub write a tiny preset under `folder`, with its image converter."""
+    save(backbone(family, **sizes or {}), family, folder, **converter)
+
+
+def save(model: keras.Model, family: str, folder: Path, **converter: Any) -> None:
+    """Let KerasHub write a preset of `model` under `folder`; `converter` is other than usual."""
     model.save_to_preset(str(folder))
-    tower = getattr(model, "vision_encoder", model)
-    (inner,) = keras.tree.flatten(tower.input)
-    size = inner.shape[1] or SIZE
-    own = {"image_size": (size, size), "scale": [0.017, 0.0175, 0.0174], "offset": [-2.1, -2.0, -1.8]}
+    size = size_of(family)
     cls = getattr(keras_hub().layers, f"{family}ImageConverter")
-    cls(**own | converter).save_to_preset(str(folder))
+    cls(**{"image_size": (size, size), "scale": [*SCALE], "offset": [*OFFSET], **converter}).save_to_preset(str(folder))
+
+
+def theirs(folder: Path, pictures: NDArray[np.uint8], pooling: Pooling) -> NDArray[np.float32]:
+    """Features [n,d] by KerasHub alone: its converter, its network, and the mean or the first token of what it says."""
+    scaled = keras_hub().layers.ImageConverter.from_preset(str(folder))(pictures)
+    model = keras_hub().models.Backbone.from_preset(str(folder))
+    output = _called(getattr(model, "vision_encoder", model), scaled)
+    coarsest = list(output.values())[-1] if isinstance(output, dict) else output
+    said = keras.ops.convert_to_numpy(coarsest)
+    if said.ndim == 2:
+        return said
+    return said[:, 0] if pooling is Pooling.CLS else said.mean(axis=tuple(range(1, said.ndim - 1)))
+
+
+def _called(model: keras.Model, image: Any) -> Any:
+    given = dict.fromkeys(model.input, image) if isinstance(model.input, dict) else image
+    return model(given, training=False)

@@ -8,6 +8,8 @@ from functools import cache
 from pathlib import Path
 from types import ModuleType
 
+import keras
+
 from tests.zoo.text_assets import LAYOUTS, asset_of, byte_pairs, wordpiece
 from zoo.backbone import Backbone, FileSource
 from zoo.build.assets import Asset
@@ -52,19 +54,25 @@ def their_tokenizer(kind: str, asset: Asset) -> object:
     return getattr(keras_hub().tokenizers, kind)(**arguments)
 
 
-def save_preset(entry: Backbone, folder: Path, **sizes: int) -> None:
-    """Let KerasHub write a preset of one layer under `folder`; `sizes` are other than the entry's."""
+def save_preset(entry: Backbone, folder: Path, **sizes: int) -> keras.Model:
+    """Let KerasHub write a preset of one layer under `folder`, and return it; `sizes` are other than the entry's."""
     from tests.zoo.encoders import backbone
 
-    family = family_of(entry.name)
-    kind = f"{family}Tokenizer"
+    kind = tokenizer_of(entry.name)
     asset = wordpiece(lowercase=False) if entry.name == "bert_base.multi" else asset_of(kind)
     tokenizer = their_tokenizer(kind, asset)
     of_entry = {"num_layers": 1, "hidden_dim": entry.width, "max_sequence_length": 512}
     # Fairseq's four special tokens are more than the vocabulary that KerasHub's tokenizer tells.
     vocabulary = tokenizer.vocabulary_size() + 4
-    backbone(family, **{"vocabulary": vocabulary, **of_entry, **sizes}).save_to_preset(str(folder))
+    model = backbone(family_of(entry.name), **{"vocabulary": vocabulary, **of_entry, **sizes})
+    model.save_to_preset(str(folder))
     tokenizer.save_to_preset(str(folder))
+    return model
+
+
+def tokenizer_of(name: str) -> str:
+    """KerasHub's class of the tokenizer of a catalog entry."""
+    return "XLMRobertaTokenizer" if name == "multilingual_e5_small.multi" else f"{family_of(name)}Tokenizer"
 
 
 def served(entry: Backbone, folder: Path) -> dict[str, bytes]:

@@ -11,10 +11,9 @@ import h5py
 import numpy as np
 import pytest
 from click.testing import CliRunner
-from numpy.typing import NDArray
 
-from tests.zoo.image_presets import CONFIGS, TOWERS, save_preset
-from tests.zoo.presets import keras_hub, served
+from tests.zoo.image_presets import CONFIGS, TOWERS, save_preset, theirs
+from tests.zoo.presets import served
 from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
 from zoo.backbone import Backbone, Pixels, Pooling, Precision, get
@@ -39,22 +38,6 @@ BUILT = [family if family in QUICK else pytest.param(family, marks=pytest.mark.s
 def entry_of(family: str) -> Backbone:
     """An entry of the family; the tiny network is not as wide as that one's, so nothing is known of the width."""
     return dataclasses.replace(get(NAMES[family]), width=None)
-
-
-def theirs(folder: Path, pictures: NDArray[np.uint8], pooling: Pooling) -> NDArray[np.float32]:
-    """Features [n,d] by KerasHub alone: its converter, its network, and the mean or the first token of what it says."""
-    import keras
-
-    scaled = keras_hub().layers.ImageConverter.from_preset(str(folder))(pictures)
-    model = keras_hub().models.Backbone.from_preset(str(folder))
-    model = getattr(model, "vision_encoder", model)
-    given = dict.fromkeys(model.input, scaled) if isinstance(model.input, dict) else scaled
-    output = model(given, training=False)
-    coarsest = list(output.values())[-1] if isinstance(output, dict) else output
-    said = keras.ops.convert_to_numpy(coarsest)
-    if said.ndim == 2:
-        return said
-    return said[:, 0] if pooling is Pooling.CLS else said.mean(axis=tuple(range(1, said.ndim - 1)))
 
 
 def test_every_image_family_has_a_tiny_network() -> None:

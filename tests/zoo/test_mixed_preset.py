@@ -6,9 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.zoo.encoders import backbone
-from tests.zoo.presets import their_tokenizer
-from tests.zoo.text_assets import asset_of
+from tests.zoo.presets import save_preset
 from zoo.backbone import get
 from zoo.text import TextInput
 from zoo.trunk import open_session
@@ -24,11 +22,7 @@ def test_its_preset_becomes_a_trunk_that_takes_segments_and_reads_as_xlm_roberta
     from zoo.build.text import build_text
 
     entry = get("multilingual_e5_small.multi")
-    tokenizer = their_tokenizer("XLMRobertaTokenizer", asset_of("XLMRobertaTokenizer"))
-    sizes = {"num_layers": 1, "hidden_dim": 384, "max_sequence_length": 512}
-    network = backbone("Bert", vocabulary=tokenizer.vocabulary_size() + 4, **sizes)  # type: ignore[attr-defined]
-    network.save_to_preset(str(tmp_path))
-    tokenizer.save_to_preset(str(tmp_path))  # type: ignore[attr-defined]
+    save_preset(entry, tmp_path)
     data, report, tokenizer_json = build_text(entry, tmp_path / "model.weights.h5")
     inputs = TextInput.of(report["input"], tokenizer_json)
     assert {tensor["name"] for tensor in report["signature"]["inputs"]} == {"token_ids", "padding_mask", "segment_ids"}

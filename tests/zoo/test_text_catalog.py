@@ -7,7 +7,7 @@ import math
 import pytest
 from click.testing import CliRunner
 
-from tests.zoo.presets import family_of, keras_hub
+from tests.zoo.presets import family_of, keras_hub, tokenizer_of
 from tests.zoo.test_build_text import QUICK, SLOW
 from tests.zoo.true_sizes import TEXTS
 from zoo.backbone import Backbone, FileSource, Pooling, Precision, Tokens, catalog, get
@@ -63,10 +63,9 @@ def test_width_positions_and_parameters_belong_together(name: str) -> None:
 @entries
 def test_differences_are_those_of_its_tokenizer(entry: Backbone) -> None:
     assert isinstance(entry.source, FileSource)
-    tokenizer = "XLMRoberta" if entry.name == "multilingual_e5_small.multi" else family_of(entry.name)
     cased = "case is maintained" in (entry.about or "") or entry.name.endswith(".zh")
     wordpiece = any(file.path.endswith("vocabulary.txt") for file in entry.source.files)
-    assert entry.differences == (CASED if cased and wordpiece else DIFFERENCES[f"{tokenizer}Tokenizer"])
+    assert entry.differences == (CASED if cased and wordpiece else DIFFERENCES[tokenizer_of(entry.name)])
 
 
 @pytest.mark.parametrize(

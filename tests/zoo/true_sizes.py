@@ -122,7 +122,7 @@ def _vit(layers: int, width: int, patch: int, size: int, mlp: str = "mlp_dim") -
         "image_shape": (size, size, 3),
         "patch_size": patch,
         "num_layers": layers,
-        "num_heads": 4,
+        "num_heads": width // 64,
         "hidden_dim": width,
         mlp: 4 * width,
     }
@@ -221,4 +221,22 @@ IMAGES: dict[str, dict[str, Any]] = {
     "vit_large_patch16_384.imagenet": _vit(24, 1024, 16, 384),
     "vit_large_patch32_224.imagenet21k": _vit(24, 1024, 32, 224),
     "vit_large_patch32_384.imagenet": _vit(24, 1024, 32, 384),
+}
+_CV_RESNET = {
+    "stackwise_filters": [64, 128, 256, 512],
+    "stackwise_blocks": [3, 4, 6, 3],
+    "stackwise_strides": [1, 2, 2, 2],
+}
+CV: dict[str, dict[str, Any]] = {
+    "csp_darknet_l.cv_imagenet": {
+        "stackwise_channels": [128, 256, 512, 1024],
+        "stackwise_depth": [3, 9, 9, 3],
+    },
+    "csp_darknet_tiny.cv_imagenet": {
+        "stackwise_channels": [48, 96, 192, 384],
+        "stackwise_depth": [1, 3, 3, 1],
+    },
+    "mit_b0.cv_imagenet": {"depths": [2, 2, 2, 2], "embedding_dims": [32, 64, 160, 256]},
+    "resnet50.cv_imagenet": _CV_RESNET,
+    "resnet50_v2.cv_imagenet": _CV_RESNET,
 }

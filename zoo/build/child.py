@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -86,8 +87,13 @@ def run(module: str, words: list[str], failed: str) -> None:
         check=False,
     )
     if done.returncode:
-        said = "\n".join(done.stderr.strip().splitlines()[-4:]) or f"exit status {done.returncode}, without a word"
-        raise error_of(done.returncode)(f"{failed}{said}")
+        raise error_of(done.returncode)(f"{failed}{_last_words(done)}")
+
+
+def _last_words(done: subprocess.CompletedProcess[str]) -> str:
+    if done.returncode == -signal.SIGKILL:
+        return "the system killed it, as where memory runs out. Close other programs, or take a larger machine."
+    return "\n".join(done.stderr.strip().splitlines()[-4:]) or f"exit status {done.returncode}, without a word"
 
 
 def report_in(into: Path) -> dict[str, Any]:

@@ -10,11 +10,13 @@ import keras
 import numpy as np
 import onnx
 import tensorflow as tf
-import tf2onnx
 from numpy.typing import NDArray
+from tf2onnx.optimizer import optimize_graph
+from tf2onnx.tfonnx import process_tf_graph
 
 from zoo.build.canonical import canonical
 from zoo.build.fold import fold
+from zoo.build.frozen import Frozen, freeze
 from zoo.build.pads import shield_pads
 
 OPSET: Final = 18  # the newest that tf2onnx writes
@@ -29,26 +31,36 @@ def to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
         return {output: model(image, training=False)}
 
     with _functions_inlined():
-        captured = _captured(infer.get_concrete_function())
-        converted, _ = tf2onnx.convert.from_function(
-            infer, input_signature=infer.input_signature, opset=OPSET, custom_op_handlers={"Erfc": (_erfc, [])}
-        )
-    _hold(converted.graph, captured)
+        frozen = freeze(infer.get_concrete_function())
+    converted = _converted(frozen, output)
+    _hold(converted.graph, frozen.apart)
     folded = fold(converted)
     shield_pads(folded.graph)
     return canonical(folded)
 
 
-def _captured(function: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401 - TensorFlow has no types
-    """Return the tensors that are no variables and that a layer holds, by the name of the input they became."""
-    pairs = function.graph.captures
-    return {inner.name: outer.numpy() for outer, inner in pairs if outer.dtype != tf.resource}
+def _converted(frozen: Frozen, output: str) -> onnx.ModelProto:
+    """Return the ONNX graph that tf2onnx makes of a frozen one; what was kept apart is an input of it."""
+    names = {frozen.inputs[0]: "image", frozen.outputs[0]: output}
+    with tf.Graph().as_default() as graph:
+        tf.import_graph_def(frozen.graph, name="")
+        written = process_tf_graph(
+            graph,
+            opset=OPSET,
+            custom_op_handlers={"Erfc": (_erfc, [])},
+            input_names=frozen.inputs,
+            output_names=frozen.outputs,
+            tensors_to_rename=names,
+        )
+    # Where it catches errors, it copies the whole graph before each step.
+    model: onnx.ModelProto = optimize_graph(written, catch_errors=False).make_model("trunk")
+    return model
 
 
-def _hold(graph: onnx.GraphProto, captured: Mapping[str, NDArray[Any]]) -> None:
-    """Make constants of the inputs that stand for captured tensors."""
-    for value in [value for value in graph.input if value.name in captured]:
-        graph.initializer.append(onnx.numpy_helper.from_array(captured[value.name], value.name))
+def _hold(graph: onnx.GraphProto, apart: Mapping[str, NDArray[Any]]) -> None:
+    """Make constants of the inputs that stand for what was kept apart."""
+    for value in [value for value in graph.input if value.name in apart]:
+        graph.initializer.append(onnx.numpy_helper.from_array(apart[value.name], value.name))
         graph.input.remove(value)
 
 

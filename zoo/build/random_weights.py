@@ -6,17 +6,14 @@ Numbers as a library initialises them prove little: batch normalisation that has
 explode or vanish over a hundred layers, and ConvNeXt's layer scale of 1e-6 hides its blocks. So each kernel
 keeps variance (He et al. 2015, https://arxiv.org/abs/1502.01852), everything else is drawn around its
 usual size, and batch normalisation takes the statistics of pictures: real ones, white and noise, because
-what none of them was like would explode again, and rounding errors with it. On standard output stands, as
-JSON, what the network really is.
+what none of them was like would explode again, and rounding errors with it.
 """
 
 from __future__ import annotations
 
 import dataclasses
-import json
 import math
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -25,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.backbone import Affine, Pixels, Scaling, get
-from zoo.build.networks import assign, body, pixels_of, scaled, size_of, whole
+from zoo.build.networks import assign, body, pixels_of, scaled, size_of
 from zoo.pictures import crops
 
 _POSITIVE: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
@@ -38,7 +35,7 @@ def enliven(inner: keras.Model, size: int, scaling: Scaling | Affine) -> None:
     rng = np.random.default_rng(_SEED)
     keras.utils.set_random_seed(_SEED)
     assign(inner, [drawn(rng, variable) for variable in inner.weights])
-    norms = [layer for layer in _layers(inner) if isinstance(layer, keras.layers.BatchNormalization)]
+    norms = [layer for layer in inner._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     usual = [layer.momentum for layer in norms]
     for layer in norms:
         layer.momentum = 0.0  # the statistics become those of this batch
@@ -71,28 +68,14 @@ def _pictures(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     return np.concatenate([crops(2, size, seed=5), white, noise])
 
 
-def _layers(model: keras.Model) -> Iterator[Any]:
-    for layer in model.layers:
-        yield layer
-        if isinstance(layer, keras.Model):
-            yield from _layers(layer)
-
-
 def main(name: str, file: Path) -> None:
-    """Write random weights for the backbone `name`, and print what its network is."""
+    """Write random weights for the backbone `name`."""
     backbone = get(name)
     pixels = pixels_of(backbone)
     side = min(size_of(backbone), _SIDE)
     inner = body(dataclasses.replace(backbone, takes=Pixels(size=side, scaling=pixels.scaling)), None)
     enliven(inner, side, pixels.scaling)
     inner.save_weights(file)  # they know nothing of the size
-    network = whole(backbone, body(backbone, None))
-    facts = {
-        "params": network.count_params(),
-        "width": network.output_shape[-1],
-        "input": [str(network.inputs[0].dtype), *network.input_shape[1:]],
-    }
-    sys.stdout.write(json.dumps(facts) + "\n")
 
 
 if __name__ == "__main__":

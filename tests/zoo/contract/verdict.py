@@ -1,0 +1,217 @@
+"""What becomes of an entry of the catalog that is tried as `zoo pull` would do it, in a cache of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from tests.zoo.contract.stand_in import SEED, Network, stand_in_of
+from zoo import trunk_cache, weights
+from zoo.backbone import Backbone, FileSource, Pixels, Precision, RemoteFile, WheelSource, catalog
+from zoo.build.parity import BATCHES, TOLERANCE
+from zoo.errors import GraftError, TrunkError
+from zoo.files import sha256_of
+from zoo.pictures import crops
+from zoo.possible import reason_against
+from zoo.progress import Silence
+from zoo.quantize import centred_cosine
+from zoo.sentences import SENTENCES
+from zoo.trunk import Trunk
+from zoo.utf8 import to_sample
+
+TWICE: Final = 5_000_000  # up to so many parameters a trunk is built once more, for the same bytes
+_ALIVE: Final = 1e-3  # of the largest feature: so far must features of two samples be apart
+_QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
+
+Floats = NDArray[np.float32]
+
+
+def groups() -> dict[str, list[Backbone]]:
+    """Return what is tried: by the name of the first, entries whose stand-ins are the same; the smallest first."""
+    found: dict[str, list[Backbone]] = {}
+    names: dict[str, str] = {}
+    for entry in sorted(catalog(), key=lambda entry: entry.params or entry.ships or 0):
+        if not reason_against(entry):
+            found.setdefault(names.setdefault(_likeness(entry), entry.name), []).append(entry)
+    return found
+
+
+def verdict(entry: Backbone) -> dict[str, Any]:
+    """Return what became of an entry: `outcome` "passes" or "fails", and the figures or `why`."""
+    start = time.monotonic()
+    try:
+        with TemporaryDirectory(prefix="graft-contract-") as scratch:
+            found = {"outcome": "passes", **_tried(entry, Path(scratch))}
+    except GraftError as error:
+        found = {"outcome": "fails", "why": str(error)}
+    tools = {package: version(package) for package in ("keras", "keras-hub", "tensorflow", "onnxruntime")}
+    return found | {"seconds": round(time.monotonic() - start, 1), "tools": tools}
+
+
+def _likeness(entry: Backbone) -> str:
+    """Return what decides the verdict of a preset; of every other entry its name."""
+    if not _is_preset(entry):
+        return entry.name
+    made, words = stand_in_of(entry), [file.path for file in _files(entry)]
+    return repr((made.family, made.network, sorted(made.layers.items()), entry.takes, words))
+
+
+def _is_preset(entry: Backbone) -> bool:
+    return entry.builder.split(":")[1] == "preset"
+
+
+def _files(entry: Backbone) -> tuple[RemoteFile, ...]:
+    assert isinstance(entry.source, FileSource)
+    return entry.source.files
+
+
+def _tried(entry: Backbone, scratch: Path) -> dict[str, Any]:
+    published = isinstance(entry.source, WheelSource) or weights.path_of(entry).is_file()
+    made, facts = _published(entry, scratch) if published else _stand_in(entry, scratch)
+    with _cache(scratch / "one"):
+        built = trunk_cache.ensure(made, Precision.FP32, Silence())
+        trunk = Trunk.of(made, Precision.FP32)  # from the cache now, whole
+        features = _features(trunk)
+        cosine = _cosine(made, features) if published else None
+    check_facts(entry, facts, built.facts)
+    check_alive(features)
+    theirs = scratch / "stand-in" / "theirs.npy"
+    if theirs.is_file():
+        check_same(features[:2], np.load(theirs))
+    parity = built.facts["parity"]
+    facts.setdefault("params", built.facts["params"])
+    return {
+        "weights": "published" if published else "random",
+        **facts,
+        "width": features.shape[1],
+        "input": built.facts["input"].get("size") or built.facts["input"]["max_tokens"],
+        "parity": {str(b): off / parity["largest"] for b, off in zip(BATCHES, parity["offs"], strict=True)},
+        "int8": cosine,
+        "megabytes": round(built.facts["bytes"] / 1e6, 1),
+        "same_bytes": _same_bytes(made, scratch, built.facts),
+    }
+
+
+def _published(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]:
+    """Copy the published weights into the cache of this trial."""
+    weights.fetch(entry)
+    shutil.copytree(weights.folder_of(entry), scratch / "one" / "weights" / entry.name)
+    return entry, {"network": Network.WHOLE}
+
+
+def _stand_in(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]:
+    """Put files with random weights into the cache, and return the entry with those in place of the published."""
+    folder = scratch / "stand-in"
+    folder.mkdir()
+    files = _files(entry)
+    if _is_preset(entry):
+        said = _ran(entry, "tests.zoo.contract.stand_in", entry.name, str(folder))
+        facts = json.loads(said.splitlines()[-1])
+    else:
+        files = (dataclasses.replace(files[0], path="random.weights.h5"),)
+        _ran(entry, "zoo.build.random_weights", entry.name, str(folder / files[0].path))
+        facts = {"network": Network.WHOLE}
+    pinned = [
+        RemoteFile(url=(folder / file.path).as_uri(), path=file.path, sha256=sha256_of(folder / file.path))
+        for file in files
+    ]
+    made = dataclasses.replace(entry, source=FileSource(files=tuple(pinned)))
+    for cache in ("one", "two"):
+        with _cache(scratch / cache):
+            for file in files:
+                path = weights.folder_of(made) / file.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                os.link(folder / file.path, path)
+    return made, facts
+
+
+def _ran(entry: Backbone, module: str, *words: str) -> str:
+    """Return what a module says in a process of its own, whose memory is free afterwards."""
+    command = [sys.executable, "-W", "ignore", "-m", module, *words]
+    ran = subprocess.run(command, env=os.environ | _QUIET, capture_output=True, text=True, check=False)
+    if ran.returncode:
+        said = "\n".join(ran.stderr.strip().splitlines()[-3:]) or f"exit status {ran.returncode}"
+        raise TrunkError(f"{entry.name} cannot be built at all: {said}")
+    return ran.stdout
+
+
+def _features(trunk: Trunk) -> Floats:
+    """Return features of real pictures, or of sentences: float32 [n,d]."""
+    if "size" in trunk.facts["input"]:
+        pictures = crops(16, trunk.facts["input"]["size"], SEED)
+        return np.concatenate([trunk({"image": picture[None]}) for picture in pictures])
+    return np.concatenate([trunk(trunk.inputs.batch([trunk.inputs(to_sample(text))])) for text in SENTENCES])
+
+
+def _cosine(made: Backbone, fp32: Floats) -> float:
+    """Return the mean cosine, centred, between the features of both precisions."""
+    return round(float(centred_cosine(fp32, _features(Trunk.of(made, Precision.INT8))).mean()), 4)
+
+
+def check_facts(entry: Backbone, stand_in: dict[str, Any], built: dict[str, Any]) -> None:
+    """Raise TrunkError unless width, parameters and input are the declared ones, as far as any are."""
+    network = stand_in["network"]
+    said = {"width": None if network is Network.CLASS else entry.width}
+    real = {"width": built["signature"]["outputs"][0]["shape"][-1]}
+    if network == Network.WHOLE:
+        said["params"], real["params"] = entry.params, stand_in.get("params") or built["params"]
+    if isinstance(entry.takes, Pixels):
+        said["size"], real["size"] = entry.takes.size, built["input"]["size"]
+    else:
+        said["max_tokens"], real["max_tokens"] = entry.takes.max_tokens, built["input"]["max_tokens"]
+    wrong = [f"{k} is {real[k]}, declared {said[k]}" for k in said if said[k] is not None and real[k] != said[k]]
+    if wrong:
+        raise TrunkError(f"{entry.name} is not what the catalog says: {'; '.join(wrong)}.")
+
+
+def check_alive(features: Floats) -> None:
+    """Raise TrunkError unless features of several samples, [n,d], are finite and apart."""
+    apart, largest = float(np.abs(features[0] - features[1]).max()), float(np.abs(features).max())
+    if not apart > _ALIVE * largest:  # NaN fails too
+        raise TrunkError(f"features of two samples are apart by {apart:.3g} only, of {largest:.3g}: it sees nothing.")
+
+
+def check_same(ours: Floats, theirs: Floats) -> None:
+    """Raise TrunkError unless features are those of the library with its own preprocessing, [n,d]."""
+    off, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
+    if not off <= TOLERANCE * largest:
+        raise TrunkError(f"the library's own preprocessing gives other features: off by {off:.3g} of {largest:.3g}.")
+
+
+def _same_bytes(made: Backbone, scratch: Path, built: dict[str, Any]) -> bool | None:
+    """Say whether another build gives the same bytes; None where that takes too long here."""
+    if built["params"] > TWICE or not (scratch / "two").is_dir():
+        return None
+    with _cache(scratch / "two"):
+        again = trunk_cache.ensure(made, Precision.FP32, Silence())
+    if again.facts["sha256"] != built["sha256"]:
+        raise TrunkError(f"two builds of {made.name} from the same weights give other bytes.")
+    return True
+
+
+@contextmanager
+def _cache(folder: Path) -> Iterator[None]:
+    """Let `folder` be the cache for a while."""
+    before = os.environ.get("GRAFT_CACHE")
+    os.environ["GRAFT_CACHE"] = str(folder)
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["GRAFT_CACHE"]
+        else:
+            os.environ["GRAFT_CACHE"] = before
