@@ -11,7 +11,7 @@ from zoo.differences import Difference
 from zoo.errors import UnknownBackbone
 
 DEFAULT: Final = "efficientnet_lite0.imagenet"  # for pictures; needs nothing but a package index
-CPU_PARAMS: Final = 1 << 28  # 1 GiB in fp32; a build holds it four times: file, Keras, graph, ONNX Runtime
+CPU_PARAMS: Final = 1 << 28  # 1 GiB in fp32; to build ConvNeXt-XLarge, 1.4 GB, took 18 GB of memory
 DEFAULT_TEXT: Final = "all_minilm_l6_v2.sentences"  # for texts; nor does this
 
 
