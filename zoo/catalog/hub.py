@@ -2,7 +2,8 @@
 
 `hub.json` is what KerasHub says, written by `python -m zoo.build.hub_table`; its presets carry no hash, so the first
 fetch is trusted. What it does not say stands here with its source, or is unknown until a trunk is built. Megabytes
-are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors.
+are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors
+(`origins.py`); top-1 is told where it is published of these very weights (`accuracies.json`).
 
 A text's pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
 Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1). Encoders that were fine-tuned to give one row keep their own.

@@ -72,6 +72,7 @@ ORIGINS: Final[Mapping[str, Origin]] = MappingProxyType(
         "distil_bert": _by("1910.01108", "Apache-2.0", f"{_CARD}distilbert/distilbert-base-uncased"),
         "efficientnet": _by("1905.11946", "Apache-2.0", f"{_TIMM}efficientnet.py", _IMAGENET),
         "electra": _by("2003.10555", "Apache-2.0", f"{_HUB}google-research/electra/blob/master/LICENSE"),
+        # The licence of this card as two catalogues of models quote it; the code's repository has the same one.
         "f_net": _by("2105.03824", "Apache-2.0", f"{_CARD}google/fnet-base"),
         "hgnetv2": _by(None, "Apache-2.0", _PADDLE),
         "medsiglip": _by(
