@@ -71,7 +71,6 @@ def test_what_only_the_preset_tells_is_unknown(entry: Backbone) -> None:
     assert isinstance(entry.takes, Pixels)
     assert (entry.takes.size, entry.takes.scaling) == (None, Scaling.PRESET)
     assert entry.builder == f"hub:preset:{entry.takes.pooling}"
-    assert entry.top1 is None
     assert entry.precision is Precision.FP32
     # A number of parameters and a width are told where they were counted, and nowhere else.
     assert (entry.params is not None) == (entry.name in IMAGES and not entry.name.startswith("resnet_v2"))
@@ -111,16 +110,10 @@ def test_too_large_ones_and_those_that_cannot_be_built_are_refused_by_name_befor
 def test_show_and_list_say_unknown() -> None:
     said = CliRunner().invoke(cli, ["show", "resnet_50"]).stdout
     assert "output        float32 [n,2048]" in said
-    assert "license       unknown" in said
+    assert "license       Apache-2.0" in said
     assert "fits a CPU    yes" in said
     row = CliRunner().invoke(cli, ["list", "csp_resnet_50"]).stdout.splitlines()[1]
     assert row.split()[1:5] == ["unknown"] * 4
-
-
-def test_a_preset_s_top1_is_the_one_in_keras_cv_s_words() -> None:
-    assert get("efficientnetv2_b0.cv_imagenet").top1 == 77.1
-    assert get("mit_b0.cv_imagenet").top1 == 69
-    assert get("resnet50_v2.cv_imagenet").top1 is None
 
 
 def test_how_many_bytes_are_expected_at_most() -> None:

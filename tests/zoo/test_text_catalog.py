@@ -39,7 +39,7 @@ def test_the_fields_are_filled(entry: Backbone) -> None:
     assert entry.takes.max_tokens == 512
     assert entry.takes.pooling is not Pooling.POOLER
     assert entry.precision is Precision.FP32
-    assert entry.license in ("Apache-2.0", "MIT")
+    assert entry.license in ("Apache-2.0", "MIT", None)  # not every card of a sentence encoder has one
     assert entry.width is not None
 
 

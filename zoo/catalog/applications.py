@@ -4,8 +4,9 @@ What the library itself says (address, hash, input, width, parameters) stands in
 by `python -m zoo.build.applications_table`. Here is what it does not say, and where that comes from:
 
 - Scaling: proven against the library's `preprocess_input` and its own first layers by a test.
-- Licence, of the weights: Keras' documentation up to 2.3 (keras.io/applications, "License"). For what
-  came later, that of the repository the weights were converted from: google/automl and tensorflow/tpu
+- Licence, of the weights, and `card`, where it stands: Keras' documentation of 2.3.1 (docs/templates/
+  applications.md, "License"). For what came later, that of the repository the weights were converted from:
+  tensorflow/models (MobileNetV3, Apache-2.0, says keras-team/keras-applications), tensorflow/tpu and google/automl
   (EfficientNet, Apache-2.0), facebookresearch/ConvNeXt (MIT).
 - Top-1: the table at keras.io/api/applications; MobileNetV3's is in its own source.
 - Megabytes: what the file's server says, where it was seen; else parameters times four bytes.
@@ -21,6 +22,9 @@ from zoo.backbone import Backbone, FileSource, Pixels, RemoteFile, Scaling
 
 _TOLD: Final[dict[str, dict[str, Any]]] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
 _OXFORD: Final = "name the Visual Geometry Group, University of Oxford, wherever you publish results or the model"
+_GITHUB: Final = "https://github.com/"
+_KERAS: Final = f"{_GITHUB}keras-team/keras/blob/2.3.1/docs/templates/applications.md"
+_MOBILENET_V3: Final = f"{_GITHUB}keras-team/keras-applications/blob/master/keras_applications/mobilenet_v3.py"
 _SEEN: Final = {"MobileNetV2": 9.4, "MobileNetV3Small": 4.0, "ResNet50": 94.8, "VGG16": 58.9}  # megabytes
 
 
@@ -31,6 +35,7 @@ class _Family(NamedTuple):
     license: str
     scaling: Scaling
     members: dict[str, tuple[str, float]]  # by the library's name
+    card: str = _KERAS  # where the licence stands, or, of MobileNetV3, whose weights it is
 
 
 _FAMILIES: Final = (
@@ -77,6 +82,7 @@ _FAMILIES: Final = (
         "Apache-2.0",
         Scaling.UNIT_SIGNED,
         {"MobileNetV3Small": ("mobilenet_v3_small", 68.1), "MobileNetV3Large": ("mobilenet_v3_large", 75.6)},
+        _MOBILENET_V3,
     ),
     _Family(
         "1905.11946",
@@ -86,6 +92,7 @@ _FAMILIES: Final = (
             f"EfficientNetB{number}": (f"efficientnet_b{number}", top1)
             for number, top1 in enumerate((77.1, 79.1, 80.1, 81.6, 82.9, 83.6, 84.0, 84.3))
         },
+        f"{_GITHUB}tensorflow/tpu/blob/master/LICENSE",
     ),
     _Family(
         "2104.00298",
@@ -95,6 +102,7 @@ _FAMILIES: Final = (
             f"EfficientNetV2B{number}": (f"efficientnet_v2_b{number}", top1)
             for number, top1 in enumerate((78.7, 79.8, 80.5, 82.0))
         },
+        f"{_GITHUB}google/automl/blob/master/LICENSE",
     ),
     _Family(
         "2104.00298",
@@ -105,6 +113,7 @@ _FAMILIES: Final = (
             "EfficientNetV2M": ("efficientnet_v2_m", 85.3),
             "EfficientNetV2L": ("efficientnet_v2_l", 85.7),
         },
+        f"{_GITHUB}google/automl/blob/master/LICENSE",
     ),
     _Family(
         "2201.03545",
@@ -117,6 +126,7 @@ _FAMILIES: Final = (
             "ConvNeXtLarge": ("convnext_large", 86.3),
             "ConvNeXtXLarge": ("convnext_xlarge", 86.7),
         },
+        f"{_GITHUB}facebookresearch/ConvNeXt/blob/main/LICENSE",
     ),
 )
 
@@ -140,6 +150,7 @@ def _backbone(family: _Family, factory: str) -> Backbone:
         license=family.license,
         restricts=_OXFORD if factory.startswith("VGG") else None,
         paper=f"https://arxiv.org/abs/{family.paper}",
+        card=family.card,
         top1=top1,
     )
 

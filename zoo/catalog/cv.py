@@ -1,27 +1,46 @@
 """Presets of KerasCV that were trained on ImageNet or COCO.
 
 `cv.json` is what KerasCV says, written by `python -m zoo.build.hub_table`. Such a network takes pictures of
-any size; that of Graft's trunks is the one of KerasCV's own training on ImageNet. It scales pixels by itself, and
-says so in its files.
+any size, and scales their pixels by itself, as its files say. Its trunk takes 224 x 224, the IMAGE_SIZE of KerasCV's
+training script for ImageNet (https://github.com/keras-team/keras-cv, examples/training/classification/imagenet/
+basic_training.py, in every version that the training history beside it names). Of MobileNetV3, which that history
+lacks, and of YOLOV8, trained on COCO, KerasCV tells no size: 224 is Graft's choice there, and `about` says so.
+
+KerasCV's README says of nearly all weights that they were trained by itself, and of none under which licence they
+are: unknown. It is no licence of the papers' authors, though an address may have theirs besides.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any, Final
 
 from zoo.backbone import Backbone, Pixels, Scaling
-from zoo.catalog.preset import CONFIG, WEIGHTS, files, origin_of, paper_of, rows
+from zoo.catalog.accuracies import TOP1
+from zoo.catalog.preset import CONFIG, WEIGHTS, files, rows
 
-_SIZE: Final = 224  # https://github.com/keras-team/keras-cv, examples/training/classification/imagenet
-_UNTOLD: Final = ("MobileNetV3Backbone", "YOLOV8Backbone")  # families whose number nobody has counted
+_SIZE: Final = 224
+_README: Final = "https://github.com/keras-team/keras-cv#pretrained-weights"
+_UNTOLD: Final = ("MobileNetV3Backbone", "YOLOV8Backbone")  # families whose number nobody has counted, nor told a size
 _HEADS: Final = {"mit_b0_imagenet": 10 * (256 + 1)}  # parameters of a head of ten classes
-_TOP1: Final = re.compile(r"([\d.]+)\s*%\s*top[- ]?1")
+_PAPERS: Final = {
+    "CSPDarkNetBackbone": "1911.11929",
+    "DenseNetBackbone": "1608.06993",
+    "EfficientNetV2Backbone": "2104.00298",
+    "MiTBackbone": "2105.15203",
+    "MobileNetV3Backbone": "1905.02244",
+    "ResNetBackbone": "1512.03385",
+    "ResNetV2Backbone": "1603.05027",
+}
+_NOTES: Final = {
+    "EfficientNetV2Backbone": "the figures are of keras.applications' networks; KerasCV's training history has others",
+    "MobileNetV3Backbone": "KerasCV tells no size of pictures: 224 is Graft's choice",
+    "YOLOV8Backbone": "KerasCV tells no size of pictures: 224 is Graft's choice",
+}
 
 
 def _entry(row: Mapping[str, Any]) -> Backbone:
-    origin, said, params = origin_of(row["handle"]), _TOP1.search(row["about"]), _params(row)
+    params, paper, note = _params(row), _PAPERS.get(row["family"]), _NOTES.get(row["family"])
     return Backbone(
         name=row["name"],
         builder="cv:preset",
@@ -32,12 +51,11 @@ def _entry(row: Mapping[str, Any]) -> Backbone:
         params=params,
         ships=None if row["params"] == params else row["params"],
         megabytes=None,
-        license=origin.license,
-        restricts=origin.restricts,
-        paper=paper_of(row["preset"], row["handle"]),
-        card=origin.card,
-        about=row["about"],
-        top1=float(said[1]) if said else None,
+        license=None,
+        paper=paper and f"https://arxiv.org/abs/{paper}",
+        card=_README,
+        about=f"{row['about']} ({note})" if note else row["about"],
+        top1=TOP1.get(row["name"]),
     )
 
 

@@ -2,7 +2,8 @@
 
 `hub.json` is what KerasHub says, written by `python -m zoo.build.hub_table`; its presets carry no hash, so the first
 fetch is trusted. What it does not say stands here with its source, or is unknown until a trunk is built. Megabytes
-are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors.
+are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors
+(`origins.py`); top-1 is told where it is published of these very weights (`accuracies.json`).
 
 A text's pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
 Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1). Encoders that were fine-tuned to give one row keep their own.
@@ -16,8 +17,9 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from zoo.backbone import Backbone, FileSource, Pixels, Pooling, Tokens
+from zoo.catalog.accuracies import TOP1
 from zoo.catalog.families import HUB, ROUNDED, UNTOLD, Family
-from zoo.catalog.preset import CONFIG, WEIGHTS, files, origin_of, paper_of, rows
+from zoo.catalog.preset import CONFIG, WEIGHTS, files, origin_of, rows
 from zoo.catalog.sizes import size_of
 from zoo.differences import CASED, DIFFERENCES, Difference
 from zoo.possible import too_large
@@ -41,7 +43,7 @@ _UNCASED: Final = "all input is lowercased"
 
 
 def _entry(row: Mapping[str, Any]) -> Backbone:
-    family, origin, size = HUB[row["family"]], origin_of(row["handle"]), size_of(row)
+    family, origin, size = HUB[row["family"]], origin_of(row["preset"], row["handle"]), size_of(row)
     return Backbone(
         name=row["name"],
         builder=f"hub:preset:{family.takes.pooling}" if isinstance(family.takes, Pixels) else "text:preset",
@@ -54,9 +56,10 @@ def _entry(row: Mapping[str, Any]) -> Backbone:
         megabytes=_MEGABYTES.get(row["name"]),
         license=origin.license,
         restricts=origin.restricts,
-        paper=paper_of(row["preset"], row["handle"]),
+        paper=origin.paper,
         card=row["card"] or origin.card,
         about=f"{row['about']} ({size.counts})" if size.counts else row["about"],
+        top1=TOP1.get(row["name"]),
         differences=_differences(row, family),
         cannot=_cannot(row),
     )

