@@ -78,6 +78,7 @@ def test_what_only_the_preset_tells_is_unknown(entry: Backbone) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:Layer 'attn':UserWarning")  # Swin's windows carry a mask along
 @pytest.mark.parametrize("name", IMAGES)
 def test_width_and_parameters_are_those_of_the_published_layers(name: str) -> None:
     import keras
