@@ -165,11 +165,12 @@ def _cosine(made: Backbone, fp32: Floats) -> float:
 def check_facts(entry: Backbone, stand_in: dict[str, Any], built: dict[str, Any]) -> None:
     """Raise TrunkError unless width, parameters and input are the declared ones, as far as any are."""
     network = stand_in["network"]
-    said = {"width": None if network is Network.CLASS else entry.width}
+    said = {"width": None if network == Network.CLASS else entry.width}
     real = {"width": built["signature"]["outputs"][0]["shape"][-1]}
-    if network == Network.WHOLE:
+    is_image = isinstance(entry.takes, Pixels)
+    if network == Network.WHOLE and (is_image or "params" in stand_in):  # an encoder's trunk may lack its pooler
         said["params"], real["params"] = entry.params, stand_in.get("params") or built["params"]
-    if isinstance(entry.takes, Pixels):
+    if is_image:
         said["size"], real["size"] = entry.takes.size, built["input"]["size"]
     else:
         said["max_tokens"], real["max_tokens"] = entry.takes.max_tokens, built["input"]["max_tokens"]
