@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zoo import lockfile, trunk_cache, weights
 from zoo.backbone import Backbone, Precision, catalog
+from zoo.dead_hosts import waited_for_once
 from zoo.errors import GraftError, HashMismatch, UnknownBackbone
 from zoo.lockfile import Locked
+from zoo.possible import reason_against
 from zoo.progress import Progress
 from zoo.trunk_cache import CachedTrunk
 from zoo.trust import origins
@@ -22,8 +24,10 @@ class Failed:
     error: GraftError
 
 
-def all_of(library: str) -> tuple[Backbone, ...]:
-    """Return every backbone of a library, such as keras.applications.
+def all_of(library: str) -> tuple[tuple[Backbone, ...], dict[str, str]]:
+    """Return every backbone of a library, such as keras.applications; and those left out, by name, with the reason.
+
+    Left out is what no trunk can be made of: weights that nothing here can use are many gigabytes of those.
 
     Raises:
         UnknownBackbone: no backbone is of that library.
@@ -32,7 +36,8 @@ def all_of(library: str) -> tuple[Backbone, ...]:
     if not found:
         known = ", ".join(sorted({backbone.library for backbone in catalog()}))
         raise UnknownBackbone(f"no backbone is of {library!r}. There are: {known}.")
-    return found
+    against = {backbone.name: reason for backbone in found if (reason := reason_against(backbone))}
+    return tuple(backbone for backbone in found if backbone.name not in against), against
 
 
 def to_come(backbones: Sequence[Backbone]) -> str:
@@ -78,10 +83,13 @@ def keep_lock(backbone: Backbone) -> None:
     lockfile.record(lock, backbone.name, files)
 
 
-def each(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> Iterator[Failed]:
-    """Go through all, and yield the ones whose `pull` fails."""
-    for backbone in backbones:
-        try:
-            pull(backbone)
-        except GraftError as error:
-            yield Failed(backbone.name, error)
+def each(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> list[Failed]:
+    """Go through all, and return the ones whose `pull` fails; a host that cannot be reached is waited for once."""
+    failed: list[Failed] = []
+    with waited_for_once():
+        for backbone in backbones:
+            try:
+                pull(backbone)
+            except GraftError as error:
+                failed.append(Failed(backbone.name, error))
+    return failed

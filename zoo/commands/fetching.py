@@ -42,7 +42,8 @@ def pull(
     graft.lock holds the SHA-256 of what was fetched, for a team to commit: it is the file that GRAFT_LOCK names, or
     graft.lock in this folder or above. Where it is, pull adds to it, and no later fetch takes other bytes.
 
-    A backbone that fails stops none of the others: they are told at the end, with exit status 1.
+    A backbone that fails stops none of the others: they are told at the end, with exit status 1. --all-of leaves out,
+    and names, what no trunk can be made of.
 
     \b
     Example:
@@ -53,11 +54,14 @@ def pull(
     from zoo.pulling import all_of, each, to_come
     from zoo.terminal import Terminal
 
-    chosen = tuple(dict.fromkeys((*map(get, names), *(all_of(library) if library else ()))))
+    possible, left_out = all_of(library) if library else ((), {})
+    chosen = tuple(dict.fromkeys((*map(get, names), *possible)))
     if not chosen:
         raise click.UsageError("give a NAME, or --all-of LIBRARY. `zoo list` shows what there is.")
     held = lockfile.begin() if lock else lockfile.place()
     progress = Terminal()
+    if left_out:
+        progress.say(_left_out(left_out))
     if len(chosen) > 1:
         progress.say(to_come(chosen))
 
@@ -70,10 +74,10 @@ def pull(
         if not as_json:
             click.echo(aligned([*_told(facts, backbone), *licenses(backbone)]))
 
-    failed = list(each(chosen, one))
+    failed = each(chosen, one)
     if as_json:
         errors = [{"name": bad.name, "error": type(bad.error).__name__, "why": str(bad.error)} for bad in failed]
-        click.echo(json.dumps({"pulled": done, "failed": errors}, indent=2))
+        click.echo(json.dumps({"pulled": done, "failed": errors, "left_out": left_out}, indent=2))
     elif len(chosen) == 1 and failed:
         raise failed[0].error
     elif failed:
@@ -106,10 +110,14 @@ def _told(facts: Mapping[str, Any], backbone: Backbone) -> list[tuple[str, str]]
     return [("pulled", f"{backbone.name} in {facts['precision']}"), ("size", size), ("path", facts["path"])]
 
 
+def _left_out(reasons: Mapping[str, str]) -> str:
+    return f"{len(reasons)} left out, because no trunk can be made of them:\n{aligned(list(reasons.items()))}\n"
+
+
 def _tell(failed: Sequence[Failed], tried: int) -> None:
     rows = [(bad.name, type(bad.error).__name__, " ".join(str(bad.error).split())) for bad in failed]
     click.echo(f"\n{len(failed)} of {tried} failed:\n{aligned([('NAME', 'ERROR', 'WHY'), *rows])}", err=True)
-    click.echo(f"Try these again with: zoo pull {' '.join(bad.name for bad in failed)}", err=True)
+    click.echo(f"Try these again, with the same options: zoo pull {' '.join(bad.name for bad in failed)}", err=True)
 
 
 @click.command()
