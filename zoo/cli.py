@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import Final
 
@@ -33,9 +34,15 @@ class Parts(click.Group):
         """Return the names of all commands."""
         return sorted(COMMANDS)
 
-    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; None where there is none of that name."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None where there is none of that name, nor one that is called nearly so.
+
+        Raises:
+            click.UsageError: there is one that is called nearly so.
+        """
         if cmd_name not in COMMANDS:
+            if not ctx.resilient_parsing and (near := difflib.get_close_matches(cmd_name, COMMANDS)):
+                raise click.UsageError(f"no command is called {cmd_name!r}. Did you mean {' or '.join(near)}?")
             return None
         module, name = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"zoo.commands.{module}"), name)

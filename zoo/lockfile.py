@@ -11,8 +11,8 @@
 
 Most publishers give no hash, so that the first fetch must be trusted. With this file it is trusted once: what is
 fetched later, by whoever and wherever, must be the same bytes. It is the file that GRAFT_LOCK names, else `graft.lock`
-in the working folder or the nearest folder above it. Every fetch is held to it; only `zoo pull` and `zoo load` write
-it.
+in the working folder or the nearest folder above it. Every fetch is held to it; only `zoo pull`,
+`zoo load` and `zoo publish` write it.
 
 Raising PROTOCOL: read the old one as well, and tell the change in CHANGELOG.md. A higher number is refused.
 """
@@ -170,7 +170,7 @@ def _read(path: Path) -> Lock:
 
 @lru_cache(maxsize=4)
 def _parsed(path: Path, _: tuple[int, int, int]) -> Lock:
-    """Read a lock file once for as long as it does not change: `zoo list` asks for each of its rows."""
+    """Read a lock file once for as long as it does not change: a fetch of many backbones asks for each of them."""
     try:
         facts = json.loads(path.read_bytes(), object_pairs_hook=no_twins)
         protocol = int(facts["graft_lock"])

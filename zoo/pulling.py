@@ -12,6 +12,7 @@ from zoo.errors import GraftError, HashMismatch, UnknownBackbone
 from zoo.lockfile import Locked
 from zoo.possible import reason_against
 from zoo.progress import Progress
+from zoo.remote import origin_of
 from zoo.trunk_cache import CachedTrunk
 from zoo.trust import origins
 
@@ -67,10 +68,10 @@ def pulled(backbone: Backbone, precision: Precision | None, progress: Progress) 
 
 
 def keep_lock(backbone: Backbone) -> None:
-    """Put the cached weights of a backbone into the lock file, where there is one.
+    """Put what was fetched for a backbone into the lock file, where there is one: each file under its own name.
 
     Raises:
-        HashMismatch: they are damaged, or the lock file says otherwise.
+        HashMismatch: a file is damaged, or the lock file says otherwise.
         WeightsError: it cannot be read or written.
     """
     if (lock := lockfile.place()) is None:
@@ -80,6 +81,10 @@ def keep_lock(backbone: Backbone) -> None:
         if not part.is_whole():
             raise HashMismatch(f"{part.path} is damaged. Fetch it again: zoo pull {backbone.name}")
         files[file] = Locked(str(part.sha256), part.path.stat().st_size, origin)
+    for part in weights.beside(backbone):
+        if not part.is_whole():
+            raise HashMismatch(f"{part.path} is damaged, or not what {lock} says. Delete it.")
+        files[part.path.name] = Locked(str(part.sha256), part.path.stat().st_size, origin_of(part.path))
     lockfile.record(lock, backbone.name, files)
 
 

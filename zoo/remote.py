@@ -97,8 +97,17 @@ def record_of(path: Path) -> Path:
 
 def recorded(path: Path) -> str | None:
     """Return the SHA-256 that the file at `path` had when it was fetched; None where that is not known."""
+    return _noted(path, "sha256")
+
+
+def origin_of(path: Path) -> str:
+    """Return the publisher's address of the file at `path`, or "unknown"."""
+    return _noted(path, "url") or "unknown"
+
+
+def _noted(path: Path, what: str) -> str | None:
     try:
-        return str(json.loads(record_of(path).read_bytes())["sha256"])
+        return str(json.loads(record_of(path).read_bytes())[what])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -92,6 +92,18 @@ def parts(backbone: Backbone) -> tuple[Part, ...]:
     )
 
 
+def beside(backbone: Backbone) -> tuple[Part, ...]:
+    """Return what else was fetched for `backbone` and is on record, such as the network with its top."""
+    folder, lock = folder_of(backbone), lockfile.read()
+    known = lock.weights.get(backbone.name, {}) if lock else {}
+    paths = sorted({path.with_suffix("") for path in folder.glob("*.json")} - {folder / f for f in promises(backbone)})
+    return tuple(
+        Part(path, None, known[path.name].sha256 if path.name in known else None, sha256)
+        for path in paths
+        if path.is_file() and (sha256 := recorded(path))
+    )
+
+
 def path_of(backbone: Backbone) -> Path:
     """Return where the weights of `backbone` are, or would be."""
     return folder_of(backbone) / next(iter(promises(backbone)))

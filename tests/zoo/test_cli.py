@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -33,6 +34,26 @@ def test_list_takes_a_word_and_says_where_none_fits() -> None:
     ran = zoo("list", "xyz")
     assert (ran.stdout, ran.exit_code) == ("", 0)
     assert "`zoo list` shows all" in ran.stderr
+
+
+def test_a_command_that_is_called_nearly_so_is_named() -> None:
+    assert "no command is called 'lst'. Did you mean list?" in zoo("lst").stderr
+    assert "No such command 'xx'" in zoo("xx").stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a file that is always full")
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["show", DEFAULT], ["cache"]])
+def test_a_full_disk_under_the_output_is_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", "from zoo.cli import main; main()", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert ran.stderr.startswith("error: No space left on device.")
 
 
 def test_list_is_json_for_programs() -> None:

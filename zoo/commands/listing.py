@@ -8,9 +8,11 @@ from typing import Any
 
 import click
 
+from zoo import lockfile
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
 from zoo.commands.telling import AS_JSON, UNKNOWN, aligned, known, licenses, params_of, takes
 from zoo.completing import backbones
+from zoo.lockfile import Lock
 from zoo.possible import reason_against
 from zoo.trust import MEANING, trust
 
@@ -34,7 +36,8 @@ def show(name: str, as_json: bool) -> None:
     built = {str(p): trunk_cache.lookup(backbone, p) for p in Precision}
     if fp32 := built[str(Precision.FP32)]:
         backbone = filled(backbone, fp32.facts)
-    facts = facts_of(backbone) | {
+    lock = lockfile.read()
+    facts = facts_of(backbone, lock) | {
         "trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}
     }
     facts |= measured.facts(backbone)
@@ -44,16 +47,18 @@ def show(name: str, as_json: bool) -> None:
     ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
     if reason := reason_against(backbone):
         ready = f"none can be made: {reason}"
-    click.echo(aligned([*_story(backbone), ("trunks here", ready), ("speed here", speed_told(backbone, measured))]))
+    click.echo(
+        aligned([*_story(backbone, lock), ("trunks here", ready), ("speed here", speed_told(backbone, measured))])
+    )
 
 
-def facts_of(backbone: Backbone) -> dict[str, Any]:
-    """Return all that the catalog says of a backbone, for programs."""
+def facts_of(backbone: Backbone, lock: Lock | None) -> dict[str, Any]:
+    """Return all that the catalog and the lock file say of a backbone, for programs."""
     more = {"default": backbone.name == DEFAULT, "fits_cpu": backbone.fits_cpu, "cannot": reason_against(backbone)}
-    return asdict(backbone) | more | {"trust": str(trust(backbone))}
+    return asdict(backbone) | more | {"trust": str(trust(backbone, lock))}
 
 
-def _story(b: Backbone) -> list[tuple[str, str]]:
+def _story(b: Backbone, lock: Lock | None) -> list[tuple[str, str]]:
     if isinstance(b.source, WheelSource):
         fetcher, digest = "pip", b.source.members[0].sha256
         origin = f"{b.source.members[0].name} in {b.source.package}=={b.source.version}"
@@ -64,6 +69,7 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         what = f"{takes(b)}, scaled inside the graph ({b.takes.scaling}); pooling: {b.takes.pooling}"
     else:
         what = f"{takes(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
+    trusted = trust(b, lock)
     return [
         ("name", b.name),
         ("architecture", f"{b.library}, {params_of(b)} parameters, {b.paper or 'no paper known'}"),
@@ -75,7 +81,7 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         ("weights", f"{origin}, {known(b.megabytes, '{:.1f} MB')}"),
         ("fetched by", fetcher),
         ("sha256", digest or "none published"),
-        ("trust", f"{trust(b)}: {MEANING[trust(b)]}"),
+        ("trust", f"{trusted}: {MEANING[trusted]}"),
         *licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
         ("fits a CPU", {True: "yes", False: "no", None: UNKNOWN}[b.fits_cpu]),

@@ -34,12 +34,14 @@ def publish(backbone: str, models: Path, name: str | None, precision: str | None
 
     check_installed("onnx", "onnxruntime")
     from zoo.classifier import publish_classifier
+    from zoo.pulling import keep_lock
 
     chosen = get(backbone)
     number = Precision(precision) if precision else chosen.precision
     with console.telling(progress) as told:
         bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told)
-    manifest = bundle.manifest
+        manifest = bundle.manifest
+        keep_lock(get(str(manifest.backbone["name"])))  # the classifier has a file of its own, perhaps
     if as_json:
         facts = {"model": manifest.name, "version": manifest.version, "path": str(bundle.layout.root)}
         click.echo(json.dumps(facts | {"labels": len(manifest.labels), "precision": manifest.precision}))
