@@ -12,8 +12,9 @@ from finetune.dataset import Dataset, Kind, load
 from finetune.recipe import Recipe
 from finetune.tasks import Task
 from finetune.training import Depth
-from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Pixels, Precision, Scaling, get
+from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Precision, Scaling, get
 from zoo.errors import PublishFailed, RecipeError
+from zoo.finding import kind_of
 from zoo.possible import check_possible
 from zoo.progress import Progress
 
@@ -90,17 +91,12 @@ def suited(name: str, dataset: Dataset) -> Backbone:
         RecipeError: it takes samples of another kind.
     """
     backbone = get(name or DEFAULT_BACKBONE[dataset.kind])
-    if (takes := kind_of(backbone)) is not dataset.kind:
+    if (takes := Kind(kind_of(backbone))) is not dataset.kind:
         raise RecipeError(
             f"{backbone.name} takes {takes.plural}, but {dataset.source} holds {dataset.kind.plural}. "
             f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE[dataset.kind]}; `zoo list` shows all."
         )
     return backbone
-
-
-def kind_of(backbone: Backbone) -> Kind:
-    """Return what `backbone` takes."""
-    return Kind.IMAGE if isinstance(backbone.takes, Pixels) else Kind.TEXT
 
 
 def check_writable(models: Path) -> None:

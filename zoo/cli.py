@@ -48,6 +48,12 @@ class Parts(click.Group):
         command: click.Command = getattr(importlib.import_module(f"zoo.commands.{module}"), name)
         return command
 
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a whole sentence about each command, over as many lines as it takes."""
+        with formatter.section("Commands"):
+            found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in found if command])
+
 
 @click.group(cls=Parts, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="zoo")
