@@ -42,7 +42,9 @@ def _picture(_: click.Context, param: click.Parameter, value: str | None) -> Pat
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=backbones)
 @click.option("--build", is_flag=True, help="Build the trunk in int8, too, where it is not here.")
 @click.option(
-    "--random", is_flag=True, help="Random weights: fair for speed, told in the table, never cached. Images only."
+    "--random",
+    is_flag=True,
+    help="Random weights: fair for speed, told in the table, never cached. Of keras.applications and EfficientNet-Lite.",
 )
 @click.option("--rounds", type=click.IntRange(1, 1000), default=ROUNDS, show_default=True, help="Their median counts.")
 @click.option("--tokens", type=click.IntRange(2), default=TOKENS, show_default=True, help="Of a text.")
