@@ -44,7 +44,7 @@ def _picture(_: click.Context, param: click.Parameter, value: str | None) -> Pat
 @click.option(
     "--random",
     is_flag=True,
-    help="Random weights: fair for speed, told in the table, never cached. Of keras.applications and EfficientNet-Lite.",
+    help="Random weights: fair for speed, told in the table, never cached. keras.applications, EfficientNet-Lite only.",
 )
 @click.option("--rounds", type=click.IntRange(1, 1000), default=ROUNDS, show_default=True, help="Their median counts.")
 @click.option("--tokens", type=click.IntRange(2), default=TOKENS, show_default=True, help="Of a text.")
