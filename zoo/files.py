@@ -54,6 +54,23 @@ def write_whole(path: Path, data: bytes) -> None:
         file.write(data)
 
 
+def try_writing(folder: Path) -> None:
+    """Write a little where `folder` is, or where it would be made, and leave nothing behind.
+
+    Raises:
+        OSError: that cannot be done; its `filename` is the folder that was tried.
+    """
+    there = folder.absolute()
+    while not there.exists() and not there.is_symlink():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, str(there)) from None
+
+
 def sync_folder(folder: Path) -> None:
     """Make the names in `folder` survive a power cut, where the platform can."""
     if os.name == "nt":

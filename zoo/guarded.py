@@ -22,6 +22,7 @@ def make(base: Path, prefix: str) -> tuple[Path, filelock.FileLock]:
     """
     folder = base / f"{prefix}{uuid.uuid4().hex}"
     lock = filelock.FileLock(f"{folder}.lock")
+    Path(lock.lock_file).touch()  # what cannot be made is told here with its reason
     lock.acquire(timeout=0)
     folder.mkdir(mode=0o700)
     return folder, lock

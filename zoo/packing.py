@@ -10,8 +10,9 @@ from typing import BinaryIO, Final
 from zoo import plain_tar, trunk_cache, weights
 from zoo.backbone import Backbone, Precision
 from zoo.errors import WeightsError
-from zoo.files import cache_root, sha256_of, written_whole
+from zoo.files import cache_root, sha256_of, try_writing, written_whole
 from zoo.pack_index import INDEX, Index, Packed, checksum
+from zoo.possible import check_possible
 from zoo.progress import Bar, Progress
 from zoo.trunk_cache import TOKENIZER
 
@@ -32,6 +33,13 @@ def pack(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunk
         MissingExtra: it must be built, and the extra `train` is not installed.
     """
     chosen = sorted(backbones, key=lambda backbone: backbone.name)
+    try:
+        try_writing(path.absolute().parent)  # gigabytes may be fetched before it is written
+    except OSError as fault:
+        where = f"{fault.strerror}: {fault.filename}"
+        raise WeightsError(f"{path} cannot be written ({where}). Give another place with -o.") from None
+    for backbone in chosen if trunks else ():
+        check_possible(backbone)
     for backbone in chosen:
         weights.fetch(backbone, progress)
         if trunks:

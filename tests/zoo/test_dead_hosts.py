@@ -55,6 +55,13 @@ def test_a_host_that_answers_with_an_error_is_alive(mirror: object) -> None:
     assert all("404" in one["why"] for one in told["failed"])
 
 
+def test_a_fetch_of_which_nothing_came_leaves_no_folder(nobody: str, mirror: object) -> None:
+    assert "404" in str(pull(NET).exception)
+    assert not weights.folder_of(get(NET)).exists()
+    mirror.files |= mirrored(NET)  # type: ignore[attr-defined]
+    assert pull(NET).exit_code == 0
+
+
 def test_only_that_host_is_dead() -> None:
     with waited_for_once():
         note_dead("http://one.example/file", "no route")

@@ -43,6 +43,7 @@ def draw(path: Path, results: Iterable[Result], machine: Machine) -> str:
     image.save(file, "PNG")
     try:
         write_whole(path, file.getvalue())
+        path.chmod(0o644)  # it is to be shown to others
     except OSError as fault:
         raise RecipeError(f"{path} cannot be written ({fault.strerror}). Name another file with --plot.") from None
     unnamed = f"; {missing} have no room for their names" if missing else ""

@@ -54,8 +54,10 @@ def import_(
 
     check_installed("onnx", "onnxruntime")
     from zoo.importing import Wish, import_model, read_labels
+    from zoo.publish import check_writable
 
     with console.telling(progress) as told:
+        check_writable(models)
         asked = Wish(file=file, labels=read_labels(labels), name=name or file.stem.lower(), **wish)
         bundle, alone = import_model(asked, models, told)
     manifest = bundle.manifest

@@ -34,11 +34,13 @@ def publish(backbone: str, models: Path, name: str | None, precision: str | None
 
     check_installed("onnx", "onnxruntime")
     from zoo.classifier import publish_classifier
+    from zoo.publish import check_writable
     from zoo.pulling import keep_lock
 
     chosen = get(backbone)
     number = Precision(precision) if precision else chosen.precision
     with console.telling(progress) as told:
+        check_writable(models)
         bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told)
         manifest = bundle.manifest
         keep_lock(get(str(manifest.backbone["name"])))  # the classifier has a file of its own, perhaps

@@ -42,6 +42,7 @@ def test_the_chart_says_how_many_were_timed_with_random_weights(tmp_path: Path) 
     assert said(lite, vgg) == "3 trunks, 1 of them on the frontier; 1 of 3 timed with random weights"
     assert said(vgg) == "1 trunk, 1 of them on the frontier; all timed with random weights"
     assert said(lite) == "2 trunks, 1 of them on the frontier"
+    assert (tmp_path / "chart.png").stat().st_mode & 0o777 == 0o644  # it is to be shown to others
 
 
 NUMBERS = some.lists(some.tuples(some.integers(1, 9), some.integers(50, 59)), min_size=1, max_size=30)
