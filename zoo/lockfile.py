@@ -144,7 +144,9 @@ def _guarded(path: Path) -> Iterator[None]:
         with locked(guard):
             yield
     except OSError as fault:
-        raise WeightsError(f"{path} cannot be written ({fault.strerror}). GRAFT_LOCK names another place.") from None
+        raise WeightsError(
+            f"{path} cannot be written ({fault.strerror}: {fault.filename}). GRAFT_LOCK names another place."
+        ) from None
 
 
 def _write(lock: Lock) -> None:

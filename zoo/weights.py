@@ -59,17 +59,19 @@ def fetch(backbone: Backbone, progress: Progress | None = None) -> Path:
     """
     progress = progress or Silence()
     path, folder = path_of(backbone), folder_of(backbone)
+    if all(part.is_whole() for part in _agreed(backbone)):
+        with suppress(OSError):  # a cache that cannot be written can be used
+            os.utime(folder)  # what was used last is what `zoo cache` deletes last
+        return path
     try:
         with locked(folder):
             _sweep(folder)
-            found = _agreed(backbone)
-            missing = [part for part in found if not part.is_whole()]
+            missing = [part for part in _agreed(backbone) if not part.is_whole()]
             for part in missing:
                 if part.path.is_file():
                     progress.say(f"{part.path} is damaged, or not what graft.lock says; it is fetched again.")
             if missing:
                 _fetched(backbone, missing, progress)
-            os.utime(folder)  # what was used last is what `zoo cache` deletes last
     except OSError as fault:
         raise WeightsError(
             f"{path} cannot be written ({fault.strerror}). Free some space, or set GRAFT_CACHE to another folder."

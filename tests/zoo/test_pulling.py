@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -141,3 +145,20 @@ def test_list_and_show_say_what_is_not_pinned(presets: FaultyServer, team: Path)
     assert {"name": "efficientnet_lite0.imagenet", "trust": "pinned"}.items() <= json.loads(
         zoo("show", "efficientnet_lite0", "--json").stdout
     ).items()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("setpriv"), reason="root may write everywhere else")
+def test_a_cache_that_cannot_be_written_can_be_used(mirror: FaultyServer, tmp_path: Path) -> None:
+    mirror.files |= mirrored(NET)
+    whole = weights.fetch(get(NET))
+    code = f"from zoo import weights; from zoo.backbone import get; print(weights.fetch(get({NET!r})))"
+    anybody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.getuid() else []
+    folders = [path for path in (tmp_path / "cache", *(tmp_path / "cache").rglob("*")) if path.is_dir()]
+    for folder in folders:
+        folder.chmod(0o555)
+    try:
+        ran = subprocess.run([*anybody, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    finally:
+        for folder in folders:
+            folder.chmod(0o755)
+    assert ran.stdout.strip() == str(whole), ran.stderr
