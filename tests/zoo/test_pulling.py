@@ -153,12 +153,12 @@ def test_a_cache_that_cannot_be_written_can_be_used(mirror: FaultyServer, tmp_pa
     whole = weights.fetch(get(NET))
     code = f"from zoo import weights; from zoo.backbone import get; print(weights.fetch(get({NET!r})))"
     anybody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.getuid() else []
-    folders = [path for path in (tmp_path / "cache", *(tmp_path / "cache").rglob("*")) if path.is_dir()]
-    for folder in folders:
-        folder.chmod(0o555)
+    paths = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    for path in paths:
+        path.chmod(0o555)
     try:
         ran = subprocess.run([*anybody, sys.executable, "-c", code], capture_output=True, text=True, check=False)
     finally:
-        for folder in folders:
-            folder.chmod(0o755)
+        for path in paths:
+            path.chmod(0o755)
     assert ran.stdout.strip() == str(whole), ran.stderr
