@@ -73,6 +73,22 @@ def test_show_is_json_for_programs(shared_trunks: None) -> None:
     assert facts["trunks"]["int8"]["cosine"] > 0.98
 
 
+def test_show_claims_nothing_of_a_licence_that_is_unknown() -> None:
+    nobody = next(entry for entry in catalog() if entry.license is None and entry.restricts is None)
+    rows = [row.split() for row in zoo("show", nobody.name).stdout.splitlines()]
+    assert ["license", "unknown"] in rows
+    assert ["restricts", "unknown"] in rows
+
+
+def test_show_of_a_text_encoder_and_of_what_no_trunk_can_be_made_of() -> None:
+    text = zoo("show", "bert_tiny.en_uncased").stdout
+    assert "accuracy" not in text
+    assert "model.weights.h5 and 3 more files, 17.8 MB" in text
+    said = zoo("show", "dinov3_vit_7b.lvd1689m").stdout
+    assert "none can be made" in said
+    assert "zoo bench" not in said
+
+
 def test_show_tells_what_a_licence_asks_for() -> None:
     said = zoo("show", "vgg16").stdout
     assert "Visual Geometry Group" in said

@@ -14,7 +14,7 @@ from zoo.commands.telling import AS_JSON, UNKNOWN, aligned, known, licenses, par
 from zoo.completing import backbones
 from zoo.lockfile import Lock
 from zoo.possible import reason_against
-from zoo.trust import MEANING, trust
+from zoo.trust import MEANING, promises, trust
 
 
 @click.command()
@@ -45,11 +45,10 @@ def show(name: str, as_json: bool) -> None:
         click.echo(json.dumps(facts, indent=2))
         return
     ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
+    speed = speed_told(backbone, measured)
     if reason := reason_against(backbone):
-        ready = f"none can be made: {reason}"
-    click.echo(
-        aligned([*_story(backbone, lock), ("trunks here", ready), ("speed here", speed_told(backbone, measured))])
-    )
+        ready, speed = f"none can be made: {reason}", "none without a trunk"
+    click.echo(aligned([*_story(backbone, lock), ("trunks here", ready), ("speed here", speed)]))
 
 
 def facts_of(backbone: Backbone, lock: Lock | None) -> dict[str, Any]:
@@ -77,8 +76,8 @@ def _story(b: Backbone, lock: Lock | None) -> list[tuple[str, str]]:
         ("card", b.card or UNKNOWN),
         ("input", what),
         ("output", f"float32 [n,{known(b.width, '{}')}]"),
-        ("accuracy", known(b.top1, "{:.1f} % top-1 on ImageNet, as published")),
-        ("weights", f"{origin}, {known(b.megabytes, '{:.1f} MB')}"),
+        *_accuracy(b),
+        ("weights", f"{origin}{_more(b)}, {known(b.megabytes, '{:.1f} MB')}"),
         ("fetched by", fetcher),
         ("sha256", digest or "none published"),
         ("trust", f"{trusted}: {MEANING[trusted]}"),
@@ -87,6 +86,17 @@ def _story(b: Backbone, lock: Lock | None) -> list[tuple[str, str]]:
         ("fits a CPU", {True: "yes", False: "no", None: UNKNOWN}[b.fits_cpu]),
         *_differences(b),
     ]
+
+
+def _accuracy(b: Backbone) -> list[tuple[str, str]]:
+    """Return a row for pictures; of a text encoder nobody asks for its accuracy on ImageNet."""
+    told = known(b.top1, "{:.1f} % top-1 on ImageNet, as published")
+    return [("accuracy", told)] if isinstance(b.takes, Pixels) else []
+
+
+def _more(b: Backbone) -> str:
+    others = len(promises(b)) - 1
+    return f" and {others} more {'file' if others == 1 else 'files'}" if others else ""
 
 
 def _differences(b: Backbone) -> list[tuple[str, str]]:

@@ -10,10 +10,11 @@ import click
 from zoo import console
 from zoo.backbone import Precision, get
 from zoo.commands.telling import AS_JSON, PROGRESS, aligned, licenses
+from zoo.completing import backbones
 
 
 @click.command()
-@click.argument("backbone", metavar="NAME")
+@click.argument("backbone", metavar="NAME", shell_complete=backbones)
 @click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
 @click.option("--name", help="What the model is called. Default: the architecture's name.")
 @click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
