@@ -9,9 +9,29 @@ import contextlib
 import re
 import shutil
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import filelock
+
+
+@contextlib.contextmanager
+def draft(target: Path) -> Iterator[Path]:
+    """Yield a new, hidden folder beside `target`, to write in what is to become it; the folder is gone at the end.
+
+    What a killed process left there on its way to the same target is removed; what a running one makes is not.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    base, prefix = target.absolute().parent, f".{target.name}.draft-"
+    base.mkdir(parents=True, exist_ok=True)
+    sweep(base, prefix)
+    folder, lock = make(base, prefix)
+    try:
+        yield folder
+    finally:
+        remove(folder, lock)
 
 
 def make(base: Path, prefix: str) -> tuple[Path, filelock.FileLock]:

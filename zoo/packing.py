@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from zoo import plain_tar, trunk_cache, weights
+from zoo import guarded, plain_tar, trunk_cache, weights
 from zoo.backbone import Backbone, Precision
 from zoo.errors import WeightsError
-from zoo.files import cache_root, sha256_of, try_writing, written_whole
+from zoo.files import cache_root, sha256_of, sync_folder, try_writing, written_whole
 from zoo.pack_index import INDEX, Index, Packed, checksum
 from zoo.possible import check_possible
 from zoo.progress import Bar, Progress
@@ -47,16 +47,17 @@ def pack(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunk
     files = [file for backbone in chosen for file in _files(backbone, trunks)]
     index = Index(tuple(backbone.name for backbone in chosen), tuple(files))
     try:
-        with (
-            written_whole(path) as tar,
-            progress.bar(f"packing {path.name}", sum(file.bytes for file in files), "B") as bar,
-        ):
-            _write(tar, index, bar)
+        total = sum(file.bytes for file in files)
+        with guarded.draft(path) as draft, progress.bar(f"packing {path.name}", total, "B") as bar:
+            with written_whole(draft / path.name) as tar:
+                _write(tar, index, bar)
+            (draft / path.name).chmod(0o644)  # it is to be carried to others
+            (draft / path.name).replace(path)
+        sync_folder(path.absolute().parent)
     except plain_tar.NotPlain as fault:
         raise WeightsError(f"{path} cannot be written: {fault}.") from None
     except OSError as fault:
         raise WeightsError(f"{path} cannot be written ({fault.strerror}). Give another place with -o.") from None
-    path.chmod(0o644)  # it is to be carried to others
     return index
 
 

@@ -142,6 +142,20 @@ def test_a_kill_leaves_what_the_next_one_sweeps(packed: Path) -> None:
     assert list((cache_root() / "scratch").iterdir()) == []
 
 
+def test_a_kill_while_packing_leaves_what_the_next_one_sweeps(packed: Path, tmp_path: Path) -> None:
+    unpack(packed)
+    code = "import os, sys, signal; from pathlib import Path; from zoo import packing; from zoo.backbone import get\n"
+    code += "from zoo.progress import Silence\n"
+    code += "packing._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += f"packing.pack([get({NET!r})], Path(sys.argv[1]), Silence(), trunks=False)"
+    (tmp_path / "out").mkdir()
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out" / "w.tar")], check=False, env=os.environ)
+    assert ran.returncode == -9
+    assert list((tmp_path / "out").glob(".w.tar.draft-*/*"))
+    pack([get(NET)], tmp_path / "out" / "w.tar", Silence(), trunks=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["w.tar"]
+
+
 def test_where_it_cannot_be_written_is_told_before_anything_is_fetched(mirror: FaultyServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ran = zoo("bundle-weights", NET, "-o", str(tmp_path / "file" / "w.tar"))

@@ -33,19 +33,13 @@ def made_whole(folder: Path) -> Iterator[Path]:
     """
     check_free(folder)
     try:
-        parent, prefix = folder.absolute().parent, f".{folder.name}.draft-"
-        parent.mkdir(parents=True, exist_ok=True)
-        guarded.sweep(parent, prefix)
-        draft, lock = guarded.make(parent, prefix)
-        try:
+        with guarded.draft(folder) as draft:
             draft.chmod(0o755)
             yield draft
             _synced(draft)
             check_free(folder)
             draft.rename(folder)
-        finally:
-            guarded.remove(draft, lock)
-        sync_folder(parent)
+        sync_folder(folder.absolute().parent)
     except OSError as fault:
         raise PublishFailed(
             f"{folder} could not be written ({fault.strerror}); nothing is left of it. "
