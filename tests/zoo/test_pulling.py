@@ -123,6 +123,19 @@ def test_relock_takes_what_is_published_now(
     assert sha256(OTHER) in (team / "graft.lock").read_text()
 
 
+def test_relock_without_a_lock_file_is_wrong_usage(presets: FaultyServer, team: Path) -> None:
+    ran = pull(NET, "--relock")
+    assert ran.exit_code == 2
+    assert "there is none here or above" in ran.stderr
+    assert presets.asked == []
+    assert pull(NET, "--lock", "--relock").exit_code == 0
+
+
+def test_verify_of_what_is_not_cached_names_it(presets: FaultyServer, team: Path) -> None:
+    pull(NET)
+    assert zoo("verify", TINY).stdout == f"nothing of {TINY} is cached yet; `zoo pull NAME` fetches.\n"
+
+
 def test_verify_tells_what_graft_lock_does_not_say(presets: FaultyServer, team: Path) -> None:
     pull("--lock", NET)
     assert zoo("verify").stdout.split()[:3] == ["fine", "weights", "locked"]

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -58,7 +59,7 @@ def pull(
     chosen = tuple(dict.fromkeys((*map(get, names), *possible)))
     if not chosen:
         raise click.UsageError("give a NAME, or --all-of LIBRARY. `zoo list` shows what there is.")
-    held = lockfile.begin() if lock else lockfile.place()
+    held = _held(lock, relock)
     progress = Terminal()
     if left_out:
         progress.say(_left_out(left_out))
@@ -84,6 +85,16 @@ def pull(
         _tell(failed, len(chosen))
     if failed:
         sys.exit(1)
+
+
+def _held(lock: bool, relock: bool) -> Path | None:
+    """Return the lock file that is written; None where there is none."""
+    from zoo import lockfile
+
+    held = lockfile.begin() if lock else lockfile.place()
+    if relock and held is None:
+        raise click.UsageError("--relock changes a graft.lock, and there is none here or above. --lock begins one.")
+    return held
 
 
 def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -> dict[str, Any]:
@@ -141,7 +152,8 @@ def verify(names: Sequence[str], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(item) | {"whole": item.whole} for item in found], indent=2))
     elif not found:
-        click.echo("nothing is cached yet; `zoo pull NAME` fetches.")
+        of_these = f" of {', '.join(names)}" if names else ""
+        click.echo(f"nothing{of_these} is cached yet; `zoo pull NAME` fetches.")
     else:
         shown = {State.FINE: "fine", State.DAMAGED: "DAMAGED", State.DIFFERS: "DIFFERS"}
         click.echo(aligned([(shown[i.state], i.kind, i.trust, i.name, i.path) for i in found]))
@@ -149,7 +161,5 @@ def verify(names: Sequence[str], as_json: bool) -> None:
         click.echo("What DIFFERS is not what graft.lock says; to take it on purpose: zoo pull NAME --relock", err=True)
     if wrong:
         redo = " ".join(sorted({item.name for item in wrong}))
-        click.echo(
-            f"{len(wrong)} of {len(found)} are damaged or differ. Make them again with: zoo pull {redo}", err=True
-        )
+        click.echo(f"{len(wrong)} of {len(found)}: damaged or different. Make again with: zoo pull {redo}", err=True)
         sys.exit(1)
