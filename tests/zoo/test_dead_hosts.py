@@ -43,6 +43,12 @@ def test_the_others_of_a_dead_host_fail_at_once_and_the_table_says_so(nobody: st
     assert "was not asked again" in rows[0]
 
 
+def test_a_bench_of_many_waits_once_as_well(nobody: str) -> None:
+    ran = CliRunner().invoke(cli, ["bench", NET, OTHER_NET])
+    assert ran.exit_code == 1
+    assert ran.stderr.count("could not be fetched in") == ran.stderr.count("was not asked again") == 1
+
+
 def test_what_was_found_dead_is_forgotten_with_the_command(nobody: str) -> None:
     for _ in range(2):
         assert "could not be fetched in" in str(pull(NET).exception)

@@ -16,6 +16,7 @@ from zoo.backbone import Backbone, get
 from zoo.commands.speeds import notes, table
 from zoo.commands.telling import AS_JSON, aligned
 from zoo.completing import backbones, files
+from zoo.dead_hosts import waited_for_once
 from zoo.errors import GraftError
 
 if TYPE_CHECKING:
@@ -79,7 +80,8 @@ def bench(
         raise click.UsageError("--build makes trunks with real weights, --random with none; choose one.")
     chosen, machine, progress = tuple(dict.fromkeys(map(get, names))), this_machine(), Terminal()
     if chosen:
-        results, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
+        with waited_for_once():
+            results, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
     else:
         results, failed = list(remembered(machine).values()), []
     if plot:
