@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo.errors import HashMismatch, WeightsError
-from zoo.files import cache_root, locked, write_whole
+from zoo.files import at_home, cache_root, locked, write_whole
 from zoo.manifest import no_twins
 
 NAME: Final = "graft.lock"
@@ -65,7 +65,7 @@ def place() -> Path | None:
         WeightsError: GRAFT_LOCK names a file that is not there.
     """
     if chosen := os.environ.get("GRAFT_LOCK"):
-        path = Path(chosen).expanduser().resolve()
+        path = at_home(Path(chosen), "GRAFT_LOCK").resolve()
         if not path.is_file():
             raise WeightsError(f"GRAFT_LOCK names {path}, where no file is. `zoo pull NAME --lock` begins it.")
         return path
@@ -84,7 +84,7 @@ def begin() -> Path:
         WeightsError: it cannot be written.
     """
     chosen = os.environ.get("GRAFT_LOCK")
-    path = Path(chosen).expanduser().resolve() if chosen else place() or Path.cwd() / NAME
+    path = at_home(Path(chosen), "GRAFT_LOCK").resolve() if chosen else place() or Path.cwd() / NAME
     with _guarded(path):
         if not path.exists():
             _write(Lock(path, {}))
