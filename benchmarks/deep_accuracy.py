@@ -30,7 +30,7 @@ from finetune.deep.picture_course import PictureCourse, WholePictures
 from finetune.deep.pictures import DEFAULTS, deepen_pictures, frozen
 from finetune.deep.pixels import decoded
 from finetune.features import Features, extract
-from finetune.heads import FAMILIES
+from finetune.heads import FAMILIES, Rows
 from finetune.lesson import Epoch, Lesson
 from finetune.split import split
 from finetune.targets import targets
@@ -52,7 +52,7 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Lesson:
     parts = split(features.samples, features.sha256, aims.strata, seed=seed, val=SHARE, test=SHARE)
     train, val = parts.rows(Part.TRAIN), parts.rows(Part.VAL)
     x, y, family = features.x, aims.y, FAMILIES[data.task]
-    choice = family.choose(x[train], y[train], x[val], y[val])
+    choice = family.choose(Rows(x[train], y[train], x[val], y[val]))
     return Lesson(
         backbone=get(DEFAULT),
         depth=Depth.TOP,
@@ -65,7 +65,7 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Lesson:
         weights=np.ones(len(y), np.float32),
         train=train,
         val=val,
-        head=family.refit(choice, x[train], y[train], x[:0], y[:0]),
+        head=family.refit(choice, Rows(x[train], y[train], x[:0], y[:0])),
         training=Training().filled(DEFAULTS[Depth.TOP]),
         seed=seed,
         folder=folder,

@@ -11,14 +11,14 @@ as it is, mends how sure the answers are, not the lean.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.heads import Grid, Head, classify
+from finetune.heads import Grid, Head, Rows, classify
 from zoo.progress import Progress
 
 Floats = NDArray[np.float32]
@@ -53,32 +53,28 @@ class Balance:
 
 
 def fit_balanced(
-    x: Floats,
-    y: Labels,
-    x_val: Floats,
-    y_val: Labels,
+    rows: Rows,
     progress: Progress,
     *,
     start: Head[Any] | None = None,
     grid: Grid = classify.GRID,
 ) -> tuple[Head[classify.Choice], Balance]:
-    """Fit a head to classes with the weights that serve them best; arguments as those of `classify.choose`.
+    """Fit a head to the classes of `rows`, which have no weights yet, with those that serve them best.
 
     Only the last fit, to both parts, begins from `start`, which may have seen the validation part.
 
     Raises:
         DatasetError: every feature is constant.
     """
-    counts = np.bincount(y)
+    counts = np.bincount(rows.y)
     if counts.max() <= UNEVEN * counts.min():
-        choice = classify.choose(x, y, x_val, y_val, grid=grid)
-        head = classify.refit(choice, x, y, x_val, y_val, start=start)
+        head = classify.refit(classify.choose(rows, grid), rows, start)
         return head, Balance(Weighting.NONE, np.ones(len(counts), np.float32))
-    tried = {by: classify.choose(x, y, x_val, y_val, weights=_of_samples(by, y), grid=grid) for by in POWERS}
+    tried = {by: classify.choose(_weighed(rows, by), grid) for by in POWERS}
     scores = {by: choice.val_macro_f1 for by, choice in tried.items()}
     best = lightest(scores)
     progress.say(said(counts, best, scores))
-    head = classify.refit(tried[best], x, y, x_val, y_val, weights=_of_samples(best, y), start=start)
+    head = classify.refit(tried[best], _weighed(rows, best), start)
     return head, Balance(best, class_weights(best, counts), scores)
 
 
@@ -110,5 +106,5 @@ def said(counts: NDArray[np.integer[Any]], best: Weighting, scores: dict[Weighti
     return f"{uneven}: weighted by {best}, chosen on validation: macro F1 {scores[best]:.3f} against {against}"
 
 
-def _of_samples(by: Weighting, y: Labels) -> Floats | None:
-    return None if by is Weighting.NONE else class_weights(by, np.bincount(y))[y]
+def _weighed(rows: Rows, by: Weighting) -> Rows:
+    return rows if by is Weighting.NONE else replace(rows, weights=class_weights(by, np.bincount(rows.y))[rows.y])

@@ -76,7 +76,7 @@ def _train(data: str, recipe: str | None, progress: str, as_json: bool, **given:
         if "data" not in wishes:
             raise click.UsageError("Missing argument 'DATA': what is it to be trained on?")
         result = train(toml.recipe_of(wishes, recipe or "the command"), told)
-    click.echo(json.dumps(facts(result), ensure_ascii=False) if as_json else summary(result))
+    click.echo(json.dumps(facts(result.bundle, result.features), ensure_ascii=False) if as_json else summary(result))
 
 
 def _first(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from finetune.balance import fit_balanced
 from finetune.dataset import Part
-from finetune.heads import FAMILIES, Grid, Head
+from finetune.heads import FAMILIES, Grid, Head, Rows
 from finetune.rows import take
 from finetune.split import Split
 from finetune.tasks import Task
@@ -51,14 +51,14 @@ def fit_head(
     """
     train, val = parts.rows(Part.TRAIN), parts.rows(Part.VAL)
     progress.say(f"fitting the head ({task}): {len(train):,} samples to train on, {len(val):,} to choose by")
-    rows = (take(x, train), y[train], take(x, val), y[val])
+    rows = Rows(take(x, train), y[train], take(x, val), y[val])
     family = FAMILIES[task]
     if task is Task.CLASSIFY:
-        head, balance = fit_balanced(*rows, progress, grid=grid or family.grid, start=start)
+        head, balance = fit_balanced(rows, progress, grid=grid or family.grid, start=start)
         fitted = Fitted(head, balance.weights[y], {"balanced": balance.facts()})
     else:
-        choice = family.choose(*rows, grid=grid or family.grid)
-        fitted = Fitted(family.refit(choice, *rows, start=start), np.ones(len(y), np.float32), {})
+        choice = family.choose(rows, grid)
+        fitted = Fitted(family.refit(choice, rows, start), np.ones(len(y), np.float32), {})
     return _tuned(task, rows, y, fitted, trials, seed, progress) if trials else fitted
 
 
@@ -71,13 +71,12 @@ def without_validation(
     `weights` [n] of its answer.
     """
     train, none = parts.rows(Part.TRAIN), np.empty(0, np.intp)
-    rows = (take(x, train), y[train], take(x, none), y[none])
-    each = {"weights": weights[train]} if task is Task.CLASSIFY else {}
-    return FAMILIES[task].refit(head.choice, *rows, **each)
+    each = weights[train] if task is Task.CLASSIFY else None
+    return FAMILIES[task].refit(head.choice, Rows(take(x, train), y[train], take(x, none), y[none], each))
 
 
 def _tuned(
-    task: Task, rows: tuple[Any, ...], y: NDArray[Any], usual: Fitted, trials: int, seed: int, progress: Progress
+    task: Task, rows: Rows, y: NDArray[Any], usual: Fitted, trials: int, seed: int, progress: Progress
 ) -> Fitted:
     """Return the head of the best of `trials` recipes, or the usual one where none is better."""
     from finetune.heads.space import HeadSpace

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final
 
 from finetune.check import check_unknown
@@ -12,10 +10,12 @@ from finetune.dataset import Dataset, Kind, load
 from finetune.recipe import Recipe
 from finetune.tasks import Task
 from finetune.training import Depth
-from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Pixels, Precision, Scaling, get
-from zoo.errors import PublishFailed, RecipeError
+from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Precision, Scaling, get
+from zoo.errors import RecipeError
+from zoo.finding import kind_of
 from zoo.possible import check_possible
 from zoo.progress import Progress
+from zoo.publish import check_writable
 
 DEFAULT_BACKBONE: Final = {Kind.IMAGE: DEFAULT, Kind.TEXT: DEFAULT_TEXT}
 
@@ -90,34 +90,9 @@ def suited(name: str, dataset: Dataset) -> Backbone:
         RecipeError: it takes samples of another kind.
     """
     backbone = get(name or DEFAULT_BACKBONE[dataset.kind])
-    if (takes := kind_of(backbone)) is not dataset.kind:
+    if (takes := Kind(kind_of(backbone))) is not dataset.kind:
         raise RecipeError(
             f"{backbone.name} takes {takes.plural}, but {dataset.source} holds {dataset.kind.plural}. "
             f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE[dataset.kind]}; `zoo list` shows all."
         )
     return backbone
-
-
-def kind_of(backbone: Backbone) -> Kind:
-    """Return what `backbone` takes."""
-    return Kind.IMAGE if isinstance(backbone.takes, Pixels) else Kind.TEXT
-
-
-def check_writable(models: Path) -> None:
-    """Check that files can be written under `models`, and leave nothing behind.
-
-    Raises:
-        PublishFailed: they cannot.
-    """
-    folder = models.absolute()
-    while not folder.exists() and not folder.is_symlink():
-        folder = folder.parent
-    try:
-        with tempfile.TemporaryFile(dir=folder) as file:
-            file.write(b"\0" * 4096)
-            file.flush()
-    except OSError as fault:
-        raise PublishFailed(
-            f"the models folder {models} cannot be written ({folder}: {fault.strerror}). "
-            "Choose another one with --models, or change its permissions. Nothing was trained."
-        ) from None

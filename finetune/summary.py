@@ -5,18 +5,20 @@ from __future__ import annotations
 import shlex
 from typing import Any
 
+from finetune.features import Features
 from finetune.result import Result
 from finetune.tasks import Task
+from zoo.bundle import Bundle
 from zoo.manifest import Manifest
 
 
-def facts(result: Result) -> dict[str, Any]:
-    """Return what a program wants to know of a result; ready for JSON."""
-    manifest, features = result.bundle.manifest, result.features
+def facts(bundle: Bundle, features: Features) -> dict[str, Any]:
+    """Return what a program wants to know of a published bundle and the features it came from; ready for JSON."""
+    manifest = bundle.manifest
     return {
         "model": manifest.name,
         "version": manifest.version,
-        "path": str(result.bundle.layout.root),
+        "path": str(bundle.layout.root),
         "task": manifest.task,
         "backbone": manifest.backbone["name"],
         "precision": manifest.precision,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib
 from typing import Final
 
@@ -33,13 +34,25 @@ class Parts(click.Group):
         """Return the names of all commands."""
         return sorted(COMMANDS)
 
-    def get_command(self, _: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; None where there is none of that name."""
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """Return a command; None where there is none of that name, nor one that is called nearly so.
+
+        Raises:
+            click.UsageError: there is one that is called nearly so.
+        """
         if cmd_name not in COMMANDS:
+            if not ctx.resilient_parsing and (near := difflib.get_close_matches(cmd_name, COMMANDS)):
+                raise click.UsageError(f"no command is called {cmd_name!r}. Did you mean {' or '.join(near)}?")
             return None
         module, name = COMMANDS[cmd_name]
         command: click.Command = getattr(importlib.import_module(f"zoo.commands.{module}"), name)
         return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write a whole sentence about each command, over as many lines as it takes."""
+        with formatter.section("Commands"):
+            found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in found if command])
 
 
 @click.group(cls=Parts, context_settings={"help_option_names": ["-h", "--help"]})

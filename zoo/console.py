@@ -31,11 +31,21 @@ def run(command: click.Command) -> None:
         click.echo(STOPPED, err=True)
         sys.exit(130)
     except BrokenPipeError:  # `| head` has read enough; nothing more may be written, not even at exit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _print_no_more()
         sys.exit(141)
     except GraftError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
+    except OSError as fault:  # the disk that its output goes to is full, a folder is not to be written
+        _print_no_more()
+        where = f": {fault.filename}" if fault.filename else ""
+        click.echo(f"error: {fault.strerror or fault}{where}. Is there room, and may it be read and written?", err=True)
+        sys.exit(1)
+
+
+def _print_no_more() -> None:
+    """Let what is still to be printed go nowhere: Python would try it once more at exit, and fail once more."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager

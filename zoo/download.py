@@ -16,6 +16,8 @@ from typing import Final
 
 import httpx2
 
+from zoo.answers import continues, total, validator
+from zoo.dead_hosts import check_alive, note_dead
 from zoo.errors import DownloadFailed, WeightsError
 from zoo.partial import Part
 from zoo.progress import Bar, Progress
@@ -23,6 +25,7 @@ from zoo.progress import Bar, Progress
 _TIMEOUT: Final = httpx2.Timeout(30.0, connect=10.0)  # seconds; 30 without a byte is a stall
 _PAUSES: Final = (0.5, 2.0, 5.0)  # seconds before the second, third and fourth attempt
 _PROXIES: Final = ("http_proxy", "https_proxy", "all_proxy")
+_UNREACHED: Final = (httpx2.ConnectError, httpx2.ConnectTimeout)
 _PASSING: Final = (408, 425, 429, 500, 502, 503, 504)
 
 
@@ -61,24 +64,37 @@ def download(wanted: Wanted, path: Path, progress: Progress) -> None:
 
 def _transferred(wanted: Wanted, part: Part, progress: Progress) -> bool:
     """Let all bytes arrive in `part`, over as many attempts as it takes; True if it had a beginning already."""
+    check_alive(wanted.url)
     resumed = part.size() > 0 and part.validator(wanted.url) is not None
     for pause in (*_PAUSES, None):
         try:
             _attempt(wanted, part, progress)
+        except (httpx2.UnsupportedProtocol, httpx2.InvalidURL) as fault:
+            raise DownloadFailed(
+                f"{wanted.url} is no address that can be fetched ({fault}). GRAFT_MIRROR is an address that begins "
+                "with https:// or http://."
+            ) from None
         except (_Cut, httpx2.TransportError) as fault:
             if pause is None:
-                raise DownloadFailed(
-                    f"{wanted.url} could not be fetched in {len(_PAUSES) + 1} attempts "
-                    f"({str(fault) or type(fault).__name__}). Run the same again to continue after the "
-                    f"{part.size():,} bytes that are kept. {_through()}No network here? Set GRAFT_MIRROR, or pack the "
-                    "weights on a machine that has them: zoo bundle-weights, then zoo load."
-                ) from None
+                raise _given_up(wanted.url, part, fault) from None
             time.sleep(pause)
-        except (httpx2.HTTPError, httpx2.InvalidURL) as fault:
+        except httpx2.HTTPError as fault:
             raise DownloadFailed(f"{wanted.url} cannot be fetched ({fault}). Check GRAFT_MIRROR.") from None
         else:
             break
     return resumed
+
+
+def _given_up(url: str, part: Part, fault: Exception) -> DownloadFailed:
+    """Return what is said after the last attempt; a host that was never reached is remembered."""
+    why = str(fault) or type(fault).__name__
+    if isinstance(fault, _UNREACHED):
+        note_dead(url, why)
+    kept = f"Run the same again to continue after the {part.size():,} bytes that are kept. " if part.size() else ""
+    return DownloadFailed(
+        f"{url} could not be fetched in {len(_PAUSES) + 1} attempts ({why}). {kept}{_through()}No network here? Set "
+        "GRAFT_MIRROR, or pack the weights on a machine that has them: zoo bundle-weights, then zoo load."
+    )
 
 
 def _verify(wanted: Wanted, part: Part) -> None:
@@ -100,11 +116,11 @@ def _passes(wanted: Wanted, part: Part) -> bool:
 
 
 def _attempt(wanted: Wanted, part: Part, progress: Progress) -> None:
-    validator = part.validator(wanted.url)
-    have = part.size() if validator else 0
+    known = part.validator(wanted.url)
+    have = part.size() if known else 0
     headers = {"Accept-Encoding": "identity"}
-    if have and validator:
-        headers |= {"Range": f"bytes={have}-", "If-Range": validator}
+    if have and known:
+        headers |= {"Range": f"bytes={have}-", "If-Range": known}
     with (
         _client() as client,
         client.stream("GET", wanted.url, headers=headers) as response,
@@ -113,21 +129,21 @@ def _attempt(wanted: Wanted, part: Part, progress: Progress) -> None:
         if response.status_code == 416:
             part.drop()
             raise _Cut("the part does not fit the file any more")
-        if response.status_code != 206 or not _continues(response, have, validator):
-            part.begin(wanted.url, _validator(response))
+        if response.status_code != 206 or not continues(response.headers, have, known):
+            part.begin(wanted.url, validator(response.headers))
             if response.status_code == 206:
                 raise _Cut("the server sent another piece than was asked for")
-        total = _total(response)
-        if total is not None and total > wanted.cap:
+        whole = total(response.headers, response.status_code)
+        if whole is not None and whole > wanted.cap:
             part.drop()
-            raise DownloadFailed(f"{wanted.url} promises {total:,} bytes; at most {wanted.cap:,} were expected.")
-        with progress.bar(f"fetching {part.name}", total, "B") as bar:
+            raise DownloadFailed(f"{wanted.url} promises {whole:,} bytes; at most {wanted.cap:,} were expected.")
+        with progress.bar(f"fetching {part.name}", whole, "B") as bar:
             bar.advance(part.size())
             _receive(wanted, response, part, bar)
-    if total is not None and part.size() != total:
-        if part.size() > total:
+    if whole is not None and part.size() != whole:
+        if part.size() > whole:
             part.drop()
-        raise _Cut(f"{part.size():,} of {total:,} bytes came")
+        raise _Cut(f"{part.size():,} of {whole:,} bytes came")
 
 
 def _client() -> httpx2.Client:
@@ -171,26 +187,3 @@ def _check_answer(wanted: Wanted, response: httpx2.Response) -> None:
         raise DownloadFailed(f"{wanted.url} leads to {response.url}, which is not encrypted; that is refused.")
     if response.headers.get("content-encoding", "identity") != "identity":
         raise DownloadFailed(f"{wanted.url} came compressed though that was not asked for; set GRAFT_MIRROR.")
-
-
-def _continues(response: httpx2.Response, have: int, validator: str | None) -> bool:
-    """Say whether a 206 is the rest of the very file that the part begins."""
-    begins = response.headers.get("content-range", "").startswith(f"bytes {have}-")
-    return begins and have > 0 and _validator(response) in (validator, None)
-
-
-def _validator(response: httpx2.Response) -> str | None:
-    """Return what names this version of the file: a strong ETag, else the date of its last change."""
-    etag = response.headers.get("etag", "")
-    if etag and not etag.startswith("W/"):
-        return str(etag)
-    return response.headers.get("last-modified")
-
-
-def _total(response: httpx2.Response) -> int | None:
-    """Return how many bytes the whole file has, where the server says so."""
-    if response.status_code == 206:
-        said = response.headers.get("content-range", "").rpartition("/")[2]
-    else:
-        said = response.headers.get("content-length", "")
-    return int(said) if said.isdigit() else None

@@ -12,12 +12,29 @@ from typing import BinaryIO
 
 import filelock
 
+from zoo.errors import WeightsError
+
 
 def cache_root() -> Path:
-    """Return Graft's cache folder: `GRAFT_CACHE`, else `graft` in the user's cache folder."""
-    if chosen := os.environ.get("GRAFT_CACHE"):
-        return Path(chosen).expanduser()
-    return Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "graft"
+    """Return Graft's cache folder: `GRAFT_CACHE`, else `graft` in the user's cache folder.
+
+    Raises:
+        WeightsError: it is below a home folder that there is not.
+    """
+    usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "graft"
+    return at_home(Path(os.environ.get("GRAFT_CACHE") or usual), "GRAFT_CACHE")
+
+
+def at_home(path: Path, setting: str) -> Path:
+    """Return `path` with the home folder that it may begin with; `setting` is what another place is named by.
+
+    Raises:
+        WeightsError: there is no such home folder.
+    """
+    try:
+        return path.expanduser()
+    except RuntimeError:
+        raise WeightsError(f"{path} is below a home folder that is not here. {setting} names another place.") from None
 
 
 @contextlib.contextmanager
@@ -52,6 +69,23 @@ def write_whole(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
     with written_whole(path) as file:
         file.write(data)
+
+
+def try_writing(folder: Path) -> None:
+    """Write a little where `folder` is, or where it would be made, and leave nothing behind.
+
+    Raises:
+        OSError: that cannot be done; its `filename` is the folder that was tried.
+    """
+    there = folder.absolute()
+    while not there.exists() and not there.is_symlink():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"\0" * 4096)
+            file.flush()
+    except OSError as fault:
+        raise OSError(fault.errno, fault.strerror, str(there)) from None
 
 
 def sync_folder(folder: Path) -> None:

@@ -5,6 +5,7 @@ What an entry does not know is None. Such an entry is never of at most so many p
 
 from __future__ import annotations
 
+import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
@@ -49,6 +50,12 @@ def find(
         and (license is None or license.lower() == license_of(entry).lower())
         and (source is None or source.lower() in sources_of(entry))
     )
+
+
+def nearest(word: str) -> list[str]:
+    """Return up to three architectures that are called nearly so, the nearest first."""
+    known = list(dict.fromkeys(entry.name.split(".")[0] for entry in catalog()))
+    return difflib.get_close_matches(word.lower(), known)
 
 
 def kind_of(backbone: Backbone) -> Kind:

@@ -81,7 +81,9 @@ def read_labels(path: Path) -> tuple[str, ...]:
     """
     try:
         lines = tuple(line.strip() for line in path.read_text("utf-8-sig").rstrip().splitlines())
-    except (OSError, UnicodeDecodeError) as fault:
+    except OSError as fault:
+        raise RecipeError(f"{path} cannot be read ({fault.strerror}). It holds one label a line.") from None
+    except UnicodeDecodeError as fault:
         raise RecipeError(f"{path} cannot be read as UTF-8 text ({fault}). It holds one label a line.") from None
     twice = sorted({line for line in lines if lines.count(line) > 1})
     if "" in lines or twice or not lines:

@@ -11,8 +11,8 @@
 
 Most publishers give no hash, so that the first fetch must be trusted. With this file it is trusted once: what is
 fetched later, by whoever and wherever, must be the same bytes. It is the file that GRAFT_LOCK names, else `graft.lock`
-in the working folder or the nearest folder above it. Every fetch is held to it; only `zoo pull` and `zoo load` write
-it.
+in the working folder or the nearest folder above it. Every fetch is held to it; only `zoo pull`,
+`zoo load` and `zoo publish` write it.
 
 Raising PROTOCOL: read the old one as well, and tell the change in CHANGELOG.md. A higher number is refused.
 """
@@ -31,7 +31,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo.errors import HashMismatch, WeightsError
-from zoo.files import cache_root, locked, write_whole
+from zoo.files import at_home, cache_root, locked, write_whole
 from zoo.manifest import no_twins
 
 NAME: Final = "graft.lock"
@@ -65,7 +65,7 @@ def place() -> Path | None:
         WeightsError: GRAFT_LOCK names a file that is not there.
     """
     if chosen := os.environ.get("GRAFT_LOCK"):
-        path = Path(chosen).expanduser().resolve()
+        path = at_home(Path(chosen), "GRAFT_LOCK").resolve()
         if not path.is_file():
             raise WeightsError(f"GRAFT_LOCK names {path}, where no file is. `zoo pull NAME --lock` begins it.")
         return path
@@ -84,7 +84,7 @@ def begin() -> Path:
         WeightsError: it cannot be written.
     """
     chosen = os.environ.get("GRAFT_LOCK")
-    path = Path(chosen).expanduser().resolve() if chosen else place() or Path.cwd() / NAME
+    path = at_home(Path(chosen), "GRAFT_LOCK").resolve() if chosen else place() or Path.cwd() / NAME
     with _guarded(path):
         if not path.exists():
             _write(Lock(path, {}))
@@ -144,7 +144,9 @@ def _guarded(path: Path) -> Iterator[None]:
         with locked(guard):
             yield
     except OSError as fault:
-        raise WeightsError(f"{path} cannot be written ({fault.strerror}). GRAFT_LOCK names another place.") from None
+        raise WeightsError(
+            f"{path} cannot be written ({fault.strerror}: {fault.filename}). GRAFT_LOCK names another place."
+        ) from None
 
 
 def _write(lock: Lock) -> None:
@@ -170,7 +172,7 @@ def _read(path: Path) -> Lock:
 
 @lru_cache(maxsize=4)
 def _parsed(path: Path, _: tuple[int, int, int]) -> Lock:
-    """Read a lock file once for as long as it does not change: `zoo list` asks for each of its rows."""
+    """Read a lock file once for as long as it does not change: a fetch of many backbones asks for each of them."""
     try:
         facts = json.loads(path.read_bytes(), object_pairs_hook=no_twins)
         protocol = int(facts["graft_lock"])

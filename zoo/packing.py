@@ -7,11 +7,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, Final
 
-from zoo import plain_tar, trunk_cache, weights
+from zoo import guarded, plain_tar, trunk_cache, weights
 from zoo.backbone import Backbone, Precision
 from zoo.errors import WeightsError
-from zoo.files import cache_root, sha256_of, written_whole
+from zoo.files import cache_root, sha256_of, sync_folder, try_writing, written_whole
 from zoo.pack_index import INDEX, Index, Packed, checksum
+from zoo.possible import check_possible
 from zoo.progress import Bar, Progress
 from zoo.trunk_cache import TOKENIZER
 
@@ -32,6 +33,13 @@ def pack(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunk
         MissingExtra: it must be built, and the extra `train` is not installed.
     """
     chosen = sorted(backbones, key=lambda backbone: backbone.name)
+    try:
+        try_writing(path.absolute().parent)  # gigabytes may be fetched before it is written
+    except OSError as fault:
+        where = f"{fault.strerror}: {fault.filename}"
+        raise WeightsError(f"{path} cannot be written ({where}). Give another place with -o.") from None
+    for backbone in chosen if trunks else ():
+        check_possible(backbone)
     for backbone in chosen:
         weights.fetch(backbone, progress)
         if trunks:
@@ -39,16 +47,17 @@ def pack(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunk
     files = [file for backbone in chosen for file in _files(backbone, trunks)]
     index = Index(tuple(backbone.name for backbone in chosen), tuple(files))
     try:
-        with (
-            written_whole(path) as tar,
-            progress.bar(f"packing {path.name}", sum(file.bytes for file in files), "B") as bar,
-        ):
-            _write(tar, index, bar)
+        total = sum(file.bytes for file in files)
+        with guarded.draft(path) as draft, progress.bar(f"packing {path.name}", total, "B") as bar:
+            with written_whole(draft / path.name) as tar:
+                _write(tar, index, bar)
+            (draft / path.name).chmod(0o644)  # it is to be carried to others
+            (draft / path.name).replace(path)
+        sync_folder(path.absolute().parent)
     except plain_tar.NotPlain as fault:
         raise WeightsError(f"{path} cannot be written: {fault}.") from None
     except OSError as fault:
         raise WeightsError(f"{path} cannot be written ({fault.strerror}). Give another place with -o.") from None
-    path.chmod(0o644)  # it is to be carried to others
     return index
 
 

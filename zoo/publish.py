@@ -19,7 +19,7 @@ from typing import Final
 
 from zoo.bundle import NUMBER, Bundle, Layout
 from zoo.errors import PublishFailed
-from zoo.files import sha256_of, sync_folder, written_whole
+from zoo.files import sha256_of, sync_folder, try_writing, written_whole
 from zoo.golden import Golden
 from zoo.manifest import FileFacts, Manifest
 from zoo.names import check_name
@@ -63,6 +63,21 @@ def publish(
         raise PublishFailed(
             f"{folder} could not be written ({fault.strerror}); earlier versions are untouched. "
             "Free some space or choose another folder with --models."
+        ) from None
+
+
+def check_writable(models: Path) -> None:
+    """Check that files can be written under `models`, and leave nothing behind: minutes of work may come before.
+
+    Raises:
+        PublishFailed: they cannot.
+    """
+    try:
+        try_writing(models)
+    except OSError as fault:
+        raise PublishFailed(
+            f"the models folder {models} cannot be written ({fault.strerror}: {fault.filename}). "
+            "Choose another one with --models, or change its permissions. Nothing was done."
         ) from None
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zoo import lockfile, trunk_cache, weights
 from zoo.backbone import Backbone, Precision, catalog
+from zoo.dead_hosts import waited_for_once
 from zoo.errors import GraftError, HashMismatch, UnknownBackbone
 from zoo.lockfile import Locked
+from zoo.possible import reason_against
 from zoo.progress import Progress
+from zoo.remote import origin_of
 from zoo.trunk_cache import CachedTrunk
 from zoo.trust import origins
 
@@ -22,8 +25,10 @@ class Failed:
     error: GraftError
 
 
-def all_of(library: str) -> tuple[Backbone, ...]:
-    """Return every backbone of a library, such as keras.applications.
+def all_of(library: str) -> tuple[tuple[Backbone, ...], dict[str, str]]:
+    """Return every backbone of a library, such as keras.applications; and those left out, by name, with the reason.
+
+    Left out is what no trunk can be made of: weights that nothing here can use are many gigabytes of those.
 
     Raises:
         UnknownBackbone: no backbone is of that library.
@@ -32,7 +37,8 @@ def all_of(library: str) -> tuple[Backbone, ...]:
     if not found:
         known = ", ".join(sorted({backbone.library for backbone in catalog()}))
         raise UnknownBackbone(f"no backbone is of {library!r}. There are: {known}.")
-    return found
+    against = {backbone.name: reason for backbone in found if (reason := reason_against(backbone))}
+    return tuple(backbone for backbone in found if backbone.name not in against), against
 
 
 def to_come(backbones: Sequence[Backbone]) -> str:
@@ -62,10 +68,10 @@ def pulled(backbone: Backbone, precision: Precision | None, progress: Progress) 
 
 
 def keep_lock(backbone: Backbone) -> None:
-    """Put the cached weights of a backbone into the lock file, where there is one.
+    """Put what was fetched for a backbone into the lock file, where there is one: each file under its own name.
 
     Raises:
-        HashMismatch: they are damaged, or the lock file says otherwise.
+        HashMismatch: a file is damaged, or the lock file says otherwise.
         WeightsError: it cannot be read or written.
     """
     if (lock := lockfile.place()) is None:
@@ -75,13 +81,20 @@ def keep_lock(backbone: Backbone) -> None:
         if not part.is_whole():
             raise HashMismatch(f"{part.path} is damaged. Fetch it again: zoo pull {backbone.name}")
         files[file] = Locked(str(part.sha256), part.path.stat().st_size, origin)
+    for part in weights.beside(backbone):
+        if not part.is_whole():
+            raise HashMismatch(f"{part.path} is damaged, or not what {lock} says. Delete it.")
+        files[part.path.name] = Locked(str(part.sha256), part.path.stat().st_size, origin_of(part.path))
     lockfile.record(lock, backbone.name, files)
 
 
-def each(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> Iterator[Failed]:
-    """Go through all, and yield the ones whose `pull` fails."""
-    for backbone in backbones:
-        try:
-            pull(backbone)
-        except GraftError as error:
-            yield Failed(backbone.name, error)
+def each(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> list[Failed]:
+    """Go through all, and return the ones whose `pull` fails; a host that cannot be reached is waited for once."""
+    failed: list[Failed] = []
+    with waited_for_once():
+        for backbone in backbones:
+            try:
+                pull(backbone)
+            except GraftError as error:
+                failed.append(Failed(backbone.name, error))
+    return failed

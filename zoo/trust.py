@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
-from zoo import lockfile
 from zoo.backbone import Backbone, WheelSource
+from zoo.lockfile import Lock
 
 
 class Trust(StrEnum):
@@ -25,16 +25,11 @@ MEANING: Final[Mapping[Trust, str]] = {
 }
 
 
-def trust(backbone: Backbone) -> Trust:
-    """Return what the weights of `backbone` are held to: the weakest of their files tells.
-
-    Raises:
-        WeightsError: the lock file cannot be read.
-    """
+def trust(backbone: Backbone, lock: Lock | None) -> Trust:
+    """Return what the weights of `backbone` are held to by the catalog and `lock`: the weakest of their files tells."""
     open_ = {path for path, sha256 in promises(backbone).items() if sha256 is None}
     if not open_:
         return Trust.PINNED
-    lock = lockfile.read()
     return Trust.LOCKED if lock and open_ <= lock.weights.get(backbone.name, {}).keys() else Trust.UNPINNED
 
 

@@ -6,9 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from zoo import trunk_cache, weights
+from zoo import lockfile, trunk_cache, weights
 from zoo.backbone import Backbone, catalog
 from zoo.files import sha256_of
+from zoo.lockfile import Lock
 from zoo.progress import Bar, Progress, Silence
 from zoo.trunk_cache import CachedTrunk
 from zoo.trust import trust
@@ -46,26 +47,26 @@ def verify(backbones: Sequence[Backbone] = (), progress: Progress | None = None)
     Raises:
         WeightsError: the lock file cannot be read.
     """
-    wanted = backbones or catalog()
+    wanted, lock = backbones or catalog(), lockfile.read()
     names = {backbone.name for backbone in wanted}
-    parts = [(b, part) for b in wanted for part in weights.parts(b) if part.path.is_file()]
+    parts = [(b, p) for b in wanted for p in (*weights.parts(b), *weights.beside(b)) if p.path.is_file()]
     trunks = [found for found in trunk_cache.cached() if not backbones or found.facts["backbone"] in names]
     total = sum(part.path.stat().st_size for _, part in parts) + sum(map(_size, trunks))
     heard = (progress if total > _LARGE else None) or Silence()
     with heard.bar("hashing", total, "B") as bar:
-        checked = [_weights(backbone, part, bar) for backbone, part in parts]
+        checked = [_weights(backbone, part, lock, bar) for backbone, part in parts]
         built = [_trunk(found, bar) for found in trunks]
     return [*checked, *sorted(built, key=lambda item: (item.name, item.kind, item.path))]
 
 
-def _weights(backbone: Backbone, part: weights.Part, bar: Bar) -> Checked:
+def _weights(backbone: Backbone, part: weights.Part, lock: Lock | None, bar: Bar) -> Checked:
     found = sha256_of(part.path)
     bar.advance(part.path.stat().st_size)
     if found != (part.pinned or part.recorded):
         state = State.DAMAGED
     else:
         state = State.DIFFERS if part.locked and found != part.locked else State.FINE
-    return Checked("weights", backbone.name, str(part.path), state, str(trust(backbone)))
+    return Checked("weights", backbone.name, str(part.path), state, str(trust(backbone, lock)))
 
 
 def _trunk(found: CachedTrunk, bar: Bar) -> Checked:

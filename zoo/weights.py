@@ -59,17 +59,19 @@ def fetch(backbone: Backbone, progress: Progress | None = None) -> Path:
     """
     progress = progress or Silence()
     path, folder = path_of(backbone), folder_of(backbone)
+    if all(part.is_whole() for part in _agreed(backbone)):
+        with suppress(OSError):  # a cache that cannot be written can be used
+            os.utime(folder)  # what was used last is what `zoo cache` deletes last
+        return path
     try:
         with locked(folder):
             _sweep(folder)
-            found = _agreed(backbone)
-            missing = [part for part in found if not part.is_whole()]
+            missing = [part for part in _agreed(backbone) if not part.is_whole()]
             for part in missing:
                 if part.path.is_file():
                     progress.say(f"{part.path} is damaged, or not what graft.lock says; it is fetched again.")
             if missing:
                 _fetched(backbone, missing, progress)
-            os.utime(folder)  # what was used last is what `zoo cache` deletes last
     except OSError as fault:
         raise WeightsError(
             f"{path} cannot be written ({fault.strerror}). Free some space, or set GRAFT_CACHE to another folder."
@@ -89,6 +91,18 @@ def parts(backbone: Backbone) -> tuple[Part, ...]:
         Part(path, pinned, known[file].sha256 if file in known else None, None if pinned else recorded(path))
         for file, pinned in promises(backbone).items()
         for path in (folder_of(backbone) / file,)
+    )
+
+
+def beside(backbone: Backbone) -> tuple[Part, ...]:
+    """Return what else was fetched for `backbone` and is on record, such as the network with its top."""
+    folder, lock = folder_of(backbone), lockfile.read()
+    known = lock.weights.get(backbone.name, {}) if lock else {}
+    paths = sorted({path.with_suffix("") for path in folder.glob("*.json")} - {folder / f for f in promises(backbone)})
+    return tuple(
+        Part(path, None, known[path.name].sha256 if path.name in known else None, sha256)
+        for path in paths
+        if path.is_file() and (sha256 := recorded(path))
     )
 
 

@@ -21,7 +21,6 @@ from finetune.fitting import fit_head
 from finetune.heads import FAMILIES, Grid
 from finetune.learn import Learnt, settled
 from finetune.measuring import Tested, tested
-from finetune.plan import check_writable
 from finetune.proof import golden_samples, prove
 from finetune.report import Outcome, Story, render
 from finetune.report.added import section
@@ -32,7 +31,7 @@ from zoo.bundle import Bundle
 from zoo.golden import Golden
 from zoo.manifest import Manifest
 from zoo.progress import Progress, Silence
-from zoo.publish import publish
+from zoo.publish import check_writable, publish
 from zoo.signature import Signature, Tensor
 
 Floats = NDArray[np.float32]

@@ -7,26 +7,15 @@ from typing import Any, Final
 
 from finetune.add.pipeline import Added
 from finetune.report.added import CHANGED, NAMES
+from finetune.summary import facts as of_bundle
 
 SHOWN: Final = 20  # labels that are told one by one
 
 
 def facts(added: Added) -> dict[str, Any]:
-    """Return what a program wants to know; ready for JSON."""
-    manifest, features = added.bundle.manifest, added.features
-    return {
-        "model": manifest.name,
-        "version": manifest.version,
-        "path": str(added.bundle.layout.root),
-        "task": manifest.task,
-        "labels": list(manifest.labels),
-        "counts": manifest.data["counts"],
-        "added": manifest.data["added"][-1],
-        "skipped": [{"file": bad.ref, "reason": bad.reason} for bad in features.bad],
-        "features": {"extracted": features.extracted, "seconds": round(features.seconds, 3)},
-        "comparison": added.comparison,
-        "metrics": manifest.metrics,
-    }
+    """Return what a program wants to know; ready for JSON. The features are those of the new samples alone."""
+    told = {"added": added.bundle.manifest.data["added"][-1], "comparison": added.comparison}
+    return of_bundle(added.bundle, added.features) | told
 
 
 def summary(added: Added) -> str:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from finetune.deep.augment import Pictures
-from finetune.heads import FAMILIES
+from finetune.heads import FAMILIES, Rows
 from finetune.lesson import Lesson
 from finetune.rows import room
 from zoo.backbone import Backbone
@@ -60,5 +60,6 @@ def with_head(lesson: Lesson, body: keras.Model, pictures: Pictures) -> Lesson:
     for at in range(0, count, _BATCH):
         x[at : at + _BATCH] = trunk.predict_on_batch(pictures[at : min(at + _BATCH, count)])
     y = lesson.y[lesson.train]
-    head = FAMILIES[lesson.task].refit(lesson.head.choice, x, y, x[:0], y[:0], weights=lesson.weights[lesson.train])
+    rows = Rows(x, y, x[:0], y[:0], lesson.weights[lesson.train])
+    head = FAMILIES[lesson.task].refit(lesson.head.choice, rows)
     return dataclasses.replace(lesson, head=head)

@@ -54,4 +54,4 @@ def _judged(power: float, strength: float, logits: Doubles, y: Labels) -> Choice
 LOGISTIC: Final = Logistic(
     "logistic", "Softmax", GRID, np.bincount, _judged, lambda y, weights, others: weights_of(y, weights)[others]
 )
-fit, choose, refit = LOGISTIC.fit, LOGISTIC.choose, LOGISTIC.refit
+choose, refit = LOGISTIC.choose, LOGISTIC.refit

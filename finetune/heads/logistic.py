@@ -20,6 +20,7 @@ from finetune.heads.chunks import Standardised, like, logits, standardised, whil
 from finetune.heads.grid import Grid
 from finetune.heads.lbfgs import FINE, ROUGH, Link, minimum
 from finetune.heads.linear import Head
+from finetune.heads.rows import Rows
 from finetune.heads.scaler import Doubles, Floats
 
 Targets = NDArray[Any]  # int [n] of classes, bool [n,k] of tags
@@ -53,82 +54,40 @@ class Logistic(Generic[Chosen]):
     judged: Callable[[float, float, Doubles, Targets], Chosen]  # power, strength, logits [m,k], targets of m samples
     weighed: Callable[[Targets, Floats, Targets], Floats]  # of targets [n], their weights [n], others: weights of these
 
-    def fit(
-        self,
-        x: Floats,
-        y: Targets,
-        x_val: Floats,
-        y_val: Targets,
-        *,
-        weights: Floats | None = None,
-        start: Head[Any] | None = None,
-    ) -> Head[Chosen]:
-        """Fit a head to `x` float32 [n,d], `y` of n samples, choosing on `x_val` [m,d], `y_val` of m.
+    def choose(self, rows: Rows, grid: Grid | None = None) -> Chosen:
+        """Return the choice of `grid`, by default its own, that does best on the validation part.
 
-        `weights` float32 [n] say how much each sample of `x` counts while fitting; the validation part is looked at
-        as it is. `start` is a head of the same classes or tags and features that the last fit begins from.
+        It begins from no other head: one that has seen the validation part would be praised for it.
 
         Raises:
             DatasetError: every feature is constant.
         """
-        choice = self.choose(x, y, x_val, y_val, weights=weights)
-        return self.refit(choice, x, y, x_val, y_val, weights=weights, start=start)
+        with threadpool_limits(1, "blas"):
+            return min(self.tried(rows, grid or self.grid), key=_loss)
 
-    def choose(
-        self,
-        x: Floats,
-        y: Targets,
-        x_val: Floats,
-        y_val: Targets,
-        *,
-        weights: Floats | None = None,
-        grid: Grid | None = None,
-    ) -> Chosen:
-        """Return the choice of `grid` that does best on the validation part; other arguments as those of `fit`.
+    def refit(self, choice: Chosen, rows: Rows, start: Head[Any] | None = None) -> Head[Chosen]:
+        """Return the head of a choice, fitted to both parts.
 
-        It begins from no other head: one that has seen the validation part would be praised for it.
+        `start` is a head of the same classes or tags and features that the fit begins from.
         """
+        weights, both = rows.weights, rows.targets()
+        each = None if weights is None else np.concatenate([weights, self.weighed(rows.y, weights, rows.y_val)])
+        strength = choice.strength * len(rows.x) / len(both)
         with threadpool_limits(1, "blas"):
-            return min(self.tried(x, y, x_val, y_val, weights, grid or self.grid), key=_loss)
-
-    def refit(
-        self,
-        choice: Chosen,
-        x: Floats,
-        y: Targets,
-        x_val: Floats,
-        y_val: Targets,
-        *,
-        weights: Floats | None = None,
-        start: Head[Any] | None = None,
-    ) -> Head[Chosen]:
-        """Return the head of a choice, fitted to both parts; arguments as those of `fit`."""
-        each = None if weights is None else np.concatenate([weights, self.weighed(y, weights, y_val)])
-        both = np.concatenate([y, y_val])
-        strength = choice.strength * len(x) / len(both)
-        with threadpool_limits(1, "blas"):
-            scaler, z = standardised(choice.power, x, x_val)
+            scaler, z = standardised(choice.power, rows.x, rows.x_val)
             begin = scaler.unfolded(start.weights, start.bias) if start else None
             _, w, bias = next(self.path(z, both, (strength,), FINE, weights=each, begin=begin))
         cool = choice.temperature
         return Head.folded(self.kind, self.link, scaler, w / cool, bias / cool, choice)
 
-    def tried(
-        self,
-        x: Floats,
-        y: Targets,
-        x_val: Floats,
-        y_val: Targets,
-        weights: Floats | None,
-        grid: Grid,
-    ) -> Iterator[Chosen]:
+    def tried(self, rows: Rows, grid: Grid) -> Iterator[Chosen]:
         """Yield all that `grid` has, for each power from the strongest penalty on while weaker ones help."""
         for power in grid.powers:
-            scaler, z = standardised(power, x)
-            z_val = like(scaler, x_val)
-            path = self.path(z, y, grid.strengths, ROUGH, weights=weights)
+            scaler, z = standardised(power, rows.x)
+            z_val = like(scaler, rows.x_val)
+            path = self.path(z, rows.y, grid.strengths, ROUGH, weights=rows.weights)
             yield from while_it_helps(
-                (self.judged(power, strength, logits(z_val, w, bias), y_val) for strength, w, bias in path), _loss
+                (self.judged(power, strength, logits(z_val, w, bias), rows.y_val) for strength, w, bias in path), _loss
             )
 
     def path(

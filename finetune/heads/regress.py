@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from finetune.heads.chunks import Standardised, like, logits, over, standardised
 from finetune.heads.grid import Grid
 from finetune.heads.linear import Head
+from finetune.heads.rows import Rows
 from finetune.heads.scaler import POWERS, Doubles, Floats
 
 PENALTIES: Final = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 9))  # 1e-4 .. 1e4
@@ -38,69 +39,37 @@ class Choice:
         return self.val_rmse
 
 
-def fit(
-    x: Floats,
-    y: Doubles,
-    x_val: Floats,
-    y_val: Doubles,
-    *,
-    weights: Floats | None = None,
-    start: Head[Any] | None = None,
-) -> Head[Choice]:
-    """Fit a head to `x` float32 [n,d], `y` float64 [n], choosing on `x_val` [m,d], `y_val` [m].
-
-    `weights` float32 [n] say how much each sample of `x` counts; those of `x_val` count 1. What is solved in closed
-    form needs no `start`. The same arguments give the same head.
+def choose(rows: Rows, grid: Grid | None = None) -> Choice:
+    """Return the choice of `grid`, by default GRID, that does best on the validation part.
 
     Raises:
         DatasetError: every feature is constant.
     """
-    choice = choose(x, y, x_val, y_val, weights=weights)
-    return refit(choice, x, y, x_val, y_val, weights=weights)
-
-
-def choose(
-    x: Floats,
-    y: Doubles,
-    x_val: Floats,
-    y_val: Doubles,
-    *,
-    weights: Floats | None = None,
-    grid: Grid = GRID,
-) -> Choice:
-    """Return the choice of `grid` that does best on the validation part; other arguments as those of `fit`."""
     with threadpool_limits(1, "blas"):
-        return min(_choices(x, y, x_val, y_val, weights, grid), key=lambda choice: choice.val_rmse)
+        return min(_choices(rows, grid or GRID), key=lambda choice: choice.val_rmse)
 
 
-def refit(
-    choice: Choice,
-    x: Floats,
-    y: Doubles,
-    x_val: Floats,
-    y_val: Doubles,
-    *,
-    weights: Floats | None = None,
-    start: Head[Any] | None = None,
-) -> Head[Choice]:
-    """Return the head of a choice, fitted to both parts; arguments as those of `fit`."""
+def refit(choice: Choice, rows: Rows, start: Head[Any] | None = None) -> Head[Choice]:
+    """Return the head of a choice, fitted to both parts; samples of the validation part count 1.
+
+    What is solved in closed form needs no `start`.
+    """
     with threadpool_limits(1, "blas"):
-        scaler, z = standardised(choice.power, x, x_val)
-        each = None if weights is None else np.concatenate([weights, np.ones(len(y_val), np.float32)])
-        _, w, bias = next(_path(z, np.concatenate([y, y_val]), each, (choice.penalty,)))
+        scaler, z = standardised(choice.power, rows.x, rows.x_val)
+        ones = np.ones(len(rows.y_val), np.float32)
+        each = None if rows.weights is None else np.concatenate([rows.weights, ones])
+        _, w, bias = next(_path(z, rows.targets(), each, (choice.penalty,)))
     return Head.folded("ridge", "Identity", scaler, w[None], np.array([bias]), choice)
 
 
-def _choices(
-    x: Floats, y: Doubles, x_val: Floats, y_val: Doubles, weights: Floats | None, grid: Grid
-) -> Iterator[Choice]:
+def _choices(rows: Rows, grid: Grid) -> Iterator[Choice]:
     # Three samples may well have one number in train.
-    unit = float(y.std()) or 1.0
+    unit = float(rows.y.std()) or 1.0
     for power in grid.powers:
-        scaler, z = standardised(power, x)
-        z_val = like(scaler, x_val)
-        for penalty, w, bias in _path(z, y, weights, grid.strengths):
-            off = logits(z_val, w[None], np.array([bias]))[:, 0] - y_val
+        scaler, z = standardised(power, rows.x)
+        z_val = like(scaler, rows.x_val)
+        for penalty, w, bias in _path(z, rows.y, rows.weights, grid.strengths):
+            off = logits(z_val, w[None], np.array([bias]))[:, 0] - rows.y_val
             yield Choice(power, penalty, float(np.sqrt((off**2).mean())), unit)
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.heads import FAMILIES, Grid, Head
+from finetune.heads import FAMILIES, Grid, Head, Rows
 from finetune.tasks import Task
 from finetune.tune import Axis
 
@@ -29,7 +29,7 @@ class HeadSpace:
     """
 
     task: Task
-    rows: tuple[Any, ...]  # x float32 [n,d], y, x_val, y_val
+    rows: Rows
     usual: Head[Any]  # as chosen without a search; no attempt may start from it, for it has seen the validation part
 
     @property
@@ -42,13 +42,13 @@ class HeadSpace:
         """How far features are standardised, the strength and, of uneven classes, how much rare ones count."""
         strengths = FAMILIES[self.task].grid.strengths
         axes = (Axis("power", 0.0, 1.0), Axis("strength", min(strengths) / BEYOND, max(strengths) * BEYOND, log=True))
-        uneven = self.task is Task.CLASSIFY and len(set(np.bincount(self.rows[1]).tolist())) > 1
+        uneven = self.task is Task.CLASSIFY and len(set(np.bincount(self.rows.y).tolist())) > 1
         return (*axes, Axis("weighting", 0.0, 1.0)) if uneven else axes
 
     def attempt(self, at: Mapping[str, float]) -> tuple[float, Any]:
         """Return how good a recipe is, and its choice."""
         grid = Grid((at["power"],), (at["strength"],))
-        choice = FAMILIES[self.task].choose(*self.rows, weights=self._weights(at), grid=grid)
+        choice = FAMILIES[self.task].choose(self._weighed(at), grid)
         return self.value(choice), choice
 
     def value(self, choice: Any) -> float:  # noqa: ANN401
@@ -61,20 +61,20 @@ class HeadSpace:
 
     def head(self, choice: Any, at: Mapping[str, float]) -> Head[Any]:  # noqa: ANN401
         """Return the head of a choice, fitted to both parts."""
-        return FAMILIES[self.task].refit(choice, *self.rows, weights=self._weights(at), start=self.usual)
+        return FAMILIES[self.task].refit(choice, self._weighed(at), self.usual)
 
     def weights(self, at: Mapping[str, float], y: NDArray[Any]) -> Floats:
         """Return how much samples with the targets `y` [n] count there, float32 [n]."""
         each = self._of_classes(at)
         return np.ones(len(y), np.float32) if each is None else each[y]
 
-    def _weights(self, at: Mapping[str, float]) -> Floats | None:
+    def _weighed(self, at: Mapping[str, float]) -> Rows:
         each = self._of_classes(at)
-        return None if each is None else each[self.rows[1]]
+        return self.rows if each is None else replace(self.rows, weights=each[self.rows.y])
 
     def _of_classes(self, at: Mapping[str, float]) -> Floats | None:
         if "weighting" not in at:
             return None
-        counts = np.bincount(self.rows[1])
+        counts = np.bincount(self.rows.y)
         weights = counts.astype(np.float64) ** -at["weighting"]
         return np.asarray(weights * counts.sum() / (weights * counts).sum(), np.float32)

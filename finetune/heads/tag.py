@@ -76,4 +76,4 @@ LOGISTIC: Final = Logistic(
     _judged,
     lambda y, weights, others: np.ones(len(others), np.float32),
 )
-fit, choose, refit = LOGISTIC.fit, LOGISTIC.choose, LOGISTIC.refit
+choose, refit = LOGISTIC.choose, LOGISTIC.refit

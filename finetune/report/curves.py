@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
+Place = tuple[float, float]  # x, y
+
 LEFT, TOP, WIDTH, HEIGHT = 56, 14, 300, 190
 SHOWN: Final = (
     "cut",
@@ -38,7 +40,7 @@ def training(depth: str, facts: Mapping[str, Any]) -> str:
     kept = f"The weights are those of epoch {best}." if best else "No epoch was better than the start, which was kept."
     return f"""<section><h2>Training, to the depth {escape(depth)}</h2>
 <p class=soft>{kept} The train part is augmented and its labels are smoothed, so its loss is the higher one.</p>
-<div class=pair>{_curves("Loss", losses, best)}{_curves("Score on validation", scores, best)}</div>
+<div class=pair>{_curves("Loss", losses, best)}{_curves("Score", scores, best)}</div>
 <p class=soft>{escape(chosen)}</p></section>"""
 
 
@@ -55,9 +57,10 @@ def _curves(what: str, lines: Sequence[tuple[str, str, Sequence[float]]], best: 
         across = LEFT + WIDTH * (at / (count - 1) if count > 1 else 0.5)
         return across, TOP + HEIGHT * (1 - (value - low) / ((high - low) or 1.0))
 
-    drawn = "".join(
-        _line(name, colour, [place(at, value) for at, value in enumerate(line)]) for name, colour, line in lines
-    )
+    placed = [(colour, [place(at, value) for at, value in enumerate(line)]) for _, colour, line in lines]
+    drawn = "".join(_line(colour, points) for colour, points in placed)
+    # Not beside the lines: names that lie on curves cannot be read.
+    names = ", ".join(f"<tspan fill='var({colour})'>{name}</tspan>" for name, colour, _ in lines)
     ticks = "".join(
         f"<path d='M{LEFT} {y:.1f} h{WIDTH}' stroke='var(--line)'/>"
         f"<text x='{LEFT - 6}' y='{y + 4:.1f}' text-anchor='end'>{low + share * (high - low):.3g}</text>"
@@ -70,14 +73,10 @@ def _curves(what: str, lines: Sequence[tuple[str, str, Sequence[float]]], best: 
     return f"""<svg viewBox="0 0 370 250" role=img aria-label="{what} over epochs">{ticks}{kept}{drawn}
 <text x="{LEFT}" y="{bottom + 16}" text-anchor="middle">1</text>
 <text x="{LEFT + WIDTH}" y="{bottom + 16}" text-anchor="middle">{count}</text>
-<text x="{LEFT + WIDTH / 2}" y="{bottom + 32}" text-anchor="middle">{what}, over epochs</text></svg>"""
+<text x="{LEFT + WIDTH / 2}" y="{bottom + 32}" text-anchor="middle">{what}, over epochs: {names}</text></svg>"""
 
 
-def _line(name: str, colour: str, points: Sequence[tuple[float, float]]) -> str:
+def _line(colour: str, points: Sequence[Place]) -> str:
     path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
     dots = "".join(f"<circle cx='{x:.1f}' cy='{y:.1f}' r='2.5' fill='var({colour})'/>" for x, y in points)
-    x, y = points[0]
-    return (
-        f"<polyline points='{path}' fill='none' stroke='var({colour})' stroke-width='2'/>{dots}"
-        f"<text x='{x + 6:.1f}' y='{y - 6 if y > TOP + 20 else y + 14:.1f}'>{name}</text>"
-    )
+    return f"<polyline points='{path}' fill='none' stroke='var({colour})' stroke-width='2'/>{dots}"

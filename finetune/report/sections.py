@@ -43,8 +43,7 @@ def _cell(count: int, total: int, *, right: bool) -> str:
     kind = "right" if right else "wrong"
     # A single mistake must be seen, so shades begin at a quarter.
     shade = 0.25 + 0.75 * share if count else 0.0
-    weight = " strong" if shade > 0.6 else "" if count else " none"
-    return f'<td class="{kind}{weight}" style="--v:{shade:.2f}">{count}</td>'
+    return f'<td class="{kind}{"" if count else " none"}" style="--v:{shade:.2f}">{count}</td>'
 
 
 def _pairs(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:

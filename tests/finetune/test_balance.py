@@ -6,12 +6,14 @@ import numpy as np
 import pytest
 
 from finetune.balance import WORTH, Weighting, class_weights, fit_balanced, lightest, said
-from finetune.heads import classify
+from finetune.heads import Rows, classify
 from finetune.pipeline import train
 from finetune.plan import plan
 from finetune.recipe import Recipe
+from finetune.tasks import Task
 from tests.fakes import OPSET
 from tests.finetune.conftest import fill
+from tests.finetune.fits import fitted
 from zoo.progress import Silence
 
 
@@ -36,8 +38,8 @@ def uneven(counts: tuple[int, ...], seed: int, apart: float = 1.0, d: int = 8) -
 def test_even_classes_are_left_alone() -> None:
     told = Listener()
     data = (*uneven((60, 25, 20), 0), *uneven((30, 12, 10), 1))
-    head, balance = fit_balanced(*data, told)
-    assert head.to_onnx(OPSET, 8) == classify.fit(*data).to_onnx(OPSET, 8)
+    head, balance = fit_balanced(Rows(*data), told)
+    assert head.to_onnx(OPSET, 8) == fitted(Task.CLASSIFY, *data).to_onnx(OPSET, 8)
     assert (balance.by, balance.weights.tolist(), told.lines) == (Weighting.NONE, [1, 1, 1], [])
     assert balance.facts() == {"by": "none", "val_macro_f1": {}}
 
@@ -45,8 +47,8 @@ def test_even_classes_are_left_alone() -> None:
 def test_uneven_ones_are_weighted_where_that_finds_the_rare_ones() -> None:
     told = Listener()
     data = (*uneven((900, 900, 30), 0, 0.8), *uneven((300, 300, 10), 1, 0.8))
-    head, balance = fit_balanced(*data, told)
-    plain = classify.choose(*data)
+    head, balance = fit_balanced(Rows(*data), told)
+    plain = classify.choose(Rows(*data))
     assert balance.by is not Weighting.NONE
     assert head.choice.val_macro_f1 == balance.macro_f1[balance.by] >= plain.val_macro_f1 + WORTH
     assert len(told.lines) == 1
@@ -55,14 +57,14 @@ def test_uneven_ones_are_weighted_where_that_finds_the_rare_ones() -> None:
     # The head was fitted with these weights, on both parts.
     test_x, test_y = uneven((300, 300, 300), 2, 0.8)
     found = (test_x @ head.weights.T + head.bias).argmax(1)
-    unweighted = classify.fit(*data)
+    unweighted = fitted(Task.CLASSIFY, *data)
     before = (test_x @ unweighted.weights.T + unweighted.bias).argmax(1)
     assert (found == test_y)[test_y == 2].mean() > (before == test_y)[test_y == 2].mean()
 
 
 def test_they_are_not_where_that_finds_nothing_more() -> None:
     told = Listener()
-    head, balance = fit_balanced(*uneven((200, 20), 0, 9), *uneven((60, 6), 1, 9), told)
+    head, balance = fit_balanced(Rows(*uneven((200, 20), 0, 9), *uneven((60, 6), 1, 9)), told)
     assert balance.by is Weighting.NONE
     assert "not weighted" in told.lines[0]
     assert set(balance.macro_f1) == set(Weighting)

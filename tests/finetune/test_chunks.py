@@ -11,13 +11,15 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from finetune import rows
 from finetune.dataset import load
 from finetune.features import extract
-from finetune.heads import classify, regress, tag
+from finetune.heads import Rows, classify
 from finetune.heads.chunks import logits, standardised
 from finetune.heads.scaler import Scaler
 from finetune.pipeline import train
 from finetune.plan import plan
 from finetune.recipe import Recipe
+from finetune.tasks import Task
 from tests.fakes import OPSET
+from tests.finetune.fits import fitted
 from tests.finetune.test_head import clouds
 from tests.finetune.test_task_heads import world
 from zoo import Precision, get, pool
@@ -25,8 +27,6 @@ from zoo.backbone import DEFAULT
 from zoo.files import cache_root
 from zoo.progress import Silence
 from zoo.trunk import Trunk, open_session
-
-Fit = Callable[..., object]
 
 
 @pytest.fixture
@@ -40,11 +40,11 @@ def in_chunks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
     return begin
 
 
-def parts(fit: Fit, k: int = 3) -> tuple[np.ndarray, ...]:
-    if fit is classify.fit:
+def parts(task: Task, k: int = 3) -> tuple[np.ndarray, ...]:
+    if task is Task.CLASSIFY:
         return (*clouds(900, 12, k), *clouds(330, 12, k, seed=1))
     (x, tags, number), (x_val, tags_val, number_val) = world(900), world(330, seed=1)
-    return (x, tags, x_val, tags_val) if fit is tag.fit else (x, number, x_val, number_val)
+    return (x, tags, x_val, tags_val) if task is Task.TAG else (x, number, x_val, number_val)
 
 
 def scores(head, x: np.ndarray) -> np.ndarray:
@@ -52,15 +52,15 @@ def scores(head, x: np.ndarray) -> np.ndarray:
 
 
 @pytest.mark.parametrize("weighted", [False, True], ids=["plain", "weighted"])
-@pytest.mark.parametrize(("fit", "k"), [(classify.fit, 3), (classify.fit, 2), (tag.fit, 3), (regress.fit, 1)])
-def test_a_head_fitted_in_chunks_answers_as_one_fitted_in_memory(fit: Fit, k: int, weighted: bool, in_chunks) -> None:
-    data = parts(fit, k)
+@pytest.mark.parametrize(("task", "k"), [(Task.CLASSIFY, 3), (Task.CLASSIFY, 2), (Task.TAG, 3), (Task.REGRESS, 1)])
+def test_a_head_fitted_in_chunks_answers_as_one_fitted_in_memory(task: Task, k: int, weighted: bool, in_chunks) -> None:
+    data = parts(task, k)
     weights = np.random.default_rng(0).uniform(0.2, 1.8, 900).astype(np.float32) if weighted else None
-    small = fit(*data, weights=weights)
+    small = fitted(task, *data, weights=weights)
     in_chunks()
-    large = fit(*data, weights=weights)
+    large = fitted(task, *data, weights=weights)
     first, second = scores(small, data[2]), scores(large, data[2])
-    assert np.abs(first - second).max() < (2e-3 if fit is regress.fit else 5e-4)
+    assert np.abs(first - second).max() < (2e-3 if task is Task.REGRESS else 5e-4)
     assert large.choice.power == small.choice.power
     assert large.dropped == small.dropped
 
@@ -70,7 +70,7 @@ def test_the_number_of_cores_changes_nothing(monkeypatch: pytest.MonkeyPatch, in
     heads = []
     for cores in (1, 5):
         monkeypatch.setattr(pool, "cores", lambda cores=cores: cores)
-        heads.append(classify.fit(*parts(classify.fit)).to_onnx(OPSET, 8))
+        heads.append(fitted(Task.CLASSIFY, *parts(Task.CLASSIFY)).to_onnx(OPSET, 8))
     assert heads[0] == heads[1]
 
 
@@ -92,15 +92,15 @@ def test_the_path_ends_once_it_no_longer_helps() -> None:
     """All is noise: the strongest penalty is best, and the weak ones are not tried."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(400, 12)).astype(np.float32), np.arange(400) % 3
-    tried = list(classify.LOGISTIC.tried(x, y, x[::-1].copy(), y, None, classify.GRID))
+    tried = list(classify.LOGISTIC.tried(Rows(x, y, x[::-1].copy(), y), classify.GRID))
     assert len(tried) < 2 * len(classify.STRENGTHS)
     assert min(tried, key=lambda one: one.val_loss).strength < 1e-2
 
 
 def test_weights_of_samples_count_as_scikit_learns_do() -> None:
     weights = np.random.default_rng(0).uniform(0.1, 2, 900).astype(np.float32)
-    x, y, x_val, y_val = parts(tag.fit)
-    head = tag.fit(x, y, x_val, y_val, weights=weights)
+    x, y, x_val, y_val = parts(Task.TAG)
+    head = fitted(Task.TAG, x, y, x_val, y_val, weights=weights)
     both, each = np.concatenate([x, x_val]), np.concatenate([weights, np.ones(330)])
     z = Scaler.of(both, head.choice.power)(both)
     model = LogisticRegression(C=head.choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)
@@ -108,8 +108,8 @@ def test_weights_of_samples_count_as_scikit_learns_do() -> None:
     expected = 1 / (1 + np.exp(-model.decision_function(z) / head.choice.temperature))
     assert np.abs(scores(head, both)[:, 0] - expected).max() < 2e-3
 
-    x, y, x_val, y_val = parts(regress.fit)
-    head = regress.fit(x, y, x_val, y_val, weights=weights)
+    x, y, x_val, y_val = parts(Task.REGRESS)
+    head = fitted(Task.REGRESS, x, y, x_val, y_val, weights=weights)
     z = Scaler.of(both, head.choice.power)(both)
     model = Ridge(alpha=head.choice.penalty * each.sum()).fit(z, np.concatenate([y, y_val]), each)
     assert np.abs(scores(head, both)[:, 0] - model.predict(z)).max() < 1e-2
@@ -117,10 +117,11 @@ def test_weights_of_samples_count_as_scikit_learns_do() -> None:
 
 def test_weights_of_validation_samples_are_those_of_their_class() -> None:
     assert classify.weights_of(np.array([0, 1, 1, 0]), np.array([3, 1, 0.5, 3], np.float32)).tolist() == [3, 0.75]
-    x, y, x_val, y_val = parts(classify.fit)
+    x, y, x_val, y_val = parts(Task.CLASSIFY)
     weights = np.array([0.2, 1, 3], np.float32)
-    choice = classify.choose(x, y, x_val, y_val, weights=weights[y])
-    got = scores(classify.refit(choice, x, y, x_val, y_val, weights=weights[y]), x_val)
+    rows = Rows(x, y, x_val, y_val, weights[y])
+    choice = classify.choose(rows)
+    got = scores(classify.refit(choice, rows), x_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     z = Scaler.of(both, choice.power)
     model = LogisticRegression(C=choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)
@@ -130,13 +131,13 @@ def test_weights_of_validation_samples_are_those_of_their_class() -> None:
 
 
 @pytest.mark.parametrize("large", [False, True], ids=["in memory", "in chunks"])
-@pytest.mark.parametrize(("fit", "k"), [(classify.fit, 3), (classify.fit, 2), (tag.fit, 3)])
-def test_a_head_to_start_from_leads_to_the_same_answers(fit: Fit, k: int, large: bool, in_chunks) -> None:
+@pytest.mark.parametrize(("task", "k"), [(Task.CLASSIFY, 3), (Task.CLASSIFY, 2), (Task.TAG, 3)])
+def test_a_head_to_start_from_leads_to_the_same_answers(task: Task, k: int, large: bool, in_chunks) -> None:
     if large:
         in_chunks()
-    data = parts(fit, k)
-    first = fit(*data)
-    second = fit(*data, start=first)
+    data = parts(task, k)
+    first = fitted(task, *data)
+    second = fitted(task, *data, start=first)
     assert np.abs(scores(first, data[2]) - scores(second, data[2])).max() < 3e-3
     # What is unfolded does what the folded one did.
     scaler = Scaler.of(data[0], 0.5)
@@ -147,8 +148,9 @@ def test_a_head_to_start_from_leads_to_the_same_answers(fit: Fit, k: int, large:
 
 def test_wide_features_may_have_a_head_to_start_from() -> None:
     data = (*clouds(60, 900), *clouds(30, 900, seed=1))
-    first = classify.fit(*data)
-    assert np.abs(scores(first, data[2]) - scores(classify.fit(*data, start=first), data[2])).max() < 5e-3
+    first = fitted(Task.CLASSIFY, *data)
+    second = fitted(Task.CLASSIFY, *data, start=first)
+    assert np.abs(scores(first, data[2]) - scores(second, data[2])).max() < 5e-3
 
 
 def test_large_features_lie_in_a_file_without_a_name(in_chunks) -> None:

@@ -59,7 +59,7 @@ def test_a_second_run_is_the_next_version_and_extracts_nothing(finetune: Command
         (["--backbone", "efficientnet_lite9"], ["efficientnet_lite0", "zoo list"]),
         (["--name", "Upper Case"], ["--name"]),
         (["--val", "2"], ["--val"]),
-        (["--models", "photos/red/00.png"], ["--models", "Nothing was trained"]),
+        (["--models", "photos/red/00.png"], ["--models", "Nothing was done"]),
         (["--models", "photos/red/00.png/deeper"], ["--models"]),
         (["--models", "/proc/nothing/here"], ["--models"]),
     ],

@@ -5,10 +5,11 @@ from sklearn.linear_model import LogisticRegression
 
 from finetune.heads import Head, trunk_versions
 from finetune.heads.classify import Choice
-from finetune.heads.classify import fit as fit_head
 from finetune.heads.scaler import FLAT, Scaler
 from finetune.heads.temperature import fit_temperature
+from finetune.tasks import Task
 from tests.fakes import OPSET, tiny_trunk_bytes
+from tests.finetune.fits import fitted
 from zoo.errors import DatasetError
 from zoo.trunk import open_session
 
@@ -29,14 +30,14 @@ def scores(data: bytes, x: np.ndarray) -> np.ndarray:
     return open_session(data).run(None, {"features": x})[0]
 
 
-def fitted(k: int = 3, d: int = 12, n: int = 240):
-    return fit_head(*clouds(n, d, k), *clouds(n // 2, d, k, seed=1))
+def of_clouds(k: int = 3, d: int = 12, n: int = 240):
+    return fitted(Task.CLASSIFY, *clouds(n, d, k), *clouds(n // 2, d, k, seed=1))
 
 
 @pytest.mark.parametrize(("k", "d"), [(3, 12), (2, 12), (3, 900)], ids=["plain", "two classes", "wide"])
 def test_the_folded_graph_answers_as_sklearn_does(k: int, d: int) -> None:
     (x, y), (x_val, y_val) = clouds(60, d, k), clouds(30, d, k, seed=1)
-    head = fit_head(x, y, x_val, y_val)
+    head = fitted(Task.CLASSIFY, x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     scaler = Scaler.of(both, head.choice.power)
     # The penalty for each sample that was chosen, on all samples; temperature 1 is sklearn's own answer. Of two
@@ -65,11 +66,11 @@ def test_folding_itself_is_exact() -> None:
 
 
 def test_the_same_data_give_the_same_bytes() -> None:
-    assert fitted().to_onnx(OPSET, 8) == fitted().to_onnx(OPSET, 8)
+    assert of_clouds().to_onnx(OPSET, 8) == of_clouds().to_onnx(OPSET, 8)
 
 
 def test_nearly_constant_features_get_no_weight() -> None:
-    head = fitted()
+    head = of_clouds()
     assert head.dropped == 2
     assert not head.weights[:, [3, 4]].any()
     assert head.weights[:, [0, 1, 2]].all()
@@ -78,8 +79,8 @@ def test_nearly_constant_features_get_no_weight() -> None:
 
 def test_the_strength_is_chosen_on_the_validation_part() -> None:
     x, y = clouds(60, d=400)
-    honest = fit_head(x, y, *clouds(60, d=400, seed=1))
-    fooled = fit_head(x, y, x, y)  # as if the train part could tell
+    honest = fitted(Task.CLASSIFY, x, y, *clouds(60, d=400, seed=1))
+    fooled = fitted(Task.CLASSIFY, x, y, x, y)  # as if the train part could tell
     assert honest.choice.strength < fooled.choice.strength
     assert honest.choice.val_loss > fooled.choice.val_loss
 
@@ -87,7 +88,7 @@ def test_the_strength_is_chosen_on_the_validation_part() -> None:
 def test_pictures_that_all_look_the_same_are_refused() -> None:
     x, y = np.ones((9, 5), np.float32), np.arange(9) % 3
     with pytest.raises(DatasetError, match="no difference"):
-        fit_head(x, y, x, y)
+        fitted(Task.CLASSIFY, x, y, x, y)
 
 
 def test_temperature_mends_logits_that_are_too_sure() -> None:
@@ -111,6 +112,6 @@ def test_the_head_takes_the_versions_of_its_trunk(tmp_path) -> None:
     path = tmp_path / "trunk.onnx"
     path.write_bytes(tiny_trunk_bytes())
     assert trunk_versions(path) == (OPSET, 8)
-    model = onnx.load_from_string(fitted().to_onnx(*trunk_versions(path)))
+    model = onnx.load_from_string(of_clouds().to_onnx(*trunk_versions(path)))
     assert (model.opset_import[0].version, model.ir_version) == (OPSET, 8)
     assert [node.op_type for node in model.graph.node] == ["Gemm", "Softmax"]

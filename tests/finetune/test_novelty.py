@@ -10,11 +10,13 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from finetune.heads import rejection
-from finetune.heads.classify import Choice, fit
+from finetune.heads.classify import Choice
 from finetune.heads.linear import Head
 from finetune.heads.novelty import Novelty, Score
 from finetune.heads.rejection import Seen, auroc, fit_distance, fit_energy, fit_novelty, spread, threshold
 from finetune.recipe import Recipe
+from finetune.tasks import Task
+from tests.finetune import fits
 from tests.finetune.conftest import COLORS, Command, noisy
 from tests.finetune.texts import opened, table, texts
 from zoo.bundle import open_bundle
@@ -108,7 +110,7 @@ def test_what_lies_off_the_discriminants_is_new_too() -> None:
 def test_the_energy_is_that_of_the_head_of_these_samples() -> None:
     seen = clouds()
     score = fit_energy(seen, CHOICE, 1e-5)
-    head = fit(seen.x, seen.y, *(clouds(seed=1).x, clouds(seed=1).y))
+    head = fits.fitted(Task.CLASSIFY, seen.x, seen.y, *(clouds(seed=1).x, clouds(seed=1).y))
     logits = seen.x @ score.weights.T + score.bias
     assert (logits.argmax(1) == (seen.x @ head.weights.T + head.bias).argmax(1)).mean() > 0.99
     np.testing.assert_allclose(score(seen.x), -np.log(np.exp(logits).sum(1)), rtol=1e-4, atol=1e-4)

@@ -5,10 +5,12 @@ import pytest
 from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score, f1_score, r2_score
 
-from finetune.heads import regress, tag
+from finetune.heads import tag
 from finetune.heads.scaler import Scaler
 from finetune.metrics import measure_numbers, measure_tags
+from finetune.tasks import Task
 from tests.fakes import OPSET
+from tests.finetune.fits import fitted
 from zoo.trunk import open_session
 
 
@@ -29,7 +31,7 @@ def scores(data: bytes, x: np.ndarray) -> np.ndarray:
 @pytest.mark.parametrize(("n", "d"), [(120, 12), (40, 200)], ids=["plain", "wide"])
 def test_tags_answer_as_one_logistic_regression_each(n: int, d: int) -> None:
     (x, y, _), (x_val, y_val, _) = world(n, d), world(n // 2, d, seed=1)
-    head = tag.fit(x, y, x_val, y_val)
+    head = fitted(Task.TAG, x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     z = Scaler.of(both, head.choice.power)(both)
     strength = head.choice.strength * n / len(both)
@@ -55,7 +57,7 @@ def test_thresholds_are_those_of_the_best_f1() -> None:
 def test_a_tag_without_a_validation_sample_does_no_harm() -> None:
     (x, y, _), (x_val, y_val, _) = world(90), world(30, seed=1)
     y_val[:, 0] = False
-    head = tag.fit(x, y, x_val, y_val)
+    head = fitted(Task.TAG, x, y, x_val, y_val)
     assert head.choice.thresholds[0] == 0.5
     assert np.isfinite(scores(head.to_onnx(OPSET, 8), x)).all()
 
@@ -63,7 +65,7 @@ def test_a_tag_without_a_validation_sample_does_no_harm() -> None:
 @pytest.mark.parametrize(("n", "d"), [(120, 12), (40, 200)], ids=["plain", "wide"])
 def test_numbers_answer_as_scikit_learns_ridge(n: int, d: int) -> None:
     (x, _, y), (x_val, _, y_val) = world(n, d), world(n // 2, d, seed=1)
-    head = regress.fit(x, y, x_val, y_val)
+    head = fitted(Task.REGRESS, x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     z = Scaler.of(both, head.choice.power)(both)
     expected = Ridge(alpha=head.choice.penalty * len(z)).fit(z, y_both).predict(z)
@@ -73,11 +75,11 @@ def test_numbers_answer_as_scikit_learns_ridge(n: int, d: int) -> None:
     assert head.facts()["unit"] == pytest.approx(y.std())
 
 
-@pytest.mark.parametrize("fit", [tag.fit, regress.fit])
-def test_the_same_data_give_the_same_bytes(fit) -> None:
+@pytest.mark.parametrize("task", [Task.TAG, Task.REGRESS])
+def test_the_same_data_give_the_same_bytes(task: Task) -> None:
     (x, tags, number), (x_val, tags_val, number_val) = world(60), world(30, seed=1)
-    y, y_val = (tags, tags_val) if fit is tag.fit else (number, number_val)
-    first, second = (fit(x, y, x_val, y_val).to_onnx(OPSET, 8) for _ in range(2))
+    y, y_val = (tags, tags_val) if task is Task.TAG else (number, number_val)
+    first, second = (fitted(task, x, y, x_val, y_val).to_onnx(OPSET, 8) for _ in range(2))
     assert first == second
 
 

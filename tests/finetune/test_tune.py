@@ -14,7 +14,7 @@ import pytest
 
 from finetune.dataset import Part
 from finetune.fitting import fit_head, without_validation
-from finetune.heads import FAMILIES, Grid
+from finetune.heads import FAMILIES, Grid, Rows
 from finetune.heads.space import HeadSpace
 from finetune.split import Split
 from finetune.tasks import Task
@@ -160,4 +160,4 @@ print("optuna" in sys.modules)
 def spaced(x: np.ndarray, y: np.ndarray, parts: Split) -> tuple[tuple, object]:
     """What a HeadSpace is made of."""
     train, val = parts.rows(Part.TRAIN), parts.rows(Part.VAL)
-    return (x[train], y[train], x[val], y[val]), fit_head(Task.CLASSIFY, x, y, parts, Silence()).head
+    return Rows(x[train], y[train], x[val], y[val]), fit_head(Task.CLASSIFY, x, y, parts, Silence()).head

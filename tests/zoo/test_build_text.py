@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from finetune.heads.classify import fit
+from finetune.tasks import Task
+from tests.finetune.fits import fitted
 from tests.zoo.presets import save_preset, served
 from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
@@ -62,7 +63,7 @@ def probe_accuracy(trunk: Trunk) -> float:
     rests = [SENTENCES[at // 2 % 15][: 5 + at % 7] for at in range(128)]
     texts = [f"{('cat', 'moon')[label]} " * 3 + rest for label, rest in zip(y, rests, strict=True)]
     x = trunk(trunk.inputs.batch([trunk.inputs(to_sample(text)) for text in texts]))
-    head = fit(x[:64], y[:64], x[64:96], y[64:96])
+    head = fitted(Task.CLASSIFY, x[:64], y[:64], x[64:96], y[64:96])
     return float(((x[96:] @ head.weights.T + head.bias).argmax(1) == y[96:]).mean())
 
 

@@ -7,6 +7,7 @@ import os
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
@@ -35,6 +36,26 @@ def test_list_takes_a_word_and_says_where_none_fits() -> None:
     assert "`zoo list` shows all" in ran.stderr
 
 
+def test_a_command_that_is_called_nearly_so_is_named() -> None:
+    assert "no command is called 'lst'. Did you mean list?" in zoo("lst").stderr
+    assert "No such command 'xx'" in zoo("xx").stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has a file that is always full")
+@pytest.mark.parametrize("words", [["list"], ["list", "--json"], ["show", DEFAULT], ["cache"]])
+def test_a_full_disk_under_the_output_is_one_line(words: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ran = subprocess.run(
+            [sys.executable, "-c", "from zoo.cli import main; main()", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert (ran.returncode, ran.stderr.count("\n")) == (1, 1)
+    assert ran.stderr.startswith("error: No space left on device.")
+
+
 def test_list_is_json_for_programs() -> None:
     facts = json.loads(zoo("list", "--json").stdout)
     assert [entry["name"] for entry in facts if entry["default"]] == [DEFAULT]
@@ -50,6 +71,22 @@ def test_show_tells_source_licences_and_what_is_here(shared_trunks: None) -> Non
 def test_show_is_json_for_programs(shared_trunks: None) -> None:
     facts = json.loads(zoo("show", DEFAULT, "--json").stdout)
     assert facts["trunks"]["int8"]["cosine"] > 0.98
+
+
+def test_show_claims_nothing_of_a_licence_that_is_unknown() -> None:
+    nobody = next(entry for entry in catalog() if entry.license is None and entry.restricts is None)
+    rows = [row.split() for row in zoo("show", nobody.name).stdout.splitlines()]
+    assert ["license", "unknown"] in rows
+    assert ["restricts", "unknown"] in rows
+
+
+def test_show_of_a_text_encoder_and_of_what_no_trunk_can_be_made_of() -> None:
+    text = zoo("show", "bert_tiny.en_uncased").stdout
+    assert "accuracy" not in text
+    assert "model.weights.h5 and 3 more files, 17.8 MB" in text
+    said = zoo("show", "dinov3_vit_7b.lvd1689m").stdout
+    assert "none can be made" in said
+    assert "zoo bench" not in said
 
 
 def test_show_tells_what_a_licence_asks_for() -> None:

@@ -37,7 +37,9 @@ def plain(*words: str) -> list[str]:
     return [f"plain,{word}" for word in words]
 
 
-@pytest.mark.parametrize("line", ["zoo show resnet50", "zoo pull vgg16 resnet50", "finetune x --backbone resnet50"])
+@pytest.mark.parametrize(
+    "line", ["zoo show resnet50", "zoo pull vgg16 resnet50", "finetune x --backbone resnet50", "zoo publish resnet50"]
+)
 def test_names_of_backbones(line: str) -> None:
     fitting = [entry.name for entry in catalog() if entry.name.startswith("resnet50")]
     assert asked("bash", line) == plain(*fitting)

@@ -96,6 +96,33 @@ def test_what_is_stopped_leaves_nothing(tmp_path: Path) -> None:
     assert not list(tmp_path.iterdir())
 
 
+def test_what_a_kill_leaves_is_swept_by_the_next_run_and_nothing_else(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom zoo.export.folder import made_whole\n"
+        "with made_whole(Path(sys.argv[1])) as draft:\n"
+        "    (draft / 'half').write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for target in ("out", "out", "other"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / target)], check=False)
+    users = tmp_path / ".out.draft-mine"
+    users.mkdir()
+    assert len(list(tmp_path.glob(".out.draft-*/half"))) == 1  # the second swept the first one's
+    with made_whole(tmp_path / "out"):
+        pass
+    names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".other."))
+    assert names == [".out.draft-mine", "out"]
+    assert len(list(tmp_path.glob(".other.draft-*/half"))) == 1  # of another target: its own next run sweeps it
+
+
+def test_what_another_run_is_making_is_not_swept(tmp_path: Path) -> None:
+    with pytest.raises(PublishFailed, match="is there already"), made_whole(tmp_path / "out") as first:
+        (first / "half").write_text("half")
+        with made_whole(tmp_path / "out") as second:
+            (second / "whole").write_text("whole")
+        assert (first / "half").is_file()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "whole"]
+
+
 def test_the_same_bundle_gives_the_same_bytes(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models", threshold=3.0)
     one, other = (export(bundle, "onnx", tmp_path / name, Silence()).folder / "model.onnx" for name in ("a", "b"))

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from zoo import lockfile
+from zoo.errors import WeightsError
 from zoo.files import cache_root, locked, write_whole, written_whole
 
 
@@ -43,3 +45,10 @@ def test_the_cache_is_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.delenv("GRAFT_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", "/caches")
     assert cache_root() == Path("/caches/graft")
+
+
+@pytest.mark.parametrize("setting", ["GRAFT_CACHE", "GRAFT_LOCK"])
+def test_a_home_folder_that_there_is_not_is_told(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(setting, "~no-such-user-here/x")
+    with pytest.raises(WeightsError, match=rf"home folder that is not here\. {setting} names another place"):
+        (lockfile.place if setting == "GRAFT_LOCK" else cache_root)()

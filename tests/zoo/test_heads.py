@@ -17,7 +17,7 @@ from click.testing import CliRunner, Result
 from zoo.backbone import DEFAULT, DEFAULT_TEXT, Precision, get
 from zoo.bundle import open_bundle
 from zoo.cli import cli
-from zoo.errors import RecipeError, WeightsError
+from zoo.errors import PublishFailed, RecipeError, WeightsError
 from zoo.heads import classes, own_head
 from zoo.pictures import photos
 from zoo.replay import TOLERANCE
@@ -60,6 +60,13 @@ def test_what_has_no_such_classifier_says_why_before_anything_is_fetched(name: s
     assert isinstance(ran.exception, RecipeError)
     assert why in str(ran.exception)
     assert "finetune" in str(ran.exception)
+
+
+def test_where_nothing_can_be_written_is_told_before_anything_is_fetched(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    ran = zoo("publish", "mobilenet_v2", "--models", tmp_path / "file" / "models")
+    assert isinstance(ran.exception, PublishFailed)
+    assert "Choose another one with --models" in str(ran.exception)
 
 
 @pytest.mark.usefixtures("shared_weights")

@@ -76,7 +76,7 @@ def test_a_model_becomes_a_bundle_that_keras_answered_for(here: Path) -> None:
 def test_what_its_numbers_are_must_be_said_or_be_uint8(here: Path) -> None:
     said = refused("plain.keras")
     assert said.endswith("(raw is 0 to 255 as they are).")
-    assert "--scaling raw, unit_signed" in said
+    assert "--scaling raw, unit_signed, lite, half_range, caffe, torch (raw" in said
     assert "WARNING" not in said
     assert zoo("import", "bytes.keras", "--labels", "labels.txt").exit_code == 0
 
@@ -113,6 +113,7 @@ def test_other_ends_are_said_or_refused(here: Path) -> None:
     assert "a Conv2D. What is needed" in refused("maps.keras", "--scaling", "raw")
     assert "Models of text or other arrays cannot be taken in" in refused("row.keras", "--scaling", "raw")
     assert "add --size PIXELS" in refused("open.keras", "--scaling", "raw")
+    assert "of 16 x 16 pixels; leave --size 24 out" in refused("plain.keras", "--scaling", "raw", "--size", "24")
 
 
 @pytest.mark.slow

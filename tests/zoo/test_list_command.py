@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner, Result
 
+from zoo import lockfile
 from zoo.backbone import DEFAULT, catalog, get
 from zoo.cli import cli
 
@@ -53,6 +54,22 @@ def test_what_there_is_not_is_answered_by_what_there_is(words: tuple[str, ...], 
     ran = zoo_list(*words)
     assert ran.exit_code == 2
     assert said in " ".join(ran.stderr.split())
+
+
+def test_the_lock_file_is_looked_for_once_whatever_the_number_of_rows(monkeypatch: pytest.MonkeyPatch) -> None:
+    looked: list[object] = []
+    monkeypatch.setattr(lockfile, "place", lambda: looked.append(1))
+    for form in ((), ("--json",), ("--fast",), ("--names",)):
+        looked.clear()
+        assert zoo_list(*form).exit_code == 0
+        assert len(looked) <= 1
+
+
+def test_a_word_that_no_name_has_is_answered_by_the_nearest_names() -> None:
+    ran = zoo_list("resnt50")
+    assert (ran.stdout, ran.exit_code) == ("", 0)
+    assert "has 'resnt50' in its name. Did you mean resnet50 or resnet_50 or resnet50_v2? `zoo list`" in ran.stderr
+    assert "none of the 11 with 'minilm' in the name is all of that" in zoo_list("minilm", "--kind", "image").stderr
 
 
 def test_nothing_found_is_said_beside_the_output() -> None:

@@ -198,10 +198,10 @@ def test_processes_that_write_together_lose_nothing(team: Path) -> None:
 
 
 def test_trust_is_what_the_weakest_file_has(locked: Path) -> None:
-    assert trust(backbone()) is Trust.LOCKED
-    assert trust(backbone(sha256(DATA))) is Trust.PINNED
+    assert trust(backbone(), lockfile.read()) is Trust.LOCKED
+    assert trust(backbone(sha256(DATA)), lockfile.read()) is Trust.PINNED
     locked.unlink()
-    assert trust(backbone()) is Trust.UNPINNED
+    assert trust(backbone(), lockfile.read()) is Trust.UNPINNED
 
 
 def _lock_other(path: Path) -> None:

@@ -17,11 +17,12 @@ from click.testing import CliRunner, Result
 
 from tests.zoo import guarded
 from tests.zoo.packs import NET, PRESET, Go, nothing_came, unpack
+from tests.zoo.servers import FaultyServer
 from tests.zoo.tiny import DATA, OTHER, sha256
 from zoo import weights
 from zoo.backbone import DEFAULT, Precision, get
 from zoo.cli import cli
-from zoo.errors import HashMismatch, WeightsError
+from zoo.errors import HashMismatch, TrunkError, WeightsError
 from zoo.files import cache_root
 from zoo.pack_index import INDEX
 from zoo.packing import pack
@@ -141,11 +142,31 @@ def test_a_kill_leaves_what_the_next_one_sweeps(packed: Path) -> None:
     assert list((cache_root() / "scratch").iterdir()) == []
 
 
-def test_where_it_cannot_be_written_is_told(packed: Path, tmp_path: Path) -> None:
+def test_a_kill_while_packing_leaves_what_the_next_one_sweeps(packed: Path, tmp_path: Path) -> None:
     unpack(packed)
+    code = "import os, sys, signal; from pathlib import Path; from zoo import packing; from zoo.backbone import get\n"
+    code += "from zoo.progress import Silence\n"
+    code += "packing._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += f"packing.pack([get({NET!r})], Path(sys.argv[1]), Silence(), trunks=False)"
+    (tmp_path / "out").mkdir()
+    ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out" / "w.tar")], check=False, env=os.environ)
+    assert ran.returncode == -9
+    assert list((tmp_path / "out").glob(".w.tar.draft-*/*"))
+    pack([get(NET)], tmp_path / "out" / "w.tar", Silence(), trunks=False)
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["w.tar"]
+
+
+def test_where_it_cannot_be_written_is_told_before_anything_is_fetched(mirror: FaultyServer, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     ran = zoo("bundle-weights", NET, "-o", str(tmp_path / "file" / "w.tar"))
     assert "Give another place with -o" in str(ran.exception)
+    assert mirror.asked == []
+
+
+def test_a_trunk_that_cannot_be_is_told_before_anything_is_fetched(mirror: FaultyServer, tmp_path: Path) -> None:
+    ran = zoo("bundle-weights", NET, "dinov3_vit_7b.lvd1689m", "--trunks", "-o", str(tmp_path / "w.tar"))
+    assert isinstance(ran.exception, TrunkError)
+    assert mirror.asked == []
 
 
 def test_packing_tells_what_it_packed(packed: Path, tmp_path: Path) -> None:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -119,6 +123,19 @@ def test_relock_takes_what_is_published_now(
     assert sha256(OTHER) in (team / "graft.lock").read_text()
 
 
+def test_relock_without_a_lock_file_is_wrong_usage(presets: FaultyServer, team: Path) -> None:
+    ran = pull(NET, "--relock")
+    assert ran.exit_code == 2
+    assert "there is none here or above" in ran.stderr
+    assert presets.asked == []
+    assert pull(NET, "--lock", "--relock").exit_code == 0
+
+
+def test_verify_of_what_is_not_cached_names_it(presets: FaultyServer, team: Path) -> None:
+    pull(NET)
+    assert zoo("verify", TINY).stdout == f"nothing of {TINY} is cached yet; `zoo pull NAME` fetches.\n"
+
+
 def test_verify_tells_what_graft_lock_does_not_say(presets: FaultyServer, team: Path) -> None:
     pull("--lock", NET)
     assert zoo("verify").stdout.split()[:3] == ["fine", "weights", "locked"]
@@ -141,3 +158,20 @@ def test_list_and_show_say_what_is_not_pinned(presets: FaultyServer, team: Path)
     assert {"name": "efficientnet_lite0.imagenet", "trust": "pinned"}.items() <= json.loads(
         zoo("show", "efficientnet_lite0", "--json").stdout
     ).items()
+
+
+@pytest.mark.skipif(sys.platform != "linux" or not shutil.which("setpriv"), reason="root may write everywhere else")
+def test_a_cache_that_cannot_be_written_can_be_used(mirror: FaultyServer, tmp_path: Path) -> None:
+    mirror.files |= mirrored(NET)
+    whole = weights.fetch(get(NET))
+    code = f"from zoo import weights; from zoo.backbone import get; print(weights.fetch(get({NET!r})))"
+    anybody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.getuid() else []
+    paths = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
+    for path in paths:
+        path.chmod(0o555)
+    try:
+        ran = subprocess.run([*anybody, sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    finally:
+        for path in paths:
+            path.chmod(0o755)
+    assert ran.stdout.strip() == str(whole), ran.stderr

@@ -43,10 +43,12 @@ def draw(path: Path, results: Iterable[Result], machine: Machine) -> str:
     image.save(file, "PNG")
     try:
         write_whole(path, file.getvalue())
+        path.chmod(0o644)  # it is to be shown to others
     except OSError as fault:
         raise RecipeError(f"{path} cannot be written ({fault.strerror}). Name another file with --plot.") from None
     unnamed = f"; {missing} have no room for their names" if missing else ""
-    return f"{path}: {len(shown)} trunks, {len(frontier(shown))} of them on the frontier{unnamed}"
+    trunks = "1 trunk" if len(shown) == 1 else f"{len(shown)} trunks"
+    return f"{path}: {trunks}, {len(frontier(shown))} of them on the frontier{_random(shown)}{unnamed}"
 
 
 def _painted(shown: Sequence[Point], machine: Machine) -> tuple[Image.Image, int]:
@@ -55,7 +57,7 @@ def _painted(shown: Sequence[Point], machine: Machine) -> tuple[Image.Image, int
     pen = _Pen(image)
     axes = Axes.around(_AREA, [point.ms for point in shown], [point.top1 for point in shown])
     best = frontier(shown)
-    _frame(pen, axes, machine)
+    _frame(pen, axes, f"{machine}; one image alone on one thread{_random(shown)}")
     stairs = _stairs(axes, best)
     pen.line(stairs, _BEST, 2)
     for point in shown:
@@ -97,10 +99,18 @@ def _font(size: float) -> ImageFont.FreeTypeFont | ImageFont.ImageFont:
     return ImageFont.load_default(size * _FINE)
 
 
-def _frame(pen: _Pen, axes: Axes, machine: Machine) -> None:
+def _random(shown: Sequence[Point]) -> str:
+    """Say how many were timed with random weights, which are as fast, and whose accuracy is that of the real ones."""
+    count = sum(point.weights == "random" for point in shown)
+    return (
+        f"; {'all' if count == len(shown) else f'{count} of {len(shown)}'} timed with random weights" if count else ""
+    )
+
+
+def _frame(pen: _Pen, axes: Axes, how: str) -> None:
     area = axes.area
     pen.text(area.left, 32, "Accuracy against speed on this machine", 25, _INK)
-    pen.text(area.left, 66, f"{machine}; one image alone on one thread", 16, _SOFT)
+    pen.text(area.left, 66, how, 16, _SOFT)
     for percent in axes.percents():
         y = axes.y(percent)
         pen.line([(area.left, y), (area.right, y)], _FAINT)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo import trunk_cache
-from zoo.backbone import Backbone, Pixels, Precision
+from zoo.backbone import Backbone, Pixels, Precision, Scaling
 from zoo.build import child
 from zoo.errors import GraftError, TrunkError
 from zoo.files import sha256_of
@@ -64,13 +64,13 @@ def untrained(backbone: Backbone, progress: Progress) -> Iterator[tuple[Ready, .
     The work is that of the real ones, the features mean nothing: their record says so, under a name of no backbone.
 
     Raises:
-        TrunkError, MissingExtra: they could not be built, as those of a text encoder.
+        TrunkError, MissingExtra: they could not be built: of texts and of presets only the files tell the layers.
     """
-    size: int | None = backbone.takes.size if isinstance(backbone.takes, Pixels) else None
-    if size is None:
+    if not isinstance(backbone.takes, Pixels) or backbone.takes.scaling is Scaling.PRESET:
         raise TrunkError(
-            f"{backbone.name} cannot be built with random weights: what layers it has stands in its preset, which has "
-            f"to be fetched. Run: zoo bench {backbone.name}"
+            f"{backbone.name} cannot be built with random weights: what layers it has stands in files that come with "
+            "its real ones. Random weights are for the networks of keras.applications and EfficientNet-Lite; for this "
+            f"one run: zoo bench {backbone.name}"
         )
     with tempfile.TemporaryDirectory(prefix="graft-untrained-") as scratch:
         folder = Path(scratch)

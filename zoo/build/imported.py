@@ -122,7 +122,9 @@ def _pixels(below: keras.Model, scaling: str | None, size: int | None) -> tuple[
     (takes,) = below.inputs
     rows, columns, channels = takes.shape[1:] if len(takes.shape) == 4 else (0, 0, 0)
     side = rows or size
-    if channels != 3 or rows != columns or not side or (size and side != size):
+    if size and channels == 3 and rows == columns and side != size:
+        raise RecipeError(f"the model takes pictures of {side} x {side} pixels; leave --size {size} out.")
+    if channels != 3 or rows != columns or not side:
         wanted = "" if rows else " Its size is open: add --size PIXELS."
         raise RecipeError(
             f"the model takes {list(takes.shape)}; needed are square pictures, channels last: [n,s,s,3].{wanted} "
@@ -136,7 +138,7 @@ def _pixels(below: keras.Model, scaling: str | None, size: int | None) -> tuple[
     if scaling is None:
         raise RecipeError(
             f"the model takes {takes.dtype}; say what numbers it was trained on: --scaling "
-            f"{', '.join(known.value for known in Scaling)} (raw is 0 to 255 as they are)."
+            f"{', '.join(known for known in Scaling if known != Scaling.PRESET)} (raw is 0 to 255 as they are)."
         )
     return image, keras.ops.cast(scaled(image, Scaling(scaling)), takes.dtype)
 

@@ -16,6 +16,7 @@ from zoo.backbone import Backbone, get
 from zoo.commands.speeds import notes, table
 from zoo.commands.telling import AS_JSON, aligned
 from zoo.completing import backbones, files
+from zoo.dead_hosts import waited_for_once
 from zoo.errors import GraftError
 
 if TYPE_CHECKING:
@@ -42,7 +43,9 @@ def _picture(_: click.Context, param: click.Parameter, value: str | None) -> Pat
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=backbones)
 @click.option("--build", is_flag=True, help="Build the trunk in int8, too, where it is not here.")
 @click.option(
-    "--random", is_flag=True, help="Random weights: fair for speed, told in the table, never cached. Images only."
+    "--random",
+    is_flag=True,
+    help="Random weights: fair for speed, told in the table, never cached. keras.applications, EfficientNet-Lite only.",
 )
 @click.option("--rounds", type=click.IntRange(1, 1000), default=ROUNDS, show_default=True, help="Their median counts.")
 @click.option("--tokens", type=click.IntRange(2), default=TOKENS, show_default=True, help="Of a text.")
@@ -77,7 +80,8 @@ def bench(
         raise click.UsageError("--build makes trunks with real weights, --random with none; choose one.")
     chosen, machine, progress = tuple(dict.fromkeys(map(get, names))), this_machine(), Terminal()
     if chosen:
-        results, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
+        with waited_for_once():
+            results, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
     else:
         results, failed = list(remembered(machine).values()), []
     if plot:

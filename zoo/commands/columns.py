@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Final
 
+from zoo import lockfile
 from zoo.backbone import DEFAULT, Backbone, Pixels
 from zoo.commands.telling import aligned, known
 from zoo.finding import kind_of, license_of
+from zoo.lockfile import Lock
 from zoo.trust import trust
 
 if TYPE_CHECKING:
@@ -18,7 +20,7 @@ _HEAD: Final = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRE
 
 def table(found: Sequence[Backbone]) -> str:
     """Return backbones as a table, one a row, and what is to be said below it."""
-    said = aligned([_HEAD, *(_row(backbone) for backbone in found)])
+    said = aligned([_HEAD, *_rows(found)])
     if any(backbone.name == DEFAULT for backbone in found):
         said += f"\n\n{DEFAULT} is the default. `zoo show NAME` tells more."
     return said
@@ -26,9 +28,8 @@ def table(found: Sequence[Backbone]) -> str:
 
 def fast_table(found: Sequence[Backbone], here: Here) -> str:
     """Return `table` with what was measured on this machine behind the name."""
-    head, *rows = [_HEAD, *(_row(backbone) for backbone in found)]
-    faster = [(name, _ms(backbone, here), *rest) for backbone, (name, *rest) in zip(found, rows, strict=True)]
-    return "\n".join([aligned([(head[0], "MS HERE", *head[1:]), *faster]), "", *_about(found, here)])
+    faster = [(name, _ms(backbone, here), *rest) for backbone, (name, *rest) in zip(found, _rows(found), strict=True)]
+    return "\n".join([aligned([(_HEAD[0], "MS HERE", *_HEAD[1:]), *faster]), "", *_about(found, here)])
 
 
 def _ms(backbone: Backbone, here: Here) -> str:
@@ -54,9 +55,14 @@ def millions(params: int | None) -> str:
     return known(None if params is None else params / 1e6, "{:.1f} M")
 
 
-def _row(b: Backbone) -> tuple[str, ...]:
+def _rows(found: Sequence[Backbone]) -> list[tuple[str, ...]]:
+    lock = lockfile.read()
+    return [_row(backbone, lock) for backbone in found]
+
+
+def _row(b: Backbone, lock: Lock | None) -> tuple[str, ...]:
     size = known(b.takes.size, "{0} x {0}") if isinstance(b.takes, Pixels) else known(b.takes.max_tokens, "{} tokens")
     accuracy = "-" if kind_of(b) == "text" else known(b.top1, "{:.1f} %")
     load = known(b.megabytes, "{:.1f} MB")
-    facts = (known(b.width, "{}"), millions(b.params), load, accuracy, str(b.precision), str(trust(b)))
+    facts = (known(b.width, "{}"), millions(b.params), load, accuracy, str(b.precision), str(trust(b, lock)))
     return (b.name, size, *facts, license_of(b))

@@ -7,6 +7,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import asdict
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -42,7 +43,8 @@ def pull(
     graft.lock holds the SHA-256 of what was fetched, for a team to commit: it is the file that GRAFT_LOCK names, or
     graft.lock in this folder or above. Where it is, pull adds to it, and no later fetch takes other bytes.
 
-    A backbone that fails stops none of the others: they are told at the end, with exit status 1.
+    A backbone that fails stops none of the others: they are told at the end, with exit status 1. --all-of leaves out,
+    and names, what no trunk can be made of.
 
     \b
     Example:
@@ -53,11 +55,14 @@ def pull(
     from zoo.pulling import all_of, each, to_come
     from zoo.terminal import Terminal
 
-    chosen = tuple(dict.fromkeys((*map(get, names), *(all_of(library) if library else ()))))
+    possible, left_out = all_of(library) if library else ((), {})
+    chosen = tuple(dict.fromkeys((*map(get, names), *possible)))
     if not chosen:
         raise click.UsageError("give a NAME, or --all-of LIBRARY. `zoo list` shows what there is.")
-    held = lockfile.begin() if lock else lockfile.place()
+    held = _held(lock, relock)
     progress = Terminal()
+    if left_out:
+        progress.say(_left_out(left_out))
     if len(chosen) > 1:
         progress.say(to_come(chosen))
 
@@ -70,16 +75,26 @@ def pull(
         if not as_json:
             click.echo(aligned([*_told(facts, backbone), *licenses(backbone)]))
 
-    failed = list(each(chosen, one))
+    failed = each(chosen, one)
     if as_json:
         errors = [{"name": bad.name, "error": type(bad.error).__name__, "why": str(bad.error)} for bad in failed]
-        click.echo(json.dumps({"pulled": done, "failed": errors}, indent=2))
+        click.echo(json.dumps({"pulled": done, "failed": errors, "left_out": left_out}, indent=2))
     elif len(chosen) == 1 and failed:
         raise failed[0].error
     elif failed:
         _tell(failed, len(chosen))
     if failed:
         sys.exit(1)
+
+
+def _held(lock: bool, relock: bool) -> Path | None:
+    """Return the lock file that is written; None where there is none."""
+    from zoo import lockfile
+
+    held = lockfile.begin() if lock else lockfile.place()
+    if relock and held is None:
+        raise click.UsageError("--relock changes a graft.lock, and there is none here or above. --lock begins one.")
+    return held
 
 
 def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -> dict[str, Any]:
@@ -106,10 +121,14 @@ def _told(facts: Mapping[str, Any], backbone: Backbone) -> list[tuple[str, str]]
     return [("pulled", f"{backbone.name} in {facts['precision']}"), ("size", size), ("path", facts["path"])]
 
 
+def _left_out(reasons: Mapping[str, str]) -> str:
+    return f"{len(reasons)} left out, because no trunk can be made of them:\n{aligned(list(reasons.items()))}\n"
+
+
 def _tell(failed: Sequence[Failed], tried: int) -> None:
     rows = [(bad.name, type(bad.error).__name__, " ".join(str(bad.error).split())) for bad in failed]
     click.echo(f"\n{len(failed)} of {tried} failed:\n{aligned([('NAME', 'ERROR', 'WHY'), *rows])}", err=True)
-    click.echo(f"Try these again with: zoo pull {' '.join(bad.name for bad in failed)}", err=True)
+    click.echo(f"Try these again, with the same options: zoo pull {' '.join(bad.name for bad in failed)}", err=True)
 
 
 @click.command()
@@ -133,7 +152,8 @@ def verify(names: Sequence[str], as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([asdict(item) | {"whole": item.whole} for item in found], indent=2))
     elif not found:
-        click.echo("nothing is cached yet; `zoo pull NAME` fetches.")
+        of_these = f" of {', '.join(names)}" if names else ""
+        click.echo(f"nothing{of_these} is cached yet; `zoo pull NAME` fetches.")
     else:
         shown = {State.FINE: "fine", State.DAMAGED: "DAMAGED", State.DIFFERS: "DIFFERS"}
         click.echo(aligned([(shown[i.state], i.kind, i.trust, i.name, i.path) for i in found]))
@@ -141,7 +161,5 @@ def verify(names: Sequence[str], as_json: bool) -> None:
         click.echo("What DIFFERS is not what graft.lock says; to take it on purpose: zoo pull NAME --relock", err=True)
     if wrong:
         redo = " ".join(sorted({item.name for item in wrong}))
-        click.echo(
-            f"{len(wrong)} of {len(found)} are damaged or differ. Make them again with: zoo pull {redo}", err=True
-        )
+        click.echo(f"{len(wrong)} of {len(found)}: damaged or different. Make again with: zoo pull {redo}", err=True)
         sys.exit(1)

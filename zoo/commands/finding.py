@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from zoo import lockfile
 from zoo.backbone import Backbone
 from zoo.commands.asking import KIND, LICENSE, MAX_PARAMS, SOURCE
 from zoo.commands.columns import fast_table, table
 from zoo.commands.listing import facts_of
 from zoo.commands.telling import AS_JSON
 from zoo.completing import backbones
-from zoo.finding import ORDERS, find, ordered
+from zoo.finding import ORDERS, find, nearest, ordered
 
 if TYPE_CHECKING:
     from zoo.bench.here import Here
@@ -57,9 +58,10 @@ def list_(
     if order := ORDERS.get(sort or "name") if sort or measured is None else measured.ms:
         found = ordered(found, order)
     if as_json:
-        click.echo(json.dumps([facts_of(b) | (measured.facts(b) if measured else {}) for b in found], indent=2))
+        lock = lockfile.read()
+        click.echo(json.dumps([facts_of(b, lock) | (measured.facts(b) if measured else {}) for b in found], indent=2))
     elif not found:
-        click.echo(f"no backbone {_asked(word)}; `zoo list` shows all.", err=True)
+        click.echo(f"{_nothing(word)} `zoo list` shows all.", err=True)
     elif names:
         click.echo("\n".join(backbone.name for backbone in found))
     else:
@@ -79,5 +81,11 @@ def _here() -> Here:
     return here()
 
 
-def _asked(word: str) -> str:
-    return f"has {word!r} in its name and is all of that" if word else "is all of that"
+def _nothing(word: str) -> str:
+    """Say what there is not: the word in any name, or a backbone that is all that the options ask for besides."""
+    if not word:
+        return "no backbone is all of that."
+    if named := find(word):
+        return f"none of the {len(named)} with {word!r} in the name is all of that."
+    near = nearest(word)
+    return f"no backbone has {word!r} in its name." + (f" Did you mean {' or '.join(near)}?" if near else "")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -12,13 +12,15 @@ from zoo import console
 from zoo.backbone import Scaling
 from zoo.commands.telling import AS_JSON, PROGRESS, aligned
 
+_SCALINGS: Final = [str(known) for known in Scaling if known is not Scaling.PRESET]  # a model of one's own has none
+
 
 @click.command("import")
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option(
     "--labels", type=click.Path(path_type=Path), required=True, help="A text file: one label a line, in order."
 )
-@click.option("--scaling", type=click.Choice([str(s) for s in Scaling]), help="Numbers it takes, where not uint8.")
+@click.option("--scaling", type=click.Choice(_SCALINGS), help="Numbers it takes, where not uint8.")
 @click.option(
     "--scores", type=click.Choice(["softmax", "sigmoid", "number"]), help="Where it ends with linear: what of."
 )
@@ -54,8 +56,10 @@ def import_(
 
     check_installed("onnx", "onnxruntime")
     from zoo.importing import Wish, import_model, read_labels
+    from zoo.publish import check_writable
 
     with console.telling(progress) as told:
+        check_writable(models)
         asked = Wish(file=file, labels=read_labels(labels), name=name or file.stem.lower(), **wish)
         bundle, alone = import_model(asked, models, told)
     manifest = bundle.manifest

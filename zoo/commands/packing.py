@@ -11,10 +11,11 @@ import click
 
 from zoo.backbone import get
 from zoo.commands.telling import AS_JSON, aligned
+from zoo.completing import backbones
 
 
 @click.command("bundle-weights")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...")
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=backbones)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE")
 @click.option("--trunks", is_flag=True, help="Pack the built trunks, too: a machine that only serves needs no Keras.")
 @AS_JSON

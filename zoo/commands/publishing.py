@@ -10,10 +10,11 @@ import click
 from zoo import console
 from zoo.backbone import Precision, get
 from zoo.commands.telling import AS_JSON, PROGRESS, aligned, licenses
+from zoo.completing import backbones
 
 
 @click.command()
-@click.argument("backbone", metavar="NAME")
+@click.argument("backbone", metavar="NAME", shell_complete=backbones)
 @click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
 @click.option("--name", help="What the model is called. Default: the architecture's name.")
 @click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
@@ -34,12 +35,16 @@ def publish(backbone: str, models: Path, name: str | None, precision: str | None
 
     check_installed("onnx", "onnxruntime")
     from zoo.classifier import publish_classifier
+    from zoo.publish import check_writable
+    from zoo.pulling import keep_lock
 
     chosen = get(backbone)
     number = Precision(precision) if precision else chosen.precision
     with console.telling(progress) as told:
+        check_writable(models)
         bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told)
-    manifest = bundle.manifest
+        manifest = bundle.manifest
+        keep_lock(get(str(manifest.backbone["name"])))  # the classifier has a file of its own, perhaps
     if as_json:
         facts = {"model": manifest.name, "version": manifest.version, "path": str(bundle.layout.root)}
         click.echo(json.dumps(facts | {"labels": len(manifest.labels), "precision": manifest.precision}))

@@ -62,7 +62,8 @@ def _notes(results: Sequence[Result], machine: Machine) -> Iterator[str]:
     lengths = sorted({result.tokens for result in results if result.tokens})
     texts = f" or text of {', '.join(map(str, lengths))} tokens" if lengths else ""
     rounds = sorted({result.rounds for result in results})
-    yield f"Milliseconds per image{texts}, median of {' or '.join(map(str, rounds))} rounds in turns, on {machine}."
+    many = f"{' or '.join(map(str, rounds))} round{'' if rounds == [1] else 's'}"
+    yield f"Milliseconds per image{texts}, median of {many} in turns, on {machine}."
     yield "B: images or texts in a batch. T: runs side by side, one core each. MEMORY: of loading and one answer."
     if any(result.weights == "random" for result in results):
         yield "RANDOM: the weights are random; the work is the same, and the features mean nothing."

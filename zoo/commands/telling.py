@@ -46,7 +46,7 @@ def licenses(b: Backbone) -> list[tuple[str, str]]:
     return [
         ("license", b.license or UNKNOWN),
         *carrier,
-        ("restricts", b.restricts or ("nothing beyond the licence's notice" if b.license else UNKNOWN)),
+        ("restricts", b.restricts or (UNKNOWN if b.license is None else "nothing beyond the licence's notice")),
     ]
 
 

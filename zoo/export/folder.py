@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import os
-import shutil
-import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from zoo import guarded
 from zoo.errors import PublishFailed
 from zoo.files import sync_folder
 
@@ -27,21 +26,19 @@ def check_free(folder: Path) -> None:
 def made_whole(folder: Path) -> Iterator[Path]:
     """Yield an empty hidden sibling of `folder`, which gets its name only if all goes well.
 
+    What a killed process left there on its way to the same name is removed; what a running one makes is not.
+
     Raises:
         PublishFailed: it cannot be written, or something has that name already.
     """
     check_free(folder)
     try:
-        folder.absolute().parent.mkdir(parents=True, exist_ok=True)
-        draft = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", dir=folder.absolute().parent))
-        try:
+        with guarded.draft(folder) as draft:
             draft.chmod(0o755)
             yield draft
             _synced(draft)
             check_free(folder)
             draft.rename(folder)
-        finally:
-            shutil.rmtree(draft, ignore_errors=True)
         sync_folder(folder.absolute().parent)
     except OSError as fault:
         raise PublishFailed(

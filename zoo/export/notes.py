@@ -28,7 +28,7 @@ _EXAMPLES: Final = {
         "python|from ai_edge_litert.interpreter import Interpreter  # or tf.lite.Interpreter\n\n"
         'runner = Interpreter("model.tflite").get_signature_runner("serving_default")\n{out} = runner({words})["{out}"]'
     ),
-    "triton": "sh|tritonserver --model-repository=REPOSITORY  # the folder above this one",
+    "triton": "sh|tritonserver --model-repository=/REPOSITORY  # the folder above this one, as an absolute path",
 }
 
 

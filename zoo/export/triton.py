@@ -1,8 +1,10 @@
 """A model of NVIDIA Triton's model repository: config.pbtxt beside numbered versions.
 
 Source: Triton's model configuration, https://github.com/triton-inference-server/server/blob/main/docs/user_guide/
-model_configuration.md. Strings of protocol buffers' text format are written as JSON strings: for printable ASCII both
-are the same, and names of models are nothing else.
+model_configuration.md, and model_repository.md beside it. Where inputs and outputs are listed, Triton completes nothing
+by itself (onnxruntime_backend, ModelState::AutoCompleteConfig): it switches no batching on. Strings of protocol
+buffers' text format are written as JSON strings: for printable ASCII both are the same, and names of models are nothing
+else.
 """
 
 from __future__ import annotations

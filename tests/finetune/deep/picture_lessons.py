@@ -13,7 +13,7 @@ import numpy as np
 from finetune.dataset import Sample
 from finetune.deep.export import kept_weights, plain_body
 from finetune.deep.sizes import sized
-from finetune.heads import FAMILIES
+from finetune.heads import FAMILIES, Rows
 from finetune.lesson import Lesson
 from finetune.tasks import Task
 from finetune.training import Depth, Training
@@ -55,7 +55,7 @@ def picture_lesson(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **
     aims = {Task.CLASSIFY: y, Task.TAG: np.eye(3, dtype=np.bool_)[y], Task.REGRESS: 100.0 + 10 * y}[task]
     train, val = np.arange(TRAIN), np.arange(TRAIN, TRAIN + VAL)
     family = FAMILIES[task]
-    choice = family.choose(x[train], aims[train], x[val], aims[val])
+    choice = family.choose(Rows(x[train], aims[train], x[val], aims[val]))
     return Lesson(
         backbone=backbone,
         depth=depth,
@@ -68,7 +68,7 @@ def picture_lesson(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **
         weights=np.ones(len(y), np.float32),
         train=train,
         val=val,
-        head=family.refit(choice, x[train], aims[train], x[:0], aims[:0]),
+        head=family.refit(choice, Rows(x[train], aims[train], x[:0], aims[:0])),
         start=start,
         training=Training(**{"epochs": 2, "batch": 16, "rate": 1e-3, "views": 1} | training),
         seed=5,

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from finetune.dataset import Sample
-from finetune.heads import FAMILIES, Head
+from finetune.heads import Head
 from finetune.lesson import Lesson
 from finetune.tasks import Task
 from finetune.training import Depth, Training
+from tests.finetune.fits import fitted
 from tests.zoo.presets import save_preset, served
 from tests.zoo.servers import faulty_server
 from zoo import weights
@@ -91,4 +92,4 @@ def probe(
     encoder, _ = load_text(entry, weights.path_of(entry))
     batch = inputs.batch([inputs(sample.read()) for sample in samples])
     x = keras.ops.convert_to_numpy(encoder(batch, training=False))
-    return FAMILIES[task].fit(x[train], y[train], x[val], y[val])
+    return fitted(task, x[train], y[train], x[val], y[val])

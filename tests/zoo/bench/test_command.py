@@ -95,6 +95,8 @@ def test_what_cannot_be_measured_stops_nothing_else(shared_trunks: None, monkeyp
     ("words", "said"),
     [
         (("bench", DEFAULT_TEXT, "--random"), "cannot be built with random weights"),
+        (("bench", "resnet50.cv_imagenet", "--random"), "run: zoo bench resnet50.cv_imagenet"),
+        (("bench", "siglip_base_patch16_224", "--random"), "are for the networks of keras.applications"),
         (("bench", "vgg16", "--random", "--build"), "choose one"),
         (("bench", "vgg16", "--plot", "out.jpg"), "name a .png file"),
         (("bench", "vgg16", "--plot", "no/such/folder/out.png"), "in a folder that is there"),

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.zoo.bench.results import result
+from tests.zoo.bench.results import MACHINE, result
 from zoo.backbone import DEFAULT, DEFAULT_TEXT, Precision, get
 from zoo.bench.axes import Axes
+from zoo.bench.chart import draw
 from zoo.bench.frontier import Point, frontier, points
 from zoo.bench.labels import Box, along, placed
+from zoo.bench.speed import Result
 
 LITE, VGG, TEXT = get(DEFAULT), get("vgg16"), get(DEFAULT_TEXT)
 
@@ -29,6 +32,17 @@ def test_int8_is_a_point_only_where_it_is_proven() -> None:
 def test_texts_unpublished_accuracies_and_unknown_names_are_no_points() -> None:
     measured = [result(TEXT.name, tokens=128, int8=5), result(VGG.name, fp32=80), result("gone.imagenet", fp32=1)]
     assert points(measured, (TEXT, replace(VGG, top1=None))) == ()
+
+
+def test_the_chart_says_how_many_were_timed_with_random_weights(tmp_path: Path) -> None:
+    def said(*measured: Result) -> str:
+        return draw(tmp_path / "chart.png", measured, MACHINE).partition("chart.png: ")[2]
+
+    lite, vgg = result(LITE.name, fp32=9, int8=3), result(VGG.name, weights="random", fp32=80)
+    assert said(lite, vgg) == "3 trunks, 1 of them on the frontier; 1 of 3 timed with random weights"
+    assert said(vgg) == "1 trunk, 1 of them on the frontier; all timed with random weights"
+    assert said(lite) == "2 trunks, 1 of them on the frontier"
+    assert (tmp_path / "chart.png").stat().st_mode & 0o777 == 0o644  # it is to be shown to others
 
 
 NUMBERS = some.lists(some.tuples(some.integers(1, 9), some.integers(50, 59)), min_size=1, max_size=30)

@@ -1,0 +1,29 @@
+"""What a head is fitted to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.heads.scaler import Floats
+
+
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """Features and targets of n samples to train on, and of m to choose by; m may be 0 where nothing is chosen.
+
+    The validation part is looked at as it is while something is chosen, whatever the weights.
+    """
+
+    x: Floats  # float32 [n,d]
+    y: NDArray[Any]  # of n samples: int [n] of classes, bool [n,k] of tags, float64 [n] of numbers
+    x_val: Floats  # float32 [m,d]
+    y_val: NDArray[Any]
+    weights: Floats | None = None  # float32 [n], how much each sample of `x` counts; None: all alike
+
+    def targets(self) -> NDArray[Any]:
+        """Return the targets of both parts, n+m."""
+        return np.concatenate([self.y, self.y_val])

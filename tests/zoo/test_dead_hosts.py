@@ -1,0 +1,101 @@
+"""A host that cannot be reached: waited for once in a command, whatever number of backbones lies there."""
+
+from __future__ import annotations
+
+import json
+import socket
+
+import pytest
+from click.testing import CliRunner, Result
+
+from tests.zoo.tiny import mirrored
+from zoo import download, weights
+from zoo.backbone import get
+from zoo.cli import cli
+from zoo.dead_hosts import check_alive, note_dead, waited_for_once
+from zoo.errors import DownloadFailed
+
+NET, OTHER_NET = "mobilenet.imagenet", "mobilenet_v2.imagenet"
+
+
+def pull(*words: str) -> Result:
+    return CliRunner().invoke(cli, ["pull", "--weights-only", *words])
+
+
+@pytest.fixture
+def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
+    """The mirror is a host where nobody answers."""
+    monkeypatch.setattr(download, "_PAUSES", ())
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        host = f"127.0.0.1:{free.getsockname()[1]}"
+    monkeypatch.setenv("GRAFT_MIRROR", f"http://{host}")
+    return host
+
+
+def test_the_others_of_a_dead_host_fail_at_once_and_the_table_says_so(nobody: str) -> None:
+    told = json.loads(pull(NET, OTHER_NET, "--json").stdout)
+    first, second = (one["why"] for one in told["failed"])
+    assert "could not be fetched in 1 attempts" in first
+    assert second.startswith(f"{nobody} was not asked again: it could not be reached a moment ago (")
+    rows = [line for line in pull(NET, OTHER_NET).stderr.splitlines() if line.startswith(OTHER_NET)]
+    assert len(rows) == 1
+    assert "was not asked again" in rows[0]
+
+
+def test_a_bench_of_many_waits_once_as_well(nobody: str) -> None:
+    ran = CliRunner().invoke(cli, ["bench", NET, OTHER_NET])
+    assert ran.exit_code == 1
+    assert ran.stderr.count("could not be fetched in") == ran.stderr.count("was not asked again") == 1
+
+
+def test_what_was_found_dead_is_forgotten_with_the_command(nobody: str) -> None:
+    for _ in range(2):
+        assert "could not be fetched in" in str(pull(NET).exception)
+    with pytest.raises(DownloadFailed, match="could not be fetched in"):
+        weights.fetch(get(NET))
+
+
+def test_a_host_that_answers_with_an_error_is_alive(mirror: object) -> None:
+    told = json.loads(pull(NET, OTHER_NET, "--json").stdout)
+    assert all("404" in one["why"] for one in told["failed"])
+
+
+def test_a_fetch_of_which_nothing_came_leaves_no_folder(nobody: str, mirror: object) -> None:
+    assert "404" in str(pull(NET).exception)
+    assert not weights.folder_of(get(NET)).exists()
+    mirror.files |= mirrored(NET)  # type: ignore[attr-defined]
+    assert pull(NET).exit_code == 0
+
+
+def test_only_that_host_is_dead() -> None:
+    with waited_for_once():
+        note_dead("http://one.example/file", "no route")
+        check_alive("http://other.example/file")
+        with pytest.raises(DownloadFailed, match=r"one\.example was not asked again.*no route"):
+            check_alive("http://one.example/another")
+    note_dead("http://one.example/file", "no route")  # outside a block nothing is kept
+    check_alive("http://one.example/file")
+
+
+@pytest.mark.parametrize("mirror_", ["mirror.example", "ftp://mirror.example"])
+def test_a_mirror_of_no_kind_is_told_at_once(mirror_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(download.time, "sleep", lambda _: pytest.fail("there is nothing to wait for"))
+    monkeypatch.setenv("GRAFT_MIRROR", mirror_)
+    with pytest.raises(DownloadFailed, match="begins with https:// or http://"):
+        weights.fetch(get(NET))
+
+
+def test_all_of_leaves_out_what_cannot_become_a_trunk_and_says_why(nobody: str) -> None:
+    ran = pull("--all-of", "keras-hub")
+    assert "left out, because no trunk can be made of them:" in ran.stderr.splitlines()[0]
+    row = next(line for line in ran.stderr.splitlines() if line.startswith("dinov3_vit_7b.lvd1689m "))
+    assert "GiB in fp32; an ONNX file holds 2" in row
+    told = json.loads(pull("--all-of", "keras-hub", "--json").stdout)
+    assert set(told["left_out"]).isdisjoint(one["name"] for one in told["failed"])
+    assert "dinov3_vit_7b.lvd1689m" in told["left_out"]
+
+
+def test_what_cannot_become_a_trunk_is_still_fetched_by_its_own_name(mirror: object) -> None:
+    mirror.files |= mirrored("dinov3_vit_7b.lvd1689m")  # type: ignore[attr-defined]
+    assert pull("dinov3_vit_7b.lvd1689m").exit_code == 0
