@@ -2,7 +2,7 @@
 
 python docs/make_zoo.py
 
-The verdicts are those of `python -m tests.zoo.contract`, in docs/zoo/verdicts.json.
+The verdicts are those of `python -m tests.zoo.contract`, in docs/verdicts.json.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from zoo.backbone import Backbone, Pixels, catalog
 from zoo.possible import reason_against
 
 PAGE = Path(__file__).parent / "zoo.md"
-VERDICTS = Path(__file__).parent / "zoo" / "verdicts.json"
+VERDICTS = Path(__file__).parent / "verdicts.json"
 HEAD = (
     *("backbone", "input", "width", "parameters", "top-1", "licence"),
     *("verdict", "network", "weights", "off at 1", "off at 7", "int8", "same bytes"),

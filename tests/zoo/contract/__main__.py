@@ -1,6 +1,6 @@
 """Whether catalog entries are true: `python -m tests.zoo.contract NAME...`, or `--all`.
 
-The verdict of each is written into docs/zoo/verdicts.json at once; `python docs/make_zoo.py` makes the page of them.
+The verdict of each is written into docs/verdicts.json at once; `python docs/make_zoo.py` makes the page of them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from zoo.errors import GraftError
 from zoo.files import write_whole
 from zoo.terminal import Terminal
 
-VERDICTS: Final = Path(__file__).parents[3] / "docs" / "zoo" / "verdicts.json"
+VERDICTS: Final = Path(__file__).parents[3] / "docs" / "verdicts.json"
 
 
 def main() -> int:
