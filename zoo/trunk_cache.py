@@ -28,7 +28,7 @@ from zoo.image import ImageInput
 from zoo.possible import check_possible
 from zoo.progress import Progress
 
-BUILDER: Final = 2  # raised whenever zoo.build makes other bytes from the same weights
+BUILDER: Final = 3  # raised whenever zoo.build makes other bytes from the same weights
 CALIBRATION: Final = "sklearn-photo-crops-96"  # what int8 trunks are calibrated on
 TOKENIZER: Final = "tokenizer.json"
 _FACTS: Final = {"backbone", "precision", "sha256", "bytes", "signature", "input"}  # a record without them is none

@@ -18,6 +18,7 @@ from zoo.build.canonical import canonical
 from zoo.build.fold import fold
 from zoo.build.frozen import Frozen, freeze
 from zoo.build.pads import shield_pads
+from zoo.build.reshapes import drop_reshapes
 
 OPSET: Final = 18  # the newest that tf2onnx writes
 
@@ -36,6 +37,7 @@ def to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
     _hold(converted.graph, frozen.apart)
     folded = fold(converted)
     shield_pads(folded.graph)
+    drop_reshapes(folded)
     return canonical(folded)
 
 
