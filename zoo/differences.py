@@ -58,6 +58,7 @@ DIFFERENCES: Final[Mapping[str, tuple[Difference, ...]]] = MappingProxyType(
         "ElectraTokenizer": _UNCASED,
         "FNetTokenizer": _UNIGRAM,
         "RobertaTokenizer": _BYTES,
+        "T5Tokenizer": _UNIGRAM,
         "XLMRobertaTokenizer": _UNIGRAM,
     }
 )

@@ -22,6 +22,7 @@ FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
     "distil_bert": "DistilBert",
     "electra": "Electra",
     "f_net": "FNet",
+    **dict.fromkeys(("flan", "t5"), "T5"),
     "roberta": "Roberta",
     "xlm_roberta": "XLMRoberta",
 }

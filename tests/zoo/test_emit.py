@@ -25,7 +25,10 @@ from zoo.errors import ParityError, TrunkError
 from zoo.trunk import open_session
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Layer '(self|cross)_attention' .of type T5:UserWarning"),
+]
 
 
 def runtime(session: onnxruntime.InferenceSession) -> Run:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 
 import pytest
 from click.testing import CliRunner
 
+from tests.zoo.encoder_halves import HALVES
 from tests.zoo.presets import family_of, keras_hub
 from tests.zoo.test_build_text import QUICK, SLOW
 from tests.zoo.true_sizes import TEXTS
@@ -28,7 +30,7 @@ COUNTED = [
 def test_every_family_is_there_and_built_by_a_test() -> None:
     assert {f"{family_of(entry.name)}Tokenizer" for entry in ENTRIES} == FAMILIES.keys()
     assert {family_of(name) for name in (*QUICK, *SLOW)} == {family_of(entry.name) for entry in ENTRIES}
-    assert {entry.name for entry in catalog() if isinstance(entry.takes, Tokens)} == TEXTS.keys()
+    assert {entry.name for entry in catalog() if isinstance(entry.takes, Tokens)} == TEXTS.keys() | HALVES.keys()
 
 
 @entries
@@ -58,6 +60,31 @@ def test_width_positions_and_parameters_belong_together(name: str) -> None:
         assert counted == 17_389_824 != entry.ships
     else:
         assert counted == entry.params
+
+
+@pytest.mark.parametrize(
+    "name", [name if "small" in name else pytest.param(name, marks=pytest.mark.slow) for name in HALVES]
+)
+def test_of_an_encoder_with_a_decoder_the_half_is_told(name: str) -> None:
+    one, two = counted(name, 1), counted(name, 2)
+    more = HALVES[name]["num_layers"] - 1  # each layer is as large as any other: two are counted, the quicker way
+    whole, half = (first + more * (second - first) for first, second in zip(one, two, strict=True))
+    assert (whole, half) == (get(name).ships, get(name).params)
+    assert get(name).width == HALVES[name]["hidden_dim"]
+
+
+def counted(name: str, layers: int) -> tuple[int, int]:
+    """Parameters of encoder and decoder together, and of the encoder, with so many layers each."""
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # T5's attention says that it keeps no mask
+        model = getattr(keras_hub().models, f"{family_of(name)}Backbone")(**HALVES[name] | {"num_layers": layers})
+        inputs = [model.input[f"encoder_{array}"] for array in ("token_ids", "padding_mask")]
+        half = keras.Model(inputs, model.output["encoder_sequence_output"])
+    read = [weight for weight in half.weights if not weight.path.endswith("reverse_embeddings")]
+    whole, part = (sum(math.prod(weight.shape) for weight in weights) for weights in (model.weights, read))
+    return whole, part
 
 
 @entries

@@ -30,6 +30,7 @@ _TRAINED_ON: Final = {
     "MetaCLIP2Backbone": "worldwide",
     "SigLIPBackbone": "webli",
     "SwinTransformerBackbone": "imagenet",
+    "T5Backbone": "c4",
     "bge_llm_embedder": "en",
     "bge_m3": "multi",
     "medsiglip_900m_448": "medical",

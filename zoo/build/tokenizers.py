@@ -18,7 +18,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre
 from zoo.build.assets import Asset, read_preset
 from zoo.build.unigram import CONTROL, UNKNOWN, Piece, SentencePiece, unigram
 from zoo.errors import TrunkError
-from zoo.text import Special
+from zoo.special import Special
 
 _BERT: Final = ("token_ids", "padding_mask", "segment_ids")
 _RESERVED: Final = frozenset({"<pad>", "<s>", "</s>", "<mask>", "[PAD]", "[CLS]", "[SEP]", "[MASK]"})
@@ -30,7 +30,7 @@ class Family:
     """How the tokenizers of one architecture are made, and what its network takes."""
 
     make: Callable[[Asset], Tokenizer]
-    frame: tuple[str, str, str]  # start, end, pad
+    frame: tuple[str | None, str, str]  # start, end, pad
     arrays: tuple[str, ...]
     ends_between: int = 1  # end tokens between the texts of a pair
 
@@ -63,14 +63,16 @@ def of_assets(kind: str, asset: Asset) -> Made:
         raise TrunkError(f"no way is known to make a tokenizer.json of a {kind}; known are {', '.join(FAMILIES)}.")
     family = FAMILIES[kind]
     tokenizer = family.make(asset)
-    special = Special(*(_id(tokenizer, name) for name in family.frame))
-    start, end, _ = family.frame
+    start, end, pad = family.frame
+    ids = {name: _id(tokenizer, name) for name in (start, end, pad) if name}
+    special = Special(ids[start] if start else None, ids[end], ids[pad])
+    before = f"{start}:0 " if start else ""
     between = " ".join([f"{end}:0"] * family.ends_between)
     second = int("segment_ids" in family.arrays)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start}:0 $A:0 {end}:0",
-        pair=f"{start}:0 $A:0 {between} $B:{second} {end}:{second}",
-        special_tokens=[(start, special.start), (end, special.end)],
+        single=f"{before}$A:0 {end}:0",
+        pair=f"{before}$A:0 {between} $B:{second} {end}:{second}",
+        special_tokens=[(name, ids[name]) for name in (start, end) if name],
     )
     return Made(tokenizer.to_str().encode(), special, family.arrays)
 
@@ -113,7 +115,10 @@ def byte_pairs(asset: Asset) -> Tokenizer:
 
 
 def sentencepiece(asset: Asset) -> Tokenizer:
-    """Unigram exactly as the model file says: FNet, DeBERTa v3."""
+    """Unigram exactly as the model file says: FNet, DeBERTa v3, T5.
+
+    T5's tokens for a gap in a text, <extra_id_0> and so on, are none of the model's, and no text writes them.
+    """
     model = _sentencepiece_model(asset)
     return unigram(model, model.pieces)
 
@@ -178,6 +183,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             make=sentencepiece, frame=("[CLS]", "[SEP]", "<pad>"), arrays=("token_ids", "segment_ids")
         ),
         "RobertaTokenizer": Family(make=byte_pairs, frame=("<s>", "</s>", "<pad>"), arrays=_MASKED, ends_between=2),
+        "T5Tokenizer": Family(make=sentencepiece, frame=(None, "</s>", "<pad>"), arrays=_MASKED),
         "XLMRobertaTokenizer": Family(make=fairseq, frame=("<s>", "</s>", "<pad>"), arrays=_MASKED, ends_between=2),
     }
 )

@@ -1,4 +1,8 @@
-"""The families of KerasHub and KerasCV whose presets are listed: by class, what is the same in each of them."""
+"""The families of KerasHub and KerasCV whose presets are listed: by class, what is the same in each of them.
+
+Texts are read by encoders, which see a whole text at once. Networks that only continue a text (GPT-2, Bloom, OPT,
+Llama and others) are no encoders, and are left out.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ ROUNDED: Final = "the figure is rounded"
 _WHOLE: Final = "the figure is that of the whole classifier"
 UNTOLD: Final = "KerasHub does not tell what the figure is of"
 _TOWERS: Final = "the figure is that of both towers, image and text"
+_HALVES: Final = "the figure is that of encoder and decoder together"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -34,8 +39,8 @@ def _image(pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family
     return Family(takes=takes, counts=counts)
 
 
-def _text(tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN) -> Family:
-    return Family(takes=Tokens(max_tokens=512, pooling=pooling), tokenizer=tokenizer, assets=assets)
+def _text(tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family:
+    return Family(takes=Tokens(max_tokens=512, pooling=pooling), tokenizer=tokenizer, assets=assets, counts=counts)
 
 
 HUB: Final[Mapping[str, Family]] = MappingProxyType(
@@ -63,6 +68,8 @@ HUB: Final[Mapping[str, Family]] = MappingProxyType(
         "RobertaBackbone": _text("RobertaTokenizer", "vocabulary.json", "merges.txt"),
         "SigLIPBackbone": _image(Pooling.POOLER, _TOWERS),
         "SwinTransformerBackbone": _image(),
+        # Its encoder alone; that has no longest text of its own, but was trained on 512 tokens.
+        "T5Backbone": _text("T5Tokenizer", "vocabulary.spm", counts=_HALVES),
         "VGGBackbone": _image(),
         "ViTBackbone": _image(Pooling.CLS),
         "XLMRobertaBackbone": _text("XLMRobertaTokenizer", "vocabulary.spm"),

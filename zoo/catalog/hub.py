@@ -6,7 +6,7 @@ are those of the same presets at huggingface.co/keras, tokenizer included. The l
 
 A text's pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
 Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1). Encoders that were fine-tuned to give one row keep their own.
-Every encoder has 512 positions at least; `max_tokens` is that, special tokens included.
+Every encoder has 512 positions at least, or was trained on as many; `max_tokens` is that, special tokens included.
 """
 
 from __future__ import annotations
@@ -56,7 +56,7 @@ def _entry(row: Mapping[str, Any]) -> Backbone:
         restricts=origin.restricts,
         paper=paper_of(row["preset"], row["handle"]),
         card=row["card"] or origin.card,
-        about=f"{row['about']} ({size.counts})" if size.counts else row["about"],
+        about=_about(row, size.counts),
         differences=_differences(row, family),
         cannot=_cannot(row),
     )
@@ -67,6 +67,13 @@ def _source(row: Mapping[str, Any], family: Family) -> FileSource:
         return files(row["handle"], WEIGHTS, CONFIG, "image_converter.json")
     assets = ("vocabulary.spm",) if row["preset"] == _SPM_BERT else family.assets
     return files(row["handle"], WEIGHTS, CONFIG, "tokenizer.json", *(f"assets/tokenizer/{file}" for file in assets))
+
+
+def _about(row: Mapping[str, Any], counts: str | None) -> str | None:
+    """Return what the library says of a preset, and what we say of its number of parameters."""
+    if counts is None or row["about"] is None:
+        return counts or row["about"]
+    return f"{row['about']} ({counts})"
 
 
 def _takes(row: Mapping[str, Any], family: Family) -> Pixels | Tokens:

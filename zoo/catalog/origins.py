@@ -87,6 +87,7 @@ ORIGINS: Final[Mapping[str, Origin]] = MappingProxyType(
         "sentence-transformers": _by("1908.10084", "Apache-2.0", "huggingface.co/sentence-transformers"),
         "siglip": _by("2303.15343", "Apache-2.0", "github.com/google-research/big_vision"),
         "swin-transformer": _by("2103.14030", "MIT", "github.com/microsoft/Swin-Transformer"),
+        "t5": _by("1910.10683", "Apache-2.0", "github.com/google-research/text-to-text-transfer-transformer"),
         "vgg": _by("1409.1556"),
         "vit": _by("2010.11929", "Apache-2.0", "github.com/google-research/vision_transformer"),
         "xception": _by("1610.02357"),
@@ -107,6 +108,7 @@ PAPERS: Final[Mapping[str, str]] = MappingProxyType(
         "darknet_53": f"{_ARXIV}1804.02767",
         "dinov2_with_registers": f"{_ARXIV}2309.16588",
         "efficientnet2": f"{_ARXIV}2104.00298",
+        "flan": f"{_ARXIV}2210.11416",
         "siglip2": f"{_ARXIV}2502.14786",
     }
 )

@@ -1,0 +1,49 @@
+"""The layers of published networks of which the catalog takes the encoder alone; they have a decoder besides.
+
+T5: table 14 and section 3.1.1 of https://arxiv.org/abs/1910.10683 for version 1; the configurations that Google
+published with the weights for 1.1, which Flan has too.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def _t5(layers: int, width: int, heads: int, inner: int, *, tables: int = 1, gated: bool = False) -> dict[str, Any]:
+    """`tables`: how many tables of tokens KerasHub's figure counts, one to read and perhaps one to write."""
+    return {
+        "vocabulary_size": 32128,
+        "num_layers": layers,
+        "num_heads": heads,
+        "hidden_dim": width,
+        "intermediate_dim": inner,
+        "key_value_dim": 64,
+        "use_gated_activation": gated,
+        "tie_embedding_weights": tables == 1,
+    }
+
+
+def _t5_1_1(size: str, tables: int) -> dict[str, Any]:
+    sizes = {
+        "small": (8, 512, 6, 1024),
+        "base": (12, 768, 12, 2048),
+        "large": (24, 1024, 16, 2816),
+        "xl": (24, 2048, 32, 5120),
+        "xxl": (24, 4096, 64, 10240),
+    }
+    return _t5(*sizes[size], tables=tables, gated=True)
+
+
+HALVES: dict[str, dict[str, Any]] = {
+    "flan_base.multi": _t5_1_1("base", 2),
+    "flan_large.multi": _t5_1_1("large", 2),
+    "flan_small.multi": _t5_1_1("small", 2),
+    "t5_1_1_base.c4": _t5_1_1("base", 2),
+    "t5_1_1_large.c4": _t5_1_1("large", 1),
+    "t5_1_1_small.c4": _t5_1_1("small", 1),
+    "t5_1_1_xl.c4": _t5_1_1("xl", 2),
+    "t5_1_1_xxl.c4": _t5_1_1("xxl", 2),
+    "t5_base.multi": _t5(12, 768, 12, 3072),
+    "t5_large.multi": _t5(24, 1024, 16, 4096),
+    "t5_small.multi": _t5(6, 512, 8, 2048),
+}
