@@ -52,6 +52,7 @@ _ALBERT: Final = (
 DIFFERENCES: Final[Mapping[str, tuple[Difference, ...]]] = MappingProxyType(
     {  # by KerasHub's class; of a cased WordPiece preset only CASED holds
         "AlbertTokenizer": _ALBERT,
+        "BartTokenizer": _BYTES,
         "BertTokenizer": _UNCASED,
         "DebertaV3Tokenizer": _UNIGRAM,
         "DistilBertTokenizer": _UNCASED,

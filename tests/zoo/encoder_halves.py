@@ -1,7 +1,8 @@
 """The layers of published networks of which the catalog takes the encoder alone; they have a decoder besides.
 
-T5: table 14 and section 3.1.1 of https://arxiv.org/abs/1910.10683 for version 1; the configurations that Google
-published with the weights for 1.1, which Flan has too.
+T5: sections 3.1.1 and 3.7 of https://arxiv.org/abs/1910.10683 for version 1; the configurations that Google published
+with the weights for 1.1, which Flan has too. BART: section 2.1 of https://arxiv.org/abs/1910.13461 and what
+KerasHub's own table says of the layers; the network tuned to CNN's news knows one word less.
 """
 
 from __future__ import annotations
@@ -34,7 +35,21 @@ def _t5_1_1(size: str, tables: int) -> dict[str, Any]:
     return _t5(*sizes[size], tables=tables, gated=True)
 
 
+def _bart(layers: int, width: int, vocabulary: int = 50265) -> dict[str, Any]:
+    return {
+        "vocabulary_size": vocabulary,
+        "num_layers": layers,
+        "num_heads": width // 64,
+        "hidden_dim": width,
+        "intermediate_dim": 4 * width,
+        "max_sequence_length": 1024,
+    }
+
+
 HALVES: dict[str, dict[str, Any]] = {
+    "bart_base.en": _bart(6, 768),
+    "bart_large.en": _bart(12, 1024),
+    "bart_large.en_cnn": _bart(12, 1024, 50264),
     "flan_base.multi": _t5_1_1("base", 2),
     "flan_large.multi": _t5_1_1("large", 2),
     "flan_small.multi": _t5_1_1("small", 2),

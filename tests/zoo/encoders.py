@@ -11,6 +11,7 @@ SIZES = {"num_layers": 2, "hidden_dim": 32, "intermediate_dim": 64, "max_sequenc
 _DISTANCES = {"num_heads": 4, "key_value_dim": 16, "dropout": 0.0}  # T5 knows no longest text
 FAMILIES = {
     "Albert": {"num_heads": 4, "embedding_dim": 16},
+    "Bart": {"num_heads": 4},
     "Bert": {"num_heads": 4},
     "DebertaV3": {"num_heads": 4, "bucket_size": 8},
     "DistilBert": {"num_heads": 4},

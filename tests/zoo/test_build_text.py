@@ -30,6 +30,7 @@ pytestmark = [
 QUICK = ("bert_tiny.en_uncased", "f_net_base.en")  # with a padding mask, and without
 SLOW = (
     "albert_base.en_uncased",
+    "bart_base.en",
     "bert_base.multi",
     "deberta_v3_extra_small.en",
     "distil_bert_base.en_uncased",

@@ -47,8 +47,21 @@ def test_wordpiece_is_bert_s(count: int, lowercase: bool) -> None:
 @counts
 def test_byte_pairs_are_gpt_2_s(count: int) -> None:
     ours, reference = tokenise("RobertaTokenizer", byte_pairs()), gpt_2(byte_pairs())
+    bart_s = tokenise("BartTokenizer", byte_pairs())
     for text in fuzzed(count):
-        assert ours(text) == reference(text)
+        assert ours(text) == reference(text) == bart_s(text)
+
+
+@pytest.mark.parametrize(("kind", "more"), [("BartTokenizer", 0), ("RobertaTokenizer", 1)])
+def test_bart_s_last_token_is_left_out_and_no_id_moves(kind: str, more: int) -> None:
+    vocabulary = json.loads(byte_pairs().files["vocabulary.json"])
+    words = [word for word in vocabulary if word != "<mask>"]
+    at_the_end = {word: id for id, word in enumerate([*words, "<mask>"])}
+    asset = Asset({**byte_pairs().files, "vocabulary.json": json.dumps(at_the_end).encode()}, {})
+    assert text_input(of_assets(kind, asset)).vocabulary == len(words) + more
+    text = "a <mask> fox"
+    usual = tokenise("RobertaTokenizer", byte_pairs())(text)
+    assert [words[id] for id in tokenise(kind, asset)(text)] == [list(vocabulary)[id] for id in usual]
 
 
 @counts

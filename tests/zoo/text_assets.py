@@ -113,11 +113,14 @@ def trained(**options: object) -> bytes:
     return out.getvalue()
 
 
+BYTE_PAIRS = ("BartTokenizer", "RobertaTokenizer")
+
+
 def asset_of(kind: str) -> Asset:
     """The tiny files of any family."""
     if kind in LAYOUTS:
         return sentencepiece_model(kind)
-    return byte_pairs() if kind == "RobertaTokenizer" else wordpiece()
+    return byte_pairs() if kind in BYTE_PAIRS else wordpiece()
 
 
 def text_input(made: Made, max_tokens: int = 512, texts: int = 1) -> TextInput:

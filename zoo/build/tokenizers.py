@@ -7,7 +7,7 @@ was pretrained with, not what KerasHub makes of it. `zoo.differences` lists wher
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import MappingProxyType
@@ -93,8 +93,8 @@ def wordpiece(asset: Asset) -> Tokenizer:
     return tokenizer
 
 
-def byte_pairs(asset: Asset) -> Tokenizer:
-    """GPT-2's byte-level BPE, as RoBERTa has it: every byte has a token, so nothing is unknown.
+def byte_pairs(asset: Asset, *, without: Sequence[str] = ()) -> Tokenizer:
+    """GPT-2's byte-level BPE, as RoBERTa and BART have it: every byte has a token, so nothing is unknown.
 
     Source: Radford et al., 2019, https://github.com/openai/gpt-2 (encoder.py); Liu et al., 2019, arXiv:1907.11692.
     """
@@ -104,6 +104,9 @@ def byte_pairs(asset: Asset) -> Tokenizer:
     ]
     try:
         vocabulary = {str(token): int(id_) for token, id_ in json.loads(asset.text("vocabulary.json")).items()}
+        for token in without:
+            if vocabulary.get(token) == len(vocabulary) - 1:
+                del vocabulary[token]
         tokenizer = Tokenizer(models.BPE(vocabulary, merges))
     except Exception as fault:  # the library's own errors share no base but this
         raise TrunkError(f"vocabulary.json and merges.txt do not go together ({fault}). Download them again.") from None
@@ -112,6 +115,14 @@ def byte_pairs(asset: Asset) -> Tokenizer:
     names = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
     tokenizer.add_special_tokens([AddedToken(name, normalized=False) for name in names if name in vocabulary])
     return tokenizer
+
+
+def bart(asset: Asset) -> Tokenizer:
+    """RoBERTa's without the last of its tokens, <mask>: no text writes it, and some of the networks have no row for it.
+
+    Source: Lewis et al., 2019, https://github.com/facebookresearch/fairseq (examples/bart).
+    """
+    return byte_pairs(asset, without=("<mask>",))
 
 
 def sentencepiece(asset: Asset) -> Tokenizer:
@@ -175,6 +186,7 @@ _CLS_SEP: Final = ("[CLS]", "[SEP]", "[PAD]")
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "AlbertTokenizer": Family(make=albert, frame=("[CLS]", "[SEP]", "<pad>"), arrays=_BERT),
+        "BartTokenizer": Family(make=bart, frame=("<s>", "</s>", "<pad>"), arrays=_MASKED, ends_between=2),
         "BertTokenizer": Family(make=wordpiece, frame=_CLS_SEP, arrays=_BERT),
         "DebertaV3Tokenizer": Family(make=sentencepiece, frame=_CLS_SEP, arrays=_MASKED),
         "DistilBertTokenizer": Family(make=wordpiece, frame=_CLS_SEP, arrays=_MASKED),

@@ -46,6 +46,7 @@ def _text(tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN, counts:
 HUB: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "AlbertBackbone": _text("AlbertTokenizer", "vocabulary.spm"),
+        "BartBackbone": _text("BartTokenizer", "vocabulary.json", "merges.txt", counts=_HALVES),  # its encoder alone
         "BertBackbone": _text("BertTokenizer", "vocabulary.txt"),
         "CLIPBackbone": _image(Pooling.CLS, _TOWERS),
         "CSPNetBackbone": _image(counts=_WHOLE),

@@ -24,6 +24,7 @@ from zoo.possible import too_large
 
 _MEGABYTES: Final = {
     "albert_base.en_uncased": 47.6,
+    "bart_base.en": 559.5,
     "bert_base.en_uncased": 438.2,
     "bert_base.multi": 713.0,
     "bert_small.en_uncased": 115.2,

@@ -41,6 +41,7 @@ def _by(
 ORIGINS: Final[Mapping[str, Origin]] = MappingProxyType(
     {
         "albert": _by("1909.11942", "Apache-2.0", "github.com/google-research/albert"),
+        "bart": _by("1910.13461", "MIT", "github.com/facebookresearch/fairseq", _KEEP_MIT),
         "bert": _by("1810.04805", "Apache-2.0", "github.com/google-research/bert"),
         "bge": _by("2309.07597", "MIT", "huggingface.co/BAAI"),
         "clip": _by("2103.00020", "MIT", "github.com/openai/CLIP"),

@@ -47,14 +47,14 @@ _WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
             *("albert_base", "bert_base", "bge_base", "bge_llm_embedder", "deberta_v3_base", "deberta_v3_small"),
             *("deit_base", "dinov2_base", "dinov2_with_registers_base", "distil_bert", "electra_base_discriminator"),
             *("f_net_base", "multilingual_e5_base", "roberta_base", "swin_small", "swin_tiny", "vit_base"),
-            *("flan_base", "t5_1.1_base", "t5_base"),
+            *("bart_base", "flan_base", "t5_1.1_base", "t5_base"),
             "xlm_roberta_base",
         ),
         1024: (
             *("albert_large", "bert_large", "bge_large", "bge_m3", "deberta_v3_large", "densenet_121", "dinov2_large"),
             *("dinov2_with_registers_large", "electra_large_discriminator", "f_net_large", "multilingual_e5_large"),
             *("mxbai_embed_2d_large", "mxbai_embed_large", "roberta_large", "swin_base", "vit_large"),
-            *("flan_large", "t5_1.1_large", "t5_large", "xlm_roberta_large"),
+            *("bart_large", "flan_large", "t5_1.1_large", "t5_large", "xlm_roberta_large"),
         ),
         1280: ("vit_huge",),
         1536: ("swin_large",),
@@ -69,6 +69,8 @@ _BEGINNINGS: Final = tuple(  # the longest first: the first that fits is meant
 )
 _CLASSES: Final = {"mit": 10, "resnet_vd": 1000}  # that KerasHub's number has a dense head of
 _ENCODERS: Final = {  # parameters of the encoder, where KerasHub's number has a decoder besides
+    "bart_base_en": 81_918_720,
+    "bart_large_en": 203_676_672,
     "flan_base_multi": 109_628_544,
     "flan_large_multi": 341_231_104,
     "flan_small_multi": 35_332_800,
@@ -82,6 +84,7 @@ _ENCODERS: Final = {  # parameters of the encoder, where KerasHub's number has a
     "t5_small_multi": 35_330_816,
 }
 _ODD: Final = {  # presets whose number is not that of their layers
+    "bart_large_en_cnn": "KerasHub's figure is that of a network that knows one word more",
     "dinov2_giant": UNTOLD,
     "dinov2_with_registers_giant": UNTOLD,
     "paraphrase_minilm_l3": "KerasHub's figure is not that of a MiniLM of three layers",
