@@ -1,4 +1,4 @@
-"""The layers of published networks of which the catalog takes the encoder alone; they have a decoder besides.
+"""The layers of published networks of which the catalog takes the encoder alone, and of ESM-2, which is none but that.
 
 T5: sections 3.1.1 and 3.7 of https://arxiv.org/abs/1910.10683 for version 1; the configurations that Google published
 with the weights for 1.1, which Flan has too. BART: section 2.1 of https://arxiv.org/abs/1910.13461 and what
@@ -61,4 +61,23 @@ HALVES: dict[str, dict[str, Any]] = {
     "t5_base.multi": _t5(12, 768, 12, 3072),
     "t5_large.multi": _t5(24, 1024, 16, 4096),
     "t5_small.multi": _t5(6, 512, 8, 2048),
+}
+
+
+def _esm2(layers: int, width: int) -> dict[str, Any]:
+    """ESM-2's, https://doi.org/10.1101/2022.07.20.500902; its alphabet has 33 letters."""
+    return {
+        "vocabulary_size": 33,
+        "num_layers": layers,
+        "num_heads": 20,
+        "hidden_dim": width,
+        "intermediate_dim": 4 * width,
+    }
+
+
+PROTEINS = {
+    "esm2_t6_8m.uniref50": _esm2(6, 320),
+    "esm2_t12_35m.uniref50": _esm2(12, 480),
+    "esm2_t30_150m.uniref50": _esm2(30, 640),
+    "esm2_t33_650m.uniref50": _esm2(33, 1280),
 }

@@ -27,6 +27,7 @@ _BEGIN: Final = frozenset(
 _TRAINED_ON: Final = {
     "CLIPBackbone": "openai",
     "DINOV2Backbone": "lvd142m",
+    "ESMBackbone": "uniref50",
     "MetaCLIP2Backbone": "worldwide",
     "SigLIPBackbone": "webli",
     "SwinTransformerBackbone": "imagenet",

@@ -18,6 +18,7 @@ _WHOLE: Final = "the figure is that of the whole classifier"
 UNTOLD: Final = "KerasHub does not tell what the figure is of"
 _TOWERS: Final = "the figure is that of both towers, image and text"
 _HALVES: Final = "the figure is that of encoder and decoder together"
+_PROTEIN: Final = "KerasHub makes one unknown token of a whole protein, and its attention sees padding as text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,13 +26,14 @@ class Family:
     """One class of a library.
 
     `assets` are the files of its tokenizer. `counts` says what the library's number of parameters is of, where that
-    is not the trunk.
+    is not the trunk; `cannot` why no trunk can be made of it.
     """
 
     takes: Pixels | Tokens
     assets: tuple[str, ...] = ()
     tokenizer: str | None = None
     counts: str | None = None
+    cannot: str | None = None
 
 
 def _image(pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family:
@@ -58,6 +60,7 @@ HUB: Final[Mapping[str, Family]] = MappingProxyType(
         "DistilBertBackbone": _text("DistilBertTokenizer", "vocabulary.txt"),
         "EfficientNetBackbone": _image(counts=_WHOLE),
         "ElectraBackbone": _text("ElectraTokenizer", "vocabulary.txt"),
+        "ESMBackbone": Family(takes=Tokens(max_tokens=1024, pooling=Pooling.MEAN), cannot=_PROTEIN),
         # FNet takes no padding mask; of its tokens only the first was trained to stand for the text.
         "FNetBackbone": _text("FNetTokenizer", "vocabulary.spm", pooling=Pooling.CLS),
         "HGNetV2Backbone": _image(counts=UNTOLD),

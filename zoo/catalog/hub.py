@@ -101,6 +101,8 @@ def _cannot(row: Mapping[str, Any]) -> str | None:
     *_, variation, _ = row["handle"].split("/")
     if variation != row["preset"]:
         return f"KerasHub's table gives it the address of another preset, {variation}"
+    if reason := HUB[row["family"]].cannot:
+        return reason
     if size_of(row).counts in (ROUNDED, UNTOLD) and (reason := too_large(row["params"])):
         return reason
     return None

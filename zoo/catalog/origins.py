@@ -60,6 +60,11 @@ ORIGINS: Final[Mapping[str, Origin]] = MappingProxyType(
         "efficientnet": _by("1905.11946"),
         "efficientnetv2": _by("2104.00298"),
         "electra": _by("2003.10555", "Apache-2.0", "github.com/google-research/electra", _KEEP_APACHE),
+        "esm-2": Origin(
+            paper="https://doi.org/10.1101/2022.07.20.500902",
+            license="MIT",
+            card="https://github.com/facebookresearch/esm",
+        ),
         "f_net": _by("2105.03824", "Apache-2.0", "github.com/google-research/google-research"),
         "hgnetv2": _by(None, "Apache-2.0", "github.com/PaddlePaddle/PaddleClas"),
         "medsiglip": _by(

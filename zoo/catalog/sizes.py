@@ -20,6 +20,7 @@ _WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
         128: ("bert_tiny",),
         192: ("deit_tiny",),
         256: ("electra_base_generator", "electra_large_generator", "electra_small", "mit_b0"),
+        320: ("esm2_t6",),
         384: (
             *(
                 "all_minilm",
@@ -32,6 +33,7 @@ _WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
             *("dinov2_with_registers_small", "msmarco_minilm", "multi_qa_minilm", "multilingual_e5_small"),
             *("mxbai_embed_xsmall", "paraphrase_minilm"),
         ),
+        480: ("esm2_t12",),
         512: (
             "bert_medium",
             "bert_small",
@@ -43,6 +45,7 @@ _WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
             *("flan_small", "t5_1.1_small", "t5_small"),
             "vgg",
         ),
+        640: ("esm2_t30",),
         768: (
             *("albert_base", "bert_base", "bge_base", "bge_llm_embedder", "deberta_v3_base", "deberta_v3_small"),
             *("deit_base", "dinov2_base", "dinov2_with_registers_base", "distil_bert", "electra_base_discriminator"),
@@ -56,7 +59,7 @@ _WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
             *("mxbai_embed_2d_large", "mxbai_embed_large", "roberta_large", "swin_base", "vit_large"),
             *("bart_large", "flan_large", "t5_1.1_large", "t5_large", "xlm_roberta_large"),
         ),
-        1280: ("vit_huge",),
+        1280: ("esm2_t33", "vit_huge"),
         1536: ("swin_large",),
         1664: ("densenet_169",),
         1920: ("densenet_201",),

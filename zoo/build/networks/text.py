@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from typing import Any, Final
 
 import keras
@@ -11,6 +12,9 @@ from zoo.backbone import Pooling
 from zoo.errors import TrunkError
 
 INPUTS: Final = ("token_ids", "padding_mask", "segment_ids")  # each int32 [n,t]; an encoder takes some of them
+# Of T5's attention Keras says that it keeps no mask; it need not, and nobody can do anything about it.
+warnings.filterwarnings("ignore", r"Layer '(self|cross)_attention' \(of type T5")
+
 # T5's norms have no names, and Keras counts them through the whole process; a weight is to have one name in all.
 _NAMELESS: Final = re.compile(r"/t5_layer_norm(_\d+)?/")
 _ENCODED: Final = "encoder_sequence_output"  # what KerasHub calls an encoder's output where a decoder follows it
