@@ -16,7 +16,6 @@ from zoo.build.tokenizers import FAMILIES, of_assets
 from zoo.errors import BundleBroken, BundleUnsupported, InputError, NotText, TextTooLong
 from zoo.special import Special
 from zoo.text import MAX_BYTES, TextInput
-from zoo.token_ids import framed
 from zoo.utf8 import texts_of, to_sample
 
 bert = input_of("BertTokenizer", max_tokens=32)
@@ -143,26 +142,6 @@ def test_a_batch_is_padded_to_its_longest() -> None:
         assert batch["token_ids"][row].tolist() == [*ids.tolist(), *[0] * (len(samples[1]) - len(ids))]
         assert batch["padding_mask"][row].sum() == len(ids)
     assert bert.batch([])["token_ids"].shape == (0, 0)
-
-
-def test_without_a_start_a_text_begins_with_itself() -> None:
-    t5 = input_of("T5Tokenizer", max_tokens=24, texts=2)
-    assert t5.special.start is None
-    again = TextInput.of(json.loads(json.dumps(t5.spec())), t5.tokenizer_json)
-    ids = again(to_sample("a fox", "a cat")).tolist()
-    assert ids.count(t5.special.end) == 2
-    assert ids[-1] == t5.special.end != ids[0]
-    alone = input_of("T5Tokenizer")
-    whole = alone(b"a fox").tolist()
-    for sent in (whole, whole[:-1]):  # with the frame, and without it
-        assert framed(sent, alone).tolist() == whole
-    for odd in ([t5.special.end], [5, 1, 5], [0], []):
-        with pytest.raises(NotText):
-            framed(odd, alone)
-    with pytest.raises(BundleUnsupported, match="special tokens 5 and 1"):
-        TextInput.of({**alone.spec(), "special": {"start": 5, "end": 1, "pad": 0}}, alone.tokenizer_json)
-    with pytest.raises(BundleBroken):
-        TextInput.of({**alone.spec(), "special": {"start": None, "end": None, "pad": 0}}, alone.tokenizer_json)
 
 
 def test_without_a_mask_no_answer_may_depend_on_a_neighbour() -> None:
