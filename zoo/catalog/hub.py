@@ -5,8 +5,8 @@ fetch is trusted. What it does not say stands here with its source, or is unknow
 are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors.
 
 A text's pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
-Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1); T5's encoder, too, gives
-sentences by its mean (Ni et al. 2021, https://arxiv.org/abs/2108.08877). Encoders that were fine-tuned to give one row keep their own.
+Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1); T5's encoder, too, gives sentences by its mean (Ni et al.
+2021, https://arxiv.org/abs/2108.08877). Encoders that were fine-tuned to give one row keep their own.
 Every encoder has 512 positions at least, or was trained on as many; `max_tokens` is that, special tokens included.
 """
 
