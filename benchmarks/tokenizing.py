@@ -23,7 +23,8 @@ from benchmarks.timing import alternated, in_threads
 from zoo.build.assets import Asset
 from zoo.build.tokenizers import of_assets
 from zoo.errors import NotText
-from zoo.text import MAX_BYTES, Special, TextInput
+from zoo.special import Special
+from zoo.text import MAX_BYTES, TextInput
 
 RUNS = {
     "x": "x", "spaces": " ", "CJK": "漢", "combining": "\u0301", "a + marks": "a\u0301\u0323", "ZWJ emoji": "👩\u200d",

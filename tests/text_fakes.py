@@ -17,7 +17,8 @@ from tests.fakes import WIDTH, bundle_of, graph_bytes
 from zoo.bundle import Bundle
 from zoo.files import sha256_of, write_whole
 from zoo.signature import Signature, Tensor
-from zoo.text import Special, TextInput
+from zoo.special import Special
+from zoo.text import TextInput
 from zoo.trunk import Trunk
 from zoo.utf8 import to_sample
 

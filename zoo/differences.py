@@ -52,12 +52,14 @@ _ALBERT: Final = (
 DIFFERENCES: Final[Mapping[str, tuple[Difference, ...]]] = MappingProxyType(
     {  # by KerasHub's class; of a cased WordPiece preset only CASED holds
         "AlbertTokenizer": _ALBERT,
+        "BartTokenizer": _BYTES,
         "BertTokenizer": _UNCASED,
         "DebertaV3Tokenizer": _UNIGRAM,
         "DistilBertTokenizer": _UNCASED,
         "ElectraTokenizer": _UNCASED,
         "FNetTokenizer": _UNIGRAM,
         "RobertaTokenizer": _BYTES,
+        "T5Tokenizer": _UNIGRAM,
         "XLMRobertaTokenizer": _UNIGRAM,
     }
 )

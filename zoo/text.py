@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from zoo.errors import BundleBroken, BundleUnsupported, NotText, TextTooLong
+from zoo.special import Special
 from zoo.utf8 import texts_of
 
 MAX_BYTES: Final = 1 << 20
@@ -32,15 +33,6 @@ MODELS: Final = frozenset({"WordPiece", "BPE", "Unigram"})
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
 Ints = NDArray[np.int32]
-
-
-@dataclass(frozen=True, slots=True)
-class Special:
-    """The ids that frame a text: `start` text `end`, and `pad` behind the shorter ones of a batch."""
-
-    start: int
-    end: int
-    pad: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
@@ -96,7 +88,7 @@ class TextInput:
                     f"tokenizer.json has SHA-256 {sha256}, its manifest names {spec['tokenizer_sha256']}. "
                     "Publish the model again."
                 )
-            special = Special(**{name: int(id_) for name, id_ in spec["special"].items()})
+            special = Special.of(spec["special"])
             asked = {key: value for key, value in spec.items() if key != "decoder_version"}
             known = {"max_tokens": int(spec["max_tokens"]), "arrays": tuple(spec["arrays"]), "texts": spec["texts"]}
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
@@ -162,15 +154,16 @@ class TextInput:
         odd_arrays = not {"token_ids"} <= set(self.arrays) <= ARRAYS or len(set(self.arrays)) != len(self.arrays)
         if odd_arrays or self.texts not in (1, 2):
             raise _unsupported(f"arrays={self.arrays!r}, texts={self.texts!r}")
-        start, end = self.special.start, self.special.end
+        before, end = [*self.special.before], self.special.end
         alone, pair = self._ids(("",)), self._ids(("", ""))
-        if alone != [start, end] or pair not in ([start, end, end], [start, end, end, end]):
+        if alone != [*before, end] or pair not in ([*before, end, end], [*before, end, end, end]):
+            start = self.special.start
             raise _unsupported(f"special tokens {start} and {end} around a text (the file gives {alone} and {pair})")
         if self.max_tokens <= len(pair):
             raise _unsupported(f"max_tokens={self.max_tokens}")
-        frame = {start, end, self.special.pad}
+        frame = {*before, end, self.special.pad}
         names = [str(self._tokenizer.id_to_token(id_)).strip() for id_ in frame]
-        written = [name for name in names if frame & set(self._ids((name,))[1:-1])]
+        written = [name for name in names if frame & set(self._ids((name,))[len(before) : -1])]
         if written:
             raise _unsupported(f"a tokenizer in which a text can write {', '.join(sorted(written))}")
 

@@ -22,18 +22,19 @@ def framed(ids: Sequence[int], inputs: TextInput) -> Ints:
         TextTooLong: they are more than the model takes.
     """
     special, most = inputs.special, inputs.max_tokens
-    has_frame = len(ids) > 2 and ids[0] == special.start and ids[-1] == special.end
-    whole = [*ids] if has_frame else [special.start, *ids, special.end]
+    before = special.before
+    has_frame = len(ids) > len(before) + 1 and (*ids[: len(before)], ids[-1]) == (*before, special.end)
+    whole = [*ids] if has_frame else [*before, *ids, special.end]
     if len(whole) > most:
         raise TextTooLong(
             f"there are {len(ids):,} token ids; the model takes {most:,}, the special ones around a text included. "
             "Send the part that matters, or the text itself, which is cut."
         )
-    inner = whole[1:-1]
+    inner = whole[len(before) : -1]
     if not inner:
         raise NotText("there is nothing to read: no token id.")
-    frame = {special.start, special.end, special.pad}
-    for at, id_ in enumerate(inner, int(has_frame)):
+    frame = {*before, special.end, special.pad}
+    for at, id_ in enumerate(inner, len(before) * has_frame):
         if not 0 <= id_ < inputs.vocabulary:
             raise NotText(
                 f"token id {str(id_)[:20]} at {at} is none of the model's, which are 0 to {inputs.vocabulary - 1:,}. "

@@ -14,7 +14,7 @@ from finetune.training import Depth
 
 LAST: Final = 2  # layers of the encoder that learn at depth `top`
 _LAYER: Final = re.compile(r"^[^/]*_layer_(\d+)/")  # how KerasHub calls them; ALBERT's, all of one weight, are one
-_BEHIND: Final = ("head/", "pooled_dense/")
+_BEHIND: Final = ("head/", "pooled_dense/", "encoder_output_layer_norm/")
 
 
 def with_head(encoder: keras.Model, lesson: Lesson) -> keras.Model:
@@ -46,8 +46,8 @@ def layers_of(encoder: keras.Model) -> int:
 def factors(network: keras.Model, decay: float) -> dict[str, float]:
     """Return the factor of the learning rate for each trainable variable, by its path.
 
-    The head and a pooler have 1, the encoder's last layer has `decay`, the one before it `decay`², and so on;
-    embeddings, and whatever else stands before the first layer, have the least (Howard and Ruder 2018).
+    The head, a pooler and a last norm have 1, the encoder's last layer has `decay`, the one before it `decay`², and so
+    on; embeddings, and whatever else stands before the first layer, have the least (Howard and Ruder 2018).
     """
     count = layers_of(network)
     return {variable.path: decay ** (count - _level(variable.path, count)) for variable in network.trainable_variables}

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from zoo.errors import RecipeError
 
-PROJECTIONS: Final = ("query", "value", "query_dense", "value_dense")  # as KerasHub chooses them
+PROJECTIONS: Final = (  # as KerasHub chooses them, and T5's, for which it has chosen none
+    *("query", "value", "query_dense", "value_dense"),
+    *("query_projector", "value_projector"),
+)
 
 
 def enable_lora(encoder: keras.Model, rank: int) -> None:

@@ -8,14 +8,18 @@ import numpy as np
 
 VOCABULARY, MOST = 100, 40
 SIZES = {"num_layers": 2, "hidden_dim": 32, "intermediate_dim": 64, "max_sequence_length": MOST}
+_DISTANCES = {"num_heads": 4, "key_value_dim": 16, "dropout": 0.0}  # T5 knows no longest text
 FAMILIES = {
     "Albert": {"num_heads": 4, "embedding_dim": 16},
+    "Bart": {"num_heads": 4},
     "Bert": {"num_heads": 4},
     "DebertaV3": {"num_heads": 4, "bucket_size": 8},
     "DistilBert": {"num_heads": 4},
     "Electra": {"num_heads": 4, "embedding_dim": 16},
     "FNet": {},
     "Roberta": {"num_heads": 4},
+    "T5": {**_DISTANCES, "activation": "gelu", "use_gated_activation": True, "tie_embedding_weights": False},
+    "T5 v1": {**_DISTANCES, "activation": "relu", "use_gated_activation": False},
     "XLMRoberta": {"num_heads": 4},
 }
 WITH_POOLER = {"Albert", "Bert", "Electra", "FNet"}
@@ -24,9 +28,13 @@ WITH_POOLER = {"Albert", "Bert", "Electra", "FNet"}
 def backbone(family: str, vocabulary: int = VOCABULARY, **sizes: int) -> keras.Model:
     """A tiny encoder whose every weight is random, biases and norms too; `sizes` are other than SIZES."""
     words = {"vocab_size" if family == "Electra" else "vocabulary_size": vocabulary}
-    model = getattr(keras_hub.models, f"{family}Backbone")(**words, **SIZES | FAMILIES[family] | sizes)
+    given = {**words, **SIZES, **FAMILIES[family], **sizes}
+    if family.startswith("T5"):
+        del given["max_sequence_length"]
+    model = getattr(keras_hub.models, f"{family.split()[0]}Backbone")(**given)
     spread = 0.3 * (SIZES["hidden_dim"] / sizes.get("hidden_dim", SIZES["hidden_dim"])) ** 0.5
     random = np.random.default_rng(0)
     for weight in model.weights:
-        weight.assign(random.normal(1 if weight.path.endswith("gamma") else 0, spread, weight.shape))
+        is_scale = weight.path.endswith(("gamma", "/weight"))
+        weight.assign(random.normal(1 if is_scale else 0, spread, weight.shape))
     return model

@@ -10,12 +10,13 @@ from types import ModuleType
 
 import keras
 
-from tests.zoo.text_assets import LAYOUTS, asset_of, byte_pairs, wordpiece
+from tests.zoo.text_assets import BYTE_PAIRS, LAYOUTS, asset_of, byte_pairs, wordpiece
 from zoo.backbone import Backbone, FileSource
 from zoo.build.assets import Asset
 
 FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
     "albert": "Albert",
+    "bart": "Bart",
     "bert": "Bert",
     **dict.fromkeys(("all_minilm", "bge", "msmarco", "multi_qa", "mxbai_embed", "paraphrase"), "Bert"),
     **dict.fromkeys(("bge_m3.multi", "multilingual_e5_base.multi", "multilingual_e5_large.multi"), "XLMRoberta"),
@@ -24,6 +25,7 @@ FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
     "distil_bert": "DistilBert",
     "electra": "Electra",
     "f_net": "FNet",
+    **dict.fromkeys(("flan", "t5"), "T5"),
     "roberta": "Roberta",
     "xlm_roberta": "XLMRoberta",
 }
@@ -46,7 +48,7 @@ def their_tokenizer(kind: str, asset: Asset) -> object:
     """KerasHub's tokenizer of the same files."""
     if kind in LAYOUTS:
         arguments = {"proto": asset.files["vocabulary.spm"]}
-    elif kind == "RobertaTokenizer":
+    elif kind in BYTE_PAIRS:
         vocabulary, merges = byte_pairs().files.values()
         arguments = {"vocabulary": json.loads(vocabulary), "merges": merges.decode().split("\n")[1:-1]}
     else:

@@ -39,11 +39,11 @@ def test_facts_are_plausible(backbone: Backbone) -> None:
     told = (backbone.params, backbone.ships, backbone.width, backbone.megabytes, backbone.top1)
     assert all(fact is None or fact > 0 for fact in told)
     assert all(word is None or word for word in (backbone.license, backbone.about, backbone.cannot))
-    assert backbone.paper is None or backbone.paper.startswith("https://arxiv.org/abs/")
+    assert backbone.paper is None or backbone.paper.startswith(("https://arxiv.org/abs/", "https://doi.org/"))
     assert backbone.card is None or backbone.card.startswith("https://")
     if backbone.megabytes and backbone.params:
         # Weights are fp32; a file has a header, sometimes a classifier, besides; a wheel is compressed a little.
-        assert 0.9 < backbone.megabytes / (backbone.params * 4e-6) < 1.5
+        assert 0.9 < backbone.megabytes / ((backbone.ships or backbone.params) * 4e-6) < 1.5
     assert backbone.precision is Precision.FP32 or backbone.int8.startswith("proven")
 
 

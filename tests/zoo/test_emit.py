@@ -17,6 +17,7 @@ from tests.zoo.encoders import FAMILIES, MOST, VOCABULARY, WITH_POOLER, backbone
 from zoo.build.canonical import serialized
 from zoo.build.emit import text_to_onnx
 from zoo.build.emit_deberta import signed_buckets
+from zoo.build.emit_t5 import transformer_layer
 from zoo.build.graph import Graph
 from zoo.build.int8_rows import int8_rows
 from zoo.build.networks.text import Pooling, encoder
@@ -25,7 +26,10 @@ from zoo.errors import ParityError, TrunkError
 from zoo.trunk import open_session
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
-pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Layer '(self|cross)_attention' .of type T5:UserWarning"),
+]
 
 
 def runtime(session: onnxruntime.InferenceSession) -> Run:
@@ -111,6 +115,31 @@ def test_deberta_buckets_are_those_of_keras(bucket: int, most: int) -> None:
     ours = signed_buckets(attention)
     places = np.arange(most)
     np.testing.assert_array_equal(theirs, ours[most - (places[:, None] - places)])
+
+
+def test_t5_s_distances_are_keras_also_where_they_are_long() -> None:
+    model = encoder(backbone("T5"), Pooling.MEAN)
+    session = open_session(serialized(text_to_onnx(model)))
+    parity = prove_text(model, runtime(session), VOCABULARY, 300)  # beyond 128 they are all one
+    assert parity.off <= 1e-5 * parity.largest
+
+
+def test_of_two_tables_of_tokens_the_encoder_has_the_one_that_reads() -> None:
+    both = backbone("T5")
+    model = encoder(both, Pooling.MEAN)
+    assert {tensor.name for tensor in model.inputs} == {"token_ids", "padding_mask"}
+    assert not any("reverse" in weight.path or "decoder" in weight.path for weight in model.weights)
+    (table,) = (weight for weight in model.weights if weight.path == "token_embedding/embeddings")
+    np.testing.assert_array_equal(table, both.token_embedding.embeddings)
+    assert {weight.path for weight in model.weights} == {
+        weight.path for weight in encoder(backbone("T5"), Pooling.MEAN).weights
+    }
+
+
+def test_a_decoder_is_refused() -> None:
+    (decoder, *_) = backbone("T5").decoder_transformer_layers
+    with pytest.raises(TrunkError, match="belongs to a decoder"):
+        transformer_layer(Graph(), decoder, "tokens", "mask")
 
 
 def test_what_cannot_be_written_is_named() -> None:

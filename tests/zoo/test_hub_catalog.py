@@ -98,6 +98,8 @@ def test_too_large_ones_and_those_that_cannot_be_built_are_refused_by_name_befor
     monkeypatch.setenv("GRAFT_OFFLINE", "1")  # a fetch would be another error
     refused = {entry.name: reason_against(entry) for entry in (*hub.TABLE, *cv.TABLE) if reason_against(entry)}
     assert {"vit_huge_patch14_224.imagenet21k", "dinov3_vit_7b.lvd1689m", "xlm_roberta_large.multi"} <= refused.keys()
+    assert {"t5_1_1_xl.c4", "t5_1_1_xxl.c4"} <= refused.keys()
+    assert "t5_large.multi" not in refused  # which with its decoder would be too large
     assert "efficientnet_b1_ft_imagenet" in str(refused["efficientnet_el.ra_imagenet"])
     for name, reason in refused.items():
         with pytest.raises(TrunkError, match=name):

@@ -19,8 +19,10 @@ from zoo.trunk import open_session
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def test_int8_of_one_text_is_the_same_in_any_company() -> None:
-    model = text_to_onnx(encoder(backbone("Bert"), Pooling.MEAN))
+@pytest.mark.filterwarnings("ignore:Layer '(self|cross)_attention' .of type T5:UserWarning")
+@pytest.mark.parametrize(("family", "least"), [("Bert", 0.99), ("T5", 0.98)])  # with biases, and without
+def test_int8_of_one_text_is_the_same_in_any_company(family: str, least: float) -> None:
+    model = text_to_onnx(encoder(backbone(family), Pooling.MEAN))
     fp32, int8 = open_session(serialized(model)), open_session(serialized(int8_rows(model)))
     names = [tensor.name for tensor in fp32.get_inputs()]
     for batch in text_probes(names, VOCABULARY, MOST):
@@ -33,7 +35,7 @@ def test_int8_of_one_text_is_the_same_in_any_company() -> None:
             ]
         )
         assert cosine(alone, together).min() >= 0.9999
-        assert cosine(fp32.run(None, batch)[0], together).min() >= 0.99
+        assert cosine(fp32.run(None, batch)[0], together).min() >= least
 
 
 def test_int8_scales_each_row_by_itself() -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import math
+import warnings
 
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from tests.zoo.encoder_halves import HALVES, PROTEINS
 from tests.zoo.presets import family_of, keras_hub, tokenizer_of
 from tests.zoo.test_build_text import QUICK, SLOW
 from tests.zoo.true_sizes import TEXTS
@@ -15,8 +18,9 @@ from zoo.build.tokenizers import FAMILIES
 from zoo.catalog import hub
 from zoo.cli import cli
 from zoo.differences import CASED, DIFFERENCES
+from zoo.possible import reason_against
 
-ENTRIES = [entry for entry in hub.TABLE if isinstance(entry.takes, Tokens)]
+ENTRIES = [entry for entry in hub.TABLE if isinstance(entry.takes, Tokens) and entry.name not in PROTEINS]
 entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 # Real sizes are counted of each; of all but a few only where there is time.
 COUNTED = [
@@ -28,7 +32,7 @@ COUNTED = [
 def test_every_family_is_there_and_built_by_a_test() -> None:
     assert {f"{family_of(entry.name)}Tokenizer" for entry in ENTRIES} == FAMILIES.keys()
     assert {family_of(name) for name in (*QUICK, *SLOW)} == {family_of(entry.name) for entry in ENTRIES}
-    assert {entry.name for entry in catalog() if isinstance(entry.takes, Tokens)} == TEXTS.keys()
+    assert {entry.name for entry in catalog() if isinstance(entry.takes, Tokens)} == {*TEXTS, *HALVES, *PROTEINS}
 
 
 @entries
@@ -58,6 +62,59 @@ def test_width_positions_and_parameters_belong_together(name: str) -> None:
         assert counted == 17_389_824 != entry.ships
     else:
         assert counted == entry.params
+
+
+@pytest.mark.parametrize(
+    "name", [name if "small" in name else pytest.param(name, marks=pytest.mark.slow) for name in HALVES]
+)
+def test_of_an_encoder_with_a_decoder_the_half_is_told(name: str) -> None:
+    one, two = counted(name, 1), counted(name, 2)
+    more = HALVES[name]["num_layers"] - 1  # each layer is as large as any other: two are counted, the quicker way
+    whole, half = (first + more * (second - first) for first, second in zip(one, two, strict=True))
+    if name == "bart_large.en_cnn":  # KerasHub's number is that of no such network
+        assert get(name).params is None
+        assert whole == 406_286_336 != get(name).ships
+    else:
+        assert (whole, half) == (get(name).ships, get(name).params)
+    assert get(name).width == HALVES[name]["hidden_dim"]
+
+
+def counted(name: str, layers: int) -> tuple[int, int]:
+    """Parameters of encoder and decoder together, and of the encoder, with so many layers each."""
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False), warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # T5's attention says that it keeps no mask
+        model = getattr(keras_hub().models, f"{family_of(name)}Backbone")(**HALVES[name] | {"num_layers": layers})
+        inputs = [model.input[f"encoder_{array}"] for array in ("token_ids", "padding_mask")]
+        half = keras.Model(inputs, model.output["encoder_sequence_output"])
+    read = [weight for weight in half.weights if not weight.path.endswith("reverse_embeddings")]
+    whole, part = (sum(math.prod(weight.shape) for weight in weights) for weights in (model.weights, read))
+    return whole, part
+
+
+@pytest.mark.parametrize("name", PROTEINS)
+def test_what_reads_proteins_is_counted_and_refused(name: str) -> None:
+    import keras
+
+    with keras.StatelessScope(initialize_variables=False):
+        model = keras_hub().models.ESMBackbone(**PROTEINS[name])
+    assert get(name).params == sum(math.prod(weight.shape) for weight in model.weights)
+    assert get(name).width == model.output.shape[-1]
+    assert "unknown token" in str(reason_against(get(name)))
+
+
+def test_the_reasons_against_proteins_still_hold() -> None:
+    alphabet = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>"]
+    tokenizer = keras_hub().tokenizers.ESMTokenizer(vocabulary=alphabet)
+    assert [int(id) for id in tokenizer("MKTV")] == [alphabet.index("<unk>")]
+    sizes = {"num_layers": 1, "num_heads": 4, "hidden_dim": 16, "intermediate_dim": 32, "dropout": 0.0}
+    model = keras_hub().models.ESMBackbone(vocabulary_size=33, pad_token_id=1, **sizes)
+    random = np.random.default_rng(0)
+    for weight in model.weights:
+        weight.assign(random.normal(0, 0.5, weight.shape))
+    alone, padded = (model({"token_ids": np.array([[0, 20, 15, 2, *[1] * pads]])}) for pads in (0, 3))
+    assert np.abs(np.array(alone) - np.array(padded)[:, :4]).max() > 1e-2
 
 
 @entries

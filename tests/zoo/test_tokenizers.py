@@ -13,7 +13,7 @@ import regex
 import sentencepiece
 from tokenizers import BertWordPieceTokenizer
 
-from tests.zoo.text_assets import asset_of, byte_pairs, fuzzed, text_input, trained, wordpiece
+from tests.zoo.text_assets import asset_of, bare_ids, byte_pairs, fuzzed, text_input, trained, wordpiece
 from tests.zoo.text_reference import gpt_2
 from zoo.backbone import WheelSource
 from zoo.build.assets import Asset
@@ -30,7 +30,7 @@ counts = pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=py
 def tokenise(kind: str, asset: Asset) -> Tokenise:
     """Our ids of a text without the frame; blank texts too."""
     model = text_input(of_assets(kind, asset), UNBOUND)
-    return lambda text: model._ids((text,))[1:-1]
+    return lambda text: bare_ids(model, text)
 
 
 @counts
@@ -47,12 +47,25 @@ def test_wordpiece_is_bert_s(count: int, lowercase: bool) -> None:
 @counts
 def test_byte_pairs_are_gpt_2_s(count: int) -> None:
     ours, reference = tokenise("RobertaTokenizer", byte_pairs()), gpt_2(byte_pairs())
+    bart_s = tokenise("BartTokenizer", byte_pairs())
     for text in fuzzed(count):
-        assert ours(text) == reference(text)
+        assert ours(text) == reference(text) == bart_s(text)
+
+
+@pytest.mark.parametrize(("kind", "more"), [("BartTokenizer", 0), ("RobertaTokenizer", 1)])
+def test_bart_s_last_token_is_left_out_and_no_id_moves(kind: str, more: int) -> None:
+    vocabulary = json.loads(byte_pairs().files["vocabulary.json"])
+    words = [word for word in vocabulary if word != "<mask>"]
+    at_the_end = {word: id for id, word in enumerate([*words, "<mask>"])}
+    asset = Asset({**byte_pairs().files, "vocabulary.json": json.dumps(at_the_end).encode()}, {})
+    assert text_input(of_assets(kind, asset)).vocabulary == len(words) + more
+    text = "a <mask> fox"
+    usual = tokenise("RobertaTokenizer", byte_pairs())(text)
+    assert [words[id] for id in tokenise(kind, asset)(text)] == [list(vocabulary)[id] for id in usual]
 
 
 @counts
-@pytest.mark.parametrize("kind", ["DebertaV3Tokenizer", "FNetTokenizer", "XLMRobertaTokenizer"])
+@pytest.mark.parametrize("kind", ["DebertaV3Tokenizer", "FNetTokenizer", "T5Tokenizer", "XLMRobertaTokenizer"])
 def test_unigram_is_sentencepiece_s(kind: str, count: int) -> None:
     proto = asset_of(kind).files["vocabulary.spm"]
     ours, reference = tokenise(kind, asset_of(kind)), sentencepiece.SentencePieceProcessor(model_proto=proto)

@@ -92,6 +92,7 @@ LAYOUTS = {  # as each family's own model was trained
     "FNetTokenizer": {
         "pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1, "control_symbols": "[CLS],[SEP],[MASK]",
     },
+    "T5Tokenizer": {"pad_id": 0, "eos_id": 1, "unk_id": 2, "bos_id": -1},
     "XLMRobertaTokenizer": {"unk_id": 0, "bos_id": 1, "eos_id": 2},
 }  # fmt: skip
 
@@ -112,11 +113,14 @@ def trained(**options: object) -> bytes:
     return out.getvalue()
 
 
+BYTE_PAIRS = ("BartTokenizer", "RobertaTokenizer")
+
+
 def asset_of(kind: str) -> Asset:
     """The tiny files of any family."""
     if kind in LAYOUTS:
         return sentencepiece_model(kind)
-    return byte_pairs() if kind == "RobertaTokenizer" else wordpiece()
+    return byte_pairs() if kind in BYTE_PAIRS else wordpiece()
 
 
 def text_input(made: Made, max_tokens: int = 512, texts: int = 1) -> TextInput:
@@ -133,3 +137,8 @@ def text_input(made: Made, max_tokens: int = 512, texts: int = 1) -> TextInput:
 def input_of(kind: str, **options: int) -> TextInput:
     """The tiny input of any family."""
     return text_input(of_assets(kind, asset_of(kind)), **options)
+
+
+def bare_ids(model: TextInput, text: str) -> list[int]:
+    """The ids of a text without the frame; of a blank text too."""
+    return model._ids((text,))[len(model.special.before) : -1]

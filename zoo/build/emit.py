@@ -16,13 +16,14 @@ import onnx
 from zoo.build import emit_blocks as blocks
 from zoo.build import emit_deberta as deberta
 from zoo.build import emit_parts as parts
+from zoo.build import emit_t5 as t5
 from zoo.build.graph import Graph
 from zoo.build.networks.text import INPUTS
 from zoo.errors import TrunkError
 
-# Layer or operation of Keras -> what writes it: (graph, layer, *what it is called with) -> name of its output.
+# Layer or operation of Keras -> what writes it: (graph, layer, *what it is called with) -> names of its outputs.
 # Exact types by name: a subclass may compute something else.
-_EMITTERS: Final[dict[str, Callable[..., str]]] = {
+_EMITTERS: Final[dict[str, Callable[..., str | tuple[str, ...]]]] = {
     "Add": parts.add,
     "Dense": parts.dense_on_tokens,
     "DisentangledAttentionEncoder": deberta.disentangled_encoder,
@@ -30,12 +31,14 @@ _EMITTERS: Final[dict[str, Callable[..., str]]] = {
     "Embedding": parts.embedding,
     "FNetEncoder": blocks.f_net_encoder,
     "FirstToken": parts.first_token,
-    "GetItem": parts.first_token,
+    "GetItem": parts.picked,
     "LayerNormalization": parts.layer_norm,
     "MeanOverMask": parts.mean_over_mask,
     "PositionEmbedding": parts.position_embedding,
     "RelativeEmbedding": deberta.relative_embedding,
     "ReversibleEmbedding": parts.embedding,
+    "T5LayerNorm": t5.rms_norm,
+    "T5TransformerLayer": t5.transformer_layer,
     "TokenAndPositionEmbedding": parts.token_and_position_embedding,
     "TransformerEncoder": blocks.transformer_encoder,
 }
@@ -60,13 +63,13 @@ def text_to_onnx(model: keras.Model) -> onnx.ModelProto:
     return graph.model(kinds, output, model.output.shape[-1])
 
 
-def _emitter(graph: Graph, layer: Any) -> Callable[..., str]:  # noqa: ANN401 - a layer or an operation
+def _emitter(graph: Graph, layer: Any) -> Callable[..., str | tuple[str, ...]]:  # noqa: ANN401 - a layer or an operation
     kind = type(layer).__name__
     if kind not in _EMITTERS:
         known = ", ".join(_EMITTERS)
         raise TrunkError(f"{layer.name} is of the kind {kind}, which cannot be written as ONNX here. Known: {known}.")
 
-    def emit(*inputs: Any, training: bool = False, **named: Any) -> str:  # noqa: ANN401 - a graph never trains
+    def emit(*inputs: Any, training: bool = False, **named: Any) -> str | tuple[str, ...]:  # noqa: ANN401 - a graph never trains
         return _EMITTERS[kind](graph, layer, *inputs, **named)
 
     return emit

@@ -1,4 +1,4 @@
-"""Whole encoder blocks as ONNX nodes: BERT's and FNet's; DeBERTa's adds `zoo.build.emit_deberta`.
+"""Whole encoder blocks as ONNX nodes: BERT's and FNet's; `zoo.build.emit_deberta` and `emit_t5` have the others.
 
 Shapes: n texts, t tokens, d channels, h heads of s channels each. Attention is written out: ONNX Runtime's
 MultiHeadAttention and SkipLayerNormalization are slower on its CPU provider than what it makes of this.
@@ -63,10 +63,18 @@ def heads(graph: Graph, projection: Any, rows: str, tokens: str, scale: float = 
 
 def attended(graph: Graph, scores: str, value: str, padding_mask: str) -> str:
     """Write softmax(scores where the mask is 1) @ value: [n,h,t,t], [n,h,t,s], int32 [n,t] -> [n,t,h,s]."""
-    counts = graph.node("Cast", padding_mask, to=onnx.TensorProto.FLOAT)
-    # 0 where a token counts, -1e9 (Keras' number) where it is padding: exp makes that exactly 0.
-    barred = graph.node("Mul", graph.node("Sub", counts, graph.number(1)), graph.number(1e9))
-    scores = graph.node("Add", scores, graph.node("Unsqueeze", barred, graph.integers(1, 2)))
+    bars = graph.node("Unsqueeze", barred(graph, padding_mask), graph.integers(1, 2))
+    return weighted(graph, graph.node("Add", scores, bars), value)
+
+
+def barred(graph: Graph, mask: str) -> str:
+    """Write 0 where a token counts, -1e9 (Keras' number) where it is padding: exp makes that exactly 0."""
+    counts = graph.node("Cast", mask, to=onnx.TensorProto.FLOAT)
+    return graph.node("Mul", graph.node("Sub", counts, graph.number(1)), graph.number(1e9))
+
+
+def weighted(graph: Graph, scores: str, value: str) -> str:
+    """Write softmax(scores) @ value: [n,h,t,t], [n,h,t,s] -> [n,t,h,s]."""
     context = graph.node("MatMul", graph.node("Softmax", scores, axis=-1), value)
     return graph.node("Transpose", context, perm=[0, 2, 1, 3])
 

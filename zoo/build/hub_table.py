@@ -27,9 +27,11 @@ _BEGIN: Final = frozenset(
 _TRAINED_ON: Final = {
     "CLIPBackbone": "openai",
     "DINOV2Backbone": "lvd142m",
+    "ESMBackbone": "uniref50",
     "MetaCLIP2Backbone": "worldwide",
     "SigLIPBackbone": "webli",
     "SwinTransformerBackbone": "imagenet",
+    "T5Backbone": "c4",
     "bge_llm_embedder": "en",
     "bge_m3": "multi",
     "medsiglip_900m_448": "medical",

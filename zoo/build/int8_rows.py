@@ -65,15 +65,17 @@ class _Graph:
         if node.op_type != "Gemm" or node.input[1] not in self._constants:
             self._nodes.append(node)
             return
-        rows, kernel, bias = node.input
+        rows, kernel, *bias = node.input
         weight, by_channel = _per_channel(numpy_helper.to_array(self._constants[kernel]))
         levels, by_row = self._rows(rows)
         output = node.output[0]
         one, zero = self._constant(np.array(1, np.float32)), self._constant(np.array(_ZERO_POINT, np.uint8))
         inputs = [levels, self._constant(weight), one, self._constant(by_channel), zero]
         self._add("MatMulIntegerToFloat", inputs, f"{output}_product", domain=_CONTRIB)
-        self._add("Mul", [f"{output}_product", by_row], f"{output}_scaled")
-        self._add("Add", [f"{output}_scaled", bias], output)
+        scaled = f"{output}_scaled" if bias else output
+        self._add("Mul", [f"{output}_product", by_row], scaled)
+        if bias:
+            self._add("Add", [scaled, *bias], output)
 
     def finish(self) -> None:
         """Put the nodes and the constants that they read into the graph."""

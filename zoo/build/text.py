@@ -96,7 +96,8 @@ def _tokens_of(backbone: Backbone) -> Tokens:
 
 def _check_sizes(backbone: Backbone, takes: Tokens, hub: keras.Model, width: int, made: Made) -> None:
     """Refuse weights that are not what the catalog says, and a tokenizer that is not theirs."""
-    positions, known = hub.get_config()["max_sequence_length"], vocabulary_of(hub)
+    config, known = hub.get_config(), vocabulary_of(hub)
+    positions = config.get("max_sequence_length", takes.max_tokens)  # T5 has none, but distances
     words = Tokenizer.from_str(made.tokenizer_json.decode()).get_vocab_size()
     holds = {
         f"features of width {width}, not {backbone.width}": width == backbone.width,

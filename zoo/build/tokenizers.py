@@ -6,7 +6,6 @@ was pretrained with, not what KerasHub makes of it. `zoo.differences` lists wher
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,9 +15,10 @@ from typing import Final
 from tokenizers import AddedToken, Tokenizer, decoders, models, normalizers, pre_tokenizers, processors
 
 from zoo.build.assets import Asset, read_preset
+from zoo.build.byte_pairs import bart, byte_pairs
 from zoo.build.unigram import CONTROL, UNKNOWN, Piece, SentencePiece, unigram
 from zoo.errors import TrunkError
-from zoo.text import Special
+from zoo.special import Special
 
 _BERT: Final = ("token_ids", "padding_mask", "segment_ids")
 _RESERVED: Final = frozenset({"<pad>", "<s>", "</s>", "<mask>", "[PAD]", "[CLS]", "[SEP]", "[MASK]"})
@@ -30,7 +30,7 @@ class Family:
     """How the tokenizers of one architecture are made, and what its network takes."""
 
     make: Callable[[Asset], Tokenizer]
-    frame: tuple[str, str, str]  # start, end, pad
+    frame: tuple[str | None, str, str]  # start, end, pad
     arrays: tuple[str, ...]
     ends_between: int = 1  # end tokens between the texts of a pair
 
@@ -63,14 +63,16 @@ def of_assets(kind: str, asset: Asset) -> Made:
         raise TrunkError(f"no way is known to make a tokenizer.json of a {kind}; known are {', '.join(FAMILIES)}.")
     family = FAMILIES[kind]
     tokenizer = family.make(asset)
-    special = Special(*(_id(tokenizer, name) for name in family.frame))
-    start, end, _ = family.frame
+    start, end, pad = family.frame
+    ids = {name: _id(tokenizer, name) for name in (start, end, pad) if name}
+    special = Special(ids[start] if start else None, ids[end], ids[pad])
+    before = f"{start}:0 " if start else ""
     between = " ".join([f"{end}:0"] * family.ends_between)
     second = int("segment_ids" in family.arrays)
     tokenizer.post_processor = processors.TemplateProcessing(
-        single=f"{start}:0 $A:0 {end}:0",
-        pair=f"{start}:0 $A:0 {between} $B:{second} {end}:{second}",
-        special_tokens=[(start, special.start), (end, special.end)],
+        single=f"{before}$A:0 {end}:0",
+        pair=f"{before}$A:0 {between} $B:{second} {end}:{second}",
+        special_tokens=[(name, ids[name]) for name in (start, end) if name],
     )
     return Made(tokenizer.to_str().encode(), special, family.arrays)
 
@@ -91,29 +93,11 @@ def wordpiece(asset: Asset) -> Tokenizer:
     return tokenizer
 
 
-def byte_pairs(asset: Asset) -> Tokenizer:
-    """GPT-2's byte-level BPE, as RoBERTa has it: every byte has a token, so nothing is unknown.
-
-    Source: Radford et al., 2019, https://github.com/openai/gpt-2 (encoder.py); Liu et al., 2019, arXiv:1907.11692.
-    """
-    lines = asset.text("merges.txt").replace("\r\n", "\n").split("\n")
-    merges = [
-        (left, right) for left, _, right in (line.partition(" ") for line in lines) if right and left != "#version:"
-    ]
-    try:
-        vocabulary = {str(token): int(id_) for token, id_ in json.loads(asset.text("vocabulary.json")).items()}
-        tokenizer = Tokenizer(models.BPE(vocabulary, merges))
-    except Exception as fault:  # the library's own errors share no base but this
-        raise TrunkError(f"vocabulary.json and merges.txt do not go together ({fault}). Download them again.") from None
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.ByteLevel()
-    names = ("<s>", "<pad>", "</s>", "<unk>", "<mask>")
-    tokenizer.add_special_tokens([AddedToken(name, normalized=False) for name in names if name in vocabulary])
-    return tokenizer
-
-
 def sentencepiece(asset: Asset) -> Tokenizer:
-    """Unigram exactly as the model file says: FNet, DeBERTa v3."""
+    """Unigram exactly as the model file says: FNet, DeBERTa v3, T5.
+
+    T5's tokens for a gap in a text, <extra_id_0> and so on, are none of the model's, and no text writes them.
+    """
     model = _sentencepiece_model(asset)
     return unigram(model, model.pieces)
 
@@ -170,6 +154,7 @@ _CLS_SEP: Final = ("[CLS]", "[SEP]", "[PAD]")
 FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "AlbertTokenizer": Family(make=albert, frame=("[CLS]", "[SEP]", "<pad>"), arrays=_BERT),
+        "BartTokenizer": Family(make=bart, frame=("<s>", "</s>", "<pad>"), arrays=_MASKED, ends_between=2),
         "BertTokenizer": Family(make=wordpiece, frame=_CLS_SEP, arrays=_BERT),
         "DebertaV3Tokenizer": Family(make=sentencepiece, frame=_CLS_SEP, arrays=_MASKED),
         "DistilBertTokenizer": Family(make=wordpiece, frame=_CLS_SEP, arrays=_MASKED),
@@ -178,6 +163,7 @@ FAMILIES: Final[Mapping[str, Family]] = MappingProxyType(
             make=sentencepiece, frame=("[CLS]", "[SEP]", "<pad>"), arrays=("token_ids", "segment_ids")
         ),
         "RobertaTokenizer": Family(make=byte_pairs, frame=("<s>", "</s>", "<pad>"), arrays=_MASKED, ends_between=2),
+        "T5Tokenizer": Family(make=sentencepiece, frame=(None, "</s>", "<pad>"), arrays=_MASKED),
         "XLMRobertaTokenizer": Family(make=fairseq, frame=("<s>", "</s>", "<pad>"), arrays=_MASKED, ends_between=2),
     }
 )

@@ -1,4 +1,8 @@
-"""The families of KerasHub and KerasCV whose presets are listed: by class, what is the same in each of them."""
+"""The families of KerasHub and KerasCV whose presets are listed: by class, what is the same in each of them.
+
+Texts are read by encoders, which see a whole text at once. Networks that only continue a text (GPT-2, Bloom, OPT,
+Llama and others) are no encoders, and are left out.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,8 @@ ROUNDED: Final = "the figure is rounded"
 _WHOLE: Final = "the figure is that of the whole classifier"
 UNTOLD: Final = "KerasHub does not tell what the figure is of"
 _TOWERS: Final = "the figure is that of both towers, image and text"
+_HALVES: Final = "the figure is that of encoder and decoder together"
+_PROTEIN: Final = "KerasHub makes one unknown token of a whole protein, and its attention sees padding as text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,13 +26,14 @@ class Family:
     """One class of a library.
 
     `assets` are the files of its tokenizer. `counts` says what the library's number of parameters is of, where that
-    is not the trunk.
+    is not the trunk; `cannot` why no trunk can be made of it.
     """
 
     takes: Pixels | Tokens
     assets: tuple[str, ...] = ()
     tokenizer: str | None = None
     counts: str | None = None
+    cannot: str | None = None
 
 
 def _image(pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family:
@@ -34,13 +41,14 @@ def _image(pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family
     return Family(takes=takes, counts=counts)
 
 
-def _text(tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN) -> Family:
-    return Family(takes=Tokens(max_tokens=512, pooling=pooling), tokenizer=tokenizer, assets=assets)
+def _text(tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family:
+    return Family(takes=Tokens(max_tokens=512, pooling=pooling), tokenizer=tokenizer, assets=assets, counts=counts)
 
 
 HUB: Final[Mapping[str, Family]] = MappingProxyType(
     {
         "AlbertBackbone": _text("AlbertTokenizer", "vocabulary.spm"),
+        "BartBackbone": _text("BartTokenizer", "vocabulary.json", "merges.txt", counts=_HALVES),  # its encoder alone
         "BertBackbone": _text("BertTokenizer", "vocabulary.txt"),
         "CLIPBackbone": _image(Pooling.CLS, _TOWERS),
         "CSPNetBackbone": _image(counts=_WHOLE),
@@ -52,6 +60,7 @@ HUB: Final[Mapping[str, Family]] = MappingProxyType(
         "DistilBertBackbone": _text("DistilBertTokenizer", "vocabulary.txt"),
         "EfficientNetBackbone": _image(counts=_WHOLE),
         "ElectraBackbone": _text("ElectraTokenizer", "vocabulary.txt"),
+        "ESMBackbone": Family(takes=Tokens(max_tokens=1024, pooling=Pooling.MEAN), cannot=_PROTEIN),
         # FNet takes no padding mask; of its tokens only the first was trained to stand for the text.
         "FNetBackbone": _text("FNetTokenizer", "vocabulary.spm", pooling=Pooling.CLS),
         "HGNetV2Backbone": _image(counts=UNTOLD),
@@ -63,6 +72,8 @@ HUB: Final[Mapping[str, Family]] = MappingProxyType(
         "RobertaBackbone": _text("RobertaTokenizer", "vocabulary.json", "merges.txt"),
         "SigLIPBackbone": _image(Pooling.POOLER, _TOWERS),
         "SwinTransformerBackbone": _image(),
+        # Its encoder alone; that has no longest text of its own, but was trained on 512 tokens.
+        "T5Backbone": _text("T5Tokenizer", "vocabulary.spm", counts=_HALVES),
         "VGGBackbone": _image(),
         "ViTBackbone": _image(Pooling.CLS),
         "XLMRobertaBackbone": _text("XLMRobertaTokenizer", "vocabulary.spm"),

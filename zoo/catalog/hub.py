@@ -6,8 +6,9 @@ are those of the same presets at huggingface.co/keras, tokenizer included. The l
 (`origins.py`); top-1 is told where it is published of these very weights (`accuracies.json`).
 
 A text's pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
-Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1). Encoders that were fine-tuned to give one row keep their own.
-Every encoder has 512 positions at least; `max_tokens` is that, special tokens included.
+Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1); T5's encoder, too, gives sentences by its mean (Ni et al.
+2021, https://arxiv.org/abs/2108.08877). Encoders that were fine-tuned to give one row keep their own.
+Every encoder has 512 positions at least, or was trained on as many; `max_tokens` is that, special tokens included.
 """
 
 from __future__ import annotations
@@ -26,6 +27,7 @@ from zoo.possible import too_large
 
 _MEGABYTES: Final = {
     "albert_base.en_uncased": 47.6,
+    "bart_base.en": 559.5,
     "bert_base.en_uncased": 438.2,
     "bert_base.multi": 713.0,
     "bert_small.en_uncased": 115.2,
@@ -58,7 +60,7 @@ def _entry(row: Mapping[str, Any]) -> Backbone:
         restricts=origin.restricts,
         paper=origin.paper,
         card=row["card"] or origin.card,
-        about=f"{row['about']} ({size.counts})" if size.counts else row["about"],
+        about=_about(row, size.counts),
         top1=TOP1.get(row["name"]),
         differences=_differences(row, family),
         cannot=_cannot(row),
@@ -70,6 +72,13 @@ def _source(row: Mapping[str, Any], family: Family) -> FileSource:
         return files(row["handle"], WEIGHTS, CONFIG, "image_converter.json")
     assets = ("vocabulary.spm",) if row["preset"] == _SPM_BERT else family.assets
     return files(row["handle"], WEIGHTS, CONFIG, "tokenizer.json", *(f"assets/tokenizer/{file}" for file in assets))
+
+
+def _about(row: Mapping[str, Any], counts: str | None) -> str | None:
+    """Return what the library says of a preset, and what we say of its number of parameters."""
+    if counts is None or row["about"] is None:
+        return counts or row["about"]
+    return f"{row['about']} ({counts})"
 
 
 def _takes(row: Mapping[str, Any], family: Family) -> Pixels | Tokens:
@@ -96,6 +105,8 @@ def _cannot(row: Mapping[str, Any]) -> str | None:
     *_, variation, _ = row["handle"].split("/")
     if variation != row["preset"]:
         return f"KerasHub's table gives it the address of another preset, {variation}"
+    if reason := HUB[row["family"]].cannot:
+        return reason
     if size_of(row).counts in (ROUNDED, UNTOLD) and (reason := too_large(row["params"])):
         return reason
     return None

@@ -55,6 +55,7 @@ _SIGLIP: Final = "github.com/google-research/big_vision#license"
 ORIGINS: Final[Mapping[str, Origin]] = MappingProxyType(
     {
         "albert": _by("1909.11942", "Apache-2.0", f"{_HUB}google-research/albert/blob/master/LICENSE"),
+        "bart": _by("1910.13461", "MIT", f"{_HUB}facebookresearch/fairseq#license", _KEEP_BOTH),
         "bert": _by("1810.04805", "Apache-2.0", f"{_HUB}google-research/bert#pre-trained-models"),
         "bge": _by("2309.07597", "MIT", _BGE),
         "clip": _by("2103.00020", "MIT", f"{_HUB}openai/CLIP/blob/main/LICENSE"),
@@ -72,6 +73,11 @@ ORIGINS: Final[Mapping[str, Origin]] = MappingProxyType(
         "distil_bert": _by("1910.01108", "Apache-2.0", f"{_CARD}distilbert/distilbert-base-uncased"),
         "efficientnet": _by("1905.11946", "Apache-2.0", f"{_TIMM}efficientnet.py", _IMAGENET),
         "electra": _by("2003.10555", "Apache-2.0", f"{_HUB}google-research/electra/blob/master/LICENSE"),
+        "esm-2": Origin(
+            paper="https://doi.org/10.1101/2022.07.20.500902",
+            license="MIT",
+            card="https://github.com/facebookresearch/esm",
+        ),
         # The licence of this card as two catalogues of models quote it; the code's repository has the same one.
         "f_net": _by("2105.03824", "Apache-2.0", f"{_CARD}google/fnet-base"),
         "hgnetv2": _by(None, "Apache-2.0", _PADDLE),
@@ -103,6 +109,7 @@ ORIGINS: Final[Mapping[str, Origin]] = MappingProxyType(
         "sentence-transformers": _by("1908.10084"),  # each has a card of its own, and not every card a licence
         "siglip": _by("2303.15343", "Apache-2.0", _SIGLIP),
         "swin-transformer": _by("2103.14030", "MIT", f"{_HUB}microsoft/Swin-Transformer/blob/main/LICENSE"),
+        "t5": _by("1910.10683", "Apache-2.0", f"{_HUB}google-research/text-to-text-transfer-transformer"),
         "vgg": _by("1409.1556", "BSD-3-Clause", f"{_TIMM}vgg.py"),
         "vit": _by("2010.11929", "Apache-2.0", f"{_HUB}google-research/vision_transformer/blob/main/LICENSE"),
         # Converted from keras.applications by KerasHub's script, which compares the two.
@@ -130,6 +137,7 @@ OWN: Final[Mapping[str, Origin]] = MappingProxyType(
         "darknet_53": _by("1804.02767", "Apache-2.0", f"{_TIMM}cspnet.py", _IMAGENET),
         "dinov2_with_registers": _by("2309.16588", "Apache-2.0", f"{_HUB}facebookresearch/dinov2#license"),
         "efficientnet2": _by("2104.00298", "Apache-2.0", f"{_TIMM}efficientnet.py", _IMAGENET),
+        "flan": _by("2210.11416", "Apache-2.0", f"{_HUB}google-research/text-to-text-transfer-transformer"),
         "mobilenet_v3_large_100_imagenet_21k": _by("1905.02244", "Apache-2.0", _MIIL),  # Alibaba's, not timm's own
         "mxbai_embed_2d": _by("2402.14776", "Apache-2.0", f"{_CARD}mixedbread-ai/mxbai-embed-2d-large-v1"),
         "mxbai_embed_xsmall": _by("2309.12871", "Apache-2.0", f"{_CARD}mixedbread-ai/mxbai-embed-xsmall-v1"),

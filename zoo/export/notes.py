@@ -81,12 +81,13 @@ def _before_image(spec: dict[str, Any]) -> list[str]:
 
 def _before_text(spec: dict[str, Any]) -> list[str]:
     special = spec.get("special", {})
+    start = "none" if special.get("start") is None else special["start"]
     pair = " A sample is a pair of texts: start, first, end, second, end." if spec.get("texts") == 2 else ""
     return [
         "Tokenise the text with tokenizer.json (the package tokenizers; encode_special_tokens on): no runtime here "
         "reads strings.",
         f"At most {spec.get('max_tokens')} tokens with the special ones; of longer texts the end is cut.{pair}",
-        f"Special tokens: start {special.get('start')}, end {special.get('end')}, padding {special.get('pad')}.",
+        f"Special tokens: start {start}, end {special.get('end')}, padding {special.get('pad')}.",
         f"Hand over {', '.join(spec.get('arrays', []))} as int32 [n,t]; padding_mask is 1 on tokens and 0 on padding, "
         "segment_ids is 1 on the second text of a pair.",
     ]

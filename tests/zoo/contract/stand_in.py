@@ -19,6 +19,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from tests.zoo.encoder_halves import HALVES
 from tests.zoo.true_sizes import CV, IMAGES, TEXTS
 from zoo.backbone import Backbone, Pixels, get
 from zoo.catalog.preset import rows
@@ -27,7 +28,7 @@ from zoo.pictures import crops
 MOST: Final = 1 << 27  # parameters
 SEED: Final = 3  # of the two pictures
 _SIDE: Final = 224  # in pixels, where a network takes any
-_LAYERS: Final = {**IMAGES, **TEXTS, **CV}
+_LAYERS: Final = {**IMAGES, **TEXTS, **HALVES, **CV}
 _FAMILIES: Final = {row["name"]: row["family"] for table in ("hub.json", "cv.json") for row in rows(table)}
 _REPEATS: Final = ("num_layers", "depths")  # arguments that say how often a layer is repeated
 _WORDS: Final = ("vocabulary_size", "vocab_size")
@@ -68,7 +69,7 @@ def shortened(layers: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def write(entry: Backbone, folder: Path) -> dict[str, Any]:
-    """Let the library of `entry` write its files into `folder`; return how many parameters they hold, and of what."""
+    """Let the library of `entry` write its files into `folder`; return what it is, and how many parameters it has."""
     made = stand_in_of(entry)
     if not isinstance(entry.takes, Pixels):
         model = _text(entry, made, folder)
@@ -76,7 +77,8 @@ def write(entry: Backbone, folder: Path) -> dict[str, Any]:
         model = _cv(made, folder)
     else:
         model = _hub(entry, made, folder)
-    return {"network": made.network, "params": model.count_params()}
+    # Of an encoder that comes with its decoder the trunk is a half.
+    return {"network": made.network, "params": None if entry.name in HALVES else model.count_params()}
 
 
 def _text(entry: Backbone, made: StandIn, folder: Path) -> Any:
