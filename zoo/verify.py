@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, catalog
+from zoo.backbone import Backbone, catalog, unlisted
 from zoo.files import sha256_of
 from zoo.progress import Bar, Progress, Silence
 from zoo.trunk_cache import CachedTrunk
@@ -46,7 +46,7 @@ def verify(backbones: Sequence[Backbone] = (), progress: Progress | None = None)
     Raises:
         WeightsError: the lock file cannot be read.
     """
-    wanted = backbones or catalog()
+    wanted = backbones or (*catalog(), *unlisted())
     names = {backbone.name for backbone in wanted}
     parts = [(b, part) for b in wanted for part in weights.parts(b) if part.path.is_file()]
     trunks = [found for found in trunk_cache.cached() if not backbones or found.facts["backbone"] in names]

@@ -11,6 +11,7 @@ import click
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
 from zoo.commands.telling import AS_JSON, UNKNOWN, aligned, known, licenses, params_of, takes
 from zoo.completing import backbones
+from zoo.heads import own_head, publishes
 from zoo.possible import reason_against
 from zoo.trust import MEANING, trust
 
@@ -50,7 +51,7 @@ def show(name: str, as_json: bool) -> None:
 def facts_of(backbone: Backbone) -> dict[str, Any]:
     """Return all that the catalog says of a backbone, for programs."""
     more = {"default": backbone.name == DEFAULT, "fits_cpu": backbone.fits_cpu, "cannot": reason_against(backbone)}
-    return asdict(backbone) | more | {"trust": str(trust(backbone))}
+    return asdict(backbone) | more | {"publishes": publishes(backbone), "trust": str(trust(backbone))}
 
 
 def _story(b: Backbone) -> list[tuple[str, str]]:
@@ -79,8 +80,18 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
         *licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
         ("fits a CPU", {True: "yes", False: "no", None: UNKNOWN}[b.fits_cpu]),
+        ("classifier", _classifier(b)),
         *_differences(b),
     ]
+
+
+def _classifier(b: Backbone) -> str:
+    """Say whether `zoo publish` takes a backbone."""
+    if not (takes_it := publishes(b)):
+        return "none of its own" if takes_it is False else f"unknown; `zoo publish {b.name}` asks for one"
+    trunk = own_head(b).trunk
+    apart = "" if trunk == b else f", on a trunk of its own: {trunk.name}, {trunk.width} features"
+    return f"ImageNet's 1,000 classes; run: zoo publish {b.name}{apart}"
 
 
 def _differences(b: Backbone) -> list[tuple[str, str]]:

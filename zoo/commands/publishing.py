@@ -16,14 +16,27 @@ from zoo.commands.telling import AS_JSON, PROGRESS, aligned, licenses
 @click.argument("backbone", metavar="NAME")
 @click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
 @click.option("--name", help="What the model is called. Default: the architecture's name.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="A text file: other names of the classes, one a line, in order."
+)
 @click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
 @PROGRESS
 @AS_JSON
-def publish(backbone: str, models: Path, name: str | None, precision: str | None, progress: str, as_json: bool) -> None:
+def publish(
+    backbone: str,
+    models: Path,
+    name: str | None,
+    labels: Path | None,
+    precision: str | None,
+    progress: str,
+    as_json: bool,
+) -> None:
     """Publish the backbone NAME with its own classifier: ImageNet's 1,000 classes, and no fine-tuning at all.
 
-    Those of keras.applications whose top is one dense layer on pooled maps can be (not VGG, MobileNetV3 and ConvNeXt),
-    and efficientnet_lite0. `serve` and `predict` take it like any other model.
+    All of keras.applications can be, and efficientnet_lite. VGG, MobileNetV3 and ConvNeXt have more than one layer
+    above their pooled maps: their model has a trunk of its own, NAME_top, made of the file with the top. Of KerasHub's
+    picture presets those can be whose address has a classifier of one dense layer; where it has none, that is said. A
+    classifier of other classes than ImageNet's needs --labels. `serve` and `predict` take it like any other model.
 
     \b
     Example:
@@ -34,11 +47,13 @@ def publish(backbone: str, models: Path, name: str | None, precision: str | None
 
     check_installed("onnx", "onnxruntime")
     from zoo.classifier import publish_classifier
+    from zoo.importing import read_labels
 
     chosen = get(backbone)
     number = Precision(precision) if precision else chosen.precision
     with console.telling(progress) as told:
-        bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told)
+        names = read_labels(labels) if labels else None
+        bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told, names)
     manifest = bundle.manifest
     if as_json:
         facts = {"model": manifest.name, "version": manifest.version, "path": str(bundle.layout.root)}
