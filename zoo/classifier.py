@@ -11,9 +11,10 @@ from zoo import weights
 from zoo.backbone import Backbone, Precision
 from zoo.build.errands import do
 from zoo.bundle import Bundle
+from zoo.catalog.tops import TASK
 from zoo.errors import DownloadFailed, RecipeError
 from zoo.golden import Golden
-from zoo.heads import TASK, OwnHead, classes, classes_of_task, own_head
+from zoo.heads import OwnHead, classes, classes_of_task, own_head
 from zoo.manifest import Manifest
 from zoo.names import check_name
 from zoo.pictures import CREDIT, photos

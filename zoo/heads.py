@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from zoo.backbone import Backbone, FileSource, Pixels, RemoteFile
+from zoo.backbone import Backbone, FileSource, Pixels
 from zoo.catalog import tops
 from zoo.errors import RecipeError
 
-TASK: Final = "task.json"  # what KerasHub calls a preset's classifier
 _LITE: Final = "efficientnet_lite:"  # builders whose state dicts hold the classifier besides
 
 
@@ -55,14 +54,13 @@ def own_head(backbone: Backbone) -> OwnHead:
     """
     if backbone.builder.startswith(_LITE):
         return OwnHead(trunk=backbone, kernel="_fc.weight", bias="_fc.bias")
+    names = (backbone.name, tops.name_of(backbone))
+    trunk = next((trunk for trunk in tops.TABLE if trunk.name in names), backbone)
     if factory := tops.factory_of(backbone):
-        for trunk in tops.TABLE:
-            if trunk.name in (backbone.name, tops.name_of(backbone)):
-                return OwnHead(trunk=trunk, factory=factory)
-        return OwnHead(trunk=backbone, source=tops.file_of(factory), factory=factory)
+        return OwnHead(trunk=trunk, source=None if trunk in tops.TABLE else tops.file_of(factory), factory=factory)
     is_picture = isinstance(backbone.takes, Pixels)
-    if backbone.library == "keras-hub" and is_picture and isinstance(backbone.source, FileSource):
-        return OwnHead(trunk=backbone, source=_beside(backbone.source, TASK, "task.weights.h5"))
+    if backbone.library == "keras-hub" and is_picture:
+        return OwnHead(trunk=trunk, source=tops.task_of(backbone))
     raise RecipeError(
         f"{backbone.name} has no classifier of its own that is known here{'' if is_picture else ': it takes texts'}. "
         "`finetune` trains one on your own samples; `zoo publish --help` tells of the others."
@@ -103,10 +101,3 @@ def classes_of_task(task: Path) -> int:
     if not kind.endswith("ImageClassifier") or not isinstance(count, int) or count < 2:
         raise RecipeError(f"{task} describes no image classifier but a {kind}; `finetune` trains one on your samples.")
     return count
-
-
-def _beside(source: FileSource, *paths: str) -> FileSource:
-    """Return other files of the same preset."""
-    first = source.files[0]
-    folder = first.url.removesuffix(first.path)
-    return FileSource(files=tuple(RemoteFile(url=f"{folder}{path}", path=path) for path in paths))

@@ -8,8 +8,11 @@ from typing import Any
 import keras
 import numpy as np
 
-from tests.zoo.image_presets import SIZE, backbone
+from tests.zoo.image_presets import SIZE, backbone, drawn
 from tests.zoo.presets import keras_hub
+from zoo.build.networks.tops import last_dense
+from zoo.image import ImageInput
+from zoo.pictures import photos
 
 
 def save_classifier(
@@ -29,7 +32,12 @@ def save_classifier(
     inside, random = {id(weight) for weight in network.weights}, np.random.default_rng(1)
     for weight in classifier.weights:
         if id(weight) not in inside:
-            weight.assign(random.normal(0, 0.3, weight.shape))
+            weight.assign(drawn(random, weight))
+    dense, pictures = last_dense(classifier), np.stack([ImageInput(size)(photo) for photo in photos()])
+    link, dense.activation = dense.activation, keras.activations.linear
+    unit = 0.3 * np.std(classifier(preprocessor(pictures), training=False))  # logits from -9 to 9
+    dense.set_weights([weight / unit for weight in dense.get_weights()])
+    dense.activation = link
     classifier.save_to_preset(str(folder))
 
 

@@ -20,7 +20,8 @@ from keras.src.legacy.saving import legacy_h5_format
 
 from zoo.backbone import Backbone, get
 from zoo.build.networks import body, scaled
-from zoo.build.networks.applications import last_dense, with_top
+from zoo.build.networks.applications import with_top
+from zoo.build.networks.tops import last_dense
 from zoo.heads import own_head
 from zoo.image import ImageInput
 from zoo.pictures import photos

@@ -29,12 +29,13 @@ pytestmark = [
 ]
 NAME = "resnet_18.imagenet"
 WIDE = {"stackwise_num_filters": [64, 512]}  # as wide as the catalog says
-QUICK = ("ResNet", "ViT")
-SIMPLE = ("CSPNet", "DeiT", "DenseNet", "EfficientNet", "MiT", "ResNet", "SwinTransformer", "ViT", "Xception")
+QUICK = ("ResNet", "ViT", "VGG")
+ON_FEATURES = ("CSPNet", "DeiT", "DenseNet", "EfficientNet", "MiT", "ResNet", "SwinTransformer", "ViT", "Xception")
+TALL = ("HGNetV2", "MobileNet", "VGG")  # more than one layer: on a trunk of their own
+TRIED = [
+    family if family in QUICK else pytest.param(family, marks=pytest.mark.slow) for family in (*ON_FEATURES, *TALL)
+]
 OTHERS: tuple[tuple[str, dict[str, Any]], ...] = (
-    ("HGNetV2", {}),
-    ("MobileNet", {}),
-    ("VGG", {}),
     ("ResNet", {"pooling": "max"}),
     ("ViT", {"intermediate_dim": 8}),
     ("ViT", {"pooling": "gap"}),
@@ -96,15 +97,14 @@ def test_another_task_is_refused_before_the_trunk_is_built(
     assert len(mirror.asked) == 2
 
 
-@pytest.mark.parametrize(
-    "family", [family if family in QUICK else pytest.param(family, marks=pytest.mark.slow) for family in SIMPLE]
-)
-def test_a_dense_layer_on_the_trunk_s_features_is_taken_out(family: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("family", TRIED)
+def test_the_last_dense_layer_is_taken_out(family: str, tmp_path: Path) -> None:
     from zoo.build.networks import network
     from zoo.build.preset_head import head_of_preset
     from zoo.presets import settled
 
-    entry, file = entry_of(family), tmp_path / "model.weights.h5"
+    entry, file = own_head(entry_of(family)).trunk, tmp_path / "model.weights.h5"
+    assert entry.name.endswith("_top") == (family in TALL)
     save_classifier(family, tmp_path)
     kernel, bias = head_of_preset(entry, file)
     pictures = photos_of(tmp_path)
@@ -112,12 +112,12 @@ def test_a_dense_layer_on_the_trunk_s_features_is_taken_out(family: str, tmp_pat
     powers = np.exp(logits - logits.max(1, keepdims=True))
     expected = their_scores(tmp_path, pictures)
     assert np.abs(powers / powers.sum(1, keepdims=True) - expected).max() <= 1e-5
-    assert np.abs(expected[0] / expected[1] - 1).max() > 0.1  # it looks at the picture
+    assert np.abs(expected[0] - expected[1]).max() > 1e-3  # it looks at the picture
 
 
 @pytest.mark.parametrize(
     ("family", "own"),
-    [pytest.param(*case, id=f"{case[0]} {case[1]}", marks=() if case[1] else pytest.mark.slow) for case in OTHERS],
+    [pytest.param(*case, id=f"{case[0]} {case[1]}") for case in OTHERS],
 )
 def test_one_on_something_else_is_refused(family: str, own: dict[str, Any], tmp_path: Path) -> None:
     from zoo.build.preset_head import head_of_preset
@@ -145,9 +145,9 @@ def test_a_served_classifier_is_published(precision: Precision, mirror: FaultySe
     bundle = open_bundle(tmp_path / "models/resnet_18/1")
     assert bundle.manifest.labels == classes()
     expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
-    allowed = 1e-4 if precision is Precision.FP32 else 0.2
+    allowed = 1e-4 if precision is Precision.FP32 else 0.05
     assert np.abs(bundle.golden().scores - expected).max() <= allowed
-    assert np.abs(expected[0] - expected[1]).max() > 0.3
+    assert np.abs(expected[0] - expected[1]).max() > 0.15
     assert sorted(path.rpartition("/")[2] for path, *_ in mirror.asked) == sorted(
         ["task.json", "task.weights.h5", "model.weights.h5", "config.json", "image_converter.json"]
     )
@@ -176,3 +176,21 @@ def test_other_classes_need_their_names(mirror: FaultyServer, tmp_path: Path) ->
     assert bundle.manifest.labels == ("ash", "oak", "fir")
     expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
     assert np.abs(bundle.golden().scores - expected).max() <= 1e-4
+
+
+@pytest.mark.slow
+def test_a_top_of_more_layers_is_published_on_a_trunk_of_its_own(mirror: FaultyServer, tmp_path: Path) -> None:
+    save_classifier("VGG", tmp_path / "preset")
+    trunk = own_head(get("vgg_11.imagenet")).trunk
+    mirror.files |= served(trunk, tmp_path / "preset")
+    ran = CliRunner().invoke(cli, ["publish", "vgg_11.imagenet", "--models", str(tmp_path / "models")])
+    assert ran.exit_code == 0, ran.exception
+    bundle = open_bundle(tmp_path / "models/vgg_11/1")
+    assert bundle.manifest.backbone["name"] == "vgg_11.imagenet_top"
+    expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
+    assert np.abs(bundle.golden().scores - expected).max() <= 1e-4
+    assert len(mirror.asked) == 5
+    assert get("vgg_11.imagenet_top") == trunk
+    words = ["export", str(bundle.layout.root), "--format", "keras", "-o", str(tmp_path / "keras")]
+    ran = CliRunner().invoke(cli, words)
+    assert ran.exit_code == 0, ran.exception

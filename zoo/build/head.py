@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from zoo.backbone import Backbone
 from zoo.build.networks import body, pixels_of
-from zoo.build.networks.applications import last_dense, with_top
+from zoo.build.networks.applications import with_top
+from zoo.build.networks.tops import last_dense
 from zoo.errors import WeightsError
 
 Floats = NDArray[np.float32]

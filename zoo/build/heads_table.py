@@ -22,7 +22,8 @@ from keras.src.utils import file_utils
 from keras_hub.src.utils.imagenet.imagenet_utils import IMAGENET_NAMES
 
 from zoo.build.applications_table import digests, factories
-from zoo.build.networks.applications import last_dense, stands_on_pooled_maps, with_top
+from zoo.build.networks.applications import with_top
+from zoo.build.networks.tops import last_dense, stands_on_pooled_maps
 
 HEADS: Final = Path(__file__).parents[1] / "catalog" / "heads.json"
 CLASSES: Final = Path(__file__).parents[1] / "catalog" / "imagenet.json"

@@ -6,14 +6,13 @@ from pathlib import Path
 from typing import Final
 
 import keras
-import keras_hub
 import numpy as np
 from numpy.typing import NDArray
 
 from zoo.backbone import Backbone
-from zoo.build.loading import not_held
+from zoo.build.loading import load_classifier
 from zoo.build.networks import network, pixels_of, scaled, size_of
-from zoo.build.networks.applications import last_dense
+from zoo.build.networks.tops import below_last, last_dense
 from zoo.errors import RecipeError, TrunkError
 from zoo.image import ImageInput
 from zoo.pictures import photos
@@ -33,17 +32,14 @@ def head_of_preset(backbone: Backbone, weights: Path) -> tuple[Floats, Floats]:
         WeightsError: the files do not hold it.
     """
     folder = weights.parent
+    task = load_classifier(folder)
     try:
-        task = keras_hub.models.ImageClassifier.from_preset(str(folder))
-    except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
-        raise not_held(folder, "an image classifier", fault) from None
-    try:
-        dense = last_dense(task)
+        dense, below = last_dense(task), below_last(task)
     except TrunkError as fault:
         raise RecipeError(f"{fault}. `finetune` trains one on your own pictures.") from None
     if dense.activation not in _ENDS:
         raise RecipeError(f"it ends with {dense.activation.__name__}; allowed are linear and softmax.")
-    if not _takes_features(settled(backbone, folder), weights, keras.Model(task.input, dense.input)):
+    if not _takes_features(settled(backbone, folder), weights, below):
         raise RecipeError(
             "its last layer does not take the trunk's features as they are; there is more between, or another pooling. "
             "`finetune` trains one on your own pictures."

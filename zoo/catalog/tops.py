@@ -1,8 +1,9 @@
-"""Networks of keras.applications with their tops, up to the last dense layer.
+"""Networks with their tops, up to the last dense layer.
 
-Their classes stand on more than pooled maps: VGG's on two more dense layers, MobileNetV3's on one, ConvNeXt's on a
-normalisation. So a model of their classes has a trunk of its own, made of the file with the top; it is called as the
-backbone is, with "_top" behind it. heads.json is written by `python -m zoo.build.heads_table`.
+The classes of some stand on more than pooled maps: VGG's on two more dense layers, MobileNetV3's and HGNetV2's on one,
+ConvNeXt's on a normalisation. So a model of their classes has a trunk of its own, made of the file with the top, or of
+a preset with its classifier; it is called as the backbone is, with "_top" behind it. heads.json, of keras.applications,
+is written by `python -m zoo.build.heads_table`.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo.backbone import Backbone, FileSource, RemoteFile
-from zoo.catalog import applications
+from zoo.catalog import applications, hub
+from zoo.catalog.preset import rows
 
 CLASSES: Final = 1000  # of ImageNet
+TASK: Final = "task.json"  # what KerasHub calls a preset's classifier
+_TALL: Final = ("HGNetV2Backbone", "MobileNetBackbone", "VGGBackbone")  # families of presets whose tops are more
+_ABOUT: Final = "The network with its top, up to the last dense layer: what `zoo publish` puts its classes on."
 _BUILDERS: Final = ("applications:headless:", "applications:below_top:")
 _TOLD: Final[dict[str, dict[str, Any]]] = json.loads(Path(__file__).with_name("heads.json").read_bytes())
 
@@ -38,6 +43,13 @@ def file_of(factory: str) -> FileSource:
     return FileSource(files=(file,))
 
 
+def task_of(preset: Backbone) -> FileSource:
+    """Return the files of a preset's classifier, which lie beside its own where it has one."""
+    first = _files(preset)[0]
+    folder = first.url.removesuffix(first.path)
+    return FileSource(files=tuple(RemoteFile(url=f"{folder}{path}", path=path) for path in (TASK, "task.weights.h5")))
+
+
 def dense_megabytes(width: int) -> float:
     """Return how large a dense layer of all classes is in a file, in float32."""
     return (width + 1) * CLASSES * 4e-6
@@ -52,12 +64,35 @@ def _up_to_top(plain: Backbone, factory: str, below: dict[str, int]) -> Backbone
         width=below["width"],
         params=below["params"],
         megabytes=round(below["params"] * 4e-6 + dense_megabytes(below["width"]), 1),
-        about="The network with its top, up to the last dense layer: what `zoo publish` puts its classes on.",
+        about=_ABOUT,
     )
 
 
-TABLE: Final = tuple(
-    _up_to_top(plain, factory, below)
-    for plain in applications.TABLE
-    if (factory := factory_of(plain)) and (below := _TOLD[factory]["below"])
+def _preset_up_to_top(plain: Backbone) -> Backbone:
+    """Return a preset with its classifier; how large that is nobody says."""
+    return dataclasses.replace(
+        plain,
+        name=name_of(plain),
+        builder="hub:below_top",
+        source=FileSource(files=(*_files(plain), *task_of(plain).files)),
+        width=None,
+        params=None,
+        ships=None,
+        megabytes=None,
+        about=_ABOUT,
+    )
+
+
+def _files(preset: Backbone) -> tuple[RemoteFile, ...]:
+    return preset.source.files if isinstance(preset.source, FileSource) else ()
+
+
+_TALL_PRESETS: Final = {row["name"] for row in rows("hub.json") if row["family"] in _TALL}
+TABLE: Final = (
+    *(
+        _up_to_top(plain, factory, below)
+        for plain in applications.TABLE
+        if (factory := factory_of(plain)) and (below := _TOLD[factory]["below"])
+    ),
+    *(_preset_up_to_top(plain) for plain in hub.TABLE if plain.name in _TALL_PRESETS),
 )

@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import keras
-import numpy as np
 
-from zoo.errors import TrunkError
+from zoo.build.networks.tops import below_last
 
 _STD: Final = (0.229, 0.224, 0.225)  # ImageNet's, by channel
-_PASSED: Final = (keras.layers.Dropout, keras.layers.Reshape, keras.layers.Flatten, keras.layers.Activation)
 
 
 def headless(factory: str, size: int, weights: Path | None) -> keras.Model:
@@ -30,30 +28,12 @@ def below_top(factory: str, size: int, weights: Path | None) -> keras.Model:
     Where a top has more than one layer its classes do not stand on pooled maps, but on this. It is [n,1,1,d] where the
     last layer is a convolution of one place. `weights` is the file with the top.
     """
-    model = with_top(factory, size, weights)
-    return keras.Model(model.input, last_dense(model).input, name=model.name)
+    return below_last(with_top(factory, size, weights))
 
 
 def with_top(factory: str, size: int | None, weights: Path | None) -> keras.Model:
     """Return the network that `keras.applications` calls `factory` with its top, which gives logits."""
     return _made(factory, size, weights, include_top=True, classifier_activation=None)
-
-
-def last_dense(model: keras.Model) -> keras.layers.Layer:
-    """Return the layer that gives the logits of a network: dense, or a 1x1 convolution on maps of one place.
-
-    Raises:
-        TrunkError: it is another form.
-    """
-    layer = _passed(model.layers[-1])
-    if not isinstance(layer, keras.layers.Dense) and not _is_dense(layer):
-        raise TrunkError(f"its classifier ends with {type(layer).__name__}, not with a dense layer")
-    return layer
-
-
-def stands_on_pooled_maps(layer: keras.layers.Layer) -> bool:
-    """Say whether a layer takes the means of maps as they are."""
-    return isinstance(_passed(_before(layer)), keras.layers.GlobalAveragePooling2D)
 
 
 def _made(factory: str, size: int | None, weights: Path | None, **own: Any) -> keras.Model:  # noqa: ANN401
@@ -63,32 +43,6 @@ def _made(factory: str, size: int | None, weights: Path | None, **own: Any) -> k
     if size is not None:
         own["input_shape"] = (size, size, 3)
     return make(weights=None if weights is None else str(weights), **own)
-
-
-def _is_dense(layer: keras.layers.Layer) -> bool:
-    return isinstance(layer, keras.layers.Conv2D) and layer.kernel_size == (1, 1) and layer.groups == 1
-
-
-def _passed(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Return the first layer, from `layer` upwards, that changes a number; Flatten of many places does not count."""
-    while isinstance(layer, _PASSED) and _numbers(layer.input) == _numbers(layer.output) and _is_linear(layer):
-        if isinstance(layer, keras.layers.Flatten) and len(layer.input.shape) == 4 and layer.input.shape[1] != 1:
-            break
-        layer = _before(layer)
-    return layer
-
-
-def _is_linear(layer: keras.layers.Layer) -> bool:
-    return not isinstance(layer, keras.layers.Activation) or layer.activation is keras.activations.linear
-
-
-def _numbers(tensor: keras.KerasTensor) -> int:
-    return int(np.prod(tensor.shape[1:]))
-
-
-def _before(layer: keras.layers.Layer) -> keras.layers.Layer:
-    source: keras.layers.Layer = layer.input._keras_history.operation
-    return source
 
 
 def as_published(model: keras.Model) -> keras.Model:
