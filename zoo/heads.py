@@ -58,11 +58,11 @@ def own_head(backbone: Backbone) -> OwnHead:
     trunk = next((trunk for trunk in tops.TABLE if trunk.name in names), backbone)
     if factory := tops.factory_of(backbone):
         return OwnHead(trunk=trunk, source=None if trunk in tops.TABLE else tops.file_of(factory), factory=factory)
-    is_picture = isinstance(backbone.takes, Pixels)
-    if backbone.library == "keras-hub" and is_picture:
+    if tops.may_have_task(backbone):
         return OwnHead(trunk=trunk, source=tops.task_of(backbone))
+    why = "" if isinstance(backbone.takes, Pixels) else ": it takes texts"
     raise RecipeError(
-        f"{backbone.name} has no classifier of its own that is known here{'' if is_picture else ': it takes texts'}. "
+        f"{backbone.name} has no classifier of its own that is known here{why}. "
         "`finetune` trains one on your own samples; `zoo publish --help` tells of the others."
     )
 

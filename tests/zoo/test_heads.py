@@ -24,7 +24,8 @@ from zoo.errors import RecipeError, WeightsError
 from zoo.heads import classes, own_head
 from zoo.pictures import photos
 from zoo.replay import TOLERANCE
-from zoo.verify import verify
+from zoo.verify import State, verify
+from zoo.weights import path_of
 
 
 def zoo(*words: object) -> Result:
@@ -60,6 +61,14 @@ def test_a_top_of_more_layers_has_a_trunk_of_its_own_that_no_list_shows() -> Non
     assert head.trunk not in catalog()
     assert head.trunk.megabytes == pytest.approx(553.4)  # as large as the published file, which has 138,357,544 weights
     assert "4096" in zoo("show", "vgg16.imagenet_top").stdout
+
+
+def test_the_weights_of_such_a_trunk_are_needed_ones() -> None:
+    path = path_of(get("vgg16.imagenet_top"))
+    path.parent.mkdir(parents=True)
+    path.write_bytes(b"weights")
+    assert [(item.name, item.unneeded) for item in items()] == [("vgg16.imagenet_top", "")]
+    assert [(checked.name, checked.state) for checked in verify()] == [("vgg16.imagenet_top", State.DAMAGED)]
 
 
 def test_every_network_of_keras_applications_can_be_published() -> None:

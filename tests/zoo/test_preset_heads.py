@@ -11,12 +11,14 @@ import pytest
 from click.testing import CliRunner, Result
 
 from tests.zoo.image_classifiers import save_classifier, their_scores
-from tests.zoo.presets import served
+from tests.zoo.presets import keras_hub, served
 from tests.zoo.servers import FaultyServer
 from tests.zoo.test_image_presets import entry_of
 from zoo import trunk_cache, weights
 from zoo.backbone import Backbone, FileSource, Precision, get
 from zoo.bundle import open_bundle
+from zoo.catalog.preset import rows
+from zoo.catalog.tops import CLASSIFIERS
 from zoo.cli import cli
 from zoo.errors import DownloadFailed, RecipeError
 from zoo.heads import classes, own_head, publishes
@@ -61,8 +63,17 @@ def test_only_its_address_tells_whether_a_preset_has_a_classifier() -> None:
     assert isinstance(head.source, FileSource)
     assert [file.path for file in head.source.files] == ["task.json", "task.weights.h5"]
     assert len({file.url.rpartition("/")[0] for file in (*get(NAME).source.files, *head.source.files)}) == 1  # type: ignore[union-attr]
-    names = (NAME, "resnet50.imagenet", "efficientnet_lite0", "csp_darknet_tiny.cv_imagenet", "all_minilm_l6_v2")
-    assert [publishes(get(name)) for name in names] == [None, True, True, False, False]
+    said = {NAME: None, "vgg_16.imagenet": None, "resnet50.imagenet": True, "efficientnet_lite0": True}
+    said |= dict.fromkeys(("csp_darknet_tiny.cv_imagenet", "all_minilm_l6_v2", "siglip_base_patch16_384.webli"), False)
+    assert {name: publishes(get(name)) for name in said} == said
+
+
+def test_the_families_that_have_classifiers_are_those_of_keras_hub() -> None:
+    families = {row["family"] for row in rows("hub.json")}
+    known = {
+        family for family in families if hasattr(keras_hub().models, family.replace("Backbone", "ImageClassifier"))
+    }
+    assert known == CLASSIFIERS
 
 
 def test_a_preset_without_a_classifier_is_refused_and_nothing_else_is_fetched(mirror: FaultyServer) -> None:
@@ -95,6 +106,14 @@ def test_another_task_is_refused_before_the_trunk_is_built(
     with pytest.raises(RecipeError, match=why):
         raise ran.exception
     assert len(mirror.asked) == 2
+
+
+def test_labels_that_are_not_as_many_as_the_classes_are_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+    names = tmp_path / "names.txt"
+    names.write_text("ash\noak\n")
+    ran = CliRunner().invoke(cli, ["publish", "vgg16.imagenet", "--labels", str(names)])
+    assert isinstance(ran.exception, RecipeError)
+    assert "2 labels are given; the classifier of vgg16.imagenet_top has 1,000 classes" in str(ran.exception)
 
 
 @pytest.mark.parametrize("family", TRIED)
@@ -165,10 +184,6 @@ def test_other_classes_need_their_names(mirror: FaultyServer, tmp_path: Path) ->
     save_classifier("ResNet", tmp_path / "preset", WIDE, classes=3)
     mirror.files |= files_of(get(NAME), tmp_path / "preset")
     names = tmp_path / "names.txt"
-    names.write_text("ash\noak\n")
-    ran = publish("--models", tmp_path / "models", "--labels", names)
-    assert isinstance(ran.exception, RecipeError)
-    assert "2 labels are given; the classifier of resnet_18.imagenet has 3 classes" in str(ran.exception)
     names.write_text("ash\noak\nfir\n")
     ran = publish("--models", tmp_path / "models", "--labels", names, "--name", "trees")
     assert ran.exit_code == 0, ran.exception
@@ -194,3 +209,4 @@ def test_a_top_of_more_layers_is_published_on_a_trunk_of_its_own(mirror: FaultyS
     words = ["export", str(bundle.layout.root), "--format", "keras", "-o", str(tmp_path / "keras")]
     ran = CliRunner().invoke(cli, words)
     assert ran.exit_code == 0, ran.exception
+    assert "needs the package keras-hub" in (tmp_path / "keras/README.md").read_text()

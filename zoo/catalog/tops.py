@@ -19,8 +19,17 @@ from zoo.catalog.preset import rows
 
 CLASSES: Final = 1000  # of ImageNet
 TASK: Final = "task.json"  # what KerasHub calls a preset's classifier
-_TALL: Final = ("HGNetV2Backbone", "MobileNetBackbone", "VGGBackbone")  # families of presets whose tops are more
+# Families of presets for which KerasHub has an image classifier; and those in which that is more than one dense layer.
+CLASSIFIERS: Final = frozenset(
+    f"{family}Backbone"
+    for family in (
+        *("CSPNet", "DeiT", "DenseNet", "EfficientNet", "HGNetV2", "MiT", "MobileNet", "MobileNetV5", "ResNet"),
+        *("SwinTransformer", "VGG", "ViT", "Xception"),
+    )
+)
+_TALL: Final = ("HGNetV2Backbone", "MobileNetBackbone", "VGGBackbone")
 _ABOUT: Final = "The network with its top, up to the last dense layer: what `zoo publish` puts its classes on."
+_TOP: Final = "_top"  # behind the name of a network up to its last dense layer
 _BUILDERS: Final = ("applications:headless:", "applications:below_top:")
 _TOLD: Final[dict[str, dict[str, Any]]] = json.loads(Path(__file__).with_name("heads.json").read_bytes())
 
@@ -32,7 +41,7 @@ def factory_of(backbone: Backbone) -> str | None:
 
 def name_of(plain: Backbone) -> str:
     """Return what a network up to its last dense layer is called."""
-    return f"{plain.name}_top"
+    return f"{plain.name}{_TOP}"
 
 
 def file_of(factory: str) -> FileSource:
@@ -41,6 +50,11 @@ def file_of(factory: str) -> FileSource:
     url = str(told["url"])
     file = RemoteFile(url=url, path=url.rpartition("/")[2], md5=told["md5"], sha256=told["sha256"])
     return FileSource(files=(file,))
+
+
+def may_have_task(backbone: Backbone) -> bool:
+    """Say whether a preset of KerasHub may come with an image classifier."""
+    return _FAMILIES.get(backbone.name.removesuffix(_TOP)) in CLASSIFIERS
 
 
 def task_of(preset: Backbone) -> FileSource:
@@ -87,12 +101,12 @@ def _files(preset: Backbone) -> tuple[RemoteFile, ...]:
     return preset.source.files if isinstance(preset.source, FileSource) else ()
 
 
-_TALL_PRESETS: Final = {row["name"] for row in rows("hub.json") if row["family"] in _TALL}
+_FAMILIES: Final = {row["name"]: row["family"] for row in rows("hub.json")}
 TABLE: Final = (
     *(
         _up_to_top(plain, factory, below)
         for plain in applications.TABLE
         if (factory := factory_of(plain)) and (below := _TOLD[factory]["below"])
     ),
-    *(_preset_up_to_top(plain) for plain in hub.TABLE if plain.name in _TALL_PRESETS),
+    *(_preset_up_to_top(plain) for plain in hub.TABLE if _FAMILIES[plain.name] in _TALL),
 )
