@@ -33,10 +33,10 @@ def publish(
 ) -> None:
     """Publish the backbone NAME with its own classifier: ImageNet's 1,000 classes, and no fine-tuning at all.
 
-    All of keras.applications can be, and efficientnet_lite. VGG, MobileNetV3 and ConvNeXt have more than one layer
-    above their pooled maps: their model has a trunk of its own, NAME_top, made of the file with the top. Of KerasHub's
-    picture presets those can be whose address has a classifier of one dense layer; where it has none, that is said. A
-    classifier of other classes than ImageNet's needs --labels. `serve` and `predict` take it like any other model.
+    All of keras.applications can be, and efficientnet_lite. Of KerasHub's presets those can be that have an image
+    classifier at their address; where there is none, or one of another form, that is said. Where there is more than one
+    layer above the pooled maps (VGG, MobileNet, ConvNeXt, HGNetV2), the model has a trunk of its own, NAME_top, made
+    with the top. Other classes than ImageNet's need --labels. `serve` and `predict` take it like any other model.
 
     \b
     Example:
