@@ -20,6 +20,7 @@ from zoo.names import check_name
 from zoo.pictures import CREDIT, photos
 from zoo.progress import Progress
 from zoo.publish import publish
+from zoo.pulling import keep_lock
 from zoo.replay import replay
 from zoo.signature import Signature, Tensor
 from zoo.trunk import Trunk, open_session
@@ -46,7 +47,7 @@ def publish_classifier(
     Raises:
         RecipeError: the backbone has no classifier of the form that a head has, or the name is not allowed, or the
             labels are not as many as the classes.
-        WeightsError: its weights could not be had, or are not one training's.
+        WeightsError: its weights could not be had, or are not one training's, or not those of the lock file.
         TrunkError: its trunk could not be built.
         MissingExtra: what builds it is not installed.
         ReplayFailed: the finished files do not repeat themselves.
@@ -77,7 +78,7 @@ def _file(own: OwnHead, progress: Progress) -> Path | None:
     if own.source is None:
         return None
     try:
-        return weights.fetch(own.fetched(), progress)
+        return _held(own.fetched(), progress)
     except DownloadFailed as fault:
         if not own.of_preset or fault.status not in _ABSENT:
             raise
@@ -85,6 +86,13 @@ def _file(own: OwnHead, progress: Progress) -> Path | None:
             f"{own.trunk.name} comes without a classifier: there is no {TASK} beside its weights ({fault}) "
             "`finetune` trains one on your own pictures."
         ) from None
+
+
+def _held(backbone: Backbone, progress: Progress) -> Path:
+    """Fetch weights, and put them into the team's lock file where there is one."""
+    path = weights.fetch(backbone, progress)
+    keep_lock(backbone)
+    return path
 
 
 def _labels(own: OwnHead, file: Path | None, labels: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -109,7 +117,7 @@ def _head(own: OwnHead, file: Path | None, trunk: Trunk, count: int, progress: P
     name = own.trunk.name
     wish: dict[str, Any] = {
         "backbone": name,
-        "weights": str(weights.fetch(own.trunk, progress)),
+        "weights": str(_held(own.trunk, progress)),
         "trunk": str(trunk.path),
         "classes": count,
     }

@@ -14,13 +14,13 @@ from tests.zoo.image_classifiers import save_classifier, their_scores
 from tests.zoo.presets import keras_hub, served
 from tests.zoo.servers import FaultyServer
 from tests.zoo.test_image_presets import entry_of
-from zoo import trunk_cache, weights
+from zoo import lockfile, trunk_cache, weights
 from zoo.backbone import Backbone, FileSource, Precision, get
 from zoo.bundle import open_bundle
 from zoo.catalog.preset import rows
 from zoo.catalog.tops import CLASSIFIERS
 from zoo.cli import cli
-from zoo.errors import DownloadFailed, RecipeError
+from zoo.errors import DownloadFailed, HashMismatch, RecipeError
 from zoo.heads import classes, own_head, publishes
 from zoo.image import ImageInput
 from zoo.pictures import photos
@@ -106,6 +106,24 @@ def test_another_task_is_refused_before_the_trunk_is_built(
     with pytest.raises(RecipeError, match=why):
         raise ran.exception
     assert len(mirror.asked) == 2
+
+
+def test_a_team_s_lock_file_holds_the_classifier_too(
+    mirror: FaultyServer, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = tmp_path / "task.json"
+    source.write_text(json.dumps({"class_name": "ResNetImageClassifier", "config": {"num_classes": 12}}))
+    source.with_name("task.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
+    mirror.files |= served(own_head(get(NAME)).fetched(), tmp_path)
+    lock = lockfile.begin()
+    assert isinstance(publish().exception, RecipeError)
+    assert sorted(json.loads(lock.read_text())["weights"][NAME]) == ["task.json", "task.weights.h5"]
+    monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "another machine"))
+    source.write_text(source.read_text().replace("12", "13"))
+    mirror.files |= served(own_head(get(NAME)).fetched(), tmp_path)
+    ran = publish()
+    assert isinstance(ran.exception, HashMismatch)
+    assert "graft.lock" in str(ran.exception)
 
 
 def test_labels_that_are_not_as_many_as_the_classes_are_refused_before_anything_is_fetched(tmp_path: Path) -> None:
