@@ -20,7 +20,6 @@ from zoo.names import check_name
 from zoo.pictures import CREDIT, photos
 from zoo.progress import Progress
 from zoo.publish import publish
-from zoo.pulling import keep_lock
 from zoo.replay import replay
 from zoo.signature import Signature, Tensor
 from zoo.trunk import Trunk, open_session
@@ -78,7 +77,7 @@ def _file(own: OwnHead, progress: Progress) -> Path | None:
     if own.source is None:
         return None
     try:
-        return _held(own.fetched(), progress)
+        return weights.fetch(own.fetched(), progress)
     except DownloadFailed as fault:
         if not own.of_preset or fault.status not in _ABSENT:
             raise
@@ -86,13 +85,6 @@ def _file(own: OwnHead, progress: Progress) -> Path | None:
             f"{own.trunk.name} comes without a classifier: there is no {TASK} beside its weights ({fault}) "
             "`finetune` trains one on your own pictures."
         ) from None
-
-
-def _held(backbone: Backbone, progress: Progress) -> Path:
-    """Fetch weights, and put them into the team's lock file where there is one."""
-    path = weights.fetch(backbone, progress)
-    keep_lock(backbone)
-    return path
 
 
 def _labels(own: OwnHead, file: Path | None, labels: tuple[str, ...] | None) -> tuple[str, ...]:
@@ -117,7 +109,7 @@ def _head(own: OwnHead, file: Path | None, trunk: Trunk, count: int, progress: P
     name = own.trunk.name
     wish: dict[str, Any] = {
         "backbone": name,
-        "weights": str(_held(own.trunk, progress)),
+        "weights": str(weights.fetch(own.trunk, progress)),
         "trunk": str(trunk.path),
         "classes": count,
     }
