@@ -85,6 +85,12 @@ def _story(b: Backbone) -> list[tuple[str, str]]:
     ]
 
 
+def _differences(b: Backbone) -> list[tuple[str, str]]:
+    plain = {True: " (in plain text too)", False: ""}
+    told = [f"{d.kind}: {d.ours}; {b.library}: {d.keras_hub}{plain[d.plain]}" for d in b.differences]
+    return [("tokens differ" if at == 0 else "", line) for at, line in enumerate(told)]
+
+
 def _classifier(b: Backbone) -> str:
     """Say whether `zoo publish` takes a backbone."""
     if not (takes_it := publishes(b)):
@@ -92,9 +98,3 @@ def _classifier(b: Backbone) -> str:
     trunk = own_head(b).trunk
     apart = "" if trunk == b else f", on a trunk of its own: {trunk.name}, {trunk.width} features"
     return f"ImageNet's 1,000 classes; run: zoo publish {b.name}{apart}"
-
-
-def _differences(b: Backbone) -> list[tuple[str, str]]:
-    plain = {True: " (in plain text too)", False: ""}
-    told = [f"{d.kind}: {d.ours}; {b.library}: {d.keras_hub}{plain[d.plain]}" for d in b.differences]
-    return [("tokens differ" if at == 0 else "", line) for at, line in enumerate(told)]
