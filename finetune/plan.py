@@ -66,6 +66,8 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     check_possible(backbone)
     if recipe.depth is not Depth.PROBE and getattr(backbone.takes, "scaling", None) is Scaling.PRESET:
         raise RecipeError(f"{backbone.name} is a preset that can be probed only: leave --depth {recipe.depth} out.")
+    if recipe.depth is not Depth.PROBE and ":below_top" in backbone.builder:
+        raise RecipeError(f"{backbone.name} has a top of its own and can be probed only: leave --depth out.")
     usual = backbone.precision if recipe.depth is Depth.PROBE else Precision.FP32  # what Keras trains is fp32
     return Plan(recipe, dataset, backbone, recipe.precision or usual)
 

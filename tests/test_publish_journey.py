@@ -44,6 +44,10 @@ def test_published_predicted_served_and_exported(tmp_path: Path) -> None:
         said = server.communicate(timeout=30)[1].decode()
     assert server.returncode == 0, said
 
+    taught = [COMMANDS / "finetune", "add", "china.jpg", "--to", "efficientnet_lite0"]
+    refused = subprocess.run(taught, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert "its publisher's own classifier, which learns nothing more" in refused.stderr
+
     made = run("zoo", tmp_path, "export", "models/efficientnet_lite0", "--format", "triton", "-o", "triton", "--json")
     assert json.loads(made)["proof"]["samples"] == 2
     assert (tmp_path / "triton/efficientnet_lite0/labels.txt").read_text().splitlines()[985] == "daisy"

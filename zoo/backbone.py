@@ -165,6 +165,13 @@ def catalog() -> tuple[Backbone, ...]:
     return CATALOG
 
 
+def unlisted() -> tuple[Backbone, ...]:
+    """Return the networks that are there only for a published classifier to stand on: found by name, in no list."""
+    from zoo.catalog.tops import TABLE
+
+    return TABLE
+
+
 def get(name: str) -> Backbone:
     """Return the backbone of exactly that name, or of that architecture.
 
@@ -177,6 +184,8 @@ def get(name: str) -> Backbone:
     entries = {entry.name: entry for entry in catalog()}
     if name in entries:
         return entries[name]
+    if found := next((entry for entry in unlisted() if entry.name == name), None):
+        return found
     of_architecture = [entry for entry in entries.values() if entry.name.split(".")[0] == name]
     plain = [entry for entry in of_architecture if entry.name in (DEFAULT, DEFAULT_TEXT, f"{name}.imagenet")]
     if len(plain or of_architecture) == 1:

@@ -179,10 +179,12 @@ def _check_answer(wanted: Wanted, response: httpx2.Response) -> None:
     if response.status_code in _PASSING:
         raise _Cut(f"the server says {response.status_code} {response.reason_phrase}")
     if response.status_code not in (200, 206, 416):
-        raise DownloadFailed(
+        refused = DownloadFailed(
             f"{wanted.url}: the server says {response.status_code} {response.reason_phrase}. "
             "Has the file moved? Fetch it by another way, or set GRAFT_MIRROR."
         )
+        refused.status = response.status_code
+        raise refused
     if wanted.url.startswith("https:") and response.url.scheme != "https":
         raise DownloadFailed(f"{wanted.url} leads to {response.url}, which is not encrypted; that is refused.")
     if response.headers.get("content-encoding", "identity") != "identity":

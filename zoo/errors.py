@@ -65,6 +65,8 @@ class Offline(WeightsError):
 class DownloadFailed(WeightsError):
     """The network or the server failed while weights were fetched."""
 
+    status: int | None = None  # what the server answered, where that is why
+
 
 class HashMismatch(WeightsError):
     """The bytes are not the ones that were promised."""

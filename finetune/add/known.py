@@ -75,6 +75,10 @@ def open_known(models: Path, name: str) -> Known:
     manifest, where = bundle.manifest, f"{name} version {bundle.manifest.version}"
     if manifest.task == Task.EMBED:
         raise RecipeError(f"{where} answers with features; it has no head that could learn more.")
+    if manifest.head.get("kind") == "published":
+        raise RecipeError(
+            f"{where} has its publisher's own classifier, which learns nothing more. Use `finetune` on your data."
+        )
     if NAME not in manifest.files:
         raise RecipeError(
             f"{where} does not tell what it was taught: it was made with --no-samples, or by an earlier Graft. "

@@ -162,6 +162,8 @@ def test_depths_that_make_no_sense_are_refused(photos: Path) -> None:
         planned(photos, depth=Depth.LORA)
     with pytest.raises(RecipeError, match=r"resnet_50\.imagenet is a preset that can be probed only"):
         planned(photos, depth=Depth.TOP, backbone="resnet_50.imagenet")
+    with pytest.raises(RecipeError, match=r"vgg16\.imagenet_top has a top of its own and can be probed only"):
+        planned(photos, depth=Depth.TOP, backbone="vgg16.imagenet_top")
     with pytest.raises(TrunkError, match=r"dinov3_vit_7b\.lvd1689m: its 6,700 million parameters"):
         planned(photos, backbone="dinov3_vit_7b.lvd1689m")
 

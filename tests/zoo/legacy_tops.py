@@ -1,4 +1,4 @@
-"""Make the two weights files of a network as keras.applications publishes it: with its top, and without.
+"""Make the weights files of a network as keras.applications publishes it: with its top and, if needed, without.
 
 python legacy_tops.py NAME FOLDER "SEED SEED"
 
@@ -19,8 +19,9 @@ import numpy as np
 from keras.src.legacy.saving import legacy_h5_format
 
 from zoo.backbone import Backbone, get
-from zoo.build.head import make_top
 from zoo.build.networks import body, scaled
+from zoo.build.networks.applications import with_top
+from zoo.build.networks.tops import last_dense
 from zoo.heads import own_head
 from zoo.image import ImageInput
 from zoo.pictures import photos
@@ -28,18 +29,26 @@ from zoo.weights import path_of
 
 
 def main(name: str, folder: Path, seeds: list[int]) -> None:
-    """Write both files and their records into `folder`, and expected.npz."""
-    backbone = get(name)
-    plain, whole = body(backbone, None), make_top(own_head(backbone).factory, backbone.takes.size, None)
-    for model, seed in zip((plain, whole), seeds, strict=True):
-        rng = np.random.default_rng(seed)
-        model.set_weights([drawn(rng, variable) for variable in model.weights])
+    """Write the files that publishing needs and their records into `folder`, and expected.npz."""
+    backbone, own = get(name), own_head(get(name))
     folder.mkdir(parents=True, exist_ok=True)
-    write(plain, folder, backbone)
-    write(whole, folder, own_head(backbone).backbone(backbone))
+    if own.source:
+        write(random(body(backbone, None), seeds[0]), folder, backbone)
+    whole = random(with_top(own.factory, backbone.takes.size, None), seeds[1])
     pictures = np.stack([ImageInput(backbone.takes.size)(photo) for photo in photos()])
-    logits = whole(scaled(pictures, backbone.takes.scaling), training=False)
+    pixels = scaled(pictures, backbone.takes.scaling)
+    dense = last_dense(whole)
+    unit = 0.3 * np.std(whole(pixels, training=False))  # logits from -9 to 9: no class takes it all
+    dense.set_weights([weight / unit for weight in dense.get_weights()])
+    write(whole, folder, own.fetched())
+    logits = whole(pixels, training=False)
     np.savez(folder / "expected.npz", scores=keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
+
+
+def random(model: keras.Model, seed: int) -> keras.Model:
+    rng = np.random.default_rng(seed)
+    model.set_weights([drawn(rng, variable) for variable in model.weights])
+    return model
 
 
 def drawn(rng: np.random.Generator, variable: keras.Variable) -> np.ndarray:

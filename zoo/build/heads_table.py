@@ -2,14 +2,15 @@
 
 python -m zoo.build.heads_table
 
-Of each network of keras.applications: the file that it would fetch with its top, and whether that top is one dense
-layer on the pooled maps. Nothing is fetched; models are built in shapes without memory. The classes' names are those
-in KerasHub.
+Of each network of keras.applications: the file that it would fetch with its top; and where its last dense layer does
+not stand on pooled maps, what the network up to there is like. Nothing is fetched; models are built in shapes without
+memory. The classes' names are those in KerasHub.
 """
 
 from __future__ import annotations
 
 import json
+import math
 import sys
 import warnings
 from pathlib import Path
@@ -21,15 +22,21 @@ from keras.src.utils import file_utils
 from keras_hub.src.utils.imagenet.imagenet_utils import IMAGENET_NAMES
 
 from zoo.build.applications_table import digests, factories
-from zoo.build.head import dense_of, make_top
-from zoo.errors import TrunkError
+from zoo.build.networks.applications import with_top
+from zoo.build.networks.tops import last_dense, stands_on_pooled_maps
 
 HEADS: Final = Path(__file__).parents[1] / "catalog" / "heads.json"
 CLASSES: Final = Path(__file__).parents[1] / "catalog" / "imagenet.json"
 
 
 def facts_of(factory: str) -> dict[str, Any]:
-    """Return `url`, `md5` or `sha256` (None: the library gives none), and `refused`: why its top is no head of ours."""
+    """Return `url`, `md5` or `sha256` (None: the library gives none), and `below`.
+
+    That is width and parameters of the network up to its last dense layer; None where this takes pooled maps.
+
+    Raises:
+        TrunkError: the network does not end with a dense layer.
+    """
     asked: dict[str, Any] = {}
 
     def file(_: str, origin: str, file_hash: str | None = None, **__: object) -> str:
@@ -40,12 +47,14 @@ def facts_of(factory: str) -> dict[str, Any]:
         warnings.simplefilter("ignore")  # MobileNetV3 warns that it takes its default
         with patch.object(file_utils, "get_file", file), patch.object(keras.Model, "load_weights", lambda *_: None):
             getattr(keras.applications, factory)()
-        refused = None
-        try:
-            dense_of(make_top(factory, None, None))
-        except TrunkError as fault:
-            refused = str(fault)
-    return {"url": asked["url"], **digests(asked["hash"]), "refused": refused}
+        model = with_top(factory, None, None)
+        dense, below = last_dense(model), None
+        if not stands_on_pooled_maps(dense):
+            params = sum(
+                math.prod(weight.shape) for layer in model.layers for weight in layer.weights if layer is not dense
+            )
+            below = {"width": dense.input.shape[-1], "params": params}
+    return {"url": asked["url"], **digests(asked["hash"]), "below": below}
 
 
 def heads() -> str:

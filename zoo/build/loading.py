@@ -24,6 +24,18 @@ def load_preset(folder: Path, of: str) -> keras.Model:
         raise not_held(folder, of, fault) from None
 
 
+def load_classifier(folder: Path) -> keras.Model:
+    """Return the image classifier of the preset in `folder`, the network in it.
+
+    Raises:
+        WeightsError: the files do not hold one, or not all of its weights.
+    """
+    try:
+        return keras_hub.models.ImageClassifier.from_preset(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
+        raise not_held(folder, "an image classifier", fault) from None
+
+
 def not_held(folder: Path, of: str, fault: Exception) -> WeightsError:
     """Return the error that says that `folder` does not hold the network `of`."""
     said = " ".join(str(fault).split())[:_LONGEST]

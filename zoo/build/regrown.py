@@ -11,6 +11,7 @@ from zoo.build.head_layers import outputs_of
 from zoo.build.networks import body, whole
 from zoo.bundle import Bundle
 from zoo.errors import BundleUnsupported
+from zoo.presets import settled
 
 HEAD = "head"  # what the last dense layer of a bundle's model.keras is called
 
@@ -58,6 +59,7 @@ def _rebuilt(bundle: Bundle, weights: Path | None) -> keras.Model:
         raise BundleUnsupported(
             f"{bundle.layout.root} has no model.keras, and the weights of its backbone are not here."
         )
+    backbone = settled(backbone, weights.parent)
     if isinstance(backbone.takes, Pixels):
         inner = body(backbone, weights)
         # Whatever class its library gives it: a plain one opens without that library.

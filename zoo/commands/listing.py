@@ -12,6 +12,7 @@ from zoo import lockfile
 from zoo.backbone import DEFAULT, Backbone, Pixels, Precision, WheelSource, get
 from zoo.commands.telling import AS_JSON, UNKNOWN, aligned, known, licenses, params_of, takes
 from zoo.completing import backbones
+from zoo.heads import own_head, publishes
 from zoo.lockfile import Lock
 from zoo.possible import reason_against
 from zoo.trust import MEANING, promises, trust
@@ -54,7 +55,7 @@ def show(name: str, as_json: bool) -> None:
 def facts_of(backbone: Backbone, lock: Lock | None) -> dict[str, Any]:
     """Return all that the catalog and the lock file say of a backbone, for programs."""
     more = {"default": backbone.name == DEFAULT, "fits_cpu": backbone.fits_cpu, "cannot": reason_against(backbone)}
-    return asdict(backbone) | more | {"trust": str(trust(backbone, lock))}
+    return asdict(backbone) | more | {"publishes": publishes(backbone), "trust": str(trust(backbone, lock))}
 
 
 def _story(b: Backbone, lock: Lock | None) -> list[tuple[str, str]]:
@@ -84,6 +85,7 @@ def _story(b: Backbone, lock: Lock | None) -> list[tuple[str, str]]:
         *licenses(b),
         ("precision", f"{b.precision} by default; int8: {b.int8}"),
         ("fits a CPU", {True: "yes", False: "no", None: UNKNOWN}[b.fits_cpu]),
+        ("classifier", _classifier(b)),
         *_differences(b),
     ]
 
@@ -103,3 +105,12 @@ def _differences(b: Backbone) -> list[tuple[str, str]]:
     plain = {True: " (in plain text too)", False: ""}
     told = [f"{d.kind}: {d.ours}; {b.library}: {d.keras_hub}{plain[d.plain]}" for d in b.differences]
     return [("tokens differ" if at == 0 else "", line) for at, line in enumerate(told)]
+
+
+def _classifier(b: Backbone) -> str:
+    """Say whether `zoo publish` takes a backbone."""
+    if not (takes_it := publishes(b)):
+        return "none of its own" if takes_it is False else f"unknown; `zoo publish {b.name}` asks for one"
+    trunk = own_head(b).trunk
+    apart = "" if trunk == b else f", on a trunk of its own: {trunk.name}, {trunk.width} features"
+    return f"ImageNet's 1,000 classes; run: zoo publish {b.name}{apart}"

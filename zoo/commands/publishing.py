@@ -17,14 +17,27 @@ from zoo.completing import backbones
 @click.argument("backbone", metavar="NAME", shell_complete=backbones)
 @click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
 @click.option("--name", help="What the model is called. Default: the architecture's name.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="A text file: other names of the classes, one a line, in order."
+)
 @click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
 @PROGRESS
 @AS_JSON
-def publish(backbone: str, models: Path, name: str | None, precision: str | None, progress: str, as_json: bool) -> None:
+def publish(
+    backbone: str,
+    models: Path,
+    name: str | None,
+    labels: Path | None,
+    precision: str | None,
+    progress: str,
+    as_json: bool,
+) -> None:
     """Publish the backbone NAME with its own classifier: ImageNet's 1,000 classes, and no fine-tuning at all.
 
-    Those of keras.applications whose top is one dense layer on pooled maps can be (not VGG, MobileNetV3 and ConvNeXt),
-    and efficientnet_lite0. `serve` and `predict` take it like any other model.
+    All of keras.applications can be, and efficientnet_lite. Of KerasHub's presets those can be that have an image
+    classifier at their address; where there is none, or one of another form, that is said. Where there is more than one
+    layer above the pooled maps (VGG, MobileNet, ConvNeXt, HGNetV2), the model has a trunk of its own, NAME_top, made
+    with the top. Other classes than ImageNet's need --labels. `serve` and `predict` take it like any other model.
 
     \b
     Example:
@@ -35,6 +48,7 @@ def publish(backbone: str, models: Path, name: str | None, precision: str | None
 
     check_installed("onnx", "onnxruntime")
     from zoo.classifier import publish_classifier
+    from zoo.importing import read_labels
     from zoo.publish import check_writable
     from zoo.pulling import keep_lock
 
@@ -42,7 +56,8 @@ def publish(backbone: str, models: Path, name: str | None, precision: str | None
     number = Precision(precision) if precision else chosen.precision
     with console.telling(progress) as told:
         check_writable(models)
-        bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told)
+        names = read_labels(labels) if labels else None
+        bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told, names)
         manifest = bundle.manifest
         keep_lock(get(str(manifest.backbone["name"])))  # the classifier has a file of its own, perhaps
     if as_json:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo import weights
-from zoo.backbone import get
+from zoo.backbone import catalog, get, unlisted
 from zoo.build.errands import do
 from zoo.bundle import Bundle
 from zoo.errors import BundleUnsupported, UnknownBackbone
@@ -62,6 +62,8 @@ def _weights(bundle: Bundle, progress: Progress) -> Path:
 
 
 def _notes(bundle: Bundle, form: str, custom: Sequence[str]) -> list[str]:
+    name = bundle.manifest.backbone.get("name")
+    of_hub = any(backbone.name == name for backbone in (*catalog(), *unlisted()) if backbone.library == "keras-hub")
     text = bundle.manifest.input.get("kind") == "text"
     rounded = (
         "The bundle's trunk is int8; this form computes in fp32. Its answers to the golden samples are within what "
@@ -71,6 +73,6 @@ def _notes(bundle: Bundle, form: str, custom: Sequence[str]) -> list[str]:
     own = f"Opening it needs {', '.join(custom)} as custom_objects: those layers are in it by name only."
     return [
         *([rounded] if bundle.manifest.precision == "int8" else []),
-        *([hub] if form == "keras" and text else []),
+        *([hub] if form == "keras" and (text or of_hub) else []),
         *([own] if form == "keras" and custom else []),
     ]

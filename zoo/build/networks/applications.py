@@ -1,4 +1,4 @@
-"""Networks of keras.applications, without their tops; weights are files we fetched and verified."""
+"""Networks of keras.applications, without their tops or up to the last layer; weights are files we verified."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ from typing import Any, Final
 
 import keras
 
+from zoo.build.networks.tops import below_last
+
 _STD: Final = (0.229, 0.224, 0.225)  # ImageNet's, by channel
 
 
@@ -17,10 +19,30 @@ def headless(factory: str, size: int, weights: Path | None) -> keras.Model:
 
     The scaling of pixels is left to us, as everywhere, wherever the library lets go of it.
     """
+    return as_published(_made(factory, size, weights, include_top=False))
+
+
+def below_top(factory: str, size: int, weights: Path | None) -> keras.Model:
+    """Return the network with its top up to its last dense layer: scaled pixels -> what that takes, float32 [n,d].
+
+    Where a top has more than one layer its classes do not stand on pooled maps, but on this. It is [n,1,1,d] where the
+    last layer is a convolution of one place. `weights` is the file with the top.
+    """
+    return below_last(with_top(factory, size, weights))
+
+
+def with_top(factory: str, size: int | None, weights: Path | None) -> keras.Model:
+    """Return the network that `keras.applications` calls `factory` with its top, which gives logits."""
+    return _made(factory, size, weights, include_top=True, classifier_activation=None)
+
+
+def _made(factory: str, size: int | None, weights: Path | None, **own: Any) -> keras.Model:  # noqa: ANN401
     make = getattr(keras.applications, factory)
-    own = {"include_preprocessing": False} if "include_preprocessing" in inspect.signature(make).parameters else {}
-    file = None if weights is None else str(weights)
-    return as_published(make(include_top=False, weights=file, input_shape=(size, size, 3), **own))
+    if "include_preprocessing" in inspect.signature(make).parameters:
+        own["include_preprocessing"] = False
+    if size is not None:
+        own["input_shape"] = (size, size, 3)
+    return make(weights=None if weights is None else str(weights), **own)
 
 
 def as_published(model: keras.Model) -> keras.Model:

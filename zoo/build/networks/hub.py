@@ -8,8 +8,9 @@ from typing import Any
 import keras
 
 from zoo.backbone import Pooling
-from zoo.build.loading import load_preset
+from zoo.build.loading import load_classifier, load_preset
 from zoo.build.networks.text import FirstToken
+from zoo.build.networks.tops import below_last
 from zoo.errors import TrunkError
 
 
@@ -35,6 +36,25 @@ def preset(pooling: str, size: int, weights: Path | None) -> keras.Model:
         raise TrunkError("the layers of this network are told by its preset. Pull it first.")
     hub = load_preset(weights.parent, "the network that it should")
     hub = getattr(hub, "vision_encoder", hub)
+    image, maps = _looked_at(hub, size)
+    return keras.Model(image, _gathered(maps, Pooling(pooling), hub.name), name=hub.name)
+
+
+def below_top(size: int, weights: Path | None) -> keras.Model:
+    """Return the classifier of a preset's folder up to its last dense layer: scaled pixels -> what that takes [n,d].
+
+    Raises:
+        TrunkError: there is no preset to tell the layers; or it is no classifier of the form that is needed.
+        WeightsError: the files do not hold the classifier.
+    """
+    if weights is None:
+        raise TrunkError("the layers of this network are told by its preset. Pull it first.")
+    below = below_last(load_classifier(weights.parent))
+    return keras.Model(*_looked_at(below, size), name=below.name)
+
+
+def _looked_at(hub: keras.Model, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return scaled pixels, float32 [n,s,s,3], and what a network makes of them."""
     image = keras.Input((size, size, 3), name="pixels")
     (inner,) = keras.tree.flatten(hub.input)
     if inner.shape[1:3] not in ((None, None), (size, size)):
@@ -42,8 +62,7 @@ def preset(pooling: str, size: int, weights: Path | None) -> keras.Model:
             f"{hub.name} takes pictures of {inner.shape[1]} x {inner.shape[2]}; "
             f"its preset's own converter makes {size} x {size}. Choose another backbone."
         )
-    maps = hub(dict.fromkeys(hub.input, image) if isinstance(hub.input, dict) else image, training=False)
-    return keras.Model(image, _gathered(maps, Pooling(pooling), hub.name), name=hub.name)
+    return image, hub(dict.fromkeys(hub.input, image) if isinstance(hub.input, dict) else image, training=False)
 
 
 def _gathered(output: Any, pooling: Pooling, name: str) -> keras.KerasTensor:  # noqa: ANN401 - Keras has no types
