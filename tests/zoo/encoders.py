@@ -36,5 +36,7 @@ def backbone(family: str, vocabulary: int = VOCABULARY, **sizes: int) -> keras.M
     random = np.random.default_rng(0)
     for weight in model.weights:
         is_scale = weight.path.endswith(("gamma", "/weight"))
-        weight.assign(random.normal(1 if is_scale else 0, spread, weight.shape))
+        # T5 does not divide its scores by the root of their width; its queries are that much smaller.
+        narrow = given["key_value_dim"] ** -0.5 if weight.path.endswith("query_projector/kernel") else 1
+        weight.assign(random.normal(1 if is_scale else 0, narrow * spread, weight.shape))
     return model

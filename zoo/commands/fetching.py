@@ -73,7 +73,7 @@ def pull(
             facts = _pull(backbone, None if weights_only else Precision(precision or backbone.precision), progress)
         done.append(facts)
         if not as_json:
-            click.echo(aligned([*_told(facts, backbone), *licenses(backbone)]))
+            click.echo(aligned([*_told(facts), *licenses(backbone)]))
 
     failed = each(chosen, one)
     if as_json:
@@ -100,6 +100,7 @@ def _held(lock: bool, relock: bool) -> Path | None:
 def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -> dict[str, Any]:
     """Pull one backbone, and return what came of it."""
     from zoo import weights
+    from zoo.presets import filled
     from zoo.pulling import pulled
 
     if precision is Precision.INT8 and backbone.precision is not Precision.INT8:
@@ -109,16 +110,17 @@ def _pull(backbone: Backbone, precision: Precision | None, progress: Progress) -
     found = pulled(backbone, precision, progress)
     size = found.facts["bytes"] if found else sum(part.path.stat().st_size for part in weights.parts(backbone))
     path = found.path if found else weights.path_of(backbone)
-    width = found.facts["signature"]["outputs"][0]["shape"][-1] if found else None
-    return {"name": backbone.name, "precision": precision, "width": width, "bytes": size, "path": str(path)}
+    known = filled(backbone, found.facts) if found else backbone
+    facts = {"name": backbone.name, "precision": precision, "input": takes(known), "width": known.width}
+    return facts | {"bytes": size, "path": str(path)}
 
 
-def _told(facts: Mapping[str, Any], backbone: Backbone) -> list[tuple[str, str]]:
+def _told(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
     size = f"{facts['bytes'] / 1e6:.1f} MB"
     if facts["precision"] is None:
-        return [("pulled", backbone.name), ("size", size), ("path", facts["path"])]
-    size += f", {takes(backbone)} -> float32 [n,{facts['width']}]"
-    return [("pulled", f"{backbone.name} in {facts['precision']}"), ("size", size), ("path", facts["path"])]
+        return [("pulled", facts["name"]), ("size", size), ("path", facts["path"])]
+    size += f", {facts['input']} -> float32 [n,{facts['width']}]"
+    return [("pulled", f"{facts['name']} in {facts['precision']}"), ("size", size), ("path", facts["path"])]
 
 
 def _left_out(reasons: Mapping[str, str]) -> str:
