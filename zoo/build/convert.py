@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, Final
@@ -54,9 +55,23 @@ def _converted(frozen: Frozen, output: str) -> onnx.ModelProto:
             output_names=frozen.outputs,
             tensors_to_rename=names,
         )
-    # Where it catches errors, it copies the whole graph before each step.
-    model: onnx.ModelProto = optimize_graph(written, catch_errors=False).make_model("trunk")
+    with _garbage_collected():
+        model: onnx.ModelProto = optimize_graph(written).make_model("trunk")
     return model
+
+
+@contextmanager
+def _garbage_collected() -> Iterator[None]:
+    """Let the graphs that tf2onnx copies at each step go soon: each refers to itself, and has all the weights.
+
+    Python looks at what has lived long only when a quarter as much is new, and TensorFlow is a million objects.
+    """
+    gc.collect()
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _hold(graph: onnx.GraphProto, apart: Mapping[str, NDArray[Any]]) -> None:

@@ -1,8 +1,8 @@
 """A traced function -> its graph with weights in it, but for the large matrices: those are kept apart.
 
-tf2onnx rewrites its graph a dozen times and frees nothing meanwhile: a constant costs thirty times its size. A
-matrix that is only ever multiplied with goes through unchanged, so it may as well become an input on the way.
-Measured on ConvNeXt-Base (0.35 GB of weights): 15.0 GB at the peak with them inside, 4.9 GB with them apart.
+tf2onnx copies its graph, with all the weights, at each of a dozen steps, some of them several times. A matrix that is
+only ever multiplied with goes through unchanged, so it may as well be an input on the way. ConvNeXt-XLarge, 1.4 GB of
+weights, was more than 24 GB of memory could take with them inside; apart, 18 GB were enough.
 """
 
 from __future__ import annotations
