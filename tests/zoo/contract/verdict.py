@@ -93,7 +93,7 @@ def _tried(entry: Backbone, scratch: Path) -> dict[str, Any]:
     if theirs.is_file():
         check_same(features[:2], np.load(theirs))
     parity = built.facts["parity"]
-    facts.setdefault("params", built.facts["params"])
+    facts["params"] = facts.get("params") or built.facts["params"]
     return {
         "weights": "published" if published else "random",
         **facts,
