@@ -7,7 +7,10 @@ networks would be the same are tried once. Trying all takes an hour and a half; 
 from __future__ import annotations
 
 import dataclasses
+import fcntl
 import json
+import os
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +32,7 @@ from zoo.trunk import open_session
 
 QUICK = ("mobilenet_v3_small.imagenet", "efficientnet_b0.imagenet")  # in every run, at SMALL pixels
 SMALL = 96
+GIANT = 100_000_000  # parameters; the largest builds in 18 GB
 
 
 def smaller(name: str, size: int = SMALL) -> Backbone:
@@ -42,7 +46,21 @@ def alive(backbone: Backbone) -> keras.Model:
     return whole(backbone, inner)
 
 
+@pytest.fixture
+def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Memory for a trial: those of very large networks wait until no other worker tries one, and keep others off."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    entry = get(request.node.callspec.params["name"])
+    is_giant = (entry.params or 0) > GIANT and not verdict.is_preset(entry)  # a preset's stand-in is never as large
+    with (shared / "room").open("w") as file:
+        fcntl.flock(file, fcntl.LOCK_EX if is_giant else fcntl.LOCK_SH)
+        yield
+
+
 @pytest.mark.slow
+@pytest.mark.contract
+@pytest.mark.usefixtures("room")
 @pytest.mark.parametrize("name", verdict.groups())
 def test_it_keeps_the_contract(name: str) -> None:
     found = verdict.verdict(get(name))

@@ -64,13 +64,14 @@ def verdict(entry: Backbone) -> dict[str, Any]:
 
 def _likeness(entry: Backbone) -> str:
     """Return what decides the verdict of a preset; of every other entry its name."""
-    if not _is_preset(entry):
+    if not is_preset(entry):
         return entry.name
     made, words = stand_in_of(entry), [file.path for file in _files(entry)]
     return repr((made.family, made.network, sorted(made.layers.items()), entry.takes, words))
 
 
-def _is_preset(entry: Backbone) -> bool:
+def is_preset(entry: Backbone) -> bool:
+    """Say whether the files of an entry are a preset's: its layers are told by them."""
     return entry.builder.split(":")[1] == "preset"
 
 
@@ -118,7 +119,7 @@ def _stand_in(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]
     folder = scratch / "stand-in"
     folder.mkdir()
     files = _files(entry)
-    if _is_preset(entry):
+    if is_preset(entry):
         said = _ran(entry, "tests.zoo.contract.stand_in", entry.name, str(folder))
         facts = json.loads(said.splitlines()[-1])
     else:
