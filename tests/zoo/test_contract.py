@@ -18,7 +18,7 @@ import keras
 import numpy as np
 import pytest
 
-from tests.zoo.contract import verdict
+from tests.zoo.contract import checks, verdict
 from tests.zoo.contract.__main__ import main, record
 from tests.zoo.contract.stand_in import stand_in_of
 from zoo.backbone import Backbone, Pixels, Scaling, catalog, get
@@ -159,21 +159,21 @@ BUILT = {
 )
 def test_an_entry_that_says_what_is_not_true_fails(word: str, wrong: dict[str, Any]) -> None:
     entry, whole = get("mobilenet_v3_small"), {"network": "whole"}
-    verdict.check_facts(entry, whole, BUILT)
+    checks.check_facts(entry, whole, BUILT)
     with pytest.raises(TrunkError, match=f"{word} is .*declared"):
-        verdict.check_facts(entry, whole, BUILT | wrong)
+        checks.check_facts(entry, whole, BUILT | wrong)
 
 
 @pytest.mark.parametrize("features", [np.ones((2, 4)), np.array([[1, 2], [1, np.nan]])], ids=["equal", "not finite"])
 def test_features_that_tell_nothing_fail(features: np.ndarray) -> None:
     with pytest.raises(TrunkError, match="sees nothing"):
-        verdict.check_alive(features)
+        checks.check_alive(features)
 
 
 def test_features_that_the_library_would_not_give_fail() -> None:
-    verdict.check_same(np.ones((2, 4)), np.full((2, 4), 1.00009))
+    checks.check_same(np.ones((2, 4)), np.full((2, 4), 1.00009))
     with pytest.raises(TrunkError, match="own preprocessing gives other features"):
-        verdict.check_same(np.ones((2, 4)), np.full((2, 4), 1.0002))
+        checks.check_same(np.ones((2, 4)), np.full((2, 4), 1.0002))
 
 
 def test_a_verdict_is_added_to_the_others(tmp_path: Path) -> None:

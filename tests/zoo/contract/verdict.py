@@ -17,12 +17,12 @@ from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from tests.zoo.contract.checks import Floats, check_alive, check_facts, check_same
 from tests.zoo.contract.stand_in import SEED, Network, stand_in_of
 from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, FileSource, Pixels, Precision, RemoteFile, WheelSource, catalog
-from zoo.build.parity import BATCHES, TOLERANCE
+from zoo.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource, catalog
+from zoo.build.parity import BATCHES
 from zoo.errors import GraftError, TrunkError
 from zoo.files import sha256_of
 from zoo.pictures import crops
@@ -34,10 +34,7 @@ from zoo.trunk import Trunk
 from zoo.utf8 import to_sample
 
 TWICE: Final = 5_000_000  # up to so many parameters a trunk is built once more, for the same bytes
-_ALIVE: Final = 1e-3  # of the largest feature: so far must features of two samples be apart
 _QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
-
-Floats = NDArray[np.float32]
 
 
 def groups() -> dict[str, list[Backbone]]:
@@ -161,37 +158,6 @@ def _features(trunk: Trunk) -> Floats:
 def _cosine(made: Backbone, fp32: Floats) -> float:
     """Return the mean cosine, centred, between the features of both precisions."""
     return round(float(centred_cosine(fp32, _features(Trunk.of(made, Precision.INT8))).mean()), 4)
-
-
-def check_facts(entry: Backbone, stand_in: dict[str, Any], built: dict[str, Any]) -> None:
-    """Raise TrunkError unless width, parameters and input are the declared ones, as far as any are."""
-    network = stand_in["network"]
-    said = {"width": None if network == Network.CLASS else entry.width}
-    real = {"width": built["signature"]["outputs"][0]["shape"][-1]}
-    is_image = isinstance(entry.takes, Pixels)
-    if network == Network.WHOLE and (is_image or "params" in stand_in):  # an encoder's trunk may lack its pooler
-        said["params"], real["params"] = entry.params, stand_in.get("params") or built["params"]
-    if is_image:
-        said["size"], real["size"] = entry.takes.size, built["input"]["size"]
-    else:
-        said["max_tokens"], real["max_tokens"] = entry.takes.max_tokens, built["input"]["max_tokens"]
-    wrong = [f"{k} is {real[k]}, declared {said[k]}" for k in said if said[k] is not None and real[k] != said[k]]
-    if wrong:
-        raise TrunkError(f"{entry.name} is not what the catalog says: {'; '.join(wrong)}.")
-
-
-def check_alive(features: Floats) -> None:
-    """Raise TrunkError unless features of several samples, [n,d], are finite and apart."""
-    apart, largest = float(np.abs(features[0] - features[1]).max()), float(np.abs(features).max())
-    if not apart > _ALIVE * largest:  # NaN fails too
-        raise TrunkError(f"features of two samples are apart by {apart:.3g} only, of {largest:.3g}: it sees nothing.")
-
-
-def check_same(ours: Floats, theirs: Floats) -> None:
-    """Raise TrunkError unless features are those of the library with its own preprocessing, [n,d]."""
-    off, largest = float(np.abs(ours - theirs).max()), float(np.abs(theirs).max())
-    if not off <= TOLERANCE * largest:
-        raise TrunkError(f"the library's own preprocessing gives other features: off by {off:.3g} of {largest:.3g}.")
 
 
 def _same_bytes(made: Backbone, scratch: Path, built: dict[str, Any]) -> bool | None:
