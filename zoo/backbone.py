@@ -172,6 +172,11 @@ def unlisted() -> tuple[Backbone, ...]:
     return TABLE
 
 
+def every() -> tuple[Backbone, ...]:
+    """Return every network that has a name, in a list or not: what a cache may hold."""
+    return (*catalog(), *unlisted())
+
+
 def get(name: str) -> Backbone:
     """Return the backbone of exactly that name, or of that architecture.
 

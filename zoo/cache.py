@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, Precision, catalog, unlisted
+from zoo.backbone import Backbone, Precision, every
 from zoo.files import cache_root
 from zoo.guards import free, held
 
@@ -71,14 +71,14 @@ def to_delete(found: Sequence[Item], most: int | None = None, now: float | None 
 
 
 def _weights(folder: Path) -> Iterator[Item]:
-    known = {backbone.name for backbone in (*catalog(), *unlisted())}
+    known = {backbone.name for backbone in every()}
     for path in _below(folder):
         why = "" if path.name in known else "the catalog has no such backbone"
         yield _item("weights", path.name, path, why)
 
 
 def _trunks(folder: Path) -> Iterator[Item]:
-    known = {backbone.name: backbone for backbone in (*catalog(), *unlisted())}
+    known = {backbone.name: backbone for backbone in every()}
     built = {found.folder: found.facts for found in trunk_cache.cached()}
     for path in _below(folder):
         facts = built.get(path)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from zoo import lockfile, trunk_cache, weights
-from zoo.backbone import Backbone, catalog, unlisted
+from zoo.backbone import Backbone, every
 from zoo.files import sha256_of
 from zoo.lockfile import Lock
 from zoo.progress import Bar, Progress, Silence
@@ -47,7 +47,7 @@ def verify(backbones: Sequence[Backbone] = (), progress: Progress | None = None)
     Raises:
         WeightsError: the lock file cannot be read.
     """
-    wanted, lock = backbones or (*catalog(), *unlisted()), lockfile.read()
+    wanted, lock = backbones or every(), lockfile.read()
     names = {backbone.name for backbone in wanted}
     parts = [(b, p) for b in wanted for p in (*weights.parts(b), *weights.beside(b)) if p.path.is_file()]
     trunks = [found for found in trunk_cache.cached() if not backbones or found.facts["backbone"] in names]

@@ -14,7 +14,7 @@ from tests.zoo.cv_presets import CONFIGS, SIZE, keras_cv, saved, theirs
 from tests.zoo.true_sizes import CV
 from zoo.backbone import Backbone, Pixels, Scaling, get
 from zoo.catalog import cv
-from zoo.catalog.preset import rows
+from zoo.catalog.preset import families, rows
 from zoo.errors import WeightsError
 from zoo.pictures import crops
 from zoo.presets import settled
@@ -61,7 +61,7 @@ def test_a_preset_s_graph_repeats_keras_cv(family: str, tmp_path: Path) -> None:
 def test_parameters_are_those_of_the_published_layers(name: str) -> None:
     import keras
 
-    (family,) = (row["family"] for row in rows("cv.json") if row["name"] == name)
+    family = families("cv.json")[name]
     with keras.StatelessScope(initialize_variables=False):  # shapes without memory
         model = getattr(keras_cv().models, family)(include_rescaling=True, **CV[name])
     assert sum(math.prod(weight.shape) for weight in model.weights) == get(name).params

@@ -17,7 +17,7 @@ from zoo import trunk_cache
 from zoo.backbone import Backbone, FileSource, Pixels, Precision, Scaling, Tokens, get
 from zoo.catalog import cv, hub
 from zoo.catalog.families import HUB
-from zoo.catalog.preset import rows
+from zoo.catalog.preset import families, rows
 from zoo.cli import cli
 from zoo.errors import TrunkError
 from zoo.possible import MOST_BYTES, reason_against
@@ -83,7 +83,7 @@ def test_what_only_the_preset_tells_is_unknown(entry: Backbone) -> None:
 def test_width_and_parameters_are_those_of_the_published_layers(name: str) -> None:
     import keras
 
-    (family,) = (row["family"] for row in rows("hub.json") if row["name"] == name)
+    family = families("hub.json")[name]
     with keras.StatelessScope(initialize_variables=False):  # shapes without memory
         model = getattr(keras_hub().models, family)(**IMAGES[name])
     entry = get(name)

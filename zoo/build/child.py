@@ -30,6 +30,8 @@ _NEEDED: Final = {
     (Tokens, Precision.FP32): ("tensorflow", "keras_hub", "onnx", "onnxruntime", "tokenizers"),
     (Tokens, Precision.INT8): ("onnx",),
 }
+# The CPU alone computes: the same bytes on every machine, and no GPU memory is taken.
+QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
 # How the child tells which error stopped it.
 _STATUS: Final[dict[type[GraftError], int]] = {
     TrunkError: 10,
@@ -76,11 +78,9 @@ def run(module: str, words: list[str], failed: str) -> None:
         GraftError: it failed, by the class that its exit status stands for; `failed` and its last words are in the
             message.
     """
-    # The CPU alone computes: the same bytes on every machine, and no GPU memory is taken.
-    quiet = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
     done = subprocess.run(
         [sys.executable, "-P", "-m", module, *words],  # -P: a folder `zoo` where the user stands is not ours
-        env=os.environ | quiet,
+        env=os.environ | QUIET,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

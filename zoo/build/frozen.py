@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import gc
 from collections import defaultdict
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import tensorflow as tf
@@ -29,7 +29,7 @@ class Frozen:
     graph: Any  # tf.compat.v1.GraphDef
     inputs: list[str]
     outputs: list[str]
-    apart: dict[str, NDArray[Any]] = field(default_factory=dict)
+    apart: dict[str, NDArray[Any]]
 
 
 def freeze(traced: Any) -> Frozen:  # noqa: ANN401 - TensorFlow has no types

@@ -13,6 +13,7 @@ from zoo.backbone import Backbone
 from zoo.build.loading import load_classifier
 from zoo.build.networks import network, pixels_of, scaled, size_of
 from zoo.build.networks.tops import below_last, last_dense
+from zoo.build.parity import TOLERANCE
 from zoo.errors import RecipeError, TrunkError
 from zoo.image import ImageInput
 from zoo.pictures import photos
@@ -20,7 +21,6 @@ from zoo.presets import settled
 
 Floats = NDArray[np.float32]
 
-_CLOSE: Final = 1e-4  # of the largest feature, as everywhere between two that must be the same
 _ENDS: Final = (keras.activations.linear, keras.activations.softmax)
 
 
@@ -56,4 +56,4 @@ def _takes_features(backbone: Backbone, weights: Path, below: keras.Model) -> bo
     theirs = below(scaled(pictures, pixels_of(backbone).scaling), training=False)
     ours = network(backbone, weights)(pictures, training=False)
     theirs, ours = keras.ops.convert_to_numpy(theirs), keras.ops.convert_to_numpy(ours)
-    return theirs.shape == ours.shape and bool(np.abs(theirs - ours).max() <= _CLOSE * np.abs(ours).max())
+    return theirs.shape == ours.shape and bool(np.abs(theirs - ours).max() <= TOLERANCE * np.abs(ours).max())

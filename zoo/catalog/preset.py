@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -14,10 +15,16 @@ CONFIG: Final = "config.json"
 _ROOT: Final = "https://www.kaggle.com/api/v1/models"
 
 
+@cache
 def rows(file: str) -> list[dict[str, Any]]:
     """Return the rows of a table beside this file."""
     found: list[dict[str, Any]] = json.loads(Path(__file__).with_name(file).read_bytes())
     return found
+
+
+def families(file: str) -> dict[str, str]:
+    """Return the class of each preset of a table, by the entry's name."""
+    return {row["name"]: row["family"] for row in rows(file)}
 
 
 def files(handle: str, *paths: str) -> FileSource:

@@ -15,7 +15,7 @@ from typing import Any, Final
 
 from zoo.backbone import Backbone, FileSource, RemoteFile
 from zoo.catalog import applications, hub
-from zoo.catalog.preset import rows
+from zoo.catalog.preset import families
 
 CLASSES: Final = 1000  # of ImageNet
 TASK: Final = "task.json"  # what KerasHub calls a preset's classifier
@@ -101,7 +101,7 @@ def _files(preset: Backbone) -> tuple[RemoteFile, ...]:
     return preset.source.files if isinstance(preset.source, FileSource) else ()
 
 
-_FAMILIES: Final = {row["name"]: row["family"] for row in rows("hub.json")}
+_FAMILIES: Final = families("hub.json")
 TABLE: Final = (
     *(
         _up_to_top(plain, factory, below)

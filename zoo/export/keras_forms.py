@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo import weights
-from zoo.backbone import catalog, get, unlisted
+from zoo.backbone import every, get
 from zoo.build.errands import do
 from zoo.bundle import Bundle
 from zoo.errors import BundleUnsupported, UnknownBackbone
@@ -63,7 +63,7 @@ def _weights(bundle: Bundle, progress: Progress) -> Path:
 
 def _notes(bundle: Bundle, form: str, custom: Sequence[str]) -> list[str]:
     name = bundle.manifest.backbone.get("name")
-    of_hub = any(backbone.name == name for backbone in (*catalog(), *unlisted()) if backbone.library == "keras-hub")
+    of_hub = any(backbone.name == name for backbone in every() if backbone.library == "keras-hub")
     text = bundle.manifest.input.get("kind") == "text"
     rounded = (
         "The bundle's trunk is int8; this form computes in fp32. Its answers to the golden samples are within what "

@@ -9,15 +9,14 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
+from docs.make_zoo import VERDICTS
 from tests.zoo.contract.verdict import groups, verdict
 from zoo.backbone import Backbone, get
 from zoo.errors import GraftError
 from zoo.files import write_whole
 from zoo.terminal import Terminal
-
-VERDICTS: Final = Path(__file__).parents[3] / "docs" / "verdicts.json"
 
 
 def main() -> int:

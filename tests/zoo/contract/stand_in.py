@@ -22,14 +22,14 @@ import numpy as np
 from tests.zoo.encoder_halves import HALVES
 from tests.zoo.true_sizes import CV, IMAGES, TEXTS
 from zoo.backbone import Backbone, Pixels, get
-from zoo.catalog.preset import rows
+from zoo.catalog.preset import families
 from zoo.pictures import crops
 
 MOST: Final = 1 << 27  # parameters
 SEED: Final = 3  # of the two pictures
 _SIDE: Final = 224  # in pixels, where a network takes any
 _LAYERS: Final = {**IMAGES, **TEXTS, **HALVES, **CV}
-_FAMILIES: Final = {row["name"]: row["family"] for table in ("hub.json", "cv.json") for row in rows(table)}
+_FAMILIES: Final = families("hub.json") | families("cv.json")
 _REPEATS: Final = ("num_layers", "depths")  # arguments that say how often a layer is repeated
 _WORDS: Final = ("vocabulary_size", "vocab_size")
 _FEW: Final = 2000

@@ -22,6 +22,7 @@ from tests.zoo.contract.checks import Floats, check_alive, check_facts, check_sa
 from tests.zoo.contract.stand_in import SEED, Network, stand_in_of
 from zoo import trunk_cache, weights
 from zoo.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource, catalog
+from zoo.build.child import QUIET
 from zoo.build.parity import BATCHES
 from zoo.errors import GraftError, TrunkError
 from zoo.files import sha256_of
@@ -34,7 +35,6 @@ from zoo.trunk import Trunk
 from zoo.utf8 import to_sample
 
 TWICE: Final = 5_000_000  # up to so many parameters a trunk is built once more, for the same bytes
-_QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
 
 
 def groups() -> dict[str, list[Backbone]]:
@@ -140,7 +140,7 @@ def _stand_in(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]
 def _ran(entry: Backbone, module: str, *words: str) -> str:
     """Return what a module says in a process of its own, whose memory is free afterwards."""
     command = [sys.executable, "-W", "ignore", "-m", module, *words]
-    ran = subprocess.run(command, env=os.environ | _QUIET, capture_output=True, text=True, check=False)
+    ran = subprocess.run(command, env=os.environ | QUIET, capture_output=True, text=True, check=False)
     if ran.returncode:
         said = "\n".join(ran.stderr.strip().splitlines()[-3:]) or f"exit status {ran.returncode}"
         raise TrunkError(f"{entry.name} cannot be built at all: {said}")
