@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scratch import scratch
-from finetune.dataset import load
+from finetune.dataset import load_dataset
 
 NEW = "9"
 ROUNDS = 3
@@ -36,7 +36,7 @@ def finetune(*words: str) -> tuple[dict[str, Any], float]:
 
 def write(folder: Path) -> None:
     """Write the digits into folder/nine and folder/new, a folder for each class."""
-    for sample in load("sample:mnist").samples:
+    for sample in load_dataset("sample:mnist").samples:
         path = folder / ("new" if sample.label == NEW else "nine") / sample.label / f"{Path(sample.ref).name}.png"
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(sample.read())

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.timing import alternated, in_threads
-from zoo import Precision, get
+from zoo import Precision, get_backbone
 from zoo.image import ImageInput
 from zoo.trunk import Trunk
 
@@ -68,7 +68,7 @@ def main() -> None:
         off = np.abs(decode(data) - reference).mean()
         print(f"{name:30} {alone[name] / times * 1e3:6.2f} ms {pair[name] / times * 1e3:6.2f} ms  {off:.2f} / 255")
     for precision in (Precision.FP32, Precision.INT8):
-        trunk = Trunk.of(get("efficientnet_lite0"), precision)
+        trunk = Trunk.from_backbone(get_backbone("efficientnet_lite0"), precision)
         taken = alternated(
             {
                 name: in_threads(lambda f=f, trunk=trunk: trunk({"image": f(data)[None]}), times, 2)

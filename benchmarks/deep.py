@@ -28,79 +28,85 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks.timing import alternated
-from finetune.dataset import Sample
-from finetune.deep.activations import Cached
-from finetune.deep.ahead import ahead
-from finetune.deep.augment import Augment, Pictures
-from finetune.deep.blocks import factors
-from finetune.deep.course import Floats
-from finetune.deep.cut import bottom_onnx, parted
-from finetune.deep.devices import settle
-from finetune.deep.export import plain_body
-from finetune.deep.optimiser import Optimiser, Pace
-from finetune.deep.picture_course import CachedMaps, PictureCourse, Source, WholePictures
-from finetune.deep.pictures import frozen
-from finetune.deep.steps import Steps, loss_of
+from finetune.dataset import LabeledSample
+from finetune.deep.activations import ActivationCache
+from finetune.deep.ahead import prefetch
+from finetune.deep.augment import Pictures, RandAugment
+from finetune.deep.blocks import block_rate_factors
+from finetune.deep.course import Float32Array
+from finetune.deep.cut import export_bottom_onnx, split_network
+from finetune.deep.devices import configure_devices
+from finetune.deep.export import load_functional_body
+from finetune.deep.optimiser import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.picture_course import ActivationSource, ImageArraySource, ImageBatchSource, PixelSource
+from finetune.deep.pictures import freeze_batch_norm
+from finetune.deep.steps import StepGraphs, make_loss
 from finetune.heads import Head
-from finetune.lesson import Lesson
+from finetune.lesson import TrainingJob
 from finetune.tasks import Task
 from finetune.training import Depth
-from zoo import get, weights
-from zoo.backbone import DEFAULT
-from zoo.build.networks import pixels_of, pooled, scaled
-from zoo.cores import cores
+from zoo import get_backbone, weights
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE
+from zoo.build.networks import global_average_pool, require_pixels, scale_pixels
+from zoo.cores import available_cores
 from zoo.image import ImageInput
-from zoo.pictures import crops
-from zoo.progress import Silence
+from zoo.pictures import random_photo_crops
+from zoo.progress import SilentProgress
 
 BATCH, CLASSES, DECAY, RATE = 32, 10, 0.8, 1e-3
-BACKBONE = get(DEFAULT)
-SIZE = pixels_of(BACKBONE).size
+BACKBONE = get_backbone(DEFAULT_IMAGE_BACKBONE)
+SIZE = require_pixels(BACKBONE).size
 
 
-def lesson(count: int, folder: Path) -> Lesson:
-    return Lesson(
+def lesson(count: int, folder: Path) -> TrainingJob:
+    return TrainingJob(
         backbone=BACKBONE,
         depth=Depth.FULL,
         task=Task.CLASSIFY,
         inputs=ImageInput(SIZE),
-        samples=tuple[Sample, ...](()),
+        samples=tuple[LabeledSample, ...](()),
         sha256=(),
         y=np.arange(count) % CLASSES,
         labels=tuple("abcdefghij"),
-        weights=np.ones(count, np.float32),
-        train=np.arange(count),
-        val=np.arange(0),
-        head=Head("logistic", "Softmax", np.zeros((CLASSES, 1), np.float32), np.zeros(CLASSES, np.float32), None, 0),
+        sample_weights=np.ones(count, np.float32),
+        train_rows=np.arange(count),
+        val_rows=np.arange(0),
+        start_head=Head(
+            "logistic", "Softmax", np.zeros((CLASSES, 1), np.float32), np.zeros(CLASSES, np.float32), None, 0
+        ),
         folder=folder,
     )
 
 
-def optimiser(body: keras.Model, network: keras.Model) -> Optimiser:
-    made = Optimiser(Pace(RATE), factors(body, DECAY), 0.01)
+def optimiser(body: keras.Model, network: keras.Model) -> AveragingAdamW:
+    made = AveragingAdamW(CosineWarmupSchedule(RATE), block_rate_factors(body, DECAY), 0.01)
     made.build(network.trainable_variables)
     return made
 
 
 def network_of(start: keras.KerasTensor, maps: keras.KerasTensor, name: str) -> keras.Model:
-    return keras.Model({name: start}, keras.layers.Dense(CLASSES, name="head")(pooled(maps)))
+    return keras.Model({name: start}, keras.layers.Dense(CLASSES, name="head")(global_average_pool(maps)))
 
 
-def ours(course: PictureCourse) -> Callable[[], None]:
+def ours(course: ImageBatchSource) -> Callable[[], None]:
     """One epoch as `finetune.deep.study` has it."""
-    steps = Steps(course.network, optimiser(course.body, course.network), loss_of(Task.CLASSIFY, 0.1), settle())
+    steps = StepGraphs(
+        course.network, optimiser(course.body, course.network), make_loss(Task.CLASSIFY, 0.1), configure_devices()
+    )
     epochs = iter(range(1000))
 
     def epoch() -> None:
         number = next(epochs)
-        for fed in ahead(lambda step: steps.feed(course.batch(number, step)), range(course.steps())):
-            np.asarray(steps.train(fed))
+        for fed in prefetch(
+            lambda step: steps.distribute_batch(course.training_batch(number, step)), range(course.steps_per_epoch())
+        ):
+            np.asarray(steps.train_on_batch(fed))
 
     return epoch
 
 
 def by_hand(
-    network: keras.Model, opt: Optimiser, pictures: Pictures, y: Floats, augment: Augment | None
+    network: keras.Model, opt: AveragingAdamW, pictures: Pictures, y: Float32Array, augment: RandAugment | None
 ) -> Callable[[], None]:
     """One epoch as it is written by hand: shuffle, augment, one compiled step."""
 
@@ -124,48 +130,50 @@ def by_hand(
 
 def whole_network(cut: str) -> tuple[keras.Model, keras.Model]:
     """Return body and network from pixels; what is below `cut`, if one is given, does not learn."""
-    body = plain_body(BACKBONE, weights.fetch(BACKBONE), None)
-    frozen(body)
+    body = load_functional_body(BACKBONE, weights.fetch_weights(BACKBONE), None)
+    freeze_batch_norm(body)
     if cut:
-        bottom, _ = parted(body, cut)
+        bottom, _ = split_network(body, cut)
         for layer in bottom.layers:
             layer.trainable = False
     image = keras.Input((SIZE, SIZE, 3), dtype="uint8", name="image")
-    return body, network_of(image, body(scaled(image, pixels_of(BACKBONE).scaling), training=False), "image")
+    return body, network_of(image, body(scale_pixels(image, require_pixels(BACKBONE).scaling), training=False), "image")
 
 
 def course_of(
-    given: Lesson, source: Source, start: keras.KerasTensor, maps: keras.KerasTensor, body: keras.Model
-) -> PictureCourse:
-    return PictureCourse(given, source, network_of(start, maps, source.name), body, factors(body, DECAY), BATCH, None)
+    given: TrainingJob, source: ImageArraySource, start: keras.KerasTensor, maps: keras.KerasTensor, body: keras.Model
+) -> ImageBatchSource:
+    return ImageBatchSource(
+        given, source, network_of(start, maps, source.input_name), body, block_rate_factors(body, DECAY), BATCH, None
+    )
 
 
-def top(given: Lesson, pictures: Pictures, y: Floats, wish: str) -> None:
-    body = plain_body(BACKBONE, weights.fetch(BACKBONE), None)
-    data, cut, shape = bottom_onnx(BACKBONE, body, wish)
+def top(given: TrainingJob, pictures: Pictures, y: Float32Array, wish: str) -> None:
+    body = load_functional_body(BACKBONE, weights.fetch_weights(BACKBONE), None)
+    data, cut, shape = export_bottom_onnx(BACKBONE, body, wish)
     start = time.perf_counter()
-    cached = Cached(data, wish or "default", given.folder)
-    views = cached.views(pictures, len(pictures), 1, Augment(flips=False), 0, Silence())
+    cached = ActivationCache(data, wish or "default", given.folder)
+    views = cached.compute_views(pictures, len(pictures), 1, RandAugment(flips=False), 0, SilentProgress())
     seconds = (time.perf_counter() - start) / 2
-    frozen(body)
+    freeze_batch_norm(body)
     maps = keras.Input(shape, dtype="float16", name="maps")
-    inner = parted(body, cut)[1](keras.ops.cast(maps, "float32"), training=False)
-    mine = ours(course_of(given, CachedMaps(views), maps, inner, body))
+    inner = split_network(body, cut)[1](keras.ops.cast(maps, "float32"), training=False)
+    mine = ours(course_of(given, ActivationSource(views), maps, inner, body))
     other, network = whole_network(cut)
     hands = {
         name: by_hand(network, optimiser(other, network), pictures, y, augment)
-        for name, augment in (("plain pictures by hand", None), ("augmented ones by hand", Augment(flips=False)))
+        for name, augment in (("plain pictures by hand", None), ("augmented ones by hand", RandAugment(flips=False)))
     }
     compare(f"top, cut after {cut}", len(pictures), mine, hands)
     print(f"    caching: {seconds / len(pictures) * 1e3:.1f} ms an image and view, once")
 
 
-def full(given: Lesson, pictures: Pictures, y: Floats) -> None:
+def full(given: TrainingJob, pictures: Pictures, y: Float32Array) -> None:
     body, network = whole_network("")
-    source = WholePictures(pictures, Augment(flips=True))
-    course = PictureCourse(given, source, network, body, factors(body, DECAY), BATCH, None)
+    source = PixelSource(pictures, RandAugment(flips=True))
+    course = ImageBatchSource(given, source, network, body, block_rate_factors(body, DECAY), BATCH, None)
     other, plain = whole_network("")
-    hand = by_hand(plain, optimiser(other, plain), pictures, y, Augment(flips=True))
+    hand = by_hand(plain, optimiser(other, plain), pictures, y, RandAugment(flips=True))
     compare("full", len(pictures), ours(course), {"by hand": hand})
 
 
@@ -181,9 +189,9 @@ def compare(what: str, count: int, mine: Callable[[], None], hands: dict[str, Ca
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 256
     keras.utils.set_random_seed(0)
-    settle()
-    print(f"{count} pictures of {SIZE}x{SIZE}, batches of {BATCH}, {cores()} threads")
-    pictures = crops(count, SIZE, seed=0)
+    configure_devices()
+    print(f"{count} pictures of {SIZE}x{SIZE}, batches of {BATCH}, {available_cores()} threads")
+    pictures = random_photo_crops(count, SIZE, seed=0)
     with tempfile.TemporaryDirectory() as scratch:
         given = lesson(count, Path(scratch))
         y = np.eye(CLASSES, dtype=np.float32)[given.y]

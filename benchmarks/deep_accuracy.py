@@ -18,43 +18,43 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 import keras
 import numpy as np
 
-from finetune.dataset import Part, load
-from finetune.deep.augment import Augment
-from finetune.deep.blocks import cut_layer, factors
-from finetune.deep.cut import parted
-from finetune.deep.devices import settle
-from finetune.deep.export import plain_body
-from finetune.deep.grafted import planted
-from finetune.deep.loop import study
-from finetune.deep.picture_course import PictureCourse, WholePictures
-from finetune.deep.pictures import DEFAULTS, deepen_pictures, frozen
-from finetune.deep.pixels import decoded
-from finetune.features import Features, extract
-from finetune.heads import FAMILIES, Rows
-from finetune.lesson import Epoch, Lesson
-from finetune.split import split
-from finetune.targets import targets
-from finetune.training import Depth, Training
-from zoo import get, weights
-from zoo.backbone import DEFAULT, Precision
-from zoo.build.networks import pixels_of, pooled, scaled
-from zoo.progress import Silence
+from finetune.dataset import SplitPart, load_dataset
+from finetune.deep.augment import RandAugment
+from finetune.deep.blocks import block_rate_factors, find_cut_layer
+from finetune.deep.cut import split_network
+from finetune.deep.devices import configure_devices
+from finetune.deep.export import load_functional_body
+from finetune.deep.grafted import dense_from_head
+from finetune.deep.loop import train_network
+from finetune.deep.picture_course import ImageBatchSource, PixelSource
+from finetune.deep.pictures import IMAGE_DEFAULTS, freeze_batch_norm, train_images
+from finetune.deep.pixels import decode_images
+from finetune.features import Features, extract_features
+from finetune.heads import HEAD_FAMILIES, FitData
+from finetune.lesson import EpochStats, TrainingJob
+from finetune.split import split_samples
+from finetune.targets import build_targets
+from finetune.training import Depth, TrainingOptions
+from zoo import get_backbone, weights
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Precision
+from zoo.build.networks import global_average_pool, require_pixels, scale_pixels
+from zoo.progress import SilentProgress
 from zoo.trunk import Trunk
 
 SHARE = 0.2
-QUIET = Silence()
+QUIET = SilentProgress()
 
 
-def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Lesson:
+def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> TrainingJob:
     """Return a lesson as the pipeline makes it: 3,000 digits to learn from, 1,000 to choose by."""
-    data = load("sample:mnist")
-    aims = targets(data.task, features.samples)
-    parts = split(features.samples, features.sha256, aims.strata, seed=seed, val=SHARE, test=SHARE)
-    train, val = parts.rows(Part.TRAIN), parts.rows(Part.VAL)
-    x, y, family = features.x, aims.y, FAMILIES[data.task]
-    choice = family.choose(Rows(x[train], y[train], x[val], y[val]))
-    return Lesson(
-        backbone=get(DEFAULT),
+    data = load_dataset("sample:mnist")
+    aims = build_targets(data.task, features.samples)
+    parts = split_samples(features.samples, features.sha256, aims.strata, seed=seed, val=SHARE, test=SHARE)
+    train, val = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.VAL)
+    x, y, family = features.x, aims.y, HEAD_FAMILIES[data.task]
+    choice = family.choose(FitData(x[train], y[train], x[val], y[val]))
+    return TrainingJob(
+        backbone=get_backbone(DEFAULT_IMAGE_BACKBONE),
         depth=Depth.TOP,
         task=data.task,
         inputs=trunk.inputs,
@@ -62,43 +62,43 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Lesson:
         sha256=features.sha256,
         y=y,
         labels=aims.labels,
-        weights=np.ones(len(y), np.float32),
-        train=train,
-        val=val,
-        head=family.refit(choice, Rows(x[train], y[train], x[:0], y[:0])),
-        training=Training().filled(DEFAULTS[Depth.TOP]),
+        sample_weights=np.ones(len(y), np.float32),
+        train_rows=train,
+        val_rows=val,
+        start_head=family.refit(choice, FitData(x[train], y[train], x[:0], y[:0])),
+        training=TrainingOptions().with_defaults(IMAGE_DEFAULTS[Depth.TOP]),
         seed=seed,
         folder=folder,
     )
 
 
-def plainly(given: Lesson) -> tuple[Epoch, ...]:
+def plainly(given: TrainingJob) -> tuple[EpochStats, ...]:
     """Train the same layers from pixels; return the history."""
-    rows = np.concatenate([given.train, given.val]).tolist()
-    settle()
+    rows = np.concatenate([given.train_rows, given.val_rows]).tolist()
+    configure_devices()
     given.folder.mkdir(parents=True)
     samples = [given.samples[row] for row in rows]
-    pictures = decoded(samples, given.inputs, given.folder / "pixels.npy", QUIET)
-    source = WholePictures(pictures, Augment(flips=False))
+    pictures = decode_images(samples, given.inputs, given.folder / "pixels.npy", QUIET)
+    source = PixelSource(pictures, RandAugment(flips=False))
 
-    def make(size: int) -> PictureCourse:
-        body = plain_body(given.backbone, weights.fetch(given.backbone), None)
-        frozen(body)
-        for layer in parted(body, cut_layer(body, ""))[0].layers:
+    def make(size: int) -> ImageBatchSource:
+        body = load_functional_body(given.backbone, weights.fetch_weights(given.backbone), None)
+        freeze_batch_norm(body)
+        for layer in split_network(body, find_cut_layer(body, ""))[0].layers:
             layer.trainable = False
         image = keras.Input(pictures.shape[1:], dtype="uint8", name="image")
-        maps = body(scaled(image, pixels_of(given.backbone).scaling), training=False)
-        kernel, bias = planted(given)
+        maps = body(scale_pixels(image, require_pixels(given.backbone).scaling), training=False)
+        kernel, bias = dense_from_head(given)
         head = keras.layers.Dense(len(bias), name="head")
-        network = keras.Model({"image": image}, head(pooled(maps)))
+        network = keras.Model({"image": image}, head(global_average_pool(maps)))
         head.set_weights([kernel, bias])
-        rates = factors(body, given.training.layer_decay or 1.0)
-        return PictureCourse(given, source, network, body, rates, size, None)
+        rates = block_rate_factors(body, given.training.layer_decay or 1.0)
+        return ImageBatchSource(given, source, network, body, rates, size, None)
 
-    return study(make, given, QUIET)[1]
+    return train_network(make, given, QUIET)[1]
 
 
-def told(name: str, history: tuple[Epoch, ...]) -> float:
+def told(name: str, history: tuple[EpochStats, ...]) -> float:
     best = min(history, key=lambda epoch: epoch.val_loss)
     each = float(np.median([epoch.seconds for epoch in history]))
     print(f"{name}: {best.val_score:.2%}, log loss {best.val_loss:.4f}, {each:.1f} s an epoch", flush=True)
@@ -106,12 +106,12 @@ def told(name: str, history: tuple[Epoch, ...]) -> float:
 
 
 def main() -> None:
-    trunk = Trunk.of(get(DEFAULT), Precision.FP32)
-    features = extract(trunk, load("sample:mnist"), 0.05, QUIET)
+    trunk = Trunk.from_backbone(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.FP32)
+    features = extract_features(trunk, load_dataset("sample:mnist"), 0.05, QUIET)
     scores = []
     for seed in range(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
         with tempfile.TemporaryDirectory() as scratch:
-            cached = deepen_pictures(lesson(seed, trunk, features, Path(scratch, "top")), QUIET).history
+            cached = train_images(lesson(seed, trunk, features, Path(scratch, "top")), QUIET).history
             plain = plainly(lesson(seed, trunk, features, Path(scratch, "plain")))
         scores.append([told(f"seed {seed}, cached", cached), told(f"seed {seed}, plain", plain)])
     print("mean: cached {:.2%}, plain {:.2%}".format(*np.mean(scores, 0)))

@@ -23,19 +23,19 @@ from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from benchmarks.crops import make_crops
-from finetune.dataset import Dataset, Kind, Sample, load
-from finetune.doctor.crossval import POWER, folds
+from finetune.dataset import DataKind, Dataset, LabeledSample, load_dataset
+from finetune.doctor.crossval import SCALING_POWER, assign_folds
 from finetune.doctor.examine import examine
-from finetune.doctor.near import NEAR
-from finetune.doctor.suspects import classes, probabilities
-from finetune.features import Features, extract
+from finetune.doctor.near import NEAR_DUPLICATE_COSINE
+from finetune.doctor.suspects import calibrate_probabilities, find_class_errors
+from finetune.features import Features, extract_features
 from finetune.heads.scaler import Scaler
-from finetune.plan import suited
-from finetune.reuters import NAME as REUTERS
-from zoo.progress import Silence
+from finetune.plan import resolve_backbone
+from finetune.reuters import REUTERS_R8 as REUTERS
+from zoo.progress import SilentProgress
 from zoo.trunk import Trunk
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 SEEDS = range(3)
 SHARE = 0.05  # of the labels that are flipped
@@ -45,11 +45,11 @@ ALTERED = 150  # samples whose altered copies are looked at
 
 
 def features_of(data: Dataset) -> Features:
-    backbone = suited("", data)
-    return extract(Trunk.of(backbone, backbone.precision), data, 1.0, Silence())
+    backbone = resolve_backbone("", data)
+    return extract_features(Trunk.from_backbone(backbone, backbone.precision), data, 1.0, SilentProgress())
 
 
-def planted(samples: tuple[Sample, ...], seed: int) -> tuple[tuple[Sample, ...], set[int]]:
+def planted(samples: tuple[LabeledSample, ...], seed: int) -> tuple[tuple[LabeledSample, ...], set[int]]:
     """Return the samples with some labels flipped to any other, and which those are."""
     random = np.random.default_rng(seed)
     labels = sorted({sample.label for sample in samples})
@@ -62,16 +62,21 @@ def planted(samples: tuple[Sample, ...], seed: int) -> tuple[tuple[Sample, ...],
 
 
 def errors() -> None:
-    data = load("sample:mnist")
+    data = load_dataset("sample:mnist")
     clean = features_of(data)
     print(f"sample:mnist, {SHARE:.0%} of {len(clean.samples):,} labels flipped")
     for seed in SEEDS:
         samples, wrong = planted(clean.samples, seed)
         features = dataclasses.replace(clean, samples=samples)
-        found = examine(dataclasses.replace(data, samples=samples), features, Silence())
-        assert found.suspects
-        told(f"seed {seed}  doctor  ", found.suspects.order, {one.row for one in found.suspects.found}, wrong)
-        print(f"    estimated {found.suspects.estimated}, all findings in {found.seconds:.2f} s", flush=True)
+        found = examine(dataclasses.replace(data, samples=samples), features, SilentProgress())
+        assert found.label_errors
+        told(
+            f"seed {seed}  doctor  ",
+            found.label_errors.ranked_rows,
+            {one.row for one in found.label_errors.suspects},
+            wrong,
+        )
+        print(f"    estimated {found.label_errors.estimated_count}, all findings in {found.seconds:.2f} s", flush=True)
         logistic(seed, features, wrong)
 
 
@@ -92,17 +97,17 @@ def logistic(seed: int, features: Features, wrong: set[int]) -> None:
     labels = sorted({sample.label for sample in features.samples})
     strata = [sample.label for sample in features.samples]
     y = np.array([labels.index(label) for label in strata])
-    fold = folds(strata, features.sha256)
+    fold = assign_folds(strata, features.sha256)
     start = time.perf_counter()
     logits = np.empty((len(y), len(labels)), np.float32)
     with threadpool_limits(1, "blas"):
-        z = Scaler.of(features.x, POWER)(features.x)
+        z = Scaler.from_features(features.x, SCALING_POWER)(features.x)
         for f in range(fold.max() + 1):
             model = LogisticRegression(C=STRENGTH, max_iter=1000, tol=1e-3).fit(z[fold != f], y[fold != f])
             logits[fold == f] = model.decision_function(z[fold == f])
     seconds = time.perf_counter() - start
-    found = classes(probabilities(logits, y), y, labels, np.arange(len(y)))
-    told(f"seed {seed}  logistic", found.order, {one.row for one in found.found}, wrong)
+    found = find_class_errors(calibrate_probabilities(logits, y), y, labels, np.arange(len(y)))
+    told(f"seed {seed}  logistic", found.ranked_rows, {one.row for one in found.suspects}, wrong)
     print(f"    cross-validation in {seconds:.2f} s", flush=True)
 
 
@@ -142,22 +147,25 @@ TEXTS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def cosines(name: str) -> None:
-    data = load(name)
+    data = load_dataset(name)
     x = features_of(data).x
     chosen = np.random.default_rng(0).choice(len(x), min(ALTERED, len(x)), replace=False).tolist()
     middle = x.mean(0)
 
-    def unit(rows: Floats) -> Floats:
+    def unit(rows: Float32Array) -> Float32Array:
         away = rows - middle
         return np.asarray(away / np.linalg.norm(away, axis=1, keepdims=True), np.float32)
 
     u = unit(x)
-    pairs = int((np.triu(u @ u.T, 1) >= NEAR).sum())
-    print(f"{name}: {pairs:,} pairs of {len(x):,} samples reach {NEAR}")
-    for what, change in (PICTURES if data.kind is Kind.IMAGE else TEXTS).items():
-        copies = tuple(Sample(f"{row}", "x", None, change(data.samples[row].read())) for row in chosen)
+    pairs = int((np.triu(u @ u.T, 1) >= NEAR_DUPLICATE_COSINE).sum())
+    print(f"{name}: {pairs:,} pairs of {len(x):,} samples reach {NEAR_DUPLICATE_COSINE}")
+    for what, change in (PICTURES if data.kind is DataKind.IMAGE else TEXTS).items():
+        copies = tuple(LabeledSample(f"{row}", "x", None, change(data.samples[row].read())) for row in chosen)
         near = (unit(features_of(Dataset(name, copies, kind=data.kind)).x) * u[chosen]).sum(1)
-        print(f"  {what:20}  {(near >= NEAR).mean():4.0%} reach it, median {np.median(near):.3f}", flush=True)
+        print(
+            f"  {what:20}  {(near >= NEAR_DUPLICATE_COSINE).mean():4.0%} reach it, median {np.median(near):.3f}",
+            flush=True,
+        )
 
 
 def speed() -> None:
@@ -165,10 +173,12 @@ def speed() -> None:
     for n in (5_000, 10_000, 20_000):
         random = np.random.default_rng(0)
         x = random.normal(size=(n, 1280)).astype(np.float32)
-        samples = tuple(Sample(str(row), str(row % 10), None, b"") for row in range(n))
+        samples = tuple(LabeledSample(str(row), str(row % 10), None, b"") for row in range(n))
         sha256 = tuple(hashlib.sha256(str(row).encode()).digest() for row in range(n))
         features = Features(samples, sha256, x, (), (), 0)
-        print(f"{n:,} x 1,280: {examine(Dataset('made', samples), features, Silence()).seconds:.1f} s", flush=True)
+        print(
+            f"{n:,} x 1,280: {examine(Dataset('made', samples), features, SilentProgress()).seconds:.1f} s", flush=True
+        )
 
 
 def main() -> None:

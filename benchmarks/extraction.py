@@ -15,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import alternated
-from zoo import Precision, get, weights
-from zoo.cores import cores
-from zoo.pictures import crops
+from zoo import Precision, get_backbone, weights
+from zoo.cores import available_cores
+from zoo.pictures import random_photo_crops
 from zoo.trunk import Trunk
 
 COUNT = 256
@@ -25,13 +25,13 @@ COUNT = 256
 
 def main() -> None:
     logging.disable()
-    from zoo.build.networks import network
+    from zoo.build.networks import build_trunk_network
 
-    backbone = get("efficientnet_lite0")
-    pictures: NDArray[np.uint8] = crops(COUNT, 224, seed=3)
-    keras_model = network(backbone, weights.fetch(backbone))
-    trunks = {precision: Trunk.of(backbone, precision) for precision in Precision}
-    with ThreadPoolExecutor(cores()) as pool:
+    backbone = get_backbone("efficientnet_lite0")
+    pictures: NDArray[np.uint8] = random_photo_crops(COUNT, 224, seed=3)
+    keras_model = build_trunk_network(backbone, weights.fetch_weights(backbone))
+    trunks = {precision: Trunk.from_backbone(backbone, precision) for precision in Precision}
+    with ThreadPoolExecutor(available_cores()) as pool:
 
         def extract(trunk: Trunk) -> None:
             for _ in pool.map(lambda row: trunk({"image": pictures[row : row + 1]}), range(COUNT)):
@@ -46,7 +46,7 @@ def main() -> None:
             rounds=5,
         )
     keras, fp32, int8 = taken.values()
-    print(f"{backbone.name}, {COUNT} pictures, {cores()} cores, median of 5")
+    print(f"{backbone.name}, {COUNT} pictures, {available_cores()} cores, median of 5")
     for name, seconds in taken.items():
         print(f"{name:26} {seconds / COUNT * 1e3:6.2f} ms a picture")
     print(f"int8 is {fp32 / int8:.2f} x fp32 and {keras / int8:.2f} x Keras; fp32 is {keras / fp32:.2f} x Keras")

@@ -22,13 +22,13 @@ import keras
 import numpy as np
 
 from benchmarks.scratch import scratch
-from finetune.dataset import Part, load
-from finetune.split import split
-from zoo import Precision, get, weights
-from zoo.backbone import DEFAULT
-from zoo.build.networks import network, pixels_of
+from finetune.dataset import SplitPart, load_dataset
+from finetune.split import split_samples
+from zoo import Precision, get_backbone, weights
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE
+from zoo.build.networks import build_trunk_network, require_pixels
 from zoo.image import ImageInput
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 from zoo.trunk import Trunk
 
 EPOCHS, BATCH, SEED = 10, 32, 0
@@ -36,15 +36,15 @@ EPOCHS, BATCH, SEED = 10, 32, 0
 
 def by_hand() -> tuple[float, float]:
     """Return seconds of `fit` and the test accuracy."""
-    backbone, data = get(DEFAULT), load("sample:mnist")
+    backbone, data = get_backbone(DEFAULT_IMAGE_BACKBONE), load_dataset("sample:mnist")
     bytes_ = [sample.read() for sample in data.samples]
-    decode = ImageInput(pixels_of(backbone).size)
+    decode = ImageInput(require_pixels(backbone).size)
     pictures = np.stack([decode(one) for one in bytes_])
     y = np.array([int(sample.label) for sample in data.samples])
     sha256 = [hashlib.sha256(one).digest() for one in bytes_]
-    parts = split(data.samples, sha256, [sample.label for sample in data.samples], seed=SEED, val=0.2, test=0.2)
-    train, test = parts.rows(Part.TRAIN), parts.rows(Part.TEST)
-    trunk = network(backbone, weights.fetch(backbone, Silence()))
+    parts = split_samples(data.samples, sha256, [sample.label for sample in data.samples], seed=SEED, val=0.2, test=0.2)
+    train, test = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.TEST)
+    trunk = build_trunk_network(backbone, weights.fetch_weights(backbone, SilentProgress()))
     trunk.trainable = False
     model = keras.Sequential([trunk, keras.layers.Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -57,7 +57,7 @@ def by_hand() -> tuple[float, float]:
 def probe() -> tuple[float, float]:
     """Return seconds of the whole command and its test accuracy."""
     for precision in Precision:
-        Trunk.of(get(DEFAULT), precision)
+        Trunk.from_backbone(get_backbone(DEFAULT_IMAGE_BACKBONE), precision)
     with scratch() as folder:
         words = ["sample:mnist", "--seed", str(SEED), "--models", f"{folder}/models", "--json"]
         start = time.perf_counter()

@@ -22,10 +22,10 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.crops import make_crops
-from zoo.backbone import DEFAULT, Precision, get
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Precision, get_backbone
 from zoo.image import ImageInput
 from zoo.quantize import centred_cosine
-from zoo.terminal import Terminal
+from zoo.terminal import TerminalProgress
 from zoo.trunk import Trunk
 
 SEEDS = range(20)
@@ -34,7 +34,7 @@ STRENGTH = 1e-2
 
 def main() -> None:
     """Print one line per precision."""
-    backbone = get(sys.argv[1] if len(sys.argv) > 1 else DEFAULT)
+    backbone = get_backbone(sys.argv[1] if len(sys.argv) > 1 else DEFAULT_IMAGE_BACKBONE)
     with tempfile.TemporaryDirectory() as folder:
         files = sorted(make_crops(Path(folder)).glob("*/*.jpg"))
         pictures = np.stack([ImageInput(224)(file.read_bytes()) for file in files])
@@ -42,7 +42,7 @@ def main() -> None:
     print(f"{backbone.name}: {len(files)} JPEGs, {len(set(classes))} classes, {len(SEEDS)} splits 60/40")
     features = {}
     for precision in Precision:
-        trunk = Trunk.of(backbone, precision, Terminal())
+        trunk = Trunk.from_backbone(backbone, precision, TerminalProgress())
         features[precision], pace = extracted(trunk, pictures)
         scores = [accuracy(features[precision], classes, seed) for seed in SEEDS]
         off = np.std(scores, ddof=1) / len(scores) ** 0.5

@@ -27,28 +27,30 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.timing import alternated, in_threads
-from zoo.backbone import DEFAULT_TEXT, Precision, get
-from zoo.inputs import Arrays
+from zoo.backbone import DEFAULT_TEXT_BACKBONE, Precision, get_backbone
+from zoo.inputs import BatchArrays
 from zoo.quantize import centred_cosine
-from zoo.terminal import Terminal
+from zoo.terminal import TerminalProgress
 from zoo.trunk import Trunk
-from zoo.utf8 import to_sample
+from zoo.utf8 import encode_text_sample
 
 TOKENS, BATCHES, THREADS, ROUNDS, RUNS = 128, (1, 8), (1, 2), 15, 4
 TEXTS, MIXED, EXTRACTED = 160, 16, 8
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 MODULES = ("argparse", "asyncio", "collections", "csv", "datetime", "email.message", "inspect", "logging", "ssl")
 
-Features = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 Trunks = Mapping[Precision, Trunk]
 
 
 def main() -> None:
     """Print what was measured."""
-    name, *files = sys.argv[1:] or [DEFAULT_TEXT]
-    trunks = {precision: Trunk.of(get(name), precision, Terminal()) for precision in Precision}
+    name, *files = sys.argv[1:] or [DEFAULT_TEXT_BACKBONE]
+    trunks = {
+        precision: Trunk.from_backbone(get_backbone(name), precision, TerminalProgress()) for precision in Precision
+    }
     sizes = ", ".join(f"{precision} {trunk.path.stat().st_size / 1e6:.1f} MB" for precision, trunk in trunks.items())
-    print(f"{get(name).name}: {sizes}")
+    print(f"{get_backbone(name).name}: {sizes}")
     kept(trunks)
     for threads, batch in itertools.product(THREADS, BATCHES):
         timed(trunks, batch, threads)
@@ -77,9 +79,9 @@ def docstrings() -> list[str]:
     return found[:: len(found) // TEXTS][:TEXTS]
 
 
-def extracted(trunk: Trunk, texts: list[str], batch: int) -> Features:
+def extracted(trunk: Trunk, texts: list[str], batch: int) -> Float32Array:
     """Return the features [n,d] of texts, `batch` at a time in the order given."""
-    samples = [trunk.inputs(to_sample(text)) for text in texts]
+    samples = [trunk.inputs(encode_text_sample(text)) for text in texts]
     parts = [samples[at : at + batch] for at in range(0, len(samples), batch)]
     return np.concatenate([trunk(trunk.inputs.batch(part)) for part in parts])
 
@@ -87,7 +89,7 @@ def extracted(trunk: Trunk, texts: list[str], batch: int) -> Features:
 def timed(trunks: Trunks, batch: int, threads: int) -> None:
     """Print the milliseconds of one batch, RUNS of them in turn on each thread, and how many times as fast int8 is."""
     ids = np.random.default_rng(0).integers(1000, 20000, TOKENS, np.int32)
-    full: Arrays = trunks[Precision.FP32].inputs.batch([ids] * batch)
+    full: BatchArrays = trunks[Precision.FP32].inputs.batch([ids] * batch)
     work = {p: in_threads(functools.partial(trunk, full), RUNS * threads, threads) for p, trunk in trunks.items()}
     fp32, int8 = (seconds / RUNS * 1e3 for seconds in alternated(work, ROUNDS).values())
     gain = f"{fp32 / int8:.2f} times as fast"
@@ -111,7 +113,7 @@ def probed(name: str, trunk: Trunk, train: tuple[list[str], list[str]], test: tu
     print(f"{name}: test accuracy {score:.2%} on {len(unseen):,} texts, C={best}; {pace:.0f} texts/s on one thread")
 
 
-def sorted_features(trunk: Trunk, texts: list[str]) -> Features:
+def sorted_features(trunk: Trunk, texts: list[str]) -> Float32Array:
     """Return the features [n,d] of texts in their order, run by length so that little is padded."""
     order = sorted(range(len(texts)), key=lambda at: len(texts[at]))
     features = extracted(trunk, [texts[at] for at in order], EXTRACTED)
@@ -122,9 +124,9 @@ def probe(strength: float) -> LogisticRegression:
     return make_pipeline(StandardScaler(), LogisticRegression(C=strength, max_iter=500))
 
 
-def cosine(a: Features, b: Features) -> Features:
+def cosine(a: Float32Array, b: Float32Array) -> Float32Array:
     """Return the cosine of each pair of rows, [n,d] and [n,d] -> [n]."""
-    products: Features = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
+    products: Float32Array = (a * b).sum(axis=1) / np.linalg.norm(a, axis=1) / np.linalg.norm(b, axis=1)
     return products
 
 

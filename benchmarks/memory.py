@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.scratch import scratch
-from zoo.cores import cores
+from zoo.cores import available_cores
 
 CLASSES, SIDE = 10, 64
 COUNTS = (10_000, 100_000)
@@ -40,7 +40,7 @@ def make(folder: Path, count: int) -> Path:
 
     for label in range(CLASSES):
         (folder / f"{label}").mkdir(parents=True)
-    with ThreadPoolExecutor(cores()) as pool:
+    with ThreadPoolExecutor(available_cores()) as pool:
         for _ in pool.map(write, range(count), chunksize=100):
             pass
     return folder

@@ -29,17 +29,17 @@ import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
-from finetune.deep.checkpoint import NAME
+from finetune.deep.checkpoint import CHECKPOINT_FILE
 from finetune.deep.course import Batch
-from finetune.deep.loop import study
+from finetune.deep.loop import train_network
 from finetune.heads import Head
-from finetune.lesson import Lesson
+from finetune.lesson import TrainingJob
 from finetune.tasks import Task
-from finetune.training import Depth, Training
-from zoo import get
-from zoo.backbone import DEFAULT
+from finetune.training import Depth, TrainingOptions
+from zoo import get_backbone
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.image import ImageInput
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 TRAIN = 1_400
 EVERY = 0.1  # seconds between checkpoints
@@ -84,10 +84,10 @@ class Digits:
         return Batch({"pixels": x}, self._y[rows], np.ones(len(rows), np.float32))
 
 
-def lesson(folder: Path, resume: bool) -> Lesson:
+def lesson(folder: Path, resume: bool) -> TrainingJob:
     head: Head[Any] = Head("logistic", "Softmax", np.zeros((10, 48), np.float32), np.zeros(10, np.float32), None, 0)
-    return Lesson(
-        backbone=get(DEFAULT),
+    return TrainingJob(
+        backbone=get_backbone(DEFAULT_IMAGE_BACKBONE),
         depth=Depth.FULL,
         task=Task.CLASSIFY,
         inputs=ImageInput(8),
@@ -95,11 +95,11 @@ def lesson(folder: Path, resume: bool) -> Lesson:
         sha256=(),
         y=np.zeros(TRAIN, np.intp),
         labels=tuple("0123456789"),
-        weights=np.ones(TRAIN, np.float32),
-        train=np.arange(TRAIN),
-        val=np.arange(TRAIN, 1797),
-        head=head,
-        training=Training(epochs=EPOCHS, batch=32, rate=2e-3, patience=100),
+        sample_weights=np.ones(TRAIN, np.float32),
+        train_rows=np.arange(TRAIN),
+        val_rows=np.arange(TRAIN, 1797),
+        start_head=head,
+        training=TrainingOptions(epochs=EPOCHS, batch=32, rate=2e-3, patience=100),
         folder=folder,
         resume=resume,
     )
@@ -107,7 +107,9 @@ def lesson(folder: Path, resume: bool) -> Lesson:
 
 def train(folder: Path, resume: bool) -> None:
     """Train in this process; a file `begun` in `folder` is made with the first batch, `done` holds the hash."""
-    course, *_ = study(lambda batch: Digits(batch, folder / "begun"), lesson(folder, resume), Silence(), EVERY)
+    course, *_ = train_network(
+        lambda batch: Digits(batch, folder / "begun"), lesson(folder, resume), SilentProgress(), EVERY
+    )
     made = hashlib.sha256()
     for variable in course.network.variables[: len(course.network.weights)]:
         made.update(variable.numpy().tobytes())
@@ -140,7 +142,7 @@ def killed(folder: Path, after: float) -> tuple[bool, bool]:
     time.sleep(after)
     os.kill(child, signal.SIGKILL)
     _, status = os.waitpid(child, 0)
-    return os.WIFSIGNALED(status) and not (folder / "done").exists(), (folder / NAME).exists()
+    return os.WIFSIGNALED(status) and not (folder / "done").exists(), (folder / CHECKPOINT_FILE).exists()
 
 
 def finished(folder: Path, resume: bool) -> str:

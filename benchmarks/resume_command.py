@@ -21,7 +21,7 @@ import time
 from pathlib import Path
 
 from benchmarks.scratch import scratch
-from zoo.files import cache_root, sha256_of
+from zoo.files import cache_root, file_sha256
 
 
 def command(depth: str, models: Path, *more: str) -> list[str]:
@@ -34,7 +34,7 @@ def finished(depth: str, models: Path, *more: str) -> tuple[str, str]:
     """Let a run go to its end; return the hashes of trunk and head."""
     ran = subprocess.run(command(depth, models, *more), capture_output=True, text=True, check=True)
     bundle = Path(json.loads(ran.stdout)["path"])
-    return sha256_of(bundle / "trunk.onnx"), sha256_of(bundle / "head.onnx")
+    return file_sha256(bundle / "trunk.onnx"), file_sha256(bundle / "head.onnx")
 
 
 def killed(depth: str, models: Path, after: float) -> bool:

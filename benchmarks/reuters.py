@@ -18,12 +18,12 @@ from pathlib import Path
 from benchmarks.finetune import finetune
 from benchmarks.scratch import scratch
 from finetune import extraction
-from finetune.dataset import Dataset, load
-from finetune.features import extract
-from finetune.reuters import NAME
-from zoo.backbone import DEFAULT_TEXT, Precision, get
-from zoo.progress import Silence
-from zoo.terminal import Terminal
+from finetune.dataset import Dataset, load_dataset
+from finetune.features import extract_features
+from finetune.reuters import REUTERS_R8
+from zoo.backbone import DEFAULT_TEXT_BACKBONE, Precision, get_backbone
+from zoo.progress import SilentProgress
+from zoo.terminal import TerminalProgress
 from zoo.trunk import Trunk
 
 SEEDS = range(3)
@@ -34,7 +34,7 @@ EVERY = 8  # of the documents, one in so many is run for the batch sizes
 def accuracy(precision: Precision, models: Path) -> None:
     """Print accuracy for some seeds of the validation part, and the wall time of a first and a later run."""
     for seed in SEEDS:
-        told, seconds = finetune(NAME, "--models", str(models), "--precision", precision, "--seed", str(seed))
+        told, seconds = finetune(REUTERS_R8, "--models", str(models), "--precision", precision, "--seed", str(seed))
         features, metrics = told["features"], told["metrics"]
         speed = f"{features['tokens'] / features['seconds']:,.0f} tokens/s" if features["tokens"] else "from the cache"
         print(
@@ -47,24 +47,24 @@ def accuracy(precision: Precision, models: Path) -> None:
 
 def batches(precision: Precision, scratch: Path) -> None:
     """Print tokens a second of extraction for some batch sizes."""
-    whole = load(NAME)
-    some = Dataset(NAME, tuple(islice(whole.samples, 0, None, EVERY)), kind=whole.kind)
-    trunk = Trunk.of(get(DEFAULT_TEXT), precision)
+    whole = load_dataset(REUTERS_R8)
+    some = Dataset(REUTERS_R8, tuple(islice(whole.samples, 0, None, EVERY)), kind=whole.kind)
+    trunk = Trunk.from_backbone(get_backbone(DEFAULT_TEXT_BACKBONE), precision)
     for size in BATCHES:
-        extraction.BATCH = size  # type: ignore[misc]
+        extraction.TEXT_BATCH_SIZE = size  # type: ignore[misc]
         shutil.rmtree(scratch / "cache" / "features", ignore_errors=True)
-        made = extract(trunk, some, 0.05, Silence())
-        print(f"  {precision}  batch {size:2}  {made.tokens / made.seconds:,.0f} tokens/s", flush=True)
+        made = extract_features(trunk, some, 0.05, SilentProgress())
+        print(f"  {precision}  batch {size:2}  {made.token_count / made.seconds:,.0f} tokens/s", flush=True)
 
 
 def main() -> None:
     """Measure and print."""
     precisions = [Precision(name) for name in sys.argv[1:]] or [Precision.FP32, Precision.INT8]
-    load(NAME, progress=Terminal())
+    load_dataset(REUTERS_R8, progress=TerminalProgress())
     for precision in precisions:
-        Trunk.of(get(DEFAULT_TEXT), precision, Terminal())
+        Trunk.from_backbone(get_backbone(DEFAULT_TEXT_BACKBONE), precision, TerminalProgress())
     with scratch("data") as folder:
-        print(f"{NAME}, {DEFAULT_TEXT}, probe; {time.strftime('%Y-%m-%d')}")
+        print(f"{REUTERS_R8}, {DEFAULT_TEXT_BACKBONE}, probe; {time.strftime('%Y-%m-%d')}")
         for precision in precisions:
             accuracy(precision, folder / "models")
         for precision in precisions:

@@ -15,15 +15,15 @@ import tempfile
 import time
 from typing import Any
 
-from finetune.reuters import NAME
-from zoo.backbone import DEFAULT_TEXT
+from finetune.reuters import REUTERS_R8
+from zoo.backbone import DEFAULT_TEXT_BACKBONE
 
 SEEDS = range(1)
 
 
 def run(depth: str, seed: int, models: str) -> tuple[dict[str, Any], float]:
     """Return what the command says, and its wall time in s."""
-    words = [NAME, "--depth", depth, "--precision", "fp32", "--seed", str(seed), "--models", models, "--json"]
+    words = [REUTERS_R8, "--depth", depth, "--precision", "fp32", "--seed", str(seed), "--models", models, "--json"]
     start = time.perf_counter()
     ran = subprocess.run([sys.executable, "-m", "finetune.cli", *words], stdout=subprocess.PIPE, text=True, check=True)
     return json.loads(ran.stdout), time.perf_counter() - start
@@ -31,7 +31,7 @@ def run(depth: str, seed: int, models: str) -> tuple[dict[str, Any], float]:
 
 def main() -> None:
     """Measure and print."""
-    print(f"{NAME}, {DEFAULT_TEXT}; {time.strftime('%Y-%m-%d')}")
+    print(f"{REUTERS_R8}, {DEFAULT_TEXT_BACKBONE}; {time.strftime('%Y-%m-%d')}")
     for depth in sys.argv[1:] or ["probe", "full"]:
         for seed in SEEDS:
             with tempfile.TemporaryDirectory() as models:

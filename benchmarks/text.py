@@ -30,11 +30,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from benchmarks.timing import alternated, in_threads
-from zoo.build.canonical import serialized
-from zoo.build.emit import text_to_onnx
-from zoo.build.int8_rows import int8_rows
-from zoo.build.networks.text import Pooling, encoder
-from zoo.build.text_parity import prove_text
+from zoo.build.canonical import serialize_onnx
+from zoo.build.emit import text_encoder_to_onnx
+from zoo.build.int8_rows import quantize_dense_layers
+from zoo.build.networks.text import Pooling, add_pooling
+from zoo.build.text_parity import check_text_parity
 from zoo.trunk import open_session
 
 TOKENS, BATCHES, THREADS, ROUNDS = 128, (1, 8), (1, 2), 25
@@ -73,18 +73,18 @@ def main() -> None:
 def converted(folder: Path) -> dict[str, bytes]:
     """Return our fp32 and int8 graphs and tf2onnx's; say how long each took and how near to Keras it is."""
     backbone = keras_hub.models.BertBackbone.from_preset(str(folder))
-    model = encoder(backbone, Pooling.MEAN)
+    model = add_pooling(backbone, Pooling.MEAN)
     graphs: dict[str, bytes] = {}
     for name, convert in {
-        "ours": lambda: text_to_onnx(model),
-        "ours, int8 rows": lambda: int8_rows(text_to_onnx(model)),
+        "ours": lambda: text_encoder_to_onnx(model),
+        "ours, int8 rows": lambda: quantize_dense_layers(text_encoder_to_onnx(model)),
         "plain tf2onnx": lambda: by_tf2onnx(model),
     }.items():
         began = time.perf_counter()
-        graphs[name] = serialized(convert())
+        graphs[name] = serialize_onnx(convert())
         print(f"{name:22} converted in {time.perf_counter() - began:5.1f} s, {len(graphs[name]) / 1e6:5.1f} MB")
     ours = functools.partial(run, open_session(graphs["ours"]))
-    parity = prove_text(model, ours, backbone.vocabulary_size, backbone.max_sequence_length)
+    parity = check_text_parity(model, ours, backbone.vocabulary_size, backbone.max_sequence_length)
     print(f"ours and Keras, {parity.pictures} texts: apart by {parity.off / parity.largest:.1e} of the largest feature")
     return graphs
 

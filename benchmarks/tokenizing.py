@@ -20,11 +20,11 @@ import sentencepiece
 from tokenizers import ByteLevelBPETokenizer
 
 from benchmarks.timing import alternated, in_threads
-from zoo.build.assets import Asset
-from zoo.build.tokenizers import of_assets
+from zoo.build.assets import PresetTokenizerFiles
+from zoo.build.tokenizers import tokenizer_from_files
 from zoo.errors import NotText
-from zoo.special import Special
-from zoo.text import MAX_BYTES, TextInput
+from zoo.special import SpecialTokens
+from zoo.text import MAX_TEXT_BYTES, TextInput
 
 RUNS = {
     "x": "x", "spaces": " ", "CJK": "漢", "combining": "\u0301", "a + marks": "a\u0301\u0323", "ZWJ emoji": "👩\u200d",
@@ -34,7 +34,7 @@ RUNS = {
 
 def bert(folder: Path) -> TextInput:
     published = (folder / "tokenizer.json").read_bytes()
-    return TextInput(tokenizer_json=published, special=Special(101, 102, 0), max_tokens=256)
+    return TextInput(tokenizer_json=published, special=SpecialTokens(101, 102, 0), max_tokens=256)
 
 
 def trained(kind: str, documents: list[str]) -> TextInput:
@@ -51,7 +51,7 @@ def trained(kind: str, documents: list[str]) -> TextInput:
             sentence_iterator=iter(documents), model_writer=out, vocab_size=8000, minloglevel=2
         )
         files = {"vocabulary.spm": out.getvalue()}
-    made = of_assets(kind, Asset(files, {}))
+    made = tokenizer_from_files(kind, PresetTokenizerFiles(files, {}))
     return TextInput(tokenizer_json=made.tokenizer_json, special=made.special, max_tokens=256)
 
 
@@ -88,11 +88,11 @@ def main() -> None:
         work = over(model, samples)
         taken = alternated({"1": in_threads(work, 2, 1), "2": in_threads(work, 2, 2)}, rounds=3)
         print(f"{name:10} {2 * len(samples) / taken['1']:8,.0f} / s {2 * len(samples) / taken['2']:8,.0f} / s")
-    print(f"\nms for one run of 1/4, 1/2 and 1 x {MAX_BYTES:,} bytes; the worst growth of a doubling")
+    print(f"\nms for one run of 1/4, 1/2 and 1 x {MAX_TEXT_BYTES:,} bytes; the worst growth of a doubling")
     for name, model in models.items():
         for run, unit in RUNS.items():
             times = []
-            for size in (MAX_BYTES // 4, MAX_BYTES // 2, MAX_BYTES):
+            for size in (MAX_TEXT_BYTES // 4, MAX_TEXT_BYTES // 2, MAX_TEXT_BYTES):
                 work = over(model, [(unit * (size // len(unit.encode()))).encode()])
                 times.append(min(processor_seconds(work) for _ in range(5)))
             growth = max(times[1] / times[0], times[2] / times[1])

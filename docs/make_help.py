@@ -12,8 +12,8 @@ from typing import Any
 import click
 
 from finetune.cli import cli as finetune
-from finetune.command import Main
-from finetune.options import SECTIONS
+from finetune.command import FinetuneCommand
+from finetune.options import OPTION_SECTIONS
 from service.cli import predict, serve
 from zoo.cli import cli as zoo
 
@@ -34,7 +34,7 @@ def pages(name: str, command: click.Command, settings: Mapping[str, Any] | None 
         for sub in command.list_commands(context):
             if found := command.get_command(context, sub):
                 yield from pages(f"{name} {sub}", found, settings)
-    if isinstance(command, Main):
+    if isinstance(command, FinetuneCommand):
         for sub, load in command.commands.items():
             yield from pages(f"{name} {sub}", load(), settings)
 
@@ -51,7 +51,7 @@ def text() -> str:
 def options() -> str:
     """Return the table of every option of `finetune`, for docs/finetuning.md."""
     rows = ["| option | what it does |", "| --- | --- |"]
-    for heading, section in SECTIONS:
+    for heading, section in OPTION_SECTIONS:
         rows.append(f"| **{heading}** | |")
         rows += [f"| `{', '.join(one.opts)}`{_values(one)} | {one.help} |" for one in section]
     return "\n".join(rows)

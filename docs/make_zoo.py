@@ -12,8 +12,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.backbone import Backbone, Pixels, catalog
-from zoo.possible import reason_against
+from zoo.backbone import Backbone, ImageSpec, all_backbones
+from zoo.possible import unsupported_reason
 
 PAGE = Path(__file__).parent / "zoo.md"
 VERDICTS = Path(__file__).parent / "verdicts.json"
@@ -50,8 +50,8 @@ GPUs: nothing here was run on one.
 def text() -> str:
     """Return the page."""
     verdicts: dict[str, Any] = json.loads(VERDICTS.read_bytes())
-    images = [b for b in catalog() if isinstance(b.takes, Pixels)]
-    texts = [b for b in catalog() if not isinstance(b.takes, Pixels)]
+    images = [b for b in all_backbones() if isinstance(b.takes, ImageSpec)]
+    texts = [b for b in all_backbones() if not isinstance(b.takes, ImageSpec)]
     parts = [ABOUT, *_section("Images", images, verdicts), *_section("Texts", texts, verdicts)]
     return "\n".join([*parts, *_reasons(verdicts)])
 
@@ -74,7 +74,7 @@ def _section(title: str, backbones: Sequence[Backbone], verdicts: Mapping[str, A
 
 
 def _outcome(b: Backbone, verdicts: Mapping[str, Any]) -> str:
-    if reason_against(b):
+    if unsupported_reason(b):
         return "refused"
     found = _found(b, verdicts)
     return str(found["outcome"]) if found else "not tried"
@@ -93,7 +93,7 @@ def _row(b: Backbone, verdicts: Mapping[str, Any]) -> tuple[str, ...]:
     int8 = "unproven" if found.get("int8") is None else f"{found['int8']:.4f}"
     return (
         f"`{b.name}`",
-        str(b.takes.size or "-") if isinstance(b.takes, Pixels) else f"{b.takes.max_tokens} tokens",
+        str(b.takes.size or "-") if isinstance(b.takes, ImageSpec) else f"{b.takes.max_tokens} tokens",
         str(b.width or "-"),
         f"{b.params:,}" if b.params else "-",
         f"{b.top1:.1f} %" if b.top1 else "-",
@@ -109,7 +109,7 @@ def _row(b: Backbone, verdicts: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _reasons(verdicts: Mapping[str, Any]) -> Iterator[str]:
     """Return why no trunk can be made of some, and why others failed."""
-    refused = {b.name: reason for b in catalog() if (reason := reason_against(b))}
+    refused = {b.name: reason for b in all_backbones() if (reason := unsupported_reason(b))}
     failed = {name: " ".join(found["why"].split()) for name, found in sorted(verdicts.items()) if "why" in found}
     for title, reasons in (("Why some are refused", refused), ("Why some failed", failed)):
         if reasons:

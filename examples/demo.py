@@ -73,7 +73,7 @@ def main() -> None:
         with Client(f"http://127.0.0.1:{port}") as client:
             wait_until_ready(client, server)
             say("3. Ask about digits that training never saw")
-            unseen = open_bundle(Path(made["int8"]["path"])).golden().samples[:3]
+            unseen = open_bundle(Path(made["int8"]["path"])).read_golden().samples[:3]
             for picture, answer in zip(unseen, client.predict("digits-int8", list(unseen)), strict=True):
                 print(f"{drawn(picture)}\n    → {answer.label} ({answer.probability:.1%})\n")
     finally:

@@ -11,18 +11,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finetune.dataset import Dataset, Wanted
+from finetune.dataset import DataOptions, Dataset
 from finetune.recipe import Recipe
-from finetune.result import Result
+from finetune.result import TrainResult
 from finetune.tasks import Task
-from finetune.training import Depth, Training
+from finetune.training import Depth, TrainingOptions
 from zoo.errors import MissingExtra
 from zoo.progress import Progress
 
-__all__ = ["Depth", "Recipe", "Result", "Task", "Training", "Wanted", "dataset_of", "train"]
+__all__ = ["DataOptions", "Depth", "Recipe", "Task", "TrainResult", "TrainingOptions", "dataset_from_memory", "train"]
 
 
-def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | None = None) -> Result:
+def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | None = None) -> TrainResult:
     """Carry out a recipe and publish a bundle, whole or not at all.
 
     `recipe` may be a Recipe; a mapping with the keys of the command line's options (`split_column`); or the path
@@ -32,27 +32,27 @@ def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | 
         GraftError: it cannot be carried out; the message says why. See `finetune.pipeline.train`.
     """
     try:
-        from finetune.pipeline import train as carried_out
-        from finetune.plan import plan
-        from finetune.toml import recipe_of
+        from finetune.pipeline import run_pipeline
+        from finetune.plan import make_plan
+        from finetune.toml import recipe_from_values
     except ModuleNotFoundError as missing:
         raise MissingExtra(
             f"fine-tuning needs the package {missing.name}. Install Graft with the extra `train`: "
             "pip install 'keras-graft[train]'."
         ) from None
     if isinstance(recipe, Mapping):
-        recipe = recipe_of(recipe)
+        recipe = recipe_from_values(recipe)
     elif not isinstance(recipe, Recipe):
-        recipe = Recipe.of_toml(Path(recipe))
-    return carried_out(plan(recipe, progress), progress)
+        recipe = Recipe.from_toml(Path(recipe))
+    return run_pipeline(make_plan(recipe, progress), progress)
 
 
-def dataset_of(
+def dataset_from_memory(
     source: object,
     *,
     name: str = "arrays",
     classes: Sequence[str] = (),
-    wanted: Wanted | None = None,
+    options: DataOptions | None = None,
     folder: Path | str = "",
 ) -> Dataset:
     """Return a data set for `Recipe(data=…)` of what is in memory: `(x, y)`, a pandas frame, a tf.data.Dataset.
@@ -62,6 +62,6 @@ def dataset_of(
     Raises:
         DatasetError: it is none of these, or nothing can be learnt of it.
     """
-    from finetune.arrays import dataset_of as read
+    from finetune.arrays import dataset_from_memory as build_dataset
 
-    return read(source, name=name, classes=classes, wanted=wanted, folder=folder)
+    return build_dataset(source, name=name, classes=classes, options=options, folder=folder)

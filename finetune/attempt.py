@@ -5,18 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from finetune.features import Features
-from finetune.learn import Learnt
-from finetune.lesson import Deepened
+from finetune.learn import HeadFit
+from finetune.lesson import DeepRunResult
 from finetune.training import Depth
 from zoo.trunk import Trunk
 
 
 @dataclass(frozen=True, slots=True)
-class Attempt:
+class TrainedCandidate:
     """What could be published."""
 
     depth: Depth
     trunk: Trunk
     features: Features
-    learnt: Learnt
-    deepened: Deepened | None = None  # None: the probe
+    head_fit: HeadFit
+    deep_run: DeepRunResult | None = None  # None: the probe

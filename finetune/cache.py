@@ -22,16 +22,16 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.files import cache_root, locked
+from zoo.files import cache_root, exclusive_lock
 from zoo.progress import Progress
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
-EVERY: Final = 2.0  # seconds between two writes
-PATIENCE: Final = 30.0  # seconds to wait for another process's write
+FLUSH_INTERVAL: Final = 2.0  # seconds between two writes
+LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process's write
 
 
-def cache_path(spec: Mapping[str, Any], trunk_sha256: str) -> Path:
+def feature_cache_path(spec: Mapping[str, Any], trunk_sha256: str) -> Path:
     """Return where features of that input spec and trunk are kept."""
     inputs = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     return cache_root() / "features" / f"{trunk_sha256[:32]}-{inputs[:16]}.sqlite"
@@ -44,8 +44,8 @@ class FeatureCache:
         self.path, self.width = path, width
         self._progress = progress
         self._lock = threading.Lock()
-        self._waiting: dict[bytes, Floats] = {}
-        self._written = time.monotonic()
+        self._pending: dict[bytes, Float32Array] = {}
+        self._flushed_at = time.monotonic()
         self._database: sqlite3.Connection | None = None
         self._open()
 
@@ -59,38 +59,38 @@ class FeatureCache:
         if self._database:
             self._database.close()
 
-    def get(self, key: bytes) -> Floats | None:
+    def get(self, key: bytes) -> Float32Array | None:
         """Return the features of the sample with the SHA-256 `key`, float32 [d], if they are known."""
         with self._lock:
             try:
                 return self._read(key)
             except sqlite3.Error as fault:
-                self._give_up(fault)
+                self._handle_fault(fault)
                 return None
 
-    def put(self, key: bytes, features: Floats) -> None:
+    def put(self, key: bytes, features: Float32Array) -> None:
         """Remember the features of one sample, float32 [d]."""
         with self._lock:
             if self._database:
-                self._waiting[key] = features
-            due = time.monotonic() - self._written > EVERY
+                self._pending[key] = features
+            due = time.monotonic() - self._flushed_at > FLUSH_INTERVAL
         if due:
             self.flush()
 
     def flush(self) -> None:
         """Write what is waiting."""
         with self._lock:
-            waiting, self._waiting, self._written = self._waiting, {}, time.monotonic()
-            if not self._database or not waiting:
+            pending, self._pending, self._flushed_at = self._pending, {}, time.monotonic()
+            if not self._database or not pending:
                 return
-            rows = [(key, zlib.crc32(data), data) for key, x in waiting.items() for data in (x.tobytes(),)]
+            rows = [(key, zlib.crc32(data), data) for key, x in pending.items() for data in (x.tobytes(),)]
             try:
                 with self._database as transaction:
                     transaction.executemany("INSERT OR IGNORE INTO features VALUES (?, ?, ?)", rows)
             except sqlite3.Error as fault:
-                self._give_up(fault)
+                self._handle_fault(fault)
 
-    def _read(self, key: bytes) -> Floats | None:
+    def _read(self, key: bytes) -> Float32Array | None:
         if not self._database:
             return None
         row = self._database.execute("SELECT crc, x FROM features WHERE sha256 = ?", (key,)).fetchone()
@@ -104,16 +104,16 @@ class FeatureCache:
     def _open(self) -> None:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._database = self._connected()
+            self._database = self._connect()
         except sqlite3.OperationalError as fault:
-            self._go_without(fault)
+            self._report_unusable(fault)
         except sqlite3.DatabaseError as fault:
-            self._renew(fault)
+            self._replace_damaged(fault)
         except OSError as fault:
-            self._go_without(fault)
+            self._report_unusable(fault)
 
-    def _connected(self) -> sqlite3.Connection:
-        database = sqlite3.connect(self.path, timeout=PATIENCE, check_same_thread=False)
+    def _connect(self) -> sqlite3.Connection:
+        database = sqlite3.connect(self.path, timeout=LOCK_TIMEOUT, check_same_thread=False)
         try:
             database.execute("CREATE TABLE IF NOT EXISTS features (sha256 BLOB PRIMARY KEY, crc INTEGER, x BLOB)")
             database.execute("SELECT sha256, crc, x FROM features LIMIT 1").fetchone()
@@ -122,31 +122,31 @@ class FeatureCache:
             raise
         return database
 
-    def _give_up(self, fault: sqlite3.Error) -> None:
+    def _handle_fault(self, fault: sqlite3.Error) -> None:
         """Answer a fault in the middle of a run."""
         if self._database:
             self._database.close()
             self._database = None
         if isinstance(fault, sqlite3.OperationalError):
-            self._go_without(fault)
+            self._report_unusable(fault)
         else:
-            self._renew(fault)
+            self._replace_damaged(fault)
 
-    def _go_without(self, fault: Exception) -> None:
-        self._progress.say(
+    def _report_unusable(self, fault: Exception) -> None:
+        self._progress.log(
             f"the feature cache {self.path} cannot be used ({fault}); going on without it. "
             "Free some space or set GRAFT_CACHE to a folder that can be written."
         )
 
-    def _renew(self, fault: Exception) -> None:
+    def _replace_damaged(self, fault: Exception) -> None:
         """Set a damaged file aside, with its journal, which must not be replayed into the new one."""
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
         try:
-            with locked(self.path):
+            with exclusive_lock(self.path):
                 os.replace(self.path, aside)
                 self.path.with_name(self.path.name + "-journal").unlink(missing_ok=True)
-                self._database = self._connected()
+                self._database = self._connect()
         except (OSError, sqlite3.Error) as second:
-            self._go_without(second)
+            self._report_unusable(second)
             return
-        self._progress.say(f"the feature cache {self.path} is damaged ({fault}): set aside as {aside.name}, made anew.")
+        self._progress.log(f"the feature cache {self.path} is damaged ({fault}): set aside as {aside.name}, made anew.")

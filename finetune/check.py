@@ -7,16 +7,16 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable
 from typing import Final
 
-from finetune.dataset import Dataset, Kind, Part, Sample
+from finetune.dataset import DataKind, Dataset, LabeledSample, SplitPart
 from finetune.tasks import Task
 from zoo.errors import DatasetError, RecipeError
-from zoo.manifest import UNKNOWN
-from zoo.table.sheet import as_number
+from zoo.manifest import UNKNOWN_LABEL
+from zoo.table.sheet import parse_number
 
-AT_LEAST: Final = 3  # samples of a class: one to train on, one to choose by, one to measure with
+MIN_SAMPLES: Final = 3  # samples of a class: one to train on, one to choose by, one to measure with
 
 
-def check(dataset: Dataset) -> None:
+def check_trainable(dataset: Dataset) -> None:
     """Check that the task can be learnt from `dataset`.
 
     Raises:
@@ -24,24 +24,24 @@ def check(dataset: Dataset) -> None:
             labels are no numbers where the task wants them.
     """
     if not dataset.samples:
-        raise _empty(dataset)
+        raise _empty_error(dataset)
     match dataset.task:
         case Task.CLASSIFY:
             _check_classes(dataset)
         case Task.REGRESS:
-            check_numbers(dataset.source, dataset.samples)
+            check_numeric_labels(dataset.source, dataset.samples)
         case Task.TAG | Task.EMBED:
             pass
 
 
-def _empty(dataset: Dataset) -> DatasetError:
-    if dataset.bad:
-        first = dataset.bad[0]
+def _empty_error(dataset: Dataset) -> DatasetError:
+    if dataset.skipped_samples:
+        first = dataset.skipped_samples[0]
         return DatasetError(
             f"{dataset.source} has no row that can be used. {first.ref}: {first.reason} "
             "Complete the rows, or name other columns with --text and --label."
         )
-    if dataset.kind is Kind.TEXT:
+    if dataset.kind is DataKind.TEXT:
         return DatasetError(f"{dataset.source} holds no texts. It needs a row, or a .txt file, for each of them.")
     return DatasetError(
         f"{dataset.source} holds no pictures. Put JPEG, PNG, WebP, BMP or GIF files into class folders."
@@ -50,7 +50,7 @@ def _empty(dataset: Dataset) -> DatasetError:
 
 def _check_classes(dataset: Dataset) -> None:
     where, labels = dataset.source, dataset.labels
-    check_names(where, labels)
+    check_class_names(where, labels)
     if len(labels) == 1:
         only = labels[0]
         raise DatasetError(
@@ -58,10 +58,10 @@ def _check_classes(dataset: Dataset) -> None:
             f"or, where the classes are folders inside of {only!r}, give that folder. "
             "Without labels, --task embed still publishes a model."
         )
-    check_counts(where, dataset.samples, dataset.kind.plural)
+    check_class_counts(where, dataset.samples, dataset.kind.plural)
 
 
-def check_counts(where: str, samples: Iterable[Sample], of: str = "pictures") -> None:
+def check_class_counts(where: str, samples: Iterable[LabeledSample], noun: str = "pictures") -> None:
     """Check that every class has enough samples for its split.
 
     Data with a split of its own need one sample of each class to train on; others three.
@@ -72,57 +72,57 @@ def check_counts(where: str, samples: Iterable[Sample], of: str = "pictures") ->
     counts: Counter[str] = Counter()
     split = False
     for sample in samples:
-        counts[sample.label] += sample.part in (None, Part.TRAIN)
+        counts[sample.label] += sample.part in (None, SplitPart.TRAIN)
         split |= sample.part is not None
-    need = 1 if split else AT_LEAST
-    short = [f"{label!r} has {count}" for label, count in sorted(counts.items()) if count < need]
-    if short:
-        what = f"{of} to train on" if split else f"different {of}"
+    min_count = 1 if split else MIN_SAMPLES
+    too_small = [f"{label!r} has {count}" for label, count in sorted(counts.items()) if count < min_count]
+    if too_small:
+        what = f"{noun} to train on" if split else f"different {noun}"
         raise DatasetError(
-            f"{where}: class {', '.join(short[:20])}{', …' if len(short) > 20 else ''}; "
-            f"every class needs at least {need} {what}"
+            f"{where}: class {', '.join(too_small[:20])}{', …' if len(too_small) > 20 else ''}; "
+            f"every class needs at least {min_count} {what}"
             f"{'' if split else ' (one to train on, one to choose by, one to measure with)'}. "
-            f"Add {of.removeprefix('usable ')}, or remove the class."
+            f"Add {noun.removeprefix('usable ')}, or remove the class."
         )
 
 
-def check_numbers(where: str, samples: Iterable[Sample]) -> None:
+def check_numeric_labels(where: str, samples: Iterable[LabeledSample]) -> None:
     """Check that the labels are numbers, different ones, and enough of them to be split.
 
     Raises:
         DatasetError: they are not.
     """
     labels = [sample.label for sample in samples]
-    if strange := [label for label in labels if as_number(label) is None]:
+    if not_numbers := [label for label in labels if parse_number(label) is None]:
         raise DatasetError(
-            f"{where}: {strange[0]!r} is no number, and {len(strange) - 1:,} more labels are none, but --task regress "
+            f"{where}: {not_numbers[0]!r} is no number, and {len(not_numbers) - 1:,} more labels are none, but --task regress "
             "learns numbers. Write them like 3.5, choose another --label, or take --task classify."
         )
-    if len(labels) < AT_LEAST:
+    if len(labels) < MIN_SAMPLES:
         raise DatasetError(
-            f"{where} has {len(labels)} samples; there must be at least {AT_LEAST} "
+            f"{where} has {len(labels)} samples; there must be at least {MIN_SAMPLES} "
             "(one to train on, one to choose by, one to measure with)."
         )
-    if len({as_number(label) for label in labels}) == 1:
+    if len({parse_number(label) for label in labels}) == 1:
         raise DatasetError(
             f"{where}: every label is {labels[0]}, so there is nothing to learn. Choose another --label."
         )
 
 
-def check_names(where: str, labels: Iterable[str]) -> None:
+def check_class_names(where: str, labels: Iterable[str]) -> None:
     """Check that no two class names look the same.
 
     Raises:
         DatasetError: two differ only in case or in Unicode's normal form, or one is no text.
     """
-    twins: defaultdict[str, list[str]] = defaultdict(list)
+    names_by_form: defaultdict[str, list[str]] = defaultdict(list)
     for label in labels:
         try:
             label.encode()
         except UnicodeEncodeError:
             raise DatasetError(f"{where}: the class name {label!r} is not UTF-8. Rename it.") from None
-        twins[unicodedata.normalize("NFKC", label).casefold()].append(label)
-    for names in twins.values():
+        names_by_form[unicodedata.normalize("NFKC", label).casefold()].append(label)
+    for names in names_by_form.values():
         if len(names) > 1:
             shown = " and ".join(f"{name!r} ({name!a})" if not name.isascii() else repr(name) for name in names)
             raise DatasetError(
@@ -131,7 +131,7 @@ def check_names(where: str, labels: Iterable[str]) -> None:
             )
 
 
-def check_unknown(dataset: Dataset) -> None:
+def check_unknown_allowed(dataset: Dataset) -> None:
     """Pass if a model of `dataset` can be made to answer "unknown".
 
     Raises:
@@ -142,9 +142,11 @@ def check_unknown(dataset: Dataset) -> None:
             f"--unknown-at is for --task {Task.CLASSIFY}, and {dataset.source} is learnt with the task {dataset.task}. "
             f"Leave it out, or take --task {Task.CLASSIFY}."
         )
-    taken = [label for label in dataset.labels if unicodedata.normalize("NFKC", label).casefold() == UNKNOWN]
-    if taken:
+    conflicting = [
+        label for label in dataset.labels if unicodedata.normalize("NFKC", label).casefold() == UNKNOWN_LABEL
+    ]
+    if conflicting:
         raise RecipeError(
-            f"{dataset.source} has a class called {taken[0]!r}, and that is what a model made with --unknown-at "
+            f"{dataset.source} has a class called {conflicting[0]!r}, and that is what a model made with --unknown-at "
             "answers to samples of no class. Rename the class, or leave --unknown-at out."
         )

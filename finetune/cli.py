@@ -9,10 +9,10 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from finetune.command import Main
-from finetune.options import SECTIONS
+from finetune.command import FinetuneCommand
+from finetune.options import OPTION_SECTIONS
 from zoo import console
-from zoo.completing import beginning, files
+from zoo.completing import complete_files, complete_words
 
 EPILOG = """\b
 Examples:
@@ -48,58 +48,64 @@ samples takes seconds.
 """
 
 
-def _check() -> click.Command:
+def _load_check_command() -> click.Command:
     from finetune.doctor.cli import check
 
     return check
 
 
-def _add() -> click.Command:
+def _load_add_command() -> click.Command:
     from finetune.add.cli import add
 
     return add
 
 
-def _train(data: str, recipe: str | None, progress: str, as_json: bool, **given: Any) -> None:  # noqa: ANN401
+def _run_train_command(data: str, recipe: str | None, progress: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
     """Fine-tune a pretrained network on DATA, and publish the model.
 
     DATA is a folder of class folders, a table, a zip or tar of these, or sample:digits, sample:mnist or
     sample:reuters-r8.
     """
     from finetune import toml, train
-    from finetune.summary import facts, summary
+    from finetune.summary import render_run_summary, run_summary
 
-    with console.telling(progress) as told:
-        wishes = toml.read(Path(recipe)) if recipe else {}
-        wishes |= {name: value for name, value in given.items() if value not in (None, ())}
-        wishes |= {"data": data} if data else {}
-        if "data" not in wishes:
+    with console.progress_reporter(progress) as reporter:
+        recipe_values = toml.read_recipe_toml(Path(recipe)) if recipe else {}
+        recipe_values |= {name: value for name, value in options.items() if value not in (None, ())}
+        recipe_values |= {"data": data} if data else {}
+        if "data" not in recipe_values:
             raise click.UsageError("Missing argument 'DATA': what is it to be trained on?")
-        result = train(toml.recipe_of(wishes, recipe or "the command"), told)
-    click.echo(json.dumps(facts(result.bundle, result.features), ensure_ascii=False) if as_json else summary(result))
+        result = train(toml.recipe_from_values(recipe_values, recipe or "the command"), reporter)
+    click.echo(
+        json.dumps(run_summary(result.bundle, result.features), ensure_ascii=False)
+        if as_json
+        else render_run_summary(result)
+    )
 
 
-def _first(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def _complete_first_argument(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Let a shell offer a command where no file begins as what is typed; else files."""
     if incomplete and not any(path.name.startswith(incomplete) for path in Path().iterdir()):
-        return beginning(("add", "check"), incomplete) or files(ctx, param, incomplete)
-    return files(ctx, param, incomplete)
+        return complete_words(("add", "check"), incomplete) or complete_files(ctx, param, incomplete)
+    return complete_files(ctx, param, incomplete)
 
 
-cli = Main(
+cli = FinetuneCommand(
     "finetune",
-    callback=_train,
-    help=_train.__doc__,
+    callback=_run_train_command,
+    help=_run_train_command.__doc__,
     epilog=EPILOG,
-    arguments=[click.Argument(["data"], required=False, default="", metavar="DATA", shell_complete=_first)],
-    sections=SECTIONS,
-    commands={"check": _check, "add": _add},
+    arguments=[
+        click.Argument(["data"], required=False, default="", metavar="DATA", shell_complete=_complete_first_argument)
+    ],
+    sections=OPTION_SECTIONS,
+    commands={"check": _load_check_command, "add": _load_add_command},
 )
 
 
 def main() -> None:
     """Run the command `finetune`."""
-    console.run(cli)
+    console.run_cli(cli)
 
 
 if __name__ == "__main__":

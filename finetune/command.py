@@ -7,11 +7,11 @@ from typing import Any, Final
 
 import click
 
-SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
-Section = tuple[str, Sequence[click.Option]]
+CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+OptionSection = tuple[str, Sequence[click.Option]]
 
 
-class Main(click.Command):
+class FinetuneCommand(click.Command):
     """A command on DATA some of whose first words are commands of their own, each imported when it is wanted."""
 
     def __init__(
@@ -19,12 +19,12 @@ class Main(click.Command):
         name: str,
         *,
         arguments: Sequence[click.Argument],
-        sections: Sequence[Section],
+        sections: Sequence[OptionSection],
         commands: Mapping[str, Callable[[], click.Command]],
         **attrs: Any,  # noqa: ANN401
     ) -> None:
         options = [option for _, some in sections for option in some]
-        super().__init__(name, params=[*arguments, *options], context_settings=SETTINGS, **attrs)
+        super().__init__(name, params=[*arguments, *options], context_settings=CONTEXT_SETTINGS, **attrs)
         self.sections, self.commands = sections, commands
 
     def make_context(
@@ -37,7 +37,7 @@ class Main(click.Command):
         """Read the arguments, as the sub-command's where the first word is its name."""
         if args and args[0] in self.commands:
             command = self.commands[args[0]]()
-            return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **SETTINGS, **extra)
+            return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **CONTEXT_SETTINGS, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
@@ -51,10 +51,10 @@ class Main(click.Command):
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, then the sub-commands."""
-        usual = self.get_help_option(ctx)
+        help_option = self.get_help_option(ctx)
         for title, options in self.sections:
-            last = [usual] if usual and title == self.sections[-1][0] else []
+            trailing = [help_option] if help_option and title == self.sections[-1][0] else []
             with formatter.section(title):
-                formatter.write_dl([told for one in (*options, *last) if (told := one.get_help_record(ctx))])
+                formatter.write_dl([record for one in (*options, *trailing) if (record := one.get_help_record(ctx))])
         with formatter.section("Commands"):
             formatter.write_dl([(name, load().get_short_help_str(200)) for name, load in self.commands.items()])

@@ -9,14 +9,14 @@ from typing import Final, Literal
 
 from finetune.tasks import Task
 from zoo.errors import BrokenImage, DatasetError
-from zoo.progress import Progress, Silence
+from zoo.progress import Progress, SilentProgress
 
-MAX_BYTES: Final = 256 << 20  # of one sample
-OTHER_ARCHIVES: Final = ("7z", "gz", "rar", "zst")  # known to be archives, and not read
-ARCHIVES: Final = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz")
+MAX_BYTES_PER_SAMPLE: Final = 256 << 20  # of one sample
+UNSUPPORTED_ARCHIVES: Final = ("7z", "gz", "rar", "zst")  # known to be archives, and not read
+ARCHIVE_EXTENSIONS: Final = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz")
 
 
-class Part(StrEnum):
+class SplitPart(StrEnum):
     """What a sample is used for."""
 
     TRAIN = "train"
@@ -24,7 +24,7 @@ class Part(StrEnum):
     TEST = "test"
 
 
-class Kind(StrEnum):
+class DataKind(StrEnum):
     """What the samples are."""
 
     IMAGE = "image"
@@ -33,30 +33,32 @@ class Kind(StrEnum):
     @property
     def plural(self) -> str:
         """What several of them are called."""
-        return {Kind.IMAGE: "pictures", Kind.TEXT: "texts"}[self]
+        return {DataKind.IMAGE: "pictures", DataKind.TEXT: "texts"}[self]
 
 
-PART_NAMES: Final = {
-    "train": Part.TRAIN,
-    "training": Part.TRAIN,
-    "val": Part.VAL,
-    "valid": Part.VAL,
-    "validation": Part.VAL,
-    "dev": Part.VAL,
-    "test": Part.TEST,
-    "testing": Part.TEST,
+PART_BY_NAME: Final = {
+    "train": SplitPart.TRAIN,
+    "training": SplitPart.TRAIN,
+    "val": SplitPart.VAL,
+    "valid": SplitPart.VAL,
+    "validation": SplitPart.VAL,
+    "dev": SplitPart.VAL,
+    "test": SplitPart.TEST,
+    "testing": SplitPart.TEST,
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Sample:
+class LabeledSample:
     """One sample with its label; its bytes are read when they are needed."""
 
     ref: str  # what the user calls it: a path relative to the data, "digits/17" or "line 17"
     label: str  # as the data have it; a list as JSON; "" where no label is asked for
-    part: Part | None  # the data's own split; None where it has none
+    part: SplitPart | None  # the data's own split; None where it has none
     source: Path | bytes
-    keep: object = field(default=None, compare=False, repr=False)  # whatever must live as long as the file is needed
+    keep_alive: object = field(
+        default=None, compare=False, repr=False
+    )  # whatever must live as long as the file is needed
 
     def size(self) -> int:
         """Return how many bytes `read` will give."""
@@ -73,13 +75,13 @@ class Sample:
             return self.source
         if self.source.exists() and not self.source.is_file():
             raise BrokenImage("no regular file.")
-        if (size := self.size()) > MAX_BYTES:
-            raise BrokenImage(f"{size:,} bytes are too many for one sample; allowed are {MAX_BYTES:,}.")
+        if (size := self.size()) > MAX_BYTES_PER_SAMPLE:
+            raise BrokenImage(f"{size:,} bytes are too many for one sample; allowed are {MAX_BYTES_PER_SAMPLE:,}.")
         return self.source.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
-class Bad:
+class SkippedSample:
     """A sample that cannot be used, and why."""
 
     ref: str
@@ -87,7 +89,7 @@ class Bad:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wanted:
+class DataOptions:
     """What the user says of the data; whatever is left empty is found by name and content."""
 
     text: tuple[str, ...] = ()  # the column of the text, or the two of a pair
@@ -102,13 +104,13 @@ class Dataset:
     """Samples of one kind and what is to be learnt of them."""
 
     source: str  # as the user gave it
-    samples: tuple[Sample, ...]
+    samples: tuple[LabeledSample, ...]
     notes: tuple[str, ...] = ()  # what the user should hear about how the data were read
-    kind: Kind = Kind.IMAGE
-    texts: Literal[1, 2] = 1  # 2: a sample is a pair of texts
-    bad: tuple[Bad, ...] = ()  # rows that are known to be unusable before anything is run
+    kind: DataKind = DataKind.IMAGE
+    texts_per_sample: Literal[1, 2] = 1  # 2: a sample is a pair of texts
+    skipped_samples: tuple[SkippedSample, ...] = ()  # rows that are known to be unusable before anything is run
     task: Task = Task.CLASSIFY
-    target: str = "value"  # what the number of a regression is called
+    target_name: str = "value"  # what the number of a regression is called
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -116,7 +118,7 @@ class Dataset:
         return tuple(sorted({sample.label for sample in self.samples}))
 
 
-def load(data: str | Dataset, wanted: Wanted | None = None, progress: Progress | None = None) -> Dataset:
+def load_dataset(data: str | Dataset, options: DataOptions | None = None, progress: Progress | None = None) -> Dataset:
     """Find the samples of `data`: a folder of class folders, a table, an archive of these, or `sample:NAME`.
 
     Raises:
@@ -124,14 +126,14 @@ def load(data: str | Dataset, wanted: Wanted | None = None, progress: Progress |
         MissingExtra: a package that is needed to read them is not installed.
         WeightsError: a sample data set could not be fetched.
     """
-    from finetune.check import check
+    from finetune.check import check_trainable
 
-    found = find(data, wanted, progress)
-    check(found)
-    return found
+    dataset = read_dataset(data, options, progress)
+    check_trainable(dataset)
+    return dataset
 
 
-def find(data: str | Dataset, wanted: Wanted | None = None, progress: Progress | None = None) -> Dataset:
+def read_dataset(data: str | Dataset, options: DataOptions | None = None, progress: Progress | None = None) -> Dataset:
     """Find the samples of `data` as `load` does; whether a model can be learnt of them alone is not asked.
 
     Raises:
@@ -140,22 +142,22 @@ def find(data: str | Dataset, wanted: Wanted | None = None, progress: Progress |
     """
     from finetune import archive, folder, samples, table
 
-    wanted = wanted or Wanted()
+    options = options or DataOptions()
     if isinstance(data, Dataset):
-        if wanted not in (Wanted(), Wanted(task=data.task)):
+        if options not in (DataOptions(), DataOptions(task=data.task)):
             raise DatasetError(f"{data.source} is a data set already. Say dataset_of(…, wanted=…) where it is made.")
         return data
     path = Path(data)
     if data.startswith("sample:"):
-        return samples.load(data, wanted, progress or Silence())
+        return samples.load_builtin_dataset(data, options, progress or SilentProgress())
     if path.is_dir():
-        return folder.load(path, wanted)
+        return folder.load_folder(path, options)
     if path.is_file() and archive.is_archive(path):
-        return archive.load(path, wanted, progress or Silence())
+        return archive.load_archive(path, options, progress or SilentProgress())
     if path.is_file():
-        return table.load(path, wanted)
+        return table.load_table(path, options)
     raise DatasetError(
         f"there is no folder or file {data!r}. Allowed are a folder of class folders, a table (CSV, TSV, JSON "
-        f"Lines, Parquet, Excel or Orange's .tab), a zip or tar of these, {', '.join(samples.NAMES[:-1])} and "
-        f"{samples.NAMES[-1]}."
+        f"Lines, Parquet, Excel or Orange's .tab), a zip or tar of these, {', '.join(samples.BUILTIN_DATASETS[:-1])} and "
+        f"{samples.BUILTIN_DATASETS[-1]}."
     )

@@ -14,34 +14,36 @@ from typing import Final
 
 import numpy as np
 
-from finetune.attempt import Attempt
-from finetune.dataset import Kind, Part
-from finetune.deep import deepen
-from finetune.deep.int8 import in_int8
-from finetune.features import extract
-from finetune.fitting import without_validation
-from finetune.learn import relearn
-from finetune.lesson import Lesson
+from finetune.attempt import TrainedCandidate
+from finetune.dataset import DataKind, SplitPart
+from finetune.deep import train_trunk
+from finetune.deep.int8 import quantize_trained_trunk
+from finetune.features import extract_features
+from finetune.fitting import refit_on_train_only
+from finetune.learn import refit_head
+from finetune.lesson import TrainingJob
 from finetune.plan import Plan
-from finetune.run_folder import run_folder
+from finetune.run_folder import open_run_folder
 from finetune.training import Depth
 from zoo.backbone import Precision
-from zoo.cores import cores
+from zoo.cores import available_cores
 from zoo.errors import ParityError, TrainingFailed
 from zoo.progress import Progress
 
-BUDGET: Final = 600.0  # seconds, where the user names none
+DEFAULT_BUDGET: Final = 600.0  # seconds, where the user names none
 # Of `auto`: the depths in their order, and the share of the time left that each may take.
-STAGES: Final = {Kind.IMAGE: ((Depth.TOP, 0.6), (Depth.FULL, 1.0)), Kind.TEXT: ((Depth.FULL, 1.0),)}
-AFTER: Final = 25.0  # seconds that conversion, proof and publishing take after training
-SHORT: Final = 20.0  # seconds of training that are not worth beginning
-WORTH: Final = 1e-3  # share of the validation loss: less is the same network, exported twice
-TIMED: Final = 8  # samples that tell how long features take
+AUTO_STAGES: Final = {DataKind.IMAGE: ((Depth.TOP, 0.6), (Depth.FULL, 1.0)), DataKind.TEXT: ((Depth.FULL, 1.0),)}
+PUBLISH_SECONDS: Final = 25.0  # seconds that conversion, proof and publishing take after training
+MIN_TRAINING_SECONDS: Final = 20.0  # seconds of training that are not worth beginning
+MIN_IMPROVEMENT: Final = 1e-3  # share of the validation loss: less is the same network, exported twice
+TIMED_SAMPLES: Final = 8  # samples that tell how long features take
 
 
 @contextmanager
-def deepened(plan: Plan, probe: Attempt, begun: float, progress: Progress) -> Iterator[Attempt]:
-    """Go as deep as the recipe says and give the best attempt; `begun` is the time.monotonic() of the run's start.
+def train_deeper(
+    plan: Plan, probe: TrainedCandidate, start_time: float, progress: Progress
+) -> Iterator[TrainedCandidate]:
+    """Go as deep as the recipe says and give the best attempt; `start_time` is the time.monotonic() of the run's start.
 
     Its files lie in the folder of the run, which is deleted at the end, if that is a good one.
 
@@ -52,71 +54,73 @@ def deepened(plan: Plan, probe: Attempt, begun: float, progress: Progress) -> It
         RecipeError: the same run is under way in another process.
     """
     recipe = plan.recipe
-    with run_folder(plan, probe.features, probe.learnt, progress) as folder:
+    with open_run_folder(plan, probe.features, probe.head_fit, progress) as folder:
         if recipe.depth is not Depth.AUTO:
-            yield _kept(probe, _attempt(plan, probe, recipe.depth, folder, None, progress), progress)
+            yield _choose_better(probe, _train_depth(plan, probe, recipe.depth, folder, None, progress), progress)
         else:
-            yield _auto(plan, probe, folder, begun + (recipe.budget or BUDGET), progress)
+            yield _train_auto(plan, probe, folder, start_time + (recipe.budget or DEFAULT_BUDGET), progress)
 
 
-def _auto(plan: Plan, probe: Attempt, folder: Path, end: float, progress: Progress) -> Attempt:
-    best, last = probe, end - AFTER - 1.5 * _extraction(probe)
-    for depth, share in STAGES[plan.dataset.kind]:
-        left = last - time.monotonic()
-        if left * share < SHORT:
-            progress.say(f"no time is left to go to the depth {depth}")
+def _train_auto(
+    plan: Plan, probe: TrainedCandidate, folder: Path, deadline: float, progress: Progress
+) -> TrainedCandidate:
+    best, training_deadline = probe, deadline - PUBLISH_SECONDS - 1.5 * _estimate_extraction_seconds(probe)
+    for depth, share in AUTO_STAGES[plan.dataset.kind]:
+        left = training_deadline - time.monotonic()
+        if left * share < MIN_TRAINING_SECONDS:
+            progress.log(f"no time is left to go to the depth {depth}")
             break
         try:
-            found = _attempt(plan, best, depth, folder, time.monotonic() + share * left, progress)
+            candidate = _train_depth(plan, best, depth, folder, time.monotonic() + share * left, progress)
         except (TrainingFailed, ParityError) as fault:
-            progress.say(f"the depth {depth} failed, {best.depth} stays: {fault}")
+            progress.log(f"the depth {depth} failed, {best.depth} stays: {fault}")
             break
         except KeyboardInterrupt:
-            progress.say(f"stopped: {best.depth} is published, the best so far")
+            progress.log(f"stopped: {best.depth} is published, the best so far")
             break
-        kept = _kept(best, found, progress)
-        if kept is best:
+        better = _choose_better(best, candidate, progress)
+        if better is best:
             break
-        best = kept
+        best = better
     return best
 
 
-def _attempt(
-    plan: Plan, before: Attempt, depth: Depth, folder: Path, deadline: float | None, progress: Progress
-) -> Attempt:
-    progress.say(f"going to the depth {depth}, from {before.depth}")
-    done = deepen(_lesson(plan, before, depth, folder / depth, deadline), progress)
-    trunk = done.trunk if plan.precision is Precision.FP32 else in_int8(done.trunk, plan.backbone)
-    features = extract(trunk, plan.dataset, plan.recipe.max_bad, progress)
+def _train_depth(
+    plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path, deadline: float | None, progress: Progress
+) -> TrainedCandidate:
+    progress.log(f"going to the depth {depth}, from {before.depth}")
+    result = train_trunk(_build_job(plan, before, depth, folder / depth, deadline), progress)
+    trunk = result.trunk if plan.precision is Precision.FP32 else quantize_trained_trunk(result.trunk, plan.backbone)
+    features = extract_features(trunk, plan.dataset, plan.recipe.max_bad, progress)
     if features.sha256 != before.features.sha256:
         raise TrainingFailed("the data changed while they were learnt from. Run the same again.")
-    learnt = relearn(plan, before.learnt, trunk.path, features, done.head, progress)
-    return Attempt(depth, trunk, features, learnt, done)
+    head_fit = refit_head(plan, before.head_fit, trunk.path, features, result.head, progress)
+    return TrainedCandidate(depth, trunk, features, head_fit, result)
 
 
-def _lesson(plan: Plan, before: Attempt, depth: Depth, folder: Path, deadline: float | None) -> Lesson:
-    recipe, learnt, features = plan.recipe, before.learnt, before.features
-    assert learnt.split  # noqa: S101  # mypy cannot know: the plan refuses a task without parts
-    assert learnt.head  # noqa: S101
-    if before.deepened:
-        head, start = before.deepened.head, before.deepened.weights
+def _build_job(plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path, deadline: float | None) -> TrainingJob:
+    recipe, head_fit, features = plan.recipe, before.head_fit, before.features
+    assert head_fit.split  # noqa: S101  # mypy cannot know: the plan refuses a task without parts
+    assert head_fit.head  # noqa: S101
+    if before.deep_run:
+        head, start = before.deep_run.head, before.deep_run.weights_path
     else:
-        parts = (features.x, learnt.targets.y, learnt.split, learnt.weights)
-        head, start = without_validation(plan.dataset.task, learnt.head, *parts), None
-    return Lesson(
+        parts = (features.x, head_fit.targets.y, head_fit.split, head_fit.sample_weights)
+        head, start = refit_on_train_only(plan.dataset.task, head_fit.head, *parts), None
+    return TrainingJob(
         backbone=plan.backbone,
         depth=depth,
         task=plan.dataset.task,
         inputs=before.trunk.inputs,
         samples=features.samples,
         sha256=features.sha256,
-        y=learnt.targets.y,
-        labels=learnt.targets.labels,
-        weights=learnt.weights,
-        train=learnt.split.rows(Part.TRAIN),
-        val=learnt.split.rows(Part.VAL),
-        head=head,
-        start=start,
+        y=head_fit.targets.y,
+        labels=head_fit.targets.labels,
+        sample_weights=head_fit.sample_weights,
+        train_rows=head_fit.split.rows(SplitPart.TRAIN),
+        val_rows=head_fit.split.rows(SplitPart.VAL),
+        start_head=head,
+        start_weights=start,
         training=recipe.training,
         seed=recipe.seed,
         folder=folder,
@@ -126,22 +130,22 @@ def _lesson(plan: Plan, before: Attempt, depth: Depth, folder: Path, deadline: f
     )
 
 
-def _kept(before: Attempt, found: Attempt, progress: Progress) -> Attempt:
+def _choose_better(before: TrainedCandidate, candidate: TrainedCandidate, progress: Progress) -> TrainedCandidate:
     """Return the attempt that validation likes better; the one before where they are alike."""
-    is_better = found.learnt.validation < (1 - WORTH) * before.learnt.validation
-    better = found if is_better else before
-    progress.say(
-        f"validation loss {before.learnt.validation:.4g} at {before.depth}, {found.learnt.validation:.4g} at "
-        f"{found.depth}: {better.depth} is kept"
+    is_better = candidate.head_fit.validation_loss < (1 - MIN_IMPROVEMENT) * before.head_fit.validation_loss
+    better = candidate if is_better else before
+    progress.log(
+        f"validation loss {before.head_fit.validation_loss:.4g} at {before.depth}, {candidate.head_fit.validation_loss:.4g} at "
+        f"{candidate.depth}: {better.depth} is kept"
     )
     return better
 
 
-def _extraction(attempt: Attempt) -> float:
+def _estimate_extraction_seconds(attempt: TrainedCandidate) -> float:
     """Return how many seconds it takes to extract all features in fp32, from a few samples timed on one core."""
     trunk, samples = attempt.trunk, attempt.features.samples
-    some: Sequence[int] = np.linspace(0, len(samples) - 1, min(TIMED, len(samples))).astype(int).tolist()
+    rows: Sequence[int] = np.linspace(0, len(samples) - 1, min(TIMED_SAMPLES, len(samples))).astype(int).tolist()
     start = time.perf_counter()
-    for row in some:
+    for row in rows:
         trunk(trunk.inputs.batch([trunk.inputs(samples[row].read())]))
-    return (time.perf_counter() - start) / len(some) * len(samples) / cores()
+    return (time.perf_counter() - start) / len(rows) * len(samples) / available_cores()

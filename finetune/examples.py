@@ -16,17 +16,17 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.dataset import Part
+from finetune.dataset import SplitPart
 from finetune.features import Features
-from finetune.split import NOBODY, Split
+from finetune.split import UNASSIGNED, Split
 from zoo.errors import BundleBroken
 
-NAME: Final = "examples.npz"
-PARTS: Final = (NOBODY, *(part.value for part in Part))  # by the number in the file
+RECORD_FILE: Final = "examples.npz"
+PARTS_BY_CODE: Final = (UNASSIGNED, *(part.value for part in SplitPart))  # by the number in the file
 
 
 @dataclass(frozen=True, slots=True)
-class Examples:
+class TrainingRecord:
     """The n samples of a training run, test samples too."""
 
     sha256: tuple[bytes, ...]  # of their contents
@@ -36,40 +36,40 @@ class Examples:
     def to_npz(self) -> bytes:
         """Return the bytes of examples.npz."""
         names = sorted(set(self.labels))
-        number = {name: at for at, name in enumerate(names)}
-        packed = io.BytesIO()
+        code_by_name = {name: at for at, name in enumerate(names)}
+        buffer = io.BytesIO()
         np.savez_compressed(
-            packed,
+            buffer,
             sha256=np.frombuffer(b"".join(self.sha256), np.uint8).reshape(-1, 32),
             # As JSON: NumPy's own texts all take the room of the longest one.
             labels=np.frombuffer(json.dumps(names).encode(), np.uint8),
-            label=np.array([number[label] for label in self.labels], np.int32),
-            part=np.array([PARTS.index(str(part)) for part in self.parts], np.uint8),
+            label=np.array([code_by_name[label] for label in self.labels], np.int32),
+            part=np.array([PARTS_BY_CODE.index(str(part)) for part in self.parts], np.uint8),
         )
-        return packed.getvalue()
+        return buffer.getvalue()
 
     @classmethod
-    def of_npz(cls, data: bytes, where: str) -> Examples:
+    def from_npz(cls, data: bytes, where: str) -> TrainingRecord:
         """Read examples.npz; `where` is named in errors.
 
         Raises:
             BundleBroken: it is none, or holds objects.
         """
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as packed:
-                names = [str(name) for name in json.loads(packed["labels"].tobytes())]
+            with np.load(io.BytesIO(data), allow_pickle=False) as archive:
+                names = [str(name) for name in json.loads(archive["labels"].tobytes())]
                 return cls(
-                    tuple(row.tobytes() for row in packed["sha256"]),
-                    tuple(names[number] for number in packed["label"]),
-                    np.array([PARTS[number] for number in packed["part"]], dtype="U5"),
+                    tuple(row.tobytes() for row in archive["sha256"]),
+                    tuple(names[number] for number in archive["label"]),
+                    np.array([PARTS_BY_CODE[number] for number in archive["part"]], dtype="U5"),
                 )
         except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile) as fault:
             raise BundleBroken(f"{where} holds no examples ({fault}). Publish the model again.") from None
 
 
-def taught(features: Features, split: Split | None) -> dict[str, bytes]:
+def training_record_file(features: Features, split: Split | None) -> dict[str, bytes]:
     """Return the file for a bundle, by its name; none where nothing was split, as nothing was taught."""
     if split is None:
         return {}
     labels = tuple(sample.label for sample in features.samples)
-    return {NAME: Examples(features.sha256, labels, split.parts).to_npz()}
+    return {RECORD_FILE: TrainingRecord(features.sha256, labels, split.parts).to_npz()}

@@ -18,114 +18,120 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.cache import FeatureCache
-from finetune.dataset import Sample
-from zoo.cores import cores
+from finetune.dataset import LabeledSample
+from zoo.cores import available_cores
 from zoo.errors import InputError
-from zoo.inputs import Sample as Array
-from zoo.pool import crew, cut, done_by
-from zoo.sniff import sniff
+from zoo.inputs import SampleArray as Array
+from zoo.pool import batched, map_ordered, thread_pool
+from zoo.sniff import sniff_format
 from zoo.trunk import Trunk
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 Work = TypeVar("Work")
 Done = TypeVar("Done")
-Numbered = tuple[int, Sample]
+IndexedSample = tuple[int, LabeledSample]
 
-TASK: Final = 8  # samples that one task of the pool reads, looks up and runs
-READ: Final = 64  # texts that one task reads, looks up and tokenises
-BATCH: Final = 8  # texts that go through the trunk together: faster than 16 or 32 (benchmarks/reuters.py)
-_SUFFIXES: Final = {
+IMAGES_PER_POOL_TASK: Final = 8  # samples that one task of the pool reads, looks up and runs
+TEXTS_PER_POOL_TASK: Final = 64  # texts that one task reads, looks up and tokenises
+TEXT_BATCH_SIZE: Final = 8  # texts that go through the trunk together: faster than 16 or 32 (benchmarks/reuters.py)
+_FORMAT_BY_EXTENSION: Final = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
     ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF", ".heic": "HEIC", ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF",
 }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class SampleFeatures:
     """What became of one sample: features float32 [d], or a reason why there are none."""
 
-    number: int  # of the sample in the data set
-    sample: Sample
+    index: int  # of the sample in the data set
+    sample: LabeledSample
     sha256: bytes = b""
-    features: Floats | None = None
+    features: Float32Array | None = None
     reason: str = ""
-    misnamed: bool = False
-    extracted: bool = False
-    tokens: int = 0  # that the trunk ran for
+    is_misnamed: bool = False
+    is_new: bool = False
+    token_count: int = 0  # that the trunk ran for
 
 
 @dataclass(frozen=True, slots=True)
-class _Ready:
+class _TrunkInput:
     """A sample that is decoded or tokenised and waits for the trunk."""
 
-    number: int
-    sample: Sample
+    index: int
+    sample: LabeledSample
     sha256: bytes
     array: Array
-    misnamed: bool
+    is_misnamed: bool
 
 
-def one_by_one(trunk: Trunk, samples: Sequence[Sample], cache: FeatureCache) -> Iterator[Answer]:
+def run_trunk_on_images(
+    trunk: Trunk, samples: Sequence[LabeledSample], cache: FeatureCache
+) -> Iterator[SampleFeatures]:
     """Yield the answer to each sample in order."""
 
-    def work(numbered: Sequence[Numbered]) -> list[Answer]:
-        read = (_read(trunk, one, cache) for one in numbered)
-        return [_run(trunk, [one], cache)[0] if isinstance(one, _Ready) else one for one in read]
+    def work(numbered: Sequence[IndexedSample]) -> list[SampleFeatures]:
+        read = (_prepare_sample(trunk, one, cache) for one in numbered)
+        return [_run_batch(trunk, [one], cache)[0] if isinstance(one, _TrunkInput) else one for one in read]
 
-    yield from (answer for some in _pooled(work, cut(enumerate(samples), TASK)) for answer in some)
+    yield from (
+        answer for some in _map_in_pool(work, batched(enumerate(samples), IMAGES_PER_POOL_TASK)) for answer in some
+    )
 
 
-def by_length(trunk: Trunk, samples: Sequence[Sample], cache: FeatureCache) -> Iterator[Answer]:
+def run_trunk_on_texts(trunk: Trunk, samples: Sequence[LabeledSample], cache: FeatureCache) -> Iterator[SampleFeatures]:
     """Yield the answer to each sample, in any order: first those that need no trunk, then the longest."""
 
-    def work(numbered: Sequence[Numbered]) -> list[Answer | _Ready]:
-        return [_read(trunk, one, cache) for one in numbered]
+    def work(numbered: Sequence[IndexedSample]) -> list[SampleFeatures | _TrunkInput]:
+        return [_prepare_sample(trunk, one, cache) for one in numbered]
 
-    waiting: list[_Ready] = []
-    for some in _pooled(work, cut(enumerate(samples), READ)):
-        yield from (one for one in some if isinstance(one, Answer))
-        waiting += [one for one in some if isinstance(one, _Ready)]
-    waiting.sort(key=lambda one: (-len(one.array), one.sha256))
-    batches = _pooled(lambda batch: _run(trunk, batch, cache), cut(waiting, BATCH))
+    pending: list[_TrunkInput] = []
+    for some in _map_in_pool(work, batched(enumerate(samples), TEXTS_PER_POOL_TASK)):
+        yield from (one for one in some if isinstance(one, SampleFeatures))
+        pending += [one for one in some if isinstance(one, _TrunkInput)]
+    pending.sort(key=lambda one: (-len(one.array), one.sha256))
+    batches = _map_in_pool(lambda batch: _run_batch(trunk, batch, cache), batched(pending, TEXT_BATCH_SIZE))
     yield from (answer for some in batches for answer in some)
 
 
-def _pooled(work: Callable[[list[Work]], Done], things: Iterable[list[Work]]) -> Iterator[Done]:
+def _map_in_pool(work: Callable[[list[Work]], Done], batches: Iterable[list[Work]]) -> Iterator[Done]:
     """Yield `work` of each thing in order, done by a pool as wide as the cores we may use."""
-    with crew() as pool:
-        yield from done_by(pool, work, things, 2 * cores())
+    with thread_pool() as pool:
+        yield from map_ordered(pool, work, batches, 2 * available_cores())
 
 
-def _read(trunk: Trunk, numbered: Numbered, cache: FeatureCache) -> Answer | _Ready:
+def _prepare_sample(trunk: Trunk, indexed: IndexedSample, cache: FeatureCache) -> SampleFeatures | _TrunkInput:
     """Read and decode one sample, unless its features are known."""
-    number, sample = numbered
+    number, sample = indexed
     try:
         data = sample.read()
         sha256 = hashlib.sha256(data).digest()
-        said = _SUFFIXES.get(Path(sample.ref).suffix.lower())
-        misnamed = said is not None and said != sniff(data)
-        if (known := cache.get(sha256)) is not None:
-            return Answer(number, sample, sha256, known, misnamed=misnamed)
-        return _Ready(number, sample, sha256, trunk.inputs(data), misnamed)
+        expected_format = _FORMAT_BY_EXTENSION.get(Path(sample.ref).suffix.lower())
+        is_misnamed = expected_format is not None and expected_format != sniff_format(data)
+        if (cached := cache.get(sha256)) is not None:
+            return SampleFeatures(number, sample, sha256, cached, is_misnamed=is_misnamed)
+        return _TrunkInput(number, sample, sha256, trunk.inputs(data), is_misnamed)
     except (OSError, ValueError) as fault:  # ValueError: a NUL in a path that a table names
-        return Answer(number, sample, reason=f"cannot be read ({getattr(fault, 'strerror', None) or fault}).")
+        return SampleFeatures(number, sample, reason=f"cannot be read ({getattr(fault, 'strerror', None) or fault}).")
     except InputError as fault:
-        return Answer(number, sample, reason=str(fault))
+        return SampleFeatures(number, sample, reason=str(fault))
 
 
-def _run(trunk: Trunk, ready: Sequence[_Ready], cache: FeatureCache) -> list[Answer]:
+def _run_batch(trunk: Trunk, inputs: Sequence[_TrunkInput], cache: FeatureCache) -> list[SampleFeatures]:
     """Run the trunk on a batch and remember what it says."""
-    features = trunk(trunk.inputs.batch([one.array for one in ready]))
+    features = trunk(trunk.inputs.batch([one.array for one in inputs]))
     answers = []
-    for one, x in zip(ready, features, strict=True):
+    for one, x in zip(inputs, features, strict=True):
         cache.put(one.sha256, x)
-        tokens = _tokens(one.array)
+        tokens = _count_tokens(one.array)
         answers.append(
-            Answer(one.number, one.sample, one.sha256, x, misnamed=one.misnamed, extracted=True, tokens=tokens)
+            SampleFeatures(
+                one.index, one.sample, one.sha256, x, is_misnamed=one.is_misnamed, is_new=True, token_count=tokens
+            )
         )
     return answers
 
 
-def _tokens(array: NDArray[Any]) -> int:
+def _count_tokens(array: NDArray[Any]) -> int:
     """Return how many tokens a text has; 0 of a picture."""
     return len(array) if array.ndim == 1 else 0

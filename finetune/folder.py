@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from finetune.dataset import PART_NAMES, Dataset, Kind, Part, Sample, Wanted
+from finetune.dataset import PART_BY_NAME, DataKind, DataOptions, Dataset, LabeledSample, SplitPart
 from finetune.tasks import Task
 from zoo.errors import DatasetError
-from zoo.folders import PICTURE, TEXT, files, shown, visible
-from zoo.sniff import sniff
+from zoo.folders import IMAGE_SUFFIXES, TEXT_SUFFIXES, list_visible, printable_path, walk_files
+from zoo.sniff import sniff_format
 
 # Files that lie about in data folders and are clearly no samples; anything else is tried.
-BESIDE: Final = frozenset(
+NON_SAMPLE_EXTENSIONS: Final = frozenset(
     f".{suffix}"
     for group in (
         ("txt", "md", "rst", "html", "htm", "log", "license"),
@@ -21,10 +21,10 @@ BESIDE: Final = frozenset(
     )
     for suffix in group
 )
-LOOKED_AT: Final = 20  # files without a telling name whose content decides whether they are pictures
+MAX_INSPECTED_FILES: Final = 20  # files without a telling name whose content decides whether they are pictures
 
 
-def load(root: Path, wanted: Wanted) -> Dataset:
+def load_folder(root: Path, options: DataOptions) -> Dataset:
     """Read a folder: each folder in it is a class, and every picture, or every .txt file, below that is a sample.
 
     Where the folders are `train` and `val` or `test` (or `valid`, `validation`, …) with class folders in
@@ -34,78 +34,86 @@ def load(root: Path, wanted: Wanted) -> Dataset:
     Raises:
         DatasetError: it is not laid out so, or cannot be read.
     """
-    if any((*wanted.text, wanted.label, wanted.split_column, wanted.sheet)):
+    if any((*options.text, options.label, options.split_column, options.sheet)):
         raise DatasetError(f"{root} is a folder: --text, --label, --split-column and --sheet are for tables.")
     try:
-        if wanted.task is Task.EMBED:
-            return _unlabelled(root)
-        parts = _parts(_folders(root))
-        tops: dict[Path, Part | None] = {**parts} or {root: None}
-        below = [path for top in tops for folder in _folders(top) for path in files(folder)]
-        kind = _kind(below or list(files(root)))
-        samples: list[Sample] = []
-        beside = 0
-        for top, part in tops.items():
-            _refuse_loose_samples(top, kind)
-            for folder in _folders(top):
-                found = list(files(folder))
-                meant = [path for path in found if _is_meant(path, kind)]
-                beside += len(found) - len(meant)
-                if not meant:
+        if options.task is Task.EMBED:
+            return _load_unlabeled(root)
+        parts = _find_split_folders(_list_folders(root))
+        part_by_folder: dict[Path, SplitPart | None] = {**parts} or {root: None}
+        class_files = [path for top in part_by_folder for folder in _list_folders(top) for path in walk_files(folder)]
+        kind = _guess_kind(class_files or list(walk_files(root)))
+        samples: list[LabeledSample] = []
+        ignored_count = 0
+        for top, part in part_by_folder.items():
+            _refuse_unlabeled_samples(top, kind)
+            for folder in _list_folders(top):
+                paths = list(walk_files(folder))
+                sample_paths = [path for path in paths if _is_sample_file(path, kind)]
+                ignored_count += len(paths) - len(sample_paths)
+                if not sample_paths:
                     raise DatasetError(
                         f"{folder} holds no {kind.plural}. Remove the folder, or put {kind.plural} into it."
                     )
-                samples += [Sample(_ref(path, root), folder.name, part, path) for path in meant]
+                samples += [LabeledSample(_relative_name(path, root), folder.name, part, path) for path in sample_paths]
     except OSError as fault:
         raise DatasetError(f"{fault.filename} cannot be read ({fault.strerror}). Check its permissions.") from None
     samples.sort(key=lambda sample: sample.ref)
-    return Dataset(str(root), tuple(samples), _notes(kind, beside), kind, task=wanted.task or Task.CLASSIFY)
+    return Dataset(
+        str(root), tuple(samples), _describe_folder(kind, ignored_count), kind, task=options.task or Task.CLASSIFY
+    )
 
 
-def _unlabelled(root: Path) -> Dataset:
-    found = list(files(root))
-    kind = _kind(found)
-    samples = [Sample(_ref(path, root), "", None, path) for path in found if _is_meant(path, kind)]
-    notes = _notes(kind, len(found) - len(samples))
+def _load_unlabeled(root: Path) -> Dataset:
+    paths = list(walk_files(root))
+    kind = _guess_kind(paths)
+    samples = [
+        LabeledSample(_relative_name(path, root), "", None, path) for path in paths if _is_sample_file(path, kind)
+    ]
+    notes = _describe_folder(kind, len(paths) - len(samples))
     return Dataset(str(root), tuple(sorted(samples, key=lambda s: s.ref)), notes, kind, task=Task.EMBED)
 
 
-def _notes(kind: Kind, beside: int) -> tuple[str, ...]:
-    notes = [f"the samples are {kind.plural}"] if kind is Kind.TEXT else []
-    if beside:
-        odd = "no pictures (.txt, .json, …)" if kind is Kind.IMAGE else "no texts (not .txt)"
-        notes.append(f"{beside} files that are clearly {odd} were passed over.")
+def _describe_folder(kind: DataKind, ignored_count: int) -> tuple[str, ...]:
+    notes = [f"the samples are {kind.plural}"] if kind is DataKind.TEXT else []
+    if ignored_count:
+        noun = "no pictures (.txt, .json, …)" if kind is DataKind.IMAGE else "no texts (not .txt)"
+        notes.append(f"{ignored_count} files that are clearly {noun} were passed over.")
     return tuple(notes)
 
 
-def _kind(found: list[Path]) -> Kind:
+def _guess_kind(paths: list[Path]) -> DataKind:
     """Say what the samples are: by their names, else by the content of the first files."""
-    pictures = sum(path.suffix.lower() in PICTURE for path in found)
-    texts = sum(path.suffix.lower() in TEXT for path in found)
+    pictures = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in paths)
+    texts = sum(path.suffix.lower() in TEXT_SUFFIXES for path in paths)
     if pictures or texts:
-        return Kind.TEXT if texts > pictures else Kind.IMAGE
-    plain = [path for path in found if path.suffix.lower() not in BESIDE and path.is_file()][:LOOKED_AT]
-    return Kind.TEXT if plain and all(map(_reads_as_text, plain)) else Kind.IMAGE
+        return DataKind.TEXT if texts > pictures else DataKind.IMAGE
+    unclear = [path for path in paths if path.suffix.lower() not in NON_SAMPLE_EXTENSIONS and path.is_file()][
+        :MAX_INSPECTED_FILES
+    ]
+    return DataKind.TEXT if unclear and all(map(_is_text_file, unclear)) else DataKind.IMAGE
 
 
-def _reads_as_text(path: Path) -> bool:
+def _is_text_file(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(4096)
     text = head.decode(errors="ignore")  # the cut may halve the last character
-    return sniff(head) is None and b"\0" not in head and len(head) - len(text.encode()) < 4 and bool(text.strip())
+    return (
+        sniff_format(head) is None and b"\0" not in head and len(head) - len(text.encode()) < 4 and bool(text.strip())
+    )
 
 
-def _is_meant(path: Path, kind: Kind) -> bool:
+def _is_sample_file(path: Path, kind: DataKind) -> bool:
     suffix = path.suffix.lower()
-    if kind is Kind.TEXT:
-        return suffix in TEXT or (suffix not in PICTURE and suffix not in BESIDE)
-    return suffix not in BESIDE
+    if kind is DataKind.TEXT:
+        return suffix in TEXT_SUFFIXES or (suffix not in IMAGE_SUFFIXES and suffix not in NON_SAMPLE_EXTENSIONS)
+    return suffix not in NON_SAMPLE_EXTENSIONS
 
 
-def _parts(folders: list[Path]) -> dict[Path, Part]:
+def _find_split_folders(folders: list[Path]) -> dict[Path, SplitPart]:
     """Return the part of each folder if they are a split; nothing if they are classes."""
-    parts = {folder: PART_NAMES[folder.name.lower()] for folder in folders if folder.name.lower() in PART_NAMES}
-    if len(parts) < 2 or Part.TRAIN not in parts.values() or not any(_folders(folder) for folder in parts):
+    parts = {folder: PART_BY_NAME[folder.name.lower()] for folder in folders if folder.name.lower() in PART_BY_NAME}
+    if len(parts) < 2 or SplitPart.TRAIN not in parts.values() or not any(_list_folders(folder) for folder in parts):
         return {}
     if strange := [folder.name for folder in folders if folder not in parts]:
         raise DatasetError(
@@ -115,13 +123,13 @@ def _parts(folders: list[Path]) -> dict[Path, Part]:
     return parts
 
 
-def _refuse_loose_samples(top: Path, kind: Kind) -> None:
-    suffixes = PICTURE if kind is Kind.IMAGE else TEXT
-    loose = [path for path in visible(top) if path.suffix.lower() in suffixes and path.is_file()]
+def _refuse_unlabeled_samples(top: Path, kind: DataKind) -> None:
+    suffixes = IMAGE_SUFFIXES if kind is DataKind.IMAGE else TEXT_SUFFIXES
+    loose = [path for path in list_visible(top) if path.suffix.lower() in suffixes and path.is_file()]
     # A README.txt beside the class folders is no sample.
-    if not loose or (kind is Kind.TEXT and _folders(top)):
+    if not loose or (kind is DataKind.TEXT and _list_folders(top)):
         return
-    tables = [path for path in visible(top) if path.suffix.lower() in (".csv", ".tsv")]
+    tables = [path for path in list_visible(top) if path.suffix.lower() in (".csv", ".tsv")]
     hint = f"If {tables[0].name} names them, give it: finetune {tables[0]}. " if tables else ""
     raise DatasetError(
         f"{len(loose):,} {kind.plural} lie directly in {top} ({loose[0].name}, …), so their class is not known. {hint}"
@@ -129,10 +137,10 @@ def _refuse_loose_samples(top: Path, kind: Kind) -> None:
     )
 
 
-def _folders(top: Path) -> list[Path]:
-    return [path for path in visible(top) if path.is_dir()]
+def _list_folders(top: Path) -> list[Path]:
+    return [path for path in list_visible(top) if path.is_dir()]
 
 
-def _ref(path: Path, root: Path) -> str:
+def _relative_name(path: Path, root: Path) -> str:
     """Return `path` below `root` as text, whatever bytes are in it."""
-    return shown(path.relative_to(root))
+    return printable_path(path.relative_to(root))

@@ -10,103 +10,113 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.check import check_counts, check_numbers
+from finetune.check import check_class_counts, check_numeric_labels
 from finetune.features import Features
-from finetune.fitting import Fitted, fit_head
-from finetune.heads import Head, trunk_versions
+from finetune.fitting import SelectedHead, fit_head
+from finetune.heads import Head, read_onnx_versions
 from finetune.plan import Plan
-from finetune.proof import Answers
-from finetune.split import Split, check_trained, split
-from finetune.targets import Targets, targets
+from finetune.proof import HeadRunner
+from finetune.split import Split, check_train_classes, split_samples
+from finetune.targets import Targets, build_targets
 from finetune.tasks import Task
-from finetune.unknown import rejecting
+from finetune.unknown import with_novelty
 from zoo.progress import Progress
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Learnt:
+class HeadFit:
     """A fitted head; nobody has looked at the test part yet. Shapes: n samples, k labels."""
 
     targets: Targets  # of the n samples
     split: Split | None
     head: Head[Any] | None
     head_onnx: bytes | None
-    answer: Answers | None  # the head as the server will run it
+    head_runner: HeadRunner | None  # the head as the server will run it
     facts: dict[str, Any]  # what the manifest says of the head
-    weights: Floats  # [n], how much each sample counts
+    sample_weights: Float32Array  # [n], how much each sample counts
 
     @property
-    def validation(self) -> float:
+    def validation_loss(self) -> float:
         """The loss on the validation part of a head fitted to the train part alone; less is better."""
         return float(self.head.choice.val_loss) if self.head else 0.0
 
 
-def learn(plan: Plan, trunk: Path, features: Features, progress: Progress) -> Learnt:
+def train_head(plan: Plan, trunk_path: Path, features: Features, progress: Progress) -> HeadFit:
     """Split the samples and fit the head that the task wants.
 
     Raises:
         DatasetError: too few usable samples are left of a class, or a part is empty.
     """
     task = plan.dataset.task
-    aims = targets(task, features.samples, plan.dataset.target)
-    for note in aims.notes:
-        progress.say(note)
+    head_targets = build_targets(task, features.samples, plan.dataset.target_name)
+    for note in head_targets.notes:
+        progress.log(note)
     if task is Task.EMBED:
-        return Learnt(aims, None, None, None, None, {"kind": "none"}, np.ones(len(aims.y), np.float32))
-    parts = _split(plan, features, aims, progress)
-    fitted = _fitted(plan, features.x, aims, parts, progress)
-    return settled(fitted, features.x, aims, parts, trunk, plan.recipe.unknown_at, progress)
+        return HeadFit(head_targets, None, None, None, None, {"kind": "none"}, np.ones(len(head_targets.y), np.float32))
+    split = _split_usable_samples(plan, features, head_targets, progress)
+    selected = _select_head(plan, features.x, head_targets, split, progress)
+    return finalize_head(selected, features.x, head_targets, split, trunk_path, plan.recipe.unknown_at, progress)
 
 
-def relearn(
-    plan: Plan, before: Learnt, trunk: Path, features: Features, start: Head[Any], progress: Progress
-) -> Learnt:
-    """Fit the head to what another trunk says of the same samples, split as `before`.
+def refit_head(
+    plan: Plan, previous: HeadFit, trunk_path: Path, features: Features, warm_start: Head[Any], progress: Progress
+) -> HeadFit:
+    """Fit the head to what another trunk says of the same samples, split as `previous`.
 
-    It starts from `start`, and that one stays if validation likes it better.
+    It starts from `warm_start`, and that one stays if validation likes it better.
     """
-    aims, parts = before.targets, before.split
-    assert parts  # noqa: S101  # mypy cannot know: only what has parts is trained deeper
-    fitted = _fitted(plan, features.x, aims, parts, progress, start)
-    head = start if start.choice.val_loss < fitted.head.choice.val_loss else fitted.head
-    fitted = dataclasses.replace(fitted, head=head)
-    return settled(fitted, features.x, aims, parts, trunk, plan.recipe.unknown_at, progress)
+    targets, split = previous.targets, previous.split
+    assert split  # noqa: S101  # mypy cannot know: only what has parts is trained deeper
+    selected = _select_head(plan, features.x, targets, split, progress, warm_start)
+    head = warm_start if warm_start.choice.val_loss < selected.head.choice.val_loss else selected.head
+    selected = dataclasses.replace(selected, head=head)
+    return finalize_head(selected, features.x, targets, split, trunk_path, plan.recipe.unknown_at, progress)
 
 
-def _fitted(
-    plan: Plan, x: Floats, aims: Targets, parts: Split, progress: Progress, start: Head[Any] | None = None
-) -> Fitted:
+def _select_head(
+    plan: Plan, x: Float32Array, targets: Targets, split: Split, progress: Progress, warm_start: Head[Any] | None = None
+) -> SelectedHead:
     task, recipe = plan.dataset.task, plan.recipe
-    return fit_head(task, x, aims.y, parts, progress, trials=recipe.tune, seed=recipe.seed, start=start)
+    return fit_head(task, x, targets.y, split, progress, trials=recipe.tune, seed=recipe.seed, warm_start=warm_start)
 
 
-def settled(
-    fitted: Fitted, x: Floats, aims: Targets, parts: Split, trunk: Path, unknown_at: float | None, progress: Progress
-) -> Learnt:
+def finalize_head(
+    selected: SelectedHead,
+    x: Float32Array,
+    targets: Targets,
+    split: Split,
+    trunk_path: Path,
+    unknown_at: float | None,
+    progress: Progress,
+) -> HeadFit:
     """Return a fitted head as it will be published, with a novelty where `unknown_at` asks for one.
 
-    `x` [n,d] are the features of all samples, `trunk` is the file that they come from.
+    `x` [n,d] are the features of all samples, `trunk_path` is the file that they come from.
     """
-    head = fitted.head
+    head = selected.head
     if unknown_at is not None:
-        head = rejecting(head, x, aims.y, parts, aims.labels, unknown_at, progress)
-    head_onnx = head.to_onnx(*trunk_versions(trunk))
-    return Learnt(aims, parts, head, head_onnx, Answers(head_onnx), head.facts() | fitted.facts, fitted.weights)
+        head = with_novelty(head, x, targets.y, split, targets.labels, unknown_at, progress)
+    head_onnx = head.to_onnx(*read_onnx_versions(trunk_path))
+    return HeadFit(
+        targets, split, head, head_onnx, HeadRunner(head_onnx), head.facts() | selected.facts, selected.sample_weights
+    )
 
 
-def _split(plan: Plan, features: Features, aims: Targets, progress: Progress) -> Split:
+def _split_usable_samples(plan: Plan, features: Features, targets: Targets, progress: Progress) -> Split:
     """Split what can be used, after a look at whether that is still enough."""
     recipe, data = plan.recipe, plan.dataset
     distinct = list(dict(zip(features.sha256, features.samples, strict=True)).values())
     if data.task is Task.CLASSIFY:
-        check_counts(data.source, distinct, f"usable {data.kind.plural}")
+        check_class_counts(data.source, distinct, f"usable {data.kind.plural}")
     if data.task is Task.REGRESS:
-        check_numbers(data.source, distinct)
-    parts = split(features.samples, features.sha256, aims.strata, seed=recipe.seed, val=recipe.val, test=recipe.test)
+        check_numeric_labels(data.source, distinct)
+    parts = split_samples(
+        features.samples, features.sha256, targets.strata, seed=recipe.seed, val=recipe.val, test=recipe.test
+    )
     if data.task is Task.CLASSIFY:
-        check_trained(aims.strata, parts)
+        check_train_classes(targets.strata, parts)
     for note in parts.notes:
-        progress.say(note)
+        progress.log(note)
     return parts

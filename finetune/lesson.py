@@ -9,35 +9,37 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.dataset import Sample
+from finetune.dataset import LabeledSample
 from finetune.heads import Head
 from finetune.tasks import Task
-from finetune.training import Depth, Training
+from finetune.training import Depth, TrainingOptions
 from zoo.backbone import Backbone
 from zoo.inputs import Input
 from zoo.trunk import Trunk
 
-Rows = NDArray[np.intp]
+IndexArray = NDArray[np.intp]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Lesson:
+class TrainingJob:
     """Everything that one deeper run needs. Shapes: n samples, k labels."""
 
     backbone: Backbone
     depth: Depth  # top, full or lora
     task: Task  # classify, tag or regress
     inputs: Input  # bytes -> array, the very one that serves
-    samples: tuple[Sample, ...]  # n
+    samples: tuple[LabeledSample, ...]  # n
     sha256: tuple[bytes, ...]  # n, of their contents
     y: NDArray[Any]  # as finetune.targets gives it: classify int [n]; tag bool [n,k]; regress float64 [n]
     labels: tuple[str, ...]  # k
-    weights: NDArray[np.float32]  # [n], mean 1: how much each sample counts (rare classes more, if so chosen)
-    train: Rows
-    val: Rows
-    head: Head[Any]  # the probe from which it starts, fitted on the train part alone: `val` must be new to it
-    start: Path | None = None  # weights of an earlier, less deep run (`Deepened.weights`), to start from
-    training: Training = field(default_factory=Training)
+    sample_weights: NDArray[np.float32]  # [n], mean 1: how much each sample counts (rare classes more, if so chosen)
+    train_rows: IndexArray
+    val_rows: IndexArray
+    start_head: Head[
+        Any
+    ]  # the probe from which it starts, fitted on the train part alone: `val_rows` must be new to it
+    start_weights: Path | None = None  # weights of an earlier, less deep run (`DeepRunResult.weights`), to start from
+    training: TrainingOptions = field(default_factory=TrainingOptions)
     seed: int = 0
     folder: Path  # of this run alone: cached activations, checkpoints, the finished trunk
     resume: bool = False  # go on from the checkpoint in `folder`
@@ -46,7 +48,7 @@ class Lesson:
 
 
 @dataclass(frozen=True, slots=True)
-class Epoch:
+class EpochStats:
     """How one epoch went."""
 
     number: int  # from 1
@@ -59,12 +61,12 @@ class Epoch:
 
 
 @dataclass(frozen=True, slots=True)
-class Deepened:
+class DeepRunResult:
     """A trunk that has learnt, and the head that learnt with it."""
 
     trunk: Trunk  # fp32, exported, proven against Keras; its file is in the lesson's folder
     head: Head[Any]  # as trained together with it; temperature fitted on the validation part
-    weights: Path  # Keras weights of the trunk (`.weights.npz`), which a deeper run may start from
+    weights_path: Path  # Keras weights of the trunk (`.weights.npz`), which a deeper run may start from
     model_keras: bytes  # the trained Keras model, for the bundle
-    history: tuple[Epoch, ...]
+    history: tuple[EpochStats, ...]
     facts: dict[str, Any]  # what was chosen: epochs, batch, rate, cut …; for the manifest

@@ -9,58 +9,58 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.dataset import Part, Sample
+from finetune.dataset import LabeledSample, SplitPart
 from finetune.features import Features
-from finetune.learn import Learnt
-from finetune.metrics import measure, measure_known, measure_numbers, measure_tags
-from finetune.proof import Answers
-from finetune.rows import are_large, slices, take
+from finetune.learn import HeadFit
+from finetune.metrics import classification_metrics, regression_metrics, tagging_metrics, unknown_metrics
+from finetune.proof import HeadRunner
+from finetune.rows import chunk_slices, should_chunk, take_rows
 from finetune.tasks import Task
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
-class Tested:
+class Evaluation:
     """What a head said of m test samples. Without a head m and k are 0."""
 
-    samples: tuple[Sample, ...]  # m
+    samples: tuple[LabeledSample, ...]  # m
     rows: NDArray[np.intp]  # [m], of all features
     truth: NDArray[Any]  # [m] or [m,k]
-    scores: Floats  # [m,k]
+    scores: Float32Array  # [m,k]
     metrics: dict[str, Any]
-    novelty: Floats | None = None  # [m]; None where the head tells none
+    novelty: Float32Array | None = None  # [m]; None where the head tells none
 
 
-def tested(task: Task, learnt: Learnt, features: Features) -> Tested:
+def evaluate_test_set(task: Task, head_fit: HeadFit, features: Features) -> Evaluation:
     """Measure a head on the test part."""
-    aims = learnt.targets
-    if learnt.answer is None or learnt.split is None:
+    targets = head_fit.targets
+    if head_fit.head_runner is None or head_fit.split is None:
         none = np.empty(0, np.intp)
-        return Tested((), none, aims.y[none], np.empty((0, 0), np.float32), {})
-    rows = learnt.split.rows(Part.TEST)
-    said, truth = answered(learnt.answer, take(features.x, rows)), aims.y[rows]
-    k = len(aims.labels)
-    scores, novelty = said[:, :k], said[:, k] if said.shape[1] > k else None
-    metrics = measured(task, scores, truth, aims.labels, learnt.facts)
+        return Evaluation((), none, targets.y[none], np.empty((0, 0), np.float32), {})
+    rows = head_fit.split.rows(SplitPart.TEST)
+    outputs, truth = predict_in_chunks(head_fit.head_runner, take_rows(features.x, rows)), targets.y[rows]
+    k = len(targets.labels)
+    scores, novelty = outputs[:, :k], outputs[:, k] if outputs.shape[1] > k else None
+    metrics = compute_metrics(task, scores, truth, targets.labels, head_fit.facts)
     if novelty is not None:
-        metrics["unknown"] = measure_known(scores, truth, novelty, learnt.facts["novelty"]["threshold"])
-    return Tested(tuple(features.samples[row] for row in rows), rows, truth, scores, metrics, novelty)
+        metrics["unknown"] = unknown_metrics(scores, truth, novelty, head_fit.facts["novelty"]["threshold"])
+    return Evaluation(tuple(features.samples[row] for row in rows), rows, truth, scores, metrics, novelty)
 
 
-def answered(answer: Answers, x: Floats) -> Floats:
+def predict_in_chunks(head_runner: HeadRunner, x: Float32Array) -> Float32Array:
     """Return what a head says of `x` [m,d], float32 [m,k] or, with the novelty, [m,k+1]."""
-    if not are_large(x):
-        return answer(x)
-    return np.concatenate([answer(x[some]) for some in slices(*x.shape)])
+    if not should_chunk(x):
+        return head_runner(x)
+    return np.concatenate([head_runner(x[some]) for some in chunk_slices(*x.shape)])
 
 
-def measured(
-    task: Task, scores: Floats, y: NDArray[Any], labels: Sequence[str], facts: dict[str, Any]
+def compute_metrics(
+    task: Task, scores: Float32Array, y: NDArray[Any], labels: Sequence[str], head_facts: dict[str, Any]
 ) -> dict[str, Any]:
-    """Return the metrics of what a head with those `facts` says, float32 [m,k], against the truth `y` [m] or [m,k]."""
+    """Return the metrics of what a head with those `head_facts` says, float32 [m,k], against the truth `y` [m] or [m,k]."""
     if task is Task.CLASSIFY:
-        return measure(scores, y, labels)
+        return classification_metrics(scores, y, labels)
     if task is Task.TAG:
-        return measure_tags(scores, y, labels, facts["thresholds"])
-    return measure_numbers(scores[:, 0].astype(np.float64), y)
+        return tagging_metrics(scores, y, labels, head_facts["thresholds"])
+    return regression_metrics(scores[:, 0].astype(np.float64), y)

@@ -10,37 +10,37 @@ from typing import Any, Final
 import numpy as np
 
 import zoo
-from finetune.attempt import Attempt
-from finetune.dataset import Part
-from finetune.doctor.examine import QUICK, examine
+from finetune.attempt import TrainedCandidate
+from finetune.dataset import SplitPart
+from finetune.doctor.examine import MAX_QUICK_SAMPLES, examine
 from finetune.doctor.findings import Findings
-from finetune.doctor.section import section
-from finetune.doctor.telling import brief
-from finetune.examples import taught
-from finetune.features import extract
-from finetune.learn import learn
-from finetune.lesson import Deepened
-from finetune.measuring import Tested, tested
+from finetune.doctor.section import render_findings
+from finetune.doctor.telling import render_brief
+from finetune.examples import training_record_file
+from finetune.features import extract_features
+from finetune.learn import train_head
+from finetune.lesson import DeepRunResult
+from finetune.measuring import Evaluation, evaluate_test_set
 from finetune.plan import Plan
-from finetune.proof import golden_samples, prove
-from finetune.reading import reading
-from finetune.report import Outcome, Story, render
-from finetune.result import Result
+from finetune.proof import choose_golden_samples, prove_bundle
+from finetune.reading import with_text_pairs
+from finetune.report import ReportContent, ReportSamples, render_report
+from finetune.result import TrainResult
 from finetune.samples import zoo_samples
-from finetune.tell import tell
+from finetune.tell import report_features
 from finetune.training import Depth
 from zoo.golden import Golden
 from zoo.manifest import Manifest
-from zoo.progress import Progress, Silence
+from zoo.progress import Progress, SilentProgress
 from zoo.publish import publish
 from zoo.signature import Signature
 from zoo.text import TextInput
 from zoo.trunk import Trunk
 
-GOLDEN: Final = 8  # samples that every bundle carries with their answers
+GOLDEN_SAMPLE_COUNT: Final = 8  # samples that every bundle carries with their answers
 
 
-def train(plan: Plan, progress: Progress | None = None) -> Result:
+def run_pipeline(plan: Plan, progress: Progress | None = None) -> TrainResult:
     """Carry out `plan` and publish a bundle, whole or not at all.
 
     Raises:
@@ -50,77 +50,79 @@ def train(plan: Plan, progress: Progress | None = None) -> Result:
         ReplayFailed: the finished files do not repeat what training saw.
         PublishFailed: the bundle could not be written; earlier versions are unchanged.
     """
-    begun = time.monotonic()
-    recipe, data, progress = plan.recipe, plan.dataset, progress or Silence()
+    started_at = time.monotonic()
+    recipe, data, progress = plan.recipe, plan.dataset, progress or SilentProgress()
     for note in (*plan.warnings(), *data.notes):
-        progress.say(note)
+        progress.log(note)
 
-    trunk = reading(Trunk.of(plan.backbone, plan.precision, progress), data.texts)
-    features = extract(trunk, data, recipe.max_bad, progress)  # x [n,d]
-    tell(features, progress)
-    findings = examine(data, features, progress, most=QUICK)
-    for line in brief(findings):
-        progress.say(line)
-    probe = Attempt(Depth.PROBE, trunk, features, learn(plan, trunk.path, features, progress))
+    trunk = with_text_pairs(Trunk.from_backbone(plan.backbone, plan.precision, progress), data.texts_per_sample)
+    features = extract_features(trunk, data, recipe.max_bad, progress)  # x [n,d]
+    report_features(features, progress)
+    findings = examine(data, features, progress, max_samples=MAX_QUICK_SAMPLES)
+    for line in render_brief(findings):
+        progress.log(line)
+    probe = TrainedCandidate(Depth.PROBE, trunk, features, train_head(plan, trunk.path, features, progress))
     if recipe.depth is Depth.PROBE:
-        return _published(plan, probe, findings)
+        return _publish_best(plan, probe, findings)
 
-    from finetune.deepening import deepened  # Keras is not imported for a probe
+    from finetune.deepening import train_deeper  # Keras is not imported for a probe
 
-    with deepened(plan, probe, begun, progress) as best:
-        return _published(plan, best, findings)
+    with train_deeper(plan, probe, started_at, progress) as best:
+        return _publish_best(plan, best, findings)
 
 
-def _published(plan: Plan, best: Attempt, findings: Findings) -> Result:
+def _publish_best(plan: Plan, best: TrainedCandidate, findings: Findings) -> TrainResult:
     """Measure what was chosen on the test part, the one time that this is looked at; prove and publish it."""
     recipe, data, own = plan.recipe, plan.dataset, plan.recipe.own_samples
-    trunk, features, learnt = best.trunk, best.features, best.learnt
-    test = tested(data.task, learnt, features)
+    trunk, features, head_fit = best.trunk, best.features, best.head_fit
+    test = evaluate_test_set(data.task, head_fit, features)
     rows = test.rows if len(test.rows) else np.arange(len(features.samples))
     samples = (
-        golden_samples(features, rows, learnt.targets.strata, GOLDEN)
+        choose_golden_samples(features, rows, head_fit.targets.strata, GOLDEN_SAMPLE_COUNT)
         if own
-        else zoo_samples(data.kind, data.texts, GOLDEN)
+        else zoo_samples(data.kind, data.texts_per_sample, GOLDEN_SAMPLE_COUNT)
     )
-    golden = Golden.of(samples, trunk.inputs, trunk, learnt.answer)
-    manifest = _manifest(plan, best, test)
-    prove(golden, manifest, trunk, learnt.head_onnx)
-    outcome = Outcome(test.samples, test.truth, test.scores, test.novelty)
-    story = Story(manifest, outcome, features.bad, section(findings, own=own))
+    golden = Golden.record(samples, trunk.inputs, trunk, head_fit.head_runner)
+    manifest = _build_manifest(plan, best, test)
+    prove_bundle(golden, manifest, trunk, head_fit.head_onnx)
+    outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
+    story = ReportContent(manifest, outcome, features.skipped_samples, render_findings(findings, own_samples=own))
     bundle = publish(
         recipe.models,
         manifest,
         trunk=trunk.path,
-        head=learnt.head_onnx,
+        head=head_fit.head_onnx,
         golden=golden,
-        extras={"report.html": render(story)} | _extras(best) | (taught(features, learnt.split) if own else {}),
+        extras={"report.html": render_report(story)}
+        | _extra_files(best)
+        | (training_record_file(features, head_fit.split) if own else {}),
     )
-    return Result(bundle, features, learnt)
+    return TrainResult(bundle, features, head_fit)
 
 
-def _extras(best: Attempt) -> dict[str, bytes]:
+def _extra_files(best: TrainedCandidate) -> dict[str, bytes]:
     """Return the further files of a bundle by name: what reads texts, and what Keras trained."""
     inputs = best.trunk.inputs
     text = {"tokenizer.json": inputs.tokenizer_json} if isinstance(inputs, TextInput) else {}
-    return text | ({"model.keras": best.deepened.model_keras} if best.deepened else {})
+    return text | ({"model.keras": best.deep_run.model_keras} if best.deep_run else {})
 
 
-def _manifest(plan: Plan, best: Attempt, test: Tested) -> Manifest:
-    recipe, backbone, trunk, learnt = plan.recipe, plan.backbone, best.trunk, best.learnt
-    split = learnt.split
-    gives = learnt.head.outputs() if learnt.head else ()
-    whole = {part.value: 0 for part in Part}
+def _build_manifest(plan: Plan, best: TrainedCandidate, test: Evaluation) -> Manifest:
+    recipe, backbone, trunk, head_fit = plan.recipe, plan.backbone, best.trunk, best.head_fit
+    split = head_fit.split
+    head_outputs = head_fit.head.outputs() if head_fit.head else ()
+    empty_counts = {part.value: 0 for part in SplitPart}
     data: dict[str, Any] = {
         "source": Path(plan.dataset.source).name,
         "seed": recipe.seed,
-        "split": split.kind if split else "none",
-        "counts": split.counts() if split else whole,
-        "skipped": len(best.features.bad),
+        "split": split.method if split else "none",
+        "counts": split.counts() if split else empty_counts,
+        "skipped": len(best.features.skipped_samples),
     }
     return Manifest(
         name=recipe.name,
         task=plan.dataset.task,
-        labels=learnt.targets.labels,
+        labels=head_fit.targets.labels,
         backbone={
             "name": backbone.name,
             "weights_sha256": trunk.facts.get("weights_sha256"),
@@ -129,18 +131,18 @@ def _manifest(plan: Plan, best: Attempt, test: Tested) -> Manifest:
         },
         precision=plan.precision,
         depth=best.depth,
-        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.version()},
-        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *gives)),
+        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.decoder_version()},
+        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *head_outputs)),
         trunk_sha256=trunk.sha256,
-        head=learnt.facts,
+        head=head_fit.facts,
         metrics=test.metrics,
         data=data,
-        training=_training(best.deepened) if best.deepened else {},
+        training=_training_facts(best.deep_run) if best.deep_run else {},
         samples="user" if recipe.own_samples else "zoo",
         graft=zoo.__version__,
     )
 
 
-def _training(deepened: Deepened) -> dict[str, Any]:
+def _training_facts(deep_run: DeepRunResult) -> dict[str, Any]:
     """Return what the manifest says of how the trunk was trained."""
-    return deepened.facts | {"history": [dataclasses.asdict(epoch) for epoch in deepened.history]}
+    return deep_run.facts | {"history": [dataclasses.asdict(epoch) for epoch in deep_run.history]}

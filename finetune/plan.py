@@ -5,19 +5,19 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from finetune.check import check_unknown
-from finetune.dataset import Dataset, Kind, load
+from finetune.check import check_unknown_allowed
+from finetune.dataset import DataKind, Dataset, load_dataset
 from finetune.recipe import Recipe
 from finetune.tasks import Task
 from finetune.training import Depth
-from zoo.backbone import DEFAULT, DEFAULT_TEXT, Backbone, Precision, Scaling, get
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, Backbone, Precision, Scaling, get_backbone
 from zoo.errors import RecipeError
-from zoo.finding import kind_of
-from zoo.possible import check_possible
+from zoo.finding import backbone_kind
+from zoo.possible import require_buildable
 from zoo.progress import Progress
-from zoo.publish import check_writable
+from zoo.publish import require_writable_repository
 
-DEFAULT_BACKBONE: Final = {Kind.IMAGE: DEFAULT, Kind.TEXT: DEFAULT_TEXT}
+DEFAULT_BACKBONE_BY_KIND: Final = {DataKind.IMAGE: DEFAULT_IMAGE_BACKBONE, DataKind.TEXT: DEFAULT_TEXT_BACKBONE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,20 +31,20 @@ class Plan:
 
     def warnings(self) -> tuple[str, ...]:
         """Return what the user should hear before anything expensive begins."""
-        said = []
+        messages = []
         if self.backbone.restricts:
-            said.append(f"mind the licence of {self.backbone.name}'s weights: {self.backbone.restricts}")
+            messages.append(f"mind the licence of {self.backbone.name}'s weights: {self.backbone.restricts}")
         if self.recipe.precision not in (None, self.backbone.precision):
-            said.append(
+            messages.append(
                 f"{self.backbone.name} in {self.precision} instead of its default {self.backbone.precision}; "
                 f"what is known of int8: {self.backbone.int8}"
             )
-        if self.recipe.depth is Depth.PROBE and (unused := self.recipe.training.changed()):
-            said.append(f"a probe trains the head alone and makes no use of {', '.join(unused)}; add --depth auto")
-        return tuple(said)
+        if self.recipe.depth is Depth.PROBE and (unused := self.recipe.training.changed_options()):
+            messages.append(f"a probe trains the head alone and makes no use of {', '.join(unused)}; add --depth auto")
+        return tuple(messages)
 
 
-def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
+def make_plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     """Check `recipe` against the world, the quick things first.
 
     Raises:
@@ -56,20 +56,22 @@ def plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
         WeightsError: a sample data set could not be fetched.
     """
     if recipe.backbone:
-        get(recipe.backbone)
-    check_writable(recipe.models)
-    dataset = load(recipe.data, recipe.wanted, progress)
+        get_backbone(recipe.backbone)
+    require_writable_repository(recipe.models)
+    dataset = load_dataset(recipe.data, recipe.data_options, progress)
     if recipe.unknown_at is not None:
-        check_unknown(dataset)
-    backbone = suited(recipe.backbone, dataset)
+        check_unknown_allowed(dataset)
+    backbone = resolve_backbone(recipe.backbone, dataset)
     _check_depth(recipe, dataset)
-    check_possible(backbone)
+    require_buildable(backbone)
     if recipe.depth is not Depth.PROBE and getattr(backbone.takes, "scaling", None) is Scaling.PRESET:
         raise RecipeError(f"{backbone.name} is a preset that can be probed only: leave --depth {recipe.depth} out.")
     if recipe.depth is not Depth.PROBE and ":below_top" in backbone.builder:
         raise RecipeError(f"{backbone.name} has a top of its own and can be probed only: leave --depth out.")
-    usual = backbone.precision if recipe.depth is Depth.PROBE else Precision.FP32  # what Keras trains is fp32
-    return Plan(recipe, dataset, backbone, recipe.precision or usual)
+    default_precision = (
+        backbone.precision if recipe.depth is Depth.PROBE else Precision.FP32
+    )  # what Keras trains is fp32
+    return Plan(recipe, dataset, backbone, recipe.precision or default_precision)
 
 
 def _check_depth(recipe: Recipe, dataset: Dataset) -> None:
@@ -80,21 +82,21 @@ def _check_depth(recipe: Recipe, dataset: Dataset) -> None:
     """
     if recipe.depth is not Depth.PROBE and dataset.task is Task.EMBED:
         raise RecipeError(f"--depth {recipe.depth} trains, but the task embed learns nothing. Leave one of them out.")
-    if recipe.depth is Depth.LORA and dataset.kind is Kind.IMAGE:
+    if recipe.depth is Depth.LORA and dataset.kind is DataKind.IMAGE:
         raise RecipeError("--depth lora is for texts. For pictures take top, full, or auto.")
 
 
-def suited(name: str, dataset: Dataset) -> Backbone:
+def resolve_backbone(name: str, dataset: Dataset) -> Backbone:
     """Return the backbone of that name, or the default one for what the samples are.
 
     Raises:
         UnknownBackbone: no catalog entry has that name.
         RecipeError: it takes samples of another kind.
     """
-    backbone = get(name or DEFAULT_BACKBONE[dataset.kind])
-    if (takes := Kind(kind_of(backbone))) is not dataset.kind:
+    backbone = get_backbone(name or DEFAULT_BACKBONE_BY_KIND[dataset.kind])
+    if (takes := DataKind(backbone_kind(backbone))) is not dataset.kind:
         raise RecipeError(
             f"{backbone.name} takes {takes.plural}, but {dataset.source} holds {dataset.kind.plural}. "
-            f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE[dataset.kind]}; `zoo list` shows all."
+            f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE_BY_KIND[dataset.kind]}; `zoo list` shows all."
         )
     return backbone

@@ -10,29 +10,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.features import Features
-from zoo.columns import together
+from zoo.columns import concat_outputs
 from zoo.errors import DatasetError, TrunkError
-from zoo.files import sha256_of
+from zoo.files import file_sha256
 from zoo.golden import Golden
 from zoo.manifest import Manifest
 from zoo.replay import replay
 from zoo.trunk import Trunk, open_session
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
-class Answers:
+class HeadRunner:
     """The finished head as the server will run it: features float32 [n,d] -> float32 [n,k], or [n,k+1] with novelty."""
 
     def __init__(self, head_onnx: bytes) -> None:
         self._session = open_session(head_onnx)
 
-    def __call__(self, features: Floats) -> Floats:
+    def __call__(self, features: Float32Array) -> Float32Array:
         """Return the scores of `features`, and behind them the novelty if the head tells it."""
-        return together(self._session.run(None, {"features": features}))
+        return concat_outputs(self._session.run(None, {"features": features}))
 
 
-def golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:
+def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:
     """Return `count` of the samples `rows`, stratum by stratum in turn, the smallest of each: bundles stay small.
 
     Raises:
@@ -52,15 +52,15 @@ def golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[
     return [data for _, data in chosen]
 
 
-def prove(golden: Golden, manifest: Manifest, trunk: Trunk, head_onnx: bytes | None) -> None:
+def prove_bundle(golden: Golden, manifest: Manifest, trunk: Trunk, head_onnx: bytes | None) -> None:
     """Replay the golden samples from their file's bytes through freshly opened files, before there is a bundle.
 
     Raises:
         ReplayFailed: they get other answers.
         TrunkError: the trunk's file is not what it was.
     """
-    if sha256_of(trunk.path) != trunk.sha256:
+    if file_sha256(trunk.path) != trunk.sha256:
         raise TrunkError(f"{trunk.path} changed while it was used. Run the same command again to build it anew.")
     reopened = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.inputs, trunk.facts)
-    head: Callable[[Floats], Floats] | None = Answers(head_onnx) if head_onnx else None
-    replay(Golden.of_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened, head)
+    head: Callable[[Float32Array], Float32Array] | None = HeadRunner(head_onnx) if head_onnx else None
+    replay(Golden.from_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened, head)

@@ -8,13 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from finetune.dataset import ARCHIVES, Dataset, Wanted
-from finetune.training import Depth, Training
+from finetune.dataset import ARCHIVE_EXTENSIONS, DataOptions, Dataset
+from finetune.training import Depth, TrainingOptions
 from zoo.backbone import Precision
 from zoo.errors import RecipeError
-from zoo.names import check_name
+from zoo.names import validate_model_name
 
-ENDINGS: Final = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "pq", "xlsx", "xlsm")
+TABLE_EXTENSIONS: Final = ("csv", "tsv", "tab", "txt", "jsonl", "ndjson", "json", "parquet", "pq", "xlsx", "xlsm")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,7 +26,7 @@ class Recipe:
     """
 
     data: str | Dataset  # a folder, a table, an archive, "sample:digits"; or what finetune.dataset_of made
-    wanted: Wanted = field(default_factory=Wanted)  # what the user says of the data
+    data_options: DataOptions = field(default_factory=DataOptions)  # what the user says of the data
     name: str = ""  # of the model; "": after the data
     models: Path = Path("models")
     backbone: str = ""  # "": the default for the kind of the data
@@ -37,7 +37,7 @@ class Recipe:
     max_bad: float = 0.05  # share of the samples that may be unusable
     own_samples: bool = True  # the user's samples may stand in the bundle and in the report
     depth: Depth = Depth.PROBE
-    training: Training = field(default_factory=Training)  # of depths beyond the probe
+    training: TrainingOptions = field(default_factory=TrainingOptions)  # of depths beyond the probe
     budget: float | None = None  # seconds for the whole run, where the depth is auto; None: ten minutes
     resume: bool = False  # go on where the same run was stopped
     unknown_at: float | None = None  # share of the validation samples that stay known; None: never say "unknown"
@@ -55,16 +55,16 @@ class Recipe:
                 f"--val {self.val:g} and --test {self.test:g} leave nothing to train on; "
                 "together they must stay under 1. The default is 0.2 each."
             )
-        if len(self.wanted.text) > 2 or len(set(self.wanted.text)) < len(self.wanted.text):
+        if len(self.data_options.text) > 2 or len(set(self.data_options.text)) < len(self.data_options.text):
             raise RecipeError("--text is given once for texts, or twice with different columns for pairs of texts.")
         if not 0 <= self.max_bad <= 1:
             raise RecipeError(f"--max-bad is {self.max_bad:g}; allowed is a share from 0 to 1, such as 0.05.")
         if not 0 <= self.seed < 2**32:
             raise RecipeError(f"--seed is {self.seed}; allowed are whole numbers from 0 to 4294967295.")
-        self._check_depth()
-        object.__setattr__(self, "name", check_name(self.name or name_after(self.data)))
+        self._check_run_options()
+        object.__setattr__(self, "name", validate_model_name(self.name or derive_model_name(self.data)))
 
-    def _check_depth(self) -> None:
+    def _check_run_options(self) -> None:
         if self.budget is not None and not 0 < self.budget < float("inf"):
             raise RecipeError(f"--budget is {self.budget:g} seconds; allowed is more than nothing, such as 10m.")
         if self.budget is not None and self.depth is not Depth.AUTO:
@@ -75,7 +75,7 @@ class Recipe:
             raise RecipeError(f"--tune is {self.tune}; allowed are whole numbers from 0, such as 30.")
 
     @classmethod
-    def of_toml(cls, path: Path) -> Recipe:
+    def from_toml(cls, path: Path) -> Recipe:
         """Read a recipe from a TOML file; `finetune.toml` says what stands in it.
 
         Raises:
@@ -83,16 +83,16 @@ class Recipe:
         """
         from finetune import toml
 
-        return toml.recipe_of(toml.read(path), str(path))
+        return toml.recipe_from_values(toml.read_recipe_toml(path), str(path))
 
     def to_toml(self) -> str:
         """Return the recipe as TOML, without what is as by default."""
         from finetune import toml
 
-        return toml.written(self)
+        return toml.recipe_to_toml(self)
 
 
-def name_after(data: str | Dataset) -> str:
+def derive_model_name(data: str | Dataset) -> str:
     """Return a model name made from the last part of `data`: "My Photos/" -> "my-photos".
 
     Raises:
@@ -100,7 +100,7 @@ def name_after(data: str | Dataset) -> str:
     """
     source = data if isinstance(data, str) else data.source
     last = source.removeprefix("sample:") if source.startswith("sample:") else Path(source).resolve().name
-    endings = "|".join(map(re.escape, sorted((*ENDINGS, *ARCHIVES), key=len, reverse=True)))
+    endings = "|".join(map(re.escape, sorted((*TABLE_EXTENSIONS, *ARCHIVE_EXTENSIONS), key=len, reverse=True)))
     stem = re.sub(rf"\.({endings})$", "", last, flags=re.IGNORECASE)
     plain = unicodedata.normalize("NFKD", stem).encode("ascii", "ignore").decode().lower()
     name = re.sub(r"[^a-z0-9._]+", "-", plain).strip("-._")[:64]

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from finetune.features import Features
-    from finetune.learn import Learnt
+    from finetune.learn import HeadFit
     from zoo.bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class TrainResult:
     """A bundle, and what became of the samples on the way to it."""
 
     bundle: Bundle
     features: Features
-    learnt: Learnt
+    head_fit: HeadFit

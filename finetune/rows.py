@@ -16,20 +16,22 @@ from numpy.typing import NDArray
 
 from zoo.files import cache_root
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
-LARGE: Final = 32 << 20  # bytes of features from which on they lie in a file, and heads are fitted chunk by chunk
-CHUNK: Final = 4 << 20  # bytes of the rows that are looked at together
+MAX_BYTES_IN_MEMORY: Final = (
+    32 << 20
+)  # bytes of features from which on they lie in a file, and heads are fitted chunk by chunk
+CHUNK_BYTES: Final = 4 << 20  # bytes of the rows that are looked at together
 
 
-def are_large(*parts: Floats) -> bool:
+def should_chunk(*parts: Float32Array) -> bool:
     """Say whether rows, all `parts` together, are to be looked at a chunk at a time."""
-    return sum(part.nbytes for part in parts) > LARGE
+    return sum(part.nbytes for part in parts) > MAX_BYTES_IN_MEMORY
 
 
-def room(n: int, d: int) -> Floats:
+def allocate_rows(n: int, d: int) -> Float32Array:
     """Return room for n rows of d features, float32 [n,d]; what is in it is not defined."""
-    if 4 * n * d <= LARGE:
+    if 4 * n * d <= MAX_BYTES_IN_MEMORY:
         return np.empty((n, d), np.float32)
     folder = cache_root() / "scratch"
     try:
@@ -43,18 +45,18 @@ def room(n: int, d: int) -> Floats:
         return np.empty((n, d), np.float32)
 
 
-def take(x: Floats, rows: NDArray[np.intp]) -> Floats:
+def take_rows(x: Float32Array, rows: NDArray[np.intp]) -> Float32Array:
     """Return a copy of some rows [m] of `x`, float32 [m,d]."""
-    if 4 * len(rows) * x.shape[1] <= LARGE:
+    if 4 * len(rows) * x.shape[1] <= MAX_BYTES_IN_MEMORY:
         return x[rows]
-    taken = room(len(rows), x.shape[1])
-    for some in slices(len(rows), x.shape[1]):
-        taken[some] = x[rows[some]]
-    return taken
+    copy = allocate_rows(len(rows), x.shape[1])
+    for some in chunk_slices(len(rows), x.shape[1]):
+        copy[some] = x[rows[some]]
+    return copy
 
 
-def slices(n: int, d: int) -> Iterator[slice]:
+def chunk_slices(n: int, d: int) -> Iterator[slice]:
     """Cut n rows of d features into chunks."""
-    step = max(1, CHUNK // (4 * d))
+    step = max(1, CHUNK_BYTES // (4 * d))
     for start in range(0, n, step):
         yield slice(start, min(start + step, n))

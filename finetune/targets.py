@@ -10,13 +10,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.check import AT_LEAST, check_names
-from finetune.dataset import Part, Sample
-from finetune.tasks import Task, separator_of, tags_of
+from finetune.check import MIN_SAMPLES, check_class_names
+from finetune.dataset import LabeledSample, SplitPart
+from finetune.tasks import Task, find_tag_separator, parse_tags
 from zoo.errors import DatasetError
-from zoo.table.sheet import as_number
+from zoo.table.sheet import parse_number
 
-QUANTILES: Final = 5  # into which a number's range is cut, so that every part gets of each
+REGRESSION_STRATA: Final = 5  # into which a number's range is cut, so that every part gets of each
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,8 +29,8 @@ class Targets:
     notes: tuple[str, ...] = ()
 
 
-def targets(task: Task, samples: Sequence[Sample], target: str = "value") -> Targets:
-    """Return what `task` learns of `samples`; `target` is what a regression's number is called.
+def build_targets(task: Task, samples: Sequence[LabeledSample], target_name: str = "value") -> Targets:
+    """Return what `task` learns of `samples`; `target_name` is what a regression's number is called.
 
     Raises:
         DatasetError: there is nothing to learn.
@@ -42,52 +42,60 @@ def targets(task: Task, samples: Sequence[Sample], target: str = "value") -> Tar
             y = np.array([row[sample.label] for sample in samples], np.intp)
             return Targets(labels, y, tuple(sample.label for sample in samples))
         case Task.TAG:
-            return _tags(samples)
+            return _tag_targets(samples)
         case Task.REGRESS:
-            return _numbers(samples, target)
+            return _numeric_targets(samples, target_name)
         case Task.EMBED:
             return Targets((), np.empty((len(samples), 0)), ("",) * len(samples))
 
 
-def _tags(samples: Sequence[Sample]) -> Targets:
-    separator = separator_of({sample.label for sample in samples})
-    each = [tags_of(sample.label, separator) for sample in samples]
-    counts = Counter(tag for tags in each for tag in tags)
+def _tag_targets(samples: Sequence[LabeledSample]) -> Targets:
+    separator = find_tag_separator({sample.label for sample in samples})
+    tags_by_row = [parse_tags(sample.label, separator) for sample in samples]
+    counts = Counter(tag for tags in tags_by_row for tag in tags)
     split = any(sample.part for sample in samples)
     learnable = counts
     if split:
         learnable = Counter(
-            tag for sample, tags in zip(samples, each, strict=True) if sample.part in (None, Part.TRAIN) for tag in tags
+            tag
+            for sample, tags in zip(samples, tags_by_row, strict=True)
+            if sample.part in (None, SplitPart.TRAIN)
+            for tag in tags
         )
-    labels = tuple(sorted(tag for tag in counts if learnable[tag] >= AT_LEAST))
+    labels = tuple(sorted(tag for tag in counts if learnable[tag] >= MIN_SAMPLES))
     if not labels:
         raise DatasetError(
-            f"no tag stands on {AT_LEAST} samples or more, so none can be learnt and measured. Add samples, or take "
+            f"no tag stands on {MIN_SAMPLES} samples or more, so none can be learnt and measured. Add samples, or take "
             "--task classify."
         )
-    check_names("the label column", labels)
-    at = {tag: number for number, tag in enumerate(labels)}
+    check_class_names("the label column", labels)
+    column_by_tag = {tag: number for number, tag in enumerate(labels)}
     y = np.zeros((len(samples), len(labels)), np.bool_)
-    for row, tags in enumerate(each):
-        y[row, [at[tag] for tag in tags if tag in at]] = True
-    rarest = tuple(min((tag for tag in tags if tag in at), key=lambda t: (counts[t], t), default="") for tags in each)
-    rare = sorted(counts.keys() - at.keys())
+    for row, tags in enumerate(tags_by_row):
+        y[row, [column_by_tag[tag] for tag in tags if tag in column_by_tag]] = True
+    rarest = tuple(
+        min((tag for tag in tags if tag in column_by_tag), key=lambda t: (counts[t], t), default="")
+        for tags in tags_by_row
+    )
+    rare = sorted(counts.keys() - column_by_tag.keys())
     notes = (
-        (f"{len(rare):,} tags are on fewer than {AT_LEAST} samples to train on and were left out: {_some(rare)}.",)
+        (
+            f"{len(rare):,} tags are on fewer than {MIN_SAMPLES} samples to train on and were left out: {_quote_names(rare)}.",
+        )
         if rare
         else ()
     )
     return Targets(labels, y, rarest, notes)
 
 
-def _numbers(samples: Sequence[Sample], target: str) -> Targets:
-    y = np.array([as_number(sample.label) for sample in samples], np.float64)
-    cuts = np.quantile(y, np.linspace(0, 1, QUANTILES + 1)[1:-1])
+def _numeric_targets(samples: Sequence[LabeledSample], target_name: str) -> Targets:
+    y = np.array([parse_number(sample.label) for sample in samples], np.float64)
+    cuts = np.quantile(y, np.linspace(0, 1, REGRESSION_STRATA + 1)[1:-1])
     # Few samples make few groups: each part gets one of each group.
-    groups = min(QUANTILES, max(1, len(y) // AT_LEAST))
-    strata = np.searchsorted(cuts, y, side="right") * groups // QUANTILES
-    return Targets((target,), y, tuple(f"quantile {group + 1}" for group in strata.tolist()))
+    groups = min(REGRESSION_STRATA, max(1, len(y) // MIN_SAMPLES))
+    strata = np.searchsorted(cuts, y, side="right") * groups // REGRESSION_STRATA
+    return Targets((target_name,), y, tuple(f"quantile {group + 1}" for group in strata.tolist()))
 
 
-def _some(names: Sequence[str]) -> str:
+def _quote_names(names: Sequence[str]) -> str:
     return ", ".join(map(repr, names[:8])) + (", …" if len(names) > 8 else "")

@@ -8,10 +8,10 @@ from collections.abc import Collection, Sequence
 from enum import StrEnum
 from typing import Final
 
-from zoo.table.sheet import as_number
+from zoo.table.sheet import parse_number
 
-SEPARATORS: Final = (";", "|")
-FEW: Final = 20  # distinct whole numbers up to which numbers are taken as classes
+TAG_SEPARATORS: Final = (";", "|")
+MAX_NUMERIC_CLASSES: Final = 20  # distinct whole numbers up to which numbers are taken as classes
 
 
 class Task(StrEnum):
@@ -23,29 +23,31 @@ class Task(StrEnum):
     EMBED = "embed"  # the features themselves; nothing is learnt
 
 
-def guess(column: str, labels: Sequence[str]) -> tuple[Task, str]:
+def guess_task(column: str, labels: Sequence[str]) -> tuple[Task, str]:
     """Return the task that the labels of a table suggest, and one sentence that says so.
 
     Lists, or parts between separators that recur, are tags; many distinct numbers are a number to learn;
     anything else is a class.
     """
     distinct = set(labels)
-    if any(as_list(label) is not None for label in distinct):
+    if any(parse_list(label) is not None for label in distinct):
         return Task.TAG, f"{column} holds lists: taken as tags (--task classify takes each list as one class)."
-    if separator := separator_of(distinct):
+    if separator := find_tag_separator(distinct):
         return Task.TAG, (
             f"{column} holds parts between {separator!r}: taken as tags (--task classify takes each as one class)."
         )
-    numbers = [number for label in distinct if (number := as_number(label)) is not None]
+    numbers = [number for label in distinct if (number := parse_number(label)) is not None]
     if not distinct or len(numbers) < len(distinct):
-        held = next((separator for separator in SEPARATORS for label in distinct if separator in label), None)
+        unused_separator = next(
+            (separator for separator in TAG_SEPARATORS for label in distinct if separator in label), None
+        )
         return Task.CLASSIFY, (
-            f"{column} holds {held!r} in labels whose parts do not recur: taken as classes (--task tag cuts them)."
-            if held
+            f"{column} holds {unused_separator!r} in labels whose parts do not recur: taken as classes (--task tag cuts them)."
+            if unused_separator
             else ""
         )
     whole = all(number.is_integer() for number in numbers)
-    if whole and len(distinct) <= FEW:
+    if whole and len(distinct) <= MAX_NUMERIC_CLASSES:
         return Task.CLASSIFY, (
             f"{column} holds {len(distinct)} distinct whole numbers: taken as classes "
             "(--task regress takes them as numbers)."
@@ -55,7 +57,7 @@ def guess(column: str, labels: Sequence[str]) -> tuple[Task, str]:
     )
 
 
-def as_list(label: str) -> tuple[str, ...] | None:
+def parse_list(label: str) -> tuple[str, ...] | None:
     """Return the entries of a list that `label` writes in JSON or Python; None if it writes none."""
     if not (label.startswith("[") and label.endswith("]")):
         return None
@@ -70,9 +72,9 @@ def as_list(label: str) -> tuple[str, ...] | None:
     return tuple(str(entry).strip() for entry in entries) if plain else None
 
 
-def separator_of(labels: Collection[str]) -> str | None:
+def find_tag_separator(labels: Collection[str]) -> str | None:
     """Return the separator whose parts recur: there are fewer distinct parts than distinct labels."""
-    for separator in SEPARATORS:
+    for separator in TAG_SEPARATORS:
         if any(separator in label for label in labels):
             parts = {part.strip() for label in labels for part in label.split(separator)} - {""}
             if len(parts) < len(labels):
@@ -80,9 +82,9 @@ def separator_of(labels: Collection[str]) -> str | None:
     return None
 
 
-def tags_of(label: str, separator: str | None) -> tuple[str, ...]:
+def parse_tags(label: str, separator: str | None) -> tuple[str, ...]:
     """Return the distinct tags that `label` writes, as a list or between separators, sorted; perhaps none."""
-    entries = as_list(label)
+    entries = parse_list(label)
     if entries is None:
         entries = tuple(part.strip() for part in (label.split(separator) if separator else [label]))
     return tuple(sorted({entry for entry in entries if entry}))

@@ -21,7 +21,7 @@ class Depth(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Training:
+class TrainingOptions:
     """How a deeper run trains; what is None is chosen by the depth and the data, and said.
 
     Raises:
@@ -42,23 +42,23 @@ class Training:
     patience: int = 3  # epochs without a better validation loss before it stops
 
     def __post_init__(self) -> None:
-        for name, (low, high) in _RANGES.items():
+        for name, (low, high) in _TRAINING_RANGES.items():
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
                 raise RecipeError(f"--{name.replace('_', '-')} is {value:g}; allowed is {low:g} to {high:g}.")
 
-    def changed(self) -> tuple[str, ...]:
+    def changed_options(self) -> tuple[str, ...]:
         """Return the options that say something else than by default, as the command line has them."""
-        usual = Training()
-        names = (field.name for field in fields(self) if getattr(self, field.name) != getattr(usual, field.name))
+        defaults = TrainingOptions()
+        names = (field.name for field in fields(self) if getattr(self, field.name) != getattr(defaults, field.name))
         return tuple("--no-augment" if name == "augment" else f"--{name.replace('_', '-')}" for name in names)
 
-    def filled(self, defaults: Mapping[str, Any]) -> Training:
+    def with_defaults(self, defaults: Mapping[str, Any]) -> TrainingOptions:
         """Return it with what is None as `defaults` have it."""
         return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
 
 
-_RANGES: Final[dict[str, tuple[float, float]]] = {
+_TRAINING_RANGES: Final[dict[str, tuple[float, float]]] = {
     "epochs": (1, 10_000),
     "batch": (1, 4096),
     "rate": (1e-7, 10),

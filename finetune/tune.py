@@ -1,6 +1,6 @@
 """A search for a better recipe, by Optuna's tree-structured Parzen estimator (Bergstra et al. 2011): seeded, in memory.
 
-What is searched is a `Space`; that of the head, on cached features, is in `finetune.heads.space`. Nothing is stored,
+What is searched is a `SearchSpace`; that of the head, on cached features, is in `finetune.heads.space`. Nothing is stored,
 and nothing leaves the machine.
 """
 
@@ -13,12 +13,12 @@ from typing import Generic, Protocol, TypeVar
 from zoo.errors import MissingExtra
 from zoo.progress import Progress
 
-Made = TypeVar("Made")
-Made_co = TypeVar("Made_co", covariant=True)
+OutcomeT = TypeVar("OutcomeT")
+OutcomeT_co = TypeVar("OutcomeT_co", covariant=True)
 
 
 @dataclass(frozen=True, slots=True)
-class Axis:
+class SearchParameter:
     """A number that is searched."""
 
     name: str
@@ -27,31 +27,31 @@ class Axis:
     log: bool = False  # its logarithm is what counts
 
 
-class Space(Protocol[Made_co]):
+class SearchSpace(Protocol[OutcomeT_co]):
     """What is searched, and how well a place in it does."""
 
     @property
-    def what(self) -> str:
+    def subject(self) -> str:
         """What is tuned, as the user is told."""
 
     @property
-    def axes(self) -> Sequence[Axis]:
+    def parameters(self) -> Sequence[SearchParameter]:
         """The numbers that are searched."""
 
-    def attempt(self, at: Mapping[str, float]) -> tuple[float, Made_co]:
+    def evaluate(self, point: Mapping[str, float]) -> tuple[float, OutcomeT_co]:
         """Return how good that place is, less being better, and what was made there."""
 
 
 @dataclass(frozen=True, slots=True)
-class Found(Generic[Made]):
+class SearchTrial(Generic[OutcomeT]):
     """The best place."""
 
     value: float
-    at: Mapping[str, float]
-    made: Made
+    point: Mapping[str, float]
+    outcome: OutcomeT
 
 
-def search(space: Space[Made], trials: int, seed: int, progress: Progress) -> Found[Made]:
+def find_best_trial(space: SearchSpace[OutcomeT], trials: int, seed: int, progress: Progress) -> SearchTrial[OutcomeT]:
     """Return the best of `trials` places in `space`; the same arguments find the same.
 
     Raises:
@@ -63,19 +63,21 @@ def search(space: Space[Made], trials: int, seed: int, progress: Progress) -> Fo
         raise MissingExtra(
             "--tune needs the package optuna: install Graft with the extra `train`, pip install 'keras-graft[train]'."
         ) from None
-    said = optuna.logging.get_verbosity()
+    verbosity = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.ERROR)  # it would write a line for each trial
     try:
         study = optuna.create_study(sampler=optuna.samplers.TPESampler(seed=seed))
-        found: list[Found[Made]] = []
-        with progress.bar(f"tuning {space.what}", trials) as bar:
+        results: list[SearchTrial[OutcomeT]] = []
+        with progress.bar(f"tuning {space.subject}", trials) as bar:
             for _ in range(trials):
                 trial = study.ask()
-                at = {one.name: trial.suggest_float(one.name, one.low, one.high, log=one.log) for one in space.axes}
-                value, made = space.attempt(at)
+                point = {
+                    one.name: trial.suggest_float(one.name, one.low, one.high, log=one.log) for one in space.parameters
+                }
+                value, outcome = space.evaluate(point)
                 study.tell(trial, value)
-                found.append(Found(value, at, made))
+                results.append(SearchTrial(value, point, outcome))
                 bar.advance()
     finally:
-        optuna.logging.set_verbosity(said)
-    return min(found, key=lambda one: one.value)
+        optuna.logging.set_verbosity(verbosity)
+    return min(results, key=lambda one: one.value)

@@ -11,29 +11,31 @@ from typing import TypeVar
 import numpy as np
 from starlette.requests import ClientDisconnect
 
-from service.batching import Batchers, Waiting
+from service.batching import BatcherRegistry, PendingSample
 from service.metrics import Metrics
 from service.model import Model
-from service.takes import Sample
-from service.waiting import Gone, Promise, Promises, all_good, good, side_by_side
-from service.workers import Workers
+from service.takes import WireSample
+from service.waiting import DisconnectCheck, FutureGroup, JobFuture, run_concurrently, unwrap, unwrap_all
+from service.workers import WorkerPool
 from zoo import inputs as zoo_inputs
-from zoo.columns import apart
+from zoo.columns import split_outputs
 from zoo.errors import BadRequest, ServerFailed
-from zoo.golden import Floats
-from zoo.inputs import Arrays
+from zoo.golden import Float32Array
+from zoo.inputs import BatchArrays
 
 T = TypeVar("T")
 
 
-class Answering:
+class InferencePipeline:
     """What models say of samples, on the workers' threads."""
 
-    def __init__(self, workers: Workers, batchers: Batchers, metrics: Metrics, max_tokens: int) -> None:
+    def __init__(self, workers: WorkerPool, batchers: BatcherRegistry, metrics: Metrics, max_tokens: int) -> None:
         """`max_tokens` is how many one request for embeddings may have."""
         self._workers, self._batchers, self._metrics, self._max_tokens = workers, batchers, metrics, max_tokens
 
-    async def features(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
+    async def compute_features(
+        self, model: Model, samples: Sequence[WireSample], is_disconnected: DisconnectCheck
+    ) -> Float32Array:
         """Return the features of n samples, float32 [n,d].
 
         Raises:
@@ -42,17 +44,23 @@ class Answering:
             ServerFailed: the model answered with numbers that are not finite.
             ClientDisconnect: the client hung up before all of it was begun.
         """
-        with self._workers.admitted(len(samples)):
-            return await self._answers(model, [partial(model.array, one) for one in samples], _itself, gone)
+        with self._workers.admission(len(samples)):
+            return await self._run_samples(
+                model, [partial(model.decode_sample, one) for one in samples], _identity, is_disconnected
+            )
 
-    async def scores(self, model: Model, samples: Sequence[Sample], gone: Gone) -> Floats:
-        """Return what the head says of n samples, float32 [n,k] or [n,k+1]; raises as `features` does."""
-        with self._workers.admitted(len(samples)):
-            arrays = [partial(model.array, one) for one in samples]
-            return await self._answers(model, arrays, partial(self._scores, model), gone)
+    async def compute_scores(
+        self, model: Model, samples: Sequence[WireSample], is_disconnected: DisconnectCheck
+    ) -> Float32Array:
+        """Return what the head says of n samples, float32 [n,k] or [n,k+1]; raises as `compute_features` does."""
+        with self._workers.admission(len(samples)):
+            arrays = [partial(model.decode_sample, one) for one in samples]
+            return await self._run_samples(model, arrays, partial(self._run_head, model), is_disconnected)
 
-    async def embeddings(self, model: Model, texts: Sequence[Callable[[], Sample]], gone: Gone) -> tuple[Floats, int]:
-        """Return the features of n texts, float32 [n,d], and how many tokens were read; raises as `features` does.
+    async def embed_texts(
+        self, model: Model, texts: Sequence[Callable[[], WireSample]], is_disconnected: DisconnectCheck
+    ) -> tuple[Float32Array, int]:
+        """Return the features of n texts, float32 [n,d], and how many tokens were read; raises as `compute_features` does.
 
         Each of `texts` gives its sample when it is called, off the event loop. All are tokenised before the
         first goes through the trunk.
@@ -60,108 +68,120 @@ class Answering:
         Raises:
             BadRequest: they are more tokens than one request may hold.
         """
-        most = self._max_tokens
-        with self._workers.admitted(len(texts)):
-            done = await side_by_side(self._workers, [partial(_read, model, text) for text in texts], gone)
-            read = all_good(done, model.takes.noun)
-            if (count := sum(map(len, read))) > most:
+        max_tokens = self._max_tokens
+        with self._workers.admission(len(texts)):
+            outcomes = await run_concurrently(
+                self._workers, [partial(_tokenize_text, model, text) for text in texts], is_disconnected
+            )
+            token_ids = unwrap_all(outcomes, model.input_kind.noun)
+            if (count := sum(map(len, token_ids))) > max_tokens:
                 raise BadRequest(
-                    f"the input has {count:,} tokens; one request may have {most:,}. Send it in several requests."
+                    f"the input has {count:,} tokens; one request may have {max_tokens:,}. Send it in several requests."
                 )
-            return await self._answers(model, [partial(_itself, ids) for ids in read], _itself, gone), count
+            return await self._run_samples(
+                model, [partial(_identity, ids) for ids in token_ids], _identity, is_disconnected
+            ), count
 
-    async def infer(self, model: Model, arrays: Arrays, outputs: Sequence[str], gone: Gone) -> dict[str, Floats]:
+    async def infer(
+        self, model: Model, arrays: BatchArrays, outputs: Sequence[str], is_disconnected: DisconnectCheck
+    ) -> dict[str, Float32Array]:
         """Return those `outputs` of a model, float32 [n,…] each, for arrays that fit its signature; raises as above.
 
         Each row of the arrays counts as a sample.
         """
         first, *_ = arrays.values()
-        gives = model.manifest.signature.outputs
-        finish = partial(self._both, model) if set(outputs) - {gives[0].name} else _itself
-        with self._workers.admitted(len(first)):
+        output_tensors = model.manifest.signature.outputs
+        finish = partial(self._append_scores, model) if set(outputs) - {output_tensors[0].name} else _identity
+        with self._workers.admission(len(first)):
             if first.ndim > 2:  # decoded images
-                both = await self._answers(model, [partial(_itself, one) for one in first], finish, gone)
+                rows = await self._run_samples(
+                    model, [partial(_identity, one) for one in first], finish, is_disconnected
+                )
             else:  # token ids, in the padding that the client chose
-                both = await self._pieces(model, arrays, finish, gone)
-        answers = apart(both, gives)
+                rows = await self._run_row_batches(model, arrays, finish, is_disconnected)
+        answers = split_outputs(rows, output_tensors)
         return {name: answers[name] for name in outputs}
 
-    async def _answers(
+    async def _run_samples(
         self,
         model: Model,
-        arrays: Sequence[Callable[[], zoo_inputs.Sample]],
-        finish: Callable[[Floats], Floats],
-        gone: Gone,
-    ) -> Floats:
+        decoders: Sequence[Callable[[], zoo_inputs.SampleArray]],
+        finish: Callable[[Float32Array], Float32Array],
+        is_disconnected: DisconnectCheck,
+    ) -> Float32Array:
         """Decode n samples, side by side, run them through the trunk and `finish` each row: float32 [n,…]."""
         start = time.perf_counter()
-        promises = Promises[Floats](len(arrays), gone)
-        for promise, array in zip(promises, arrays, strict=True):
-            self._workers.do(partial(self._begin, model, array, finish, promise, start))
-        return self._answered(model, all_good(await promises.outcomes(), model.takes.noun), start)
+        futures = FutureGroup[Float32Array](len(decoders), is_disconnected)
+        for future, array in zip(futures, decoders, strict=True):
+            self._workers.submit(partial(self._decode_and_enqueue, model, array, finish, future, start))
+        return self._finish_request(model, unwrap_all(await futures.gather(), model.input_kind.noun), start)
 
-    def _begin(
+    def _decode_and_enqueue(
         self,
         model: Model,
-        array: Callable[[], zoo_inputs.Sample],
-        finish: Callable[[Floats], Floats],
-        promise: Promise[Floats],
+        decode: Callable[[], zoo_inputs.SampleArray],
+        finish: Callable[[Float32Array], Float32Array],
+        future: JobFuture[Float32Array],
         start: float,
     ) -> None:
         """Decode one sample and send it to its trunk."""
-        if promise.gone:
-            promise.settle(ClientDisconnect())
+        if future.is_cancelled:
+            future.set_outcome(ClientDisconnect())
             return
-        took, name, version = self._metrics.took, model.name, model.version
-        begun = time.perf_counter()
-        took("queue", name, version, begun - start)
+        observe_stage, name, version = self._metrics.observe_stage, model.name, model.version
+        decode_start = time.perf_counter()
+        observe_stage("queue", name, version, decode_start - start)
 
-        def finished(features: Floats, seconds: float) -> Floats:
-            took("trunk", name, version, seconds)
+        def finished(features: Float32Array, seconds: float) -> Float32Array:
+            observe_stage("trunk", name, version, seconds)
             return finish(features)
 
         try:
-            waiting = Waiting(model, array(), promise, finished)
+            pending = PendingSample(model, decode(), future, finished)
         except Exception as fault:
-            promise.settle(fault)
+            future.set_outcome(fault)
         else:
-            took("decode", name, version, time.perf_counter() - begun)
-            self._batchers.of(model).add(waiting)
+            observe_stage("decode", name, version, time.perf_counter() - decode_start)
+            self._batchers.get_batcher(model).add(pending)
 
-    async def _pieces(self, model: Model, arrays: Arrays, finish: Callable[[Floats], Floats], gone: Gone) -> Floats:
+    async def _run_row_batches(
+        self, model: Model, arrays: BatchArrays, finish: Callable[[Float32Array], Float32Array], is_disconnected: DisconnectCheck
+    ) -> Float32Array:
         """Run arrays of n rows through the trunk, in pieces as large as its batches, and `finish`: float32 [n,…]."""
         start = time.perf_counter()
         rows, tokens = next(iter(arrays.values())).shape
-        step = max(1, self._batchers.of(model).size // tokens)
+        batch_rows = max(1, self._batchers.get_batcher(model).max_batch_size // tokens)
 
-        def piece(at: int) -> Floats:
-            return finish(model.features({name: array[at : at + step] for name, array in arrays.items()}))
+        def run_row_batch(at: int) -> Float32Array:
+            return finish(model.features({name: array[at : at + batch_rows] for name, array in arrays.items()}))
 
-        done = await side_by_side(self._workers, [partial(piece, at) for at in range(0, rows, step)], gone)
-        return self._answered(model, [good(one) for one in done], start)
+        outcomes = await run_concurrently(
+            self._workers, [partial(run_row_batch, at) for at in range(0, rows, batch_rows)], is_disconnected
+        )
+        return self._finish_request(model, [unwrap(one) for one in outcomes], start)
 
-    def _both(self, model: Model, features: Floats) -> Floats:
+    def _append_scores(self, model: Model, features: Float32Array) -> Float32Array:
         """Return features, float32 [n,d], with what the head says of them behind, [n,d+k] or [n,d+k+1]."""
-        return np.concatenate([features, self._scores(model, features)], axis=1)
+        return np.concatenate([features, self._run_head(model, features)], axis=1)
 
-    def _scores(self, model: Model, features: Floats) -> Floats:
-        with self._metrics.timed("head", model.name, model.version):
+    def _run_head(self, model: Model, features: Float32Array) -> Float32Array:
+        with self._metrics.time_stage("head", model.name, model.version):
             return model.scores(features)
 
-    def _answered(self, model: Model, rows: Sequence[Floats], start: float) -> Floats:
+    def _finish_request(self, model: Model, rows: Sequence[Float32Array], start: float) -> Float32Array:
         """Put rows together, float32 [n,…], and note that the request that began at `start` is answered."""
         answers = rows[0] if len(rows) == 1 else np.concatenate(rows)
         if not math.isfinite(answers.sum()):  # one step where np.isfinite(…).all() takes two
             raise ServerFailed(
                 f"{model.name}/{model.version} answers with numbers that are not finite. Train it again."
             )
-        self._metrics.took("request", model.name, model.version, time.perf_counter() - start)
+        self._metrics.observe_stage("request", model.name, model.version, time.perf_counter() - start)
         return answers
 
 
-def _read(model: Model, text: Callable[[], Sample]) -> zoo_inputs.Sample:
-    return model.array(text())
+def _tokenize_text(model: Model, text: Callable[[], WireSample]) -> zoo_inputs.SampleArray:
+    return model.decode_sample(text())
 
 
-def _itself(value: T) -> T:
+def _identity(value: T) -> T:
     return value

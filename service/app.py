@@ -13,20 +13,20 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 
-from service.auth import require_key, with_key
-from service.batching import Batchers
+from service.auth import protect_endpoint, require_api_key
+from service.batching import BatcherRegistry
 from service.core import Service
-from service.direct import Direct
-from service.embeddings import envelope
+from service.direct import FastRouteApp
+from service.embeddings import openai_error_body
 from service.engine import Engine, OnnxEngine
-from service.errors import plain_wire, to_wire
+from service.errors import error_to_response, http_error_body
 from service.metrics import Metrics
-from service.models import Models
+from service.models import ModelRegistry
 from service.routes import health, metrics, native, oip, openai, repository
 from service.settings import Settings
-from service.workers import Workers
+from service.workers import WorkerPool
 from zoo import __version__
-from zoo.cores import cores
+from zoo.cores import available_cores
 from zoo.errors import BadRequest, GraftError
 
 log = logging.getLogger("graft")
@@ -34,34 +34,39 @@ log = logging.getLogger("graft")
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     """Return the application that serves the repository `settings.models`."""
-    app = Direct(title="Graft", version=__version__, lifespan=_life, openapi_url=None, redirect_slashes=False)
-    app.state.service = _service(settings, engine or OnnxEngine(settings.device))
-    for path, endpoint in (native.POSTS | oip.POSTS | openai.POSTS | repository.POSTS).items():
-        app.add_direct(path, with_key(endpoint))
-    for router in (native.router, metrics.router):
-        app.include_router(router, dependencies=[Depends(require_key)])
-    app.include_router(health.router)
-    app.add_exception_handler(GraftError, _answer)
-    app.add_exception_handler(RequestValidationError, _answer_validation)
-    app.add_exception_handler(HTTPException, _answer_http)
-    app.add_exception_handler(ClientDisconnect, _answer_nobody)
-    app.add_exception_handler(Exception, _answer)
+    app = FastRouteApp(title="Graft", version=__version__, lifespan=_lifespan, openapi_url=None, redirect_slashes=False)
+    app.state.service = _create_service(settings, engine or OnnxEngine(settings.device))
+    for path, endpoint in (
+        native.NATIVE_POST_ROUTES
+        | oip.OPEN_INFERENCE_POST_ROUTES
+        | openai.OPENAI_POST_ROUTES
+        | repository.REPOSITORY_POST_ROUTES
+    ).items():
+        app.add_fast_route(path, protect_endpoint(endpoint))
+    for router in (native.router, metrics.metrics_router):
+        app.include_router(router, dependencies=[Depends(require_api_key)])
+    app.include_router(health.health_router)
+    app.add_exception_handler(GraftError, _handle_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(HTTPException, _handle_http_error)
+    app.add_exception_handler(ClientDisconnect, _handle_disconnect)
+    app.add_exception_handler(Exception, _handle_error)
     return app
 
 
-def _service(settings: Settings, engine: Engine) -> Service:
+def _create_service(settings: Settings, engine: Engine) -> Service:
     metrics = Metrics()
-    workers = Workers(settings.workers, settings.max_waiting)
-    batchers = Batchers(workers, metrics)
-    models = Models(settings.models, engine, settings.versions, batchers.prepare)
+    workers = WorkerPool(settings.workers, settings.max_waiting)
+    batchers = BatcherRegistry(workers, metrics)
+    models = ModelRegistry(settings.models, engine, settings.versions, batchers.prepare_batcher)
     return Service(settings, models, workers, batchers, metrics)
 
 
 @asynccontextmanager
-async def _life(app: FastAPI) -> AsyncIterator[None]:
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     """Watch the repository as long as the server lives; health answers while models are loaded."""
     service: Service = app.state.service
-    watch = asyncio.create_task(_watch(service))
+    watch = asyncio.create_task(_watch_repository(service))
     try:
         yield
     finally:
@@ -72,68 +77,70 @@ async def _life(app: FastAPI) -> AsyncIterator[None]:
         service.workers.close()
 
 
-async def _watch(service: Service) -> None:
+async def _watch_repository(service: Service) -> None:
     """Look at the repository again and again; whatever happens there, the next look comes."""
-    told, welcomed = "", False
+    last_error, is_announced = "", False
     while True:
         try:
             await service.refresh()
-            told = ""
+            last_error = ""
         except Exception as fault:
-            if str(fault) != told:  # once, not every second
-                told = str(fault)
-                known = isinstance(fault, OSError)
-                log.warning("the models folder cannot be read (%s); looking again", fault, exc_info=not known)
-        if service.models.looked and not welcomed:
-            welcomed = True
-            log.info(_topology(service))
-            log.info(_welcome(service))
+            if str(fault) != last_error:  # once, not every second
+                last_error = str(fault)
+                is_os_error = isinstance(fault, OSError)
+                log.warning("the models folder cannot be read (%s); looking again", fault, exc_info=not is_os_error)
+        if service.models.is_scanned and not is_announced:
+            is_announced = True
+            log.info(_describe_threads(service))
+            log.info(_describe_readiness(service))
         await asyncio.sleep(service.settings.poll)
 
 
-def _topology(service: Service) -> str:
-    return f"one process on {cores()} cores, {service.workers.threads} runs at a time, each on one thread"
+def _describe_threads(service: Service) -> str:
+    return (
+        f"one process on {available_cores()} cores, {service.workers.thread_count} runs at a time, each on one thread"
+    )
 
 
-def _welcome(service: Service) -> str:
+def _describe_readiness(service: Service) -> str:
     settings = service.settings
-    models = service.models.newest()
+    models = service.models.newest_models()
     if not models:
         return f"waiting at {settings.url}: no model in {settings.models} yet; `finetune DATA` makes one"
     model = models[0]
     key = ' -H "Authorization: Bearer $GRAFT_API_KEY"' if settings.api_key else ""
-    verb = "predict" if model.grafted.head else "embed"
-    return f"ready: curl {model.takes.curl}{key} {settings.url}/v1/models/{model.name}:{verb}"
+    verb = "predict" if model.graphs.head else "embed"
+    return f"ready: curl {model.input_kind.curl_arguments}{key} {settings.url}/v1/models/{model.name}:{verb}"
 
 
-async def _answer(request: Request, error: Exception) -> Response:
-    status, body = to_wire(error)
+async def _handle_error(request: Request, error: Exception) -> Response:
+    status, body = error_to_response(error)
     if status == 500:
         log.error("failed: %s", error, exc_info=error)
     headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
-    return _told(request, status, body, headers.get(status), error)
+    return _error_json_response(request, status, body, headers.get(status), error)
 
 
-async def _answer_validation(request: Request, error: Exception) -> Response:
+async def _handle_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  # Starlette's types know no better
     wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-    return await _answer(request, BadRequest(f"{wrong}."))
+    return await _handle_error(request, BadRequest(f"{wrong}."))
 
 
-async def _answer_http(request: Request, error: Exception) -> Response:
+async def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
     text = f"{request.method} {request.scope['path'][:200]}: {error.detail}. `GET /v1/models` tells what can be asked."
-    return _told(request, error.status_code, plain_wire(error.status_code, text), error.headers)
+    return _error_json_response(request, error.status_code, http_error_body(error.status_code, text), error.headers)
 
 
-async def _answer_nobody(_: Request, error: Exception) -> Response:
+async def _handle_disconnect(_: Request, error: Exception) -> Response:
     return Response(status_code=499)
 
 
-def _told(
+def _error_json_response(
     request: Request, status: int, body: dict[str, str], headers: object, error: Exception | None = None
 ) -> Response:
     service: Service = request.app.state.service
-    service.metrics.failed(body["code"])
-    told = envelope(status, body, error) if request.scope["path"] == openai.PATH else body
-    return JSONResponse(told, status, headers=headers)  # type: ignore[arg-type]
+    service.metrics.count_error(body["code"])
+    content = openai_error_body(status, body, error) if request.scope["path"] == openai.EMBEDDINGS_PATH else body
+    return JSONResponse(content, status, headers=headers)  # type: ignore[arg-type]

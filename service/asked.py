@@ -11,20 +11,20 @@ from typing import Final
 
 import click
 
-from service.asking import URL
-from service.csv_file import csv_out
-from service.given import given
-from service.predicting import Oracle, Sink, tell
-from service.telling import LONG, Json, People
+from service.asking import DEFAULT_URL
+from service.csv_file import open_csv_output
+from service.given import parse_samples
+from service.predicting import PredictionSink, Predictor, run_predictions
+from service.telling import MAX_TABLE_SAMPLES, JsonOutput, TableOutput
 from zoo.device import Device
 from zoo.errors import GraftError, MissingExtra, Unreachable
-from zoo.progress import Silence
-from zoo.terminal import Terminal
+from zoo.progress import SilentProgress
+from zoo.terminal import TerminalProgress
 
-REPOSITORY: Final = Path("models")
+DEFAULT_REPOSITORY: Final = Path("models")
 
 
-def predicted(
+def run_predict(
     model: str,
     samples: Sequence[str],
     *,
@@ -49,25 +49,27 @@ def predicted(
         raise click.UsageError("--url asks a server and --models works without one. Give one of them.")
     if url and device:
         raise click.UsageError("--device is for work without a server; the one at --url has its own.")
-    oracle = oracle_of(model, url, models, device or "auto")
-    found = given(samples, oracle.takes, columns, sheet)
-    for note in (note for table in found.tables for note in table.notes()):
+    predictor = choose_predictor(model, url, models, device or "auto")
+    inputs = parse_samples(samples, predictor.sample_kind, columns, sheet)
+    for note in (note for table in inputs.tables for note in table.notes()):
         click.echo(note, err=True)
-    printed = Json(oracle) if as_json else People(csv) if csv else People()
-    progress = Terminal() if len(found) > LONG else Silence()
+    printed_output = JsonOutput(predictor) if as_json else TableOutput(csv) if csv else TableOutput()
+    progress = TerminalProgress() if len(inputs) > MAX_TABLE_SAMPLES else SilentProgress()
     with ExitStack() as files:
-        sinks: list[Sink] = [printed]
+        sinks: list[PredictionSink] = [printed_output]
         if csv:
-            sinks.append(files.enter_context(csv_out(csv, oracle, found, top)))
-        bad = tell(oracle, found, top, sinks, progress)
+            sinks.append(files.enter_context(open_csv_output(csv, predictor, inputs, top)))
+        failure_count = run_predictions(predictor, inputs, top, sinks, progress)
     if csv != "-":
-        sys.stdout.writelines(printed.lines())
+        sys.stdout.writelines(printed_output.lines())
         sys.stdout.flush()
-    if bad:
-        raise GraftError(f"{bad:,} of {len(found):,} samples got no answer; the reasons stand beside their names.")
+    if failure_count:
+        raise GraftError(
+            f"{failure_count:,} of {len(inputs):,} samples got no answer; the reasons stand beside their names."
+        )
 
 
-def oracle_of(model: str, url: str | None, models: str | None, device: Device) -> Oracle:
+def choose_predictor(model: str, url: str | None, models: str | None, device: Device) -> Predictor:
     """Return who is asked: the server at `url`; else the repository `models`, by default GRAFT_MODELS, else `models`.
 
     Where there is no repository and none was named, a server at its default address is asked.
@@ -77,18 +79,18 @@ def oracle_of(model: str, url: str | None, models: str | None, device: Device) -
         click.ClickException: the repository is no folder.
     """
     if url:
-        return _online(url, model)
-    named = models or os.environ.get("GRAFT_MODELS")
-    folder = Path(named) if named else REPOSITORY
+        return _open_remote_model(url, model)
+    repository = models or os.environ.get("GRAFT_MODELS")
+    folder = Path(repository) if repository else DEFAULT_REPOSITORY
     if folder.is_dir():
-        return _offline(folder, model, device)
-    if named:
+        return _open_local_model(folder, model, device)
+    if repository:
         raise click.ClickException(
-            f"there is no folder {named!r} here. Make a first model with `finetune DATA`, name another repository "
+            f"there is no folder {repository!r} here. Make a first model with `finetune DATA`, name another repository "
             "with --models, or ask a server with --url."
         )
     try:
-        return _online(URL, model)
+        return _open_remote_model(DEFAULT_URL, model)
     except Unreachable as fault:
         raise Unreachable(
             f"there is no folder {str(folder)!r} here to take the model from, and {fault} "
@@ -96,17 +98,17 @@ def oracle_of(model: str, url: str | None, models: str | None, device: Device) -
         ) from None
 
 
-def _online(url: str, model: str) -> Oracle:
-    from service.online import Online
+def _open_remote_model(url: str, model: str) -> Predictor:
+    from service.online import RemoteModel
 
-    return Online(url, model)
+    return RemoteModel(url, model)
 
 
-def _offline(folder: Path, model: str, device: Device) -> Oracle:
+def _open_local_model(folder: Path, model: str, device: Device) -> Predictor:
     try:
-        from service.offline import Offline, newest
+        from service.offline import LocalModel, open_newest_model
 
-        return Offline(newest(folder, model, device, lambda note: click.echo(note, err=True)))
+        return LocalModel(open_newest_model(folder, model, device, lambda note: click.echo(note, err=True)))
     except ModuleNotFoundError as missing:
         raise MissingExtra(
             f"to work without a server needs the package {missing.name}. Install Graft with the extra `serve`: "

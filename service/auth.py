@@ -8,43 +8,43 @@ import hmac
 from fastapi import Request, Response
 
 from service.direct import Endpoint
-from service.routes.parts import service_of
+from service.routes.parts import get_service
 from zoo.errors import Unauthorized
 
 
-async def require_key(request: Request) -> None:
-    """Let a request of a FastAPI router pass, as `check_key` does."""
-    check_key(request)
+async def require_api_key(request: Request) -> None:
+    """Let a request of a FastAPI router pass, as `check_api_key` does."""
+    check_api_key(request)
 
 
-def check_key(request: Request) -> None:
+def check_api_key(request: Request) -> None:
     """Let a request pass if the server has no key, or the request has the same one.
 
     Raises:
         Unauthorized: it has none, or a wrong one.
     """
-    key = service_of(request).settings.api_key
+    key = get_service(request).settings.api_key
     if key is None:
         return
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    given = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
+    request_key = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
     # Digests of equal length: the time that comparing takes tells nothing about the key.
-    if not hmac.compare_digest(_digest(given), _digest(key.get_secret_value())):
+    if not hmac.compare_digest(_sha256_digest(request_key), _sha256_digest(key.get_secret_value())):
         raise Unauthorized(
             "this server wants an API key, and the request has none or a wrong one. Send it as "
             "'Authorization: Bearer KEY' or 'X-API-Key: KEY'; the client and `predict` read GRAFT_API_KEY."
         )
 
 
-def with_key(endpoint: Endpoint) -> Endpoint:
+def protect_endpoint(endpoint: Endpoint) -> Endpoint:
     """Return an endpoint that wants the key first."""
 
-    async def guarded(request: Request) -> Response:
-        check_key(request)
+    async def endpoint_with_key(request: Request) -> Response:
+        check_api_key(request)
         return await endpoint(request)
 
-    return guarded
+    return endpoint_with_key
 
 
-def _digest(text: str) -> bytes:
+def _sha256_digest(text: str) -> bytes:
     return hashlib.sha256(text.encode()).digest()

@@ -18,142 +18,142 @@ import numpy as np
 from starlette.requests import ClientDisconnect
 
 from service.model import Model
-from service.room import room
-from service.waiting import Promise
-from service.workers import Workers
-from zoo.golden import Floats
-from zoo.inputs import Sample
+from service.room import measure_batch_size
+from service.waiting import JobFuture
+from service.workers import WorkerPool
+from zoo.golden import Float32Array
+from zoo.inputs import SampleArray
 
 
 @dataclass(slots=True, eq=False)
-class Waiting:
+class PendingSample:
     """One decoded sample before the trunk, and what becomes of its features.
 
-    `finish` takes them, float32 [1,d], with the seconds that the run took; `promise` is settled with what it returns.
+    `finish` takes them, float32 [1,d], with the seconds that the run took; `future` is settled with what it returns.
     """
 
     model: Model
-    sample: Sample
-    promise: Promise[Floats]
-    finish: Callable[[Floats, float], Floats]
+    sample: SampleArray
+    future: JobFuture[Float32Array]
+    finish: Callable[[Float32Array, float], Float32Array]
 
     @property
     def length(self) -> int:
         """How much of a run's room it takes: its tokens; 1 where samples have no length."""
         return len(self.sample) if self.sample.ndim == 1 else 1
 
-    def dropped(self) -> bool:
+    def drop_if_cancelled(self) -> bool:
         """Drop the sample if nobody waits for it any more, and tell whether that is so."""
-        if self.promise.gone:
-            self.promise.settle(ClientDisconnect())
+        if self.future.is_cancelled:
+            self.future.set_outcome(ClientDisconnect())
             return True
         return False
 
 
-class Counts(Protocol):
+class BatchObserver(Protocol):
     """Who wants to know how large batches are."""
 
-    def batched(self, samples: int) -> None:
+    def observe_batch(self, samples: int) -> None:
         """Note that a run had so many samples."""
 
 
 class Batcher:
     """One trunk and what waits for it. Its methods are called on worker threads."""
 
-    def __init__(self, workers: Workers, size: int, counts: Counts) -> None:
-        """Let a run hold `size` tokens, or samples where they have no length."""
-        self._workers, self.size, self._counts = workers, size, counts
-        self._waiting: list[Waiting] = []
+    def __init__(self, workers: WorkerPool, max_batch_size: int, observer: BatchObserver) -> None:
+        """Let a run hold `max_batch_size` tokens, or samples where they have no length."""
+        self._workers, self.max_batch_size, self._observer = workers, max_batch_size, observer
+        self._queue: list[PendingSample] = []
         self._lock = threading.Lock()
 
-    def add(self, one: Waiting) -> None:
+    def add(self, pending: PendingSample) -> None:
         """Run a sample through the trunk: at once if it would be alone in any case, else with what waits."""
-        if one.length * 2 > self.size:
-            self._run([one])
+        if pending.length * 2 > self.max_batch_size:
+            self._run_batch([pending])
             return
         with self._lock:
-            self._waiting.append(one)
+            self._queue.append(pending)
         # A turn for each sample, behind what stands in the line: it finds those that came meanwhile, they find nothing.
-        if self._workers.idle:
-            self._turn()
+        if self._workers.is_queue_empty:
+            self._run_next_batch()
         else:
-            self._workers.do(self._turn)
+            self._workers.submit(self._run_next_batch)
 
-    def _turn(self) -> None:
+    def _run_next_batch(self) -> None:
         with self._lock:
-            share = -(-len(self._waiting) // (1 + self._workers.resting))  # threads that rest get their part
-            batch = fitting(self._waiting, self.size, share)
-            gone = set(map(id, batch))
-            self._waiting = [one for one in self._waiting if id(one) not in gone]
-        self._run(batch)
+            share = -(-len(self._queue) // (1 + self._workers.idle_threads))  # threads that rest get their part
+            batch = select_batch(self._queue, self.max_batch_size, share)
+            batch_ids = set(map(id, batch))
+            self._queue = [one for one in self._queue if id(one) not in batch_ids]
+        self._run_batch(batch)
 
-    def _run(self, batch: Sequence[Waiting]) -> None:
+    def _run_batch(self, batch: Sequence[PendingSample]) -> None:
         """Run a batch; if it fails, each sample alone, so that only the guilty ones fail."""
-        wanted = [one for one in batch if not one.dropped()]
-        if not wanted:
+        active = [one for one in batch if not one.drop_if_cancelled()]
+        if not active:
             return
         start = time.perf_counter()
         try:
-            rows = _features(wanted)
+            rows = _run_trunk(active)
         except Exception as fault:
-            if len(wanted) == 1:
-                wanted[0].promise.settle(fault)
+            if len(active) == 1:
+                active[0].future.set_outcome(fault)
             else:
-                for one in wanted:
-                    self._run([one])
+                for one in active:
+                    self._run_batch([one])
             return
         seconds = time.perf_counter() - start
-        self._counts.batched(len(wanted))
-        for at, one in enumerate(wanted):
-            one.promise.keep(partial(one.finish, rows[at : at + 1], seconds))
+        self._observer.observe_batch(len(active))
+        for at, one in enumerate(active):
+            one.future.complete_with(partial(one.finish, rows[at : at + 1], seconds))
 
 
-class Batchers:
-    """The batcher of each trunk in memory. `of` measures a trunk that it does not know yet."""
+class BatcherRegistry:
+    """The batcher of each trunk in memory. `get_batcher` measures a trunk that it does not know yet."""
 
-    def __init__(self, workers: Workers, counts: Counts) -> None:
-        self._workers, self._counts = workers, counts
+    def __init__(self, workers: WorkerPool, observer: BatchObserver) -> None:
+        self._workers, self._observer = workers, observer
         # Weak: a batcher leaves the memory with its trunk.
-        self._known: WeakKeyDictionary[Callable[..., Floats], Batcher] = WeakKeyDictionary()
+        self._batchers: WeakKeyDictionary[Callable[..., Float32Array], Batcher] = WeakKeyDictionary()
 
-    def of(self, model: Model) -> Batcher:
+    def get_batcher(self, model: Model) -> Batcher:
         """Return the batcher of a model's trunk; the first time it takes some runs of it."""
-        trunk = model.grafted.trunk
-        if (known := self._known.get(trunk)) is None:
-            size = room(trunk, model.inputs, model.manifest.signature.inputs[0])
-            known = self._known.setdefault(trunk, Batcher(self._workers, size, self._counts))
-        return known
+        trunk = model.graphs.trunk
+        if (batcher := self._batchers.get(trunk)) is None:
+            size = measure_batch_size(trunk, model.inputs, model.manifest.signature.inputs[0])
+            batcher = self._batchers.setdefault(trunk, Batcher(self._workers, size, self._observer))
+        return batcher
 
-    def prepare(self, model: Model) -> str:
+    def prepare_batcher(self, model: Model) -> str:
         """Measure a model's trunk if it is a new one, and tell how large its batches may be."""
-        if (size := self.of(model).size) == 1:
+        if (size := self.get_batcher(model).max_batch_size) == 1:
             return "no batches (they do not pay here)"
-        return f"batches of up to {size} {'tokens' if model.takes.noun != 'image' else 'images'}"
+        return f"batches of up to {size} {'tokens' if model.input_kind.noun != 'image' else 'images'}"
 
 
-def fitting(waiting: Sequence[Waiting], size: int, most: int) -> list[Waiting]:
-    """Choose what runs next: the one that waits longest and those nearest to it in length, at most `most`.
+def select_batch(queue: Sequence[PendingSample], max_batch_size: int, max_samples: int) -> list[PendingSample]:
+    """Choose what runs next: the one that waits longest and those nearest to it in length, at most `max_samples`.
 
-    Together, padded to the longest, they hold at most `size` tokens, a quarter of it padding.
+    Together, padded to the longest, they hold at most `max_batch_size` tokens, a quarter of it padding.
     """
-    if not waiting:
+    if not queue:
         return []
-    first = waiting[0]
+    first = queue[0]
     others = sorted(
-        (one for one in waiting[1:] if one.model.inputs == first.model.inputs),
+        (one for one in queue[1:] if one.model.inputs == first.model.inputs),
         key=lambda one: abs(one.length - first.length),
     )
     batch, longest, tokens = [first], first.length, first.length
-    for one in others[: most - 1]:
+    for one in others[: max_samples - 1]:
         longest, tokens = max(longest, one.length), tokens + one.length
         padded = longest * (len(batch) + 1)
-        if padded > size or padded - tokens > size // 4:
+        if padded > max_batch_size or padded - tokens > max_batch_size // 4:
             break
         batch.append(one)
     return batch
 
 
-def _features(batch: Sequence[Waiting]) -> Floats:
+def _run_trunk(batch: Sequence[PendingSample]) -> Float32Array:
     model = batch[0].model
     rows = model.features(model.inputs.batch([one.sample for one in batch]))
     if len(batch) > 1 and not np.isfinite(rows).all():

@@ -5,22 +5,24 @@ from __future__ import annotations
 from functools import lru_cache
 from typing import Final, Literal
 
-from service.instances import samples_in
-from service.multipart import files_in
-from service.takes import UNNAMED, Sample, Takes
+from service.instances import parse_json_samples
+from service.multipart import parse_multipart
+from service.takes import GENERIC_CONTENT_TYPES, InputKind, WireSample
 from zoo.errors import BadRequest, WrongContentType
 
-Form = Literal["bare", "multipart", "instances", "inputs"]
-_FORM: Final = "application/x-www-form-urlencoded"  # what curl says where it is not told better
+BodyForm = Literal["bare", "multipart", "instances", "inputs"]
+_FORM_URLENCODED: Final = "application/x-www-form-urlencoded"  # what curl says where it is not told better
 
 
-def is_bare(content_type: str) -> bool:
+def is_bare_sample(content_type: str) -> bool:
     """Tell whether the whole body is one sample, which needs no parsing."""
-    kind, _ = _kind(content_type)
-    return kind in UNNAMED or kind.startswith(("image/", "text/plain"))
+    kind, _ = _parse_content_type(content_type)
+    return kind in GENERIC_CONTENT_TYPES or kind.startswith(("image/", "text/plain"))
 
 
-def read_body(content_type: str, body: bytes, takes: Takes, most: int) -> tuple[Form, list[Sample]]:
+def parse_body(
+    content_type: str, body: bytes, input_kind: InputKind, max_samples: int
+) -> tuple[BodyForm, list[WireSample]]:
     """Return the samples in a body, in their order, and the form they came in.
 
     Raises:
@@ -28,22 +30,22 @@ def read_body(content_type: str, body: bytes, takes: Takes, most: int) -> tuple[
         BadRequest: the body is empty or malformed.
         NotText: a text in it holds a lone surrogate.
     """
-    kind, charset = _kind(content_type)
+    kind, charset = _parse_content_type(content_type)
     if kind == "multipart/form-data":
-        return "multipart", [*files_in(content_type, body, most)]
-    if is_json(content_type, body):
-        return samples_in(body, takes, most)
-    takes.check_body(kind, charset, body)
+        return "multipart", [*parse_multipart(content_type, body, max_samples)]
+    if is_json_body(content_type, body):
+        return parse_json_samples(body, input_kind, max_samples)
+    input_kind.check_body(kind, charset, body)
     return "bare", [body]
 
 
-def is_json(content_type: str, body: bytes) -> bool:
+def is_json_body(content_type: str, body: bytes) -> bool:
     """Tell whether a body is JSON; curl's default type is believed to be if it begins like it."""
-    kind, _ = _kind(content_type)
-    return kind in ("application/json", "text/json") or (kind == _FORM and body.lstrip()[:1] == b"{")
+    kind, _ = _parse_content_type(content_type)
+    return kind in ("application/json", "text/json") or (kind == _FORM_URLENCODED and body.lstrip()[:1] == b"{")
 
 
-def check_json(content_type: str, body: bytes) -> None:
+def require_json(content_type: str, body: bytes) -> None:
     """Pass if a body is JSON.
 
     Raises:
@@ -52,11 +54,13 @@ def check_json(content_type: str, body: bytes) -> None:
     """
     if not body:
         raise BadRequest("the body is empty. Send JSON.")
-    if not is_json(content_type, body):
-        raise WrongContentType(f"a body of type {_kind(content_type)[0]!r} cannot be read here. Send application/json.")
+    if not is_json_body(content_type, body):
+        raise WrongContentType(
+            f"a body of type {_parse_content_type(content_type)[0]!r} cannot be read here. Send application/json."
+        )
 
 
-def check_encoding(encoding: str) -> None:
+def check_content_encoding(encoding: str) -> None:
     """Refuse compressed bodies: a few bytes could become very many.
 
     Raises:
@@ -67,7 +71,7 @@ def check_encoding(encoding: str) -> None:
 
 
 @lru_cache(maxsize=64)
-def _kind(content_type: str) -> tuple[str, str]:
+def _parse_content_type(content_type: str) -> tuple[str, str]:
     """Return the media type and the charset, in lower case; "" where there is none."""
     kind, *parameters = content_type.lower().split(";")
     named = dict(parameter.strip().partition("=")[::2] for parameter in parameters)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.completing import files, folders, models
-from zoo.console import run
+from zoo.completing import complete_files, complete_folders, complete_models
+from zoo.console import run_cli
 
 if TYPE_CHECKING:
     from service.settings import Settings
@@ -50,7 +50,9 @@ def serve(**flags: object) -> None:
     """
     from service.server import run_server
 
-    settings = _settings({name: value for name, value in flags.items() if value is not None and value is not False})
+    settings = _load_settings(
+        {name: value for name, value in flags.items() if value is not None and value is not False}
+    )
     if not settings.models.is_dir():
         raise click.ClickException(
             f"there is no folder {str(settings.models)!r} here. Make a first model with `finetune DATA`, "
@@ -60,10 +62,13 @@ def serve(**flags: object) -> None:
 
 
 @click.command(epilog=PREDICT_EXAMPLES)
-@click.argument("model", shell_complete=models)
-@click.argument("samples", nargs=-1, required=True, shell_complete=files)
+@click.argument("model", shell_complete=complete_models)
+@click.argument("samples", nargs=-1, required=True, shell_complete=complete_files)
 @click.option(
-    "--models", metavar="FOLDER", shell_complete=folders, help="The model repository to work on.  [default: models]"
+    "--models",
+    metavar="FOLDER",
+    shell_complete=complete_folders,
+    help="The model repository to work on.  [default: models]",
 )
 @click.option("--url", help="Ask the server there instead.")
 @click.option(
@@ -78,11 +83,11 @@ def serve(**flags: object) -> None:
     "--csv",
     "csv",
     metavar="OUT",
-    shell_complete=files,
+    shell_complete=complete_files,
     help="Write a CSV file with a row for each sample; - is standard output.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
-def predict(model: str, samples: tuple[str, ...], **how: Any) -> None:  # noqa: ANN401
+def predict(model: str, samples: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
     """Ask what MODEL says of SAMPLES, on all cores.
 
     For a model that takes images SAMPLES are files. For one that takes texts, each is a text; where a file of that
@@ -90,7 +95,7 @@ def predict(model: str, samples: tuple[str, ...], **how: Any) -> None:  # noqa: 
     Of a folder, every image or every .txt file in it and below is a sample, hidden ones left out. Of a table (CSV,
     TSV, JSON Lines, Parquet, Excel) every row is one; the column is found by its name or content.
 
-    The model is taken from the repository: --models, else GRAFT_MODELS, else the folder `models`; no server is needed.
+    The model is taken from the repository: --models, else GRAFT_MODELS, else the folder `complete_models`; no server is needed.
     With --url a server is asked, with the API key in GRAFT_API_KEY where it wants one; and the one at
     http://127.0.0.1:8000 where there is no repository.
 
@@ -100,22 +105,22 @@ def predict(model: str, samples: tuple[str, ...], **how: Any) -> None:  # noqa: 
     and threshold where "unknown" may be said; and error. The file is written whole or not at all. A cell that a
     spreadsheet would run as a formula gets a ' before it.
     """
-    from service.asked import predicted
+    from service.asked import run_predict
 
-    predicted(model, samples, **how)
+    run_predict(model, samples, **options)
 
 
 def serve_main() -> None:
     """Run `serve` as a program."""
-    run(serve)
+    run_cli(serve)
 
 
 def predict_main() -> None:
     """Run `predict` as a program."""
-    run(predict)
+    run_cli(predict)
 
 
-def _settings(flags: dict[str, Any]) -> Settings:
+def _load_settings(flags: dict[str, Any]) -> Settings:
     """Read flags and environment, or say what is wrong with them."""
     from pydantic import ValidationError
 
@@ -123,11 +128,13 @@ def _settings(flags: dict[str, Any]) -> Settings:
 
     try:
         return Settings(**flags)
-    except ValidationError as wrong:
-        lines = [f"{_setting(one['loc'])}{one['msg'].removeprefix('Value error, ')}." for one in wrong.errors()]
+    except ValidationError as invalid:
+        lines = [
+            f"{_describe_setting(one['loc'])}{one['msg'].removeprefix('Value error, ')}." for one in invalid.errors()
+        ]
         raise click.UsageError(" ".join(lines)) from None
 
 
-def _setting(place: tuple[int | str, ...]) -> str:
+def _describe_setting(location: tuple[int | str, ...]) -> str:
     """Return what a setting is called outside, by its field."""
-    return "".join(f"GRAFT_{str(field).upper()} or --{str(field).replace('_', '-')}: " for field in place)
+    return "".join(f"GRAFT_{str(field).upper()} or --{str(field).replace('_', '-')}: " for field in location)

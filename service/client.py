@@ -10,17 +10,26 @@ import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
-from service.asking import URL, Asker
-from service.calls import Answer, Call, embed_calls, metadata_call, models_call, predict_calls, stacked, takes_call
-from service.errors import from_wire
-from service.packing import Sample, Takes, is_unclear, pack_all
+from service.asking import DEFAULT_URL, ClientBase
+from service.calls import (
+    Answer,
+    RequestSpec,
+    build_embed_requests,
+    build_metadata_request,
+    build_models_request,
+    build_predict_requests,
+    build_sample_kind_request,
+    concatenate_embeddings,
+)
+from service.errors import error_from_response
+from service.packing import ClientSample, SampleKind, is_ambiguous, pack_samples
 
-_LOOPBACK: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
-S = TypeVar("S", bound=Sample)
+_NO_PROXY: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
+S = TypeVar("S", bound=ClientSample)
 T = TypeVar("T")
 
 
-class Client(Asker):
+class Client(ClientBase):
     """Asks a Graft server. Safe to share between threads; close it, or use it in a `with`.
 
     Every method raises what the server raised (`UnknownModel`, `NotAnImage`, …), and `Unreachable` where
@@ -30,7 +39,7 @@ class Client(Asker):
 
     def __init__(
         self,
-        url: str = URL,
+        url: str = DEFAULT_URL,
         *,
         api_key: str | None = None,
         timeout: float = 30.0,
@@ -39,61 +48,63 @@ class Client(Asker):
     ) -> None:
         """Ask the server at `url`; the key is `api_key`, else GRAFT_API_KEY. `http` carries the requests."""
         super().__init__(url, api_key, timeout, retries)
-        self._http = http or httpx2.Client(mounts=dict.fromkeys(_LOOPBACK))
+        self._http = http or httpx2.Client(mounts=dict.fromkeys(_NO_PROXY))
 
     @overload
-    def predict(self, model: str, sample: Sample, *, top: int = 5, version: int | None = None) -> Answer: ...
+    def predict(self, model: str, sample: ClientSample, *, top: int = 5, version: int | None = None) -> Answer: ...
     @overload
     def predict(self, model: str, sample: list[S], *, top: int = 5, version: int | None = None) -> list[Answer]: ...
     def predict(
-        self, model: str, sample: Sample | list[Any], *, top: int = 5, version: int | None = None
+        self, model: str, sample: ClientSample | list[Any], *, top: int = 5, version: int | None = None
     ) -> Answer | list[Answer]:
         """Ask what a model says of one sample, or of a list of them: the answers come in the same order.
 
         A `Prediction`, `Tags` or a `Value`, as the model's task is. A string is a path for a model that takes images,
         and the text itself for one that takes texts; a tuple of two strings is a pair of texts.
         """
-        calls = predict_calls(model, self._packed(model, sample, version), top, version)
-        answers = [one for call in calls for one in self._ask(call)]
+        calls = build_predict_requests(model, self._pack(model, sample, version), top, version)
+        answers = [one for call in calls for one in self._send(call)]
         return answers if isinstance(sample, list) else answers[0]
 
-    def embed(self, model: str, sample: Sample | list[Any], *, version: int | None = None) -> NDArray[np.float32]:
+    def embed(self, model: str, sample: ClientSample | list[Any], *, version: int | None = None) -> NDArray[np.float32]:
         """Return the trunk's features of one sample, float32 [d], or of a list of n, float32 [n,d]."""
-        answers = [self._ask(call) for call in embed_calls(model, self._packed(model, sample, version), version)]
-        return stacked(answers) if isinstance(sample, list) else answers[0][0]
+        answers = [
+            self._send(spec) for spec in build_embed_requests(model, self._pack(model, sample, version), version)
+        ]
+        return concatenate_embeddings(answers) if isinstance(sample, list) else answers[0][0]
 
     def models(self) -> list[str]:
         """Return the names of the models that can be asked."""
-        return self._ask(models_call())
+        return self._send(build_models_request())
 
     def metadata(self, model: str, *, version: int | None = None) -> dict[str, Any]:
         """Return what a model says of itself: labels, signature, metrics, backbone and more."""
-        return self._ask(metadata_call(model, version))
+        return self._send(build_metadata_request(model, version))
 
-    def takes(self, model: str, *, version: int | None = None) -> Takes:
+    def sample_kind(self, model: str, *, version: int | None = None) -> SampleKind:
         """Return what a model takes: "image", "text" or "pair" (of texts). It is asked once for each model."""
-        if model not in self._takes:
-            self._takes[model] = self._ask(takes_call(model, version))
-        return self._takes[model]
+        if model not in self._sample_kinds:
+            self._sample_kinds[model] = self._send(build_sample_kind_request(model, version))
+        return self._sample_kinds[model]
 
-    def _packed(self, model: str, given: Sample | list[Any], version: int | None) -> list[bytes]:
-        samples = given if isinstance(given, list) else [given]
-        takes = self.takes(model, version=version) if any(map(is_unclear, samples)) else None
-        return pack_all(samples, takes)
+    def _pack(self, model: str, sample: ClientSample | list[Any], version: int | None) -> list[bytes]:
+        samples = sample if isinstance(sample, list) else [sample]
+        kind = self.sample_kind(model, version=version) if any(map(is_ambiguous, samples)) else None
+        return pack_samples(samples, kind)
 
-    def _ask(self, call: Call[T]) -> T:
-        attempts = self.attempts()
+    def _send(self, spec: RequestSpec[T]) -> T:
+        retry_policy = self.new_retry_policy()
         while True:
             try:
-                response = self._http.request(**self.request(call, attempts.left))
+                response = self._http.request(**self.request_arguments(spec, retry_policy.seconds_left))
             except httpx2.TransportError as fault:
-                pause = attempts.pause(self.unreachable(fault))
+                delay = retry_policy.next_delay(self.unreachable_error(fault))
             else:
                 if response.status_code == 200:
-                    return call.answer(response.content)
-                error = from_wire(response.status_code, response.content)
-                pause = attempts.pause(error, response.headers.get("retry-after", ""))
-            time.sleep(pause)
+                    return spec.parse_response(response.content)
+                error = error_from_response(response.status_code, response.content)
+                delay = retry_policy.next_delay(error, response.headers.get("retry-after", ""))
+            time.sleep(delay)
 
     def close(self) -> None:
         """Close the connections."""
@@ -106,12 +117,12 @@ class Client(Asker):
         self.close()
 
 
-class AsyncClient(Asker):
+class AsyncClient(ClientBase):
     """`Client` for asyncio: the same methods and errors, awaited."""
 
     def __init__(
         self,
-        url: str = URL,
+        url: str = DEFAULT_URL,
         *,
         api_key: str | None = None,
         timeout: float = 30.0,
@@ -120,61 +131,65 @@ class AsyncClient(Asker):
     ) -> None:
         """Ask the server at `url`, as `Client` does."""
         super().__init__(url, api_key, timeout, retries)
-        self._http = http or httpx2.AsyncClient(mounts=dict.fromkeys(_LOOPBACK))
+        self._http = http or httpx2.AsyncClient(mounts=dict.fromkeys(_NO_PROXY))
 
     @overload
-    async def predict(self, model: str, sample: Sample, *, top: int = 5, version: int | None = None) -> Answer: ...
+    async def predict(
+        self, model: str, sample: ClientSample, *, top: int = 5, version: int | None = None
+    ) -> Answer: ...
     @overload
     async def predict(
         self, model: str, sample: list[S], *, top: int = 5, version: int | None = None
     ) -> list[Answer]: ...
     async def predict(
-        self, model: str, sample: Sample | list[Any], *, top: int = 5, version: int | None = None
+        self, model: str, sample: ClientSample | list[Any], *, top: int = 5, version: int | None = None
     ) -> Answer | list[Answer]:
         """Ask what a model says of one sample, or of a list of them; see `Client.predict`."""
-        calls = predict_calls(model, await self._packed(model, sample, version), top, version)
-        answers = [one for call in calls for one in await self._ask(call)]
+        calls = build_predict_requests(model, await self._pack(model, sample, version), top, version)
+        answers = [one for call in calls for one in await self._send(call)]
         return answers if isinstance(sample, list) else answers[0]
 
-    async def embed(self, model: str, sample: Sample | list[Any], *, version: int | None = None) -> NDArray[np.float32]:
+    async def embed(
+        self, model: str, sample: ClientSample | list[Any], *, version: int | None = None
+    ) -> NDArray[np.float32]:
         """Return the trunk's features of one sample, float32 [d], or of a list of n, float32 [n,d]."""
-        samples = await self._packed(model, sample, version)
-        answers = [await self._ask(call) for call in embed_calls(model, samples, version)]
-        return stacked(answers) if isinstance(sample, list) else answers[0][0]
+        samples = await self._pack(model, sample, version)
+        answers = [await self._send(spec) for spec in build_embed_requests(model, samples, version)]
+        return concatenate_embeddings(answers) if isinstance(sample, list) else answers[0][0]
 
     async def models(self) -> list[str]:
         """Return the names of the models that can be asked."""
-        return await self._ask(models_call())
+        return await self._send(build_models_request())
 
     async def metadata(self, model: str, *, version: int | None = None) -> dict[str, Any]:
         """Return what a model says of itself: labels, signature, metrics, backbone and more."""
-        return await self._ask(metadata_call(model, version))
+        return await self._send(build_metadata_request(model, version))
 
-    async def takes(self, model: str, *, version: int | None = None) -> Takes:
+    async def sample_kind(self, model: str, *, version: int | None = None) -> SampleKind:
         """Return what a model takes: "image", "text" or "pair" (of texts). It is asked once for each model."""
-        if model not in self._takes:
-            self._takes[model] = await self._ask(takes_call(model, version))
-        return self._takes[model]
+        if model not in self._sample_kinds:
+            self._sample_kinds[model] = await self._send(build_sample_kind_request(model, version))
+        return self._sample_kinds[model]
 
-    async def _packed(self, model: str, given: Sample | list[Any], version: int | None) -> list[bytes]:
-        samples = given if isinstance(given, list) else [given]
-        takes = await self.takes(model, version=version) if any(map(is_unclear, samples)) else None
-        return await asyncio.to_thread(pack_all, samples, takes)
+    async def _pack(self, model: str, sample: ClientSample | list[Any], version: int | None) -> list[bytes]:
+        samples = sample if isinstance(sample, list) else [sample]
+        kind = await self.sample_kind(model, version=version) if any(map(is_ambiguous, samples)) else None
+        return await asyncio.to_thread(pack_samples, samples, kind)
 
-    async def _ask(self, call: Call[T]) -> T:
-        attempts = self.attempts()
+    async def _send(self, spec: RequestSpec[T]) -> T:
+        retry_policy = self.new_retry_policy()
         while True:
             try:
-                async with asyncio.timeout(attempts.left):
-                    response = await self._http.request(**self.request(call, attempts.left))
+                async with asyncio.timeout(retry_policy.seconds_left):
+                    response = await self._http.request(**self.request_arguments(spec, retry_policy.seconds_left))
             except (httpx2.TransportError, TimeoutError) as fault:
-                pause = attempts.pause(self.unreachable(fault))
+                delay = retry_policy.next_delay(self.unreachable_error(fault))
             else:
                 if response.status_code == 200:
-                    return call.answer(response.content)
-                error = from_wire(response.status_code, response.content)
-                pause = attempts.pause(error, response.headers.get("retry-after", ""))
-            await asyncio.sleep(pause)
+                    return spec.parse_response(response.content)
+                error = error_from_response(response.status_code, response.content)
+                delay = retry_policy.next_delay(error, response.headers.get("retry-after", ""))
+            await asyncio.sleep(delay)
 
     async def aclose(self) -> None:
         """Close the connections."""

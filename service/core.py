@@ -7,15 +7,15 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from typing import TypeVar
 
-from service.answering import Answering
-from service.batching import Batchers
+from service.answering import InferencePipeline
+from service.batching import BatcherRegistry
 from service.metrics import Metrics
 from service.model import Model
-from service.models import Models
-from service.order import InOrder, Order
+from service.models import ModelRegistry
+from service.order import ModelLease, VersionOrder
 from service.settings import Settings
-from service.waiting import Gone, good, side_by_side
-from service.workers import Workers, background
+from service.waiting import DisconnectCheck, run_concurrently, unwrap
+from service.workers import WorkerPool, create_background_executor
 from zoo.errors import NotReady
 
 T = TypeVar("T")
@@ -25,16 +25,21 @@ class Service:
     """One server's parts; lives as long as the server does."""
 
     def __init__(
-        self, settings: Settings, models: Models, workers: Workers, batchers: Batchers, metrics: Metrics
+        self,
+        settings: Settings,
+        models: ModelRegistry,
+        workers: WorkerPool,
+        batchers: BatcherRegistry,
+        metrics: Metrics,
     ) -> None:
         self.settings, self.models, self.workers, self.metrics = settings, models, workers, metrics
-        self.answering = Answering(workers, batchers, metrics, settings.max_tokens)
-        self._order = Order()
-        self._looking = asyncio.Lock()
-        self._loader = background("graft-loader")
+        self.pipeline = InferencePipeline(workers, batchers, metrics, settings.max_tokens)
+        self._version_order = VersionOrder()
+        self._refresh_lock = asyncio.Lock()
+        self._load_executor = create_background_executor("graft-loader")
         self.stopping = False
 
-    def check_ready(self) -> None:
+    def require_ready(self) -> None:
         """Pass if traffic may be sent here.
 
         Raises:
@@ -42,14 +47,14 @@ class Service:
         """
         if self.stopping:
             raise NotReady("the server is stopping.")
-        self.models.check_looked()
+        self.models.require_scanned()
         if not self.models.names():
             raise NotReady("there is no model to serve yet; make one with finetune.")
 
     async def refresh(self) -> None:
-        """Look at the repository; raises as `Models.refresh` does."""
-        async with self._looking:
-            await asyncio.get_running_loop().run_in_executor(self._loader, self.models.refresh)
+        """Look at the repository; raises as `ModelRegistry.refresh` does."""
+        async with self._refresh_lock:
+            await asyncio.get_running_loop().run_in_executor(self._load_executor, self.models.refresh)
 
     async def load(self, name: str) -> None:
         """Look for a model and its newest version now; when this returns every request gets it.
@@ -58,7 +63,7 @@ class Service:
             NotReady: every version of it was refused.
             UnknownModel: there is no such model.
         """
-        self.models.take_in(name)
+        self.models.enable(name)
         await self.refresh()
         self.models.get(name)
 
@@ -69,11 +74,11 @@ class Service:
             NotReady: models are still being loaded.
             UnknownModel: there is no such model.
         """
-        self.models.leave_out(name)
+        self.models.disable(name)
         await self.refresh()
-        await self._order.all_left(name)
+        await self._version_order.wait_for_all_requests(name)
 
-    def using(self, name: str, version: str | None = None) -> AbstractAsyncContextManager[Model]:
+    def lease_model(self, name: str, version: str | None = None) -> AbstractAsyncContextManager[Model]:
         """Give the model that answers a request whose body is read; leave it with the answer in hand.
 
         Without a version it is the newest, and leaving waits for what older ones still answer: after one reply of a
@@ -85,17 +90,17 @@ class Service:
             UnknownVersion: the model is served, but not in that version.
         """
         model = self.models.get(name, version)
-        return nullcontext(model) if version is not None else InOrder(self._order, model)
+        return nullcontext(model) if version is not None else ModelLease(self._version_order, model)
 
-    def most(self, model: Model) -> int:
+    def max_samples(self, model: Model) -> int:
         """Return how many samples one request may hold."""
-        return self.settings.max_images if model.takes.noun == "image" else self.settings.max_texts
+        return self.settings.max_images if model.input_kind.noun == "image" else self.settings.max_texts
 
-    async def run(self, work: Callable[[], T], gone: Gone) -> T:
+    async def run_on_worker(self, work: Callable[[], T], is_disconnected: DisconnectCheck) -> T:
         """Do `work` on a worker's thread; without admission, which is for whole requests.
 
         Raises:
             ClientDisconnect: the client hung up before it was begun.
         """
-        (done,) = await side_by_side(self.workers, [work], gone)
-        return good(done)
+        (outcome,) = await run_concurrently(self.workers, [work], is_disconnected)
+        return unwrap(outcome)

@@ -12,51 +12,53 @@ from typing import BinaryIO, TextIO
 
 import click
 
-from service.csv_rows import Csv
-from service.predicting import Oracle
-from service.samples import Given
-from zoo.files import written_whole
+from service.csv_rows import CsvOutput
+from service.predicting import Predictor
+from service.samples import PredictInputs
+from zoo.files import open_atomic
 
 
 @contextmanager
-def csv_out(where: str, oracle: Oracle, samples: Given, top: int) -> Iterator[Csv]:
-    """Open the CSV file `where`, or standard output for "-". A file is there whole at the end, or as it was before.
+def open_csv_output(destination: str, predictor: Predictor, inputs: PredictInputs, top: int) -> Iterator[CsvOutput]:
+    """Open the CSV file `destination`, or standard output for "-". A file is there whole at the end, or as it was before.
 
     Raises:
         click.ClickException: nothing can be written there.
     """
-    if where == "-":
-        with _text(sys.stdout.buffer) as file:
-            yield Csv(file, oracle, samples, top)
+    if destination == "-":
+        with _wrap_text(sys.stdout.buffer) as file:
+            yield CsvOutput(file, predictor, inputs, top)
         return
-    path = checked(where, samples)
+    path = resolve_destination(destination, inputs)
     try:
-        with written_whole(path) as whole:
-            os.chmod(whole.fileno(), _mode(path))
-            with _text(whole) as file:
-                yield Csv(file, oracle, samples, top)
+        with open_atomic(path) as temporary:
+            os.chmod(temporary.fileno(), _file_mode(path))
+            with _wrap_text(temporary) as file:
+                yield CsvOutput(file, predictor, inputs, top)
     except OSError as fault:
-        raise click.ClickException(f"{where} cannot be written ({fault.strerror}). Name another file.") from None
+        raise click.ClickException(f"{destination} cannot be written ({fault.strerror}). Name another file.") from None
 
 
-def checked(where: str, samples: Given) -> Path:
+def resolve_destination(destination: str, inputs: PredictInputs) -> Path:
     """Return the path of the file to write; a link is followed.
 
     Raises:
         click.ClickException: it is no place for a file, or one of the samples.
     """
-    path = Path(where).resolve()
+    path = Path(destination).resolve()
     if not path.parent.is_dir():
-        raise click.ClickException(f"there is no folder {str(Path(where).parent)!r} to write {path.name} to. Make it.")
+        raise click.ClickException(
+            f"there is no folder {str(Path(destination).parent)!r} to write {path.name} to. Make it."
+        )
     if path.exists() and not path.is_file():
-        raise click.ClickException(f"{where} is no regular file. Name a file, or - for standard output.")
-    given = [table.path for table in samples.tables] + [one for one in samples.loose if isinstance(one, Path)]
-    if path.exists() and any(_is_same(one, path.stat()) for one in given):
-        raise click.ClickException(f"{where} is one of the samples and would be lost. Name another file.")
+        raise click.ClickException(f"{destination} is no regular file. Name a file, or - for standard output.")
+    input_paths = [table.path for table in inputs.tables] + [one for one in inputs.singles if isinstance(one, Path)]
+    if path.exists() and any(_is_same_file(one, path.stat()) for one in input_paths):
+        raise click.ClickException(f"{destination} is one of the samples and would be lost. Name another file.")
     return path
 
 
-def _is_same(sample: Path, facts: os.stat_result) -> bool:
+def _is_same_file(sample: Path, facts: os.stat_result) -> bool:
     try:
         return os.path.samestat(sample.stat(), facts)
     except (OSError, ValueError):  # it is not there, or no path can be so
@@ -64,7 +66,7 @@ def _is_same(sample: Path, facts: os.stat_result) -> bool:
 
 
 @contextmanager
-def _text(file: BinaryIO) -> Iterator[TextIO]:
+def _wrap_text(file: BinaryIO) -> Iterator[TextIO]:
     """Write text to a binary file, which stays open."""
     text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
     try:
@@ -74,7 +76,7 @@ def _text(file: BinaryIO) -> Iterator[TextIO]:
         text.detach()
 
 
-def _mode(path: Path) -> int:
+def _file_mode(path: Path) -> int:
     """Return the permissions that a file has, or that a new one gets here."""
     if path.exists():
         return path.stat().st_mode & 0o777

@@ -25,89 +25,89 @@ from pathlib import Path
 from typing import Final, TextIO
 
 from service.calls import Candidate, Prediction, Tags, Value
-from service.predicting import Oracle, Said
-from service.samples import Given, Loose, Sample, Table
+from service.predicting import PredictionOutcome, Predictor
+from service.samples import PredictInputs, PredictSample, SampleTable, SingleSample
 from zoo.errors import GraftError
-from zoo.folders import shown
-from zoo.table.sheet import as_number
+from zoo.folders import printable_path
+from zoo.table.sheet import parse_number
 
-FORMULA: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
-Key = tuple[str, int]  # a column's name, and which of those that are called so
+FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
+ColumnKey = tuple[str, int]  # a column's name, and which of those that are called so
 
 
-class Csv:
+class CsvOutput:
     """Rows on their way into a file."""
 
-    def __init__(self, file: TextIO, oracle: Oracle, samples: Given, top: int) -> None:
+    def __init__(self, file: TextIO, predictor: Predictor, inputs: PredictInputs, top: int) -> None:
         """Write the header."""
-        self._rows = csv.writer(file, lineterminator="\n")
-        self._tables = samples.tables
-        self._top = min(top, len(oracle.labels))
-        self._rejects = oracle.rejects
-        self._as_json = any(";" in label for label in oracle.labels)
-        self._before = _before(samples)
-        self._keys = tuple(dict.fromkeys(key for table in self._tables for key in _keys(table)))
-        answer = self._answer(oracle.task)
-        self._blank = len(answer) - 1
-        names = [one for one, _ in self._keys]
-        first = _apart(self._before, names, "sample_")
-        self._write([*first, *names, *_apart(answer, [*first, *names], "predicted_")])
+        self._writer = csv.writer(file, lineterminator="\n")
+        self._tables = inputs.tables
+        self._top = min(top, len(predictor.labels))
+        self._has_novelty = predictor.can_answer_unknown
+        self._tags_as_json = any(";" in label for label in predictor.labels)
+        self._source_columns = _list_source_columns(inputs)
+        self._column_keys = tuple(dict.fromkeys(key for table in self._tables for key in _list_column_keys(table)))
+        answer = self._answer_columns(predictor.task)
+        self._blank_count = len(answer) - 1
+        names = [one for one, _ in self._column_keys]
+        source_names = _prefix_on_collision(self._source_columns, names, "sample_")
+        self._write_row([*source_names, *names, *_prefix_on_collision(answer, [*source_names, *names], "predicted_")])
 
-    def add(self, sample: Sample, said: Said) -> None:
+    def add(self, sample: PredictSample, outcome: PredictionOutcome) -> None:
         """Write one row."""
-        asked = _asked(sample)
-        before = [asked.get(one, "") for one in self._before]
-        cells: dict[Key, str] = {}
-        if not isinstance(sample, Loose):
-            cells = dict(zip(_keys(sample.table), sample.row.cells, strict=True))
-        self._write([*before, *(cells.get(key, "") for key in self._keys), *self._said(said)])
+        source_cells = _source_cells(sample)
+        before = [source_cells.get(one, "") for one in self._source_columns]
+        cells: dict[ColumnKey, str] = {}
+        if not isinstance(sample, SingleSample):
+            cells = dict(zip(_list_column_keys(sample.table), sample.row.cells, strict=True))
+        self._write_row([*before, *(cells.get(key, "") for key in self._column_keys), *self._answer_cells(outcome)])
 
-    def _answer(self, task: str) -> list[str]:
+    def _answer_columns(self, task: str) -> list[str]:
         if task == "regress":
             return ["value", "error"]
         ranks = ["", *(f"_{rank}" for rank in range(2, self._top + 1))]
         best = [f"{what}{rank}" for rank in ranks for what in ("label", "probability")]
-        novelty = ["best", "novelty", "threshold"] if self._rejects else []
+        novelty = ["best", "novelty", "threshold"] if self._has_novelty else []
         return [*(["tags"] if task == "tag" else []), *best, *novelty, "error"]
 
-    def _said(self, said: Said) -> list[str]:
+    def _answer_cells(self, said: PredictionOutcome) -> list[str]:
         match said:
             case GraftError():
-                return [""] * self._blank + [str(said)]
+                return [""] * self._blank_count + [str(said)]
             case Value():
                 return [repr(said.value), ""]
             case Prediction():
-                return [said.label, *self._best(said.top)[1:], *self._novelty(said), ""]
+                return [said.label, *self._candidate_cells(said.top)[1:], *self._novelty_cells(said), ""]
             case Tags():
                 tags = [one.label for one in said.tags]
-                told = json.dumps(tags, ensure_ascii=False) if self._as_json else ";".join(tags)
-                return [told, *self._best(said.top), ""]
+                tag_cell = json.dumps(tags, ensure_ascii=False) if self._tags_as_json else ";".join(tags)
+                return [tag_cell, *self._candidate_cells(said.top), ""]
 
-    def _best(self, top: Sequence[Candidate]) -> list[str]:
+    def _candidate_cells(self, top: Sequence[Candidate]) -> list[str]:
         return [cell for one in top[: self._top] for cell in (one.label, repr(one.probability))]
 
-    def _novelty(self, said: Prediction) -> list[str]:
-        return [said.top[0].label, repr(said.novelty), repr(said.threshold)] if self._rejects else []
+    def _novelty_cells(self, said: Prediction) -> list[str]:
+        return [said.top[0].label, repr(said.novelty), repr(said.threshold)] if self._has_novelty else []
 
-    def _write(self, cells: Sequence[str]) -> None:
-        self._rows.writerow([harmless(cell) for cell in cells])
+    def _write_row(self, cells: Sequence[str]) -> None:
+        self._writer.writerow([escape_formula(cell) for cell in cells])
 
 
-def harmless(cell: str) -> str:
+def escape_formula(cell: str) -> str:
     """Return a cell that no spreadsheet takes for a formula."""
-    return f"'{cell}" if cell.startswith(FORMULA) and as_number(cell) is None else cell
+    return f"'{cell}" if cell.startswith(FORMULA_PREFIXES) and parse_number(cell) is None else cell
 
 
-def _apart(names: Sequence[str], taken: Sequence[str], prefix: str) -> list[str]:
-    """Return `names`, all with `prefix` where one of them is taken."""
-    while {*names} & {*taken}:
+def _prefix_on_collision(names: Sequence[str], other_names: Sequence[str], prefix: str) -> list[str]:
+    """Return `column_names`, all with `prefix` where one of them is taken."""
+    while {*names} & {*other_names}:
         names = [prefix + one for one in names]
     return [*names]
 
 
-def _before(samples: Given) -> list[str]:
+def _list_source_columns(samples: PredictInputs) -> list[str]:
     """Return the columns that tell where a sample is from."""
-    loose = samples.loose
+    loose = samples.singles
     found = ["file"] if any(isinstance(one, Path) for one in loose) else []
     found += ["text"] if any(isinstance(one, str) for one in loose) else []
     found += ["text_a", "text_b"] if any(isinstance(one, tuple) for one in loose) else []
@@ -115,23 +115,23 @@ def _before(samples: Given) -> list[str]:
     return found + (["table", "row"] if several and samples.tables else [])
 
 
-def _asked(sample: Sample) -> dict[str, str]:
-    if not isinstance(sample, Loose):
-        return {"table": shown(sample.table.path), "row": sample.row.ref}
-    match sample.asked:
+def _source_cells(sample: PredictSample) -> dict[str, str]:
+    if not isinstance(sample, SingleSample):
+        return {"table": printable_path(sample.table.path), "row": sample.row.ref}
+    match sample.value:
         case Path() as path:
-            return {"file": shown(path)}
+            return {"file": printable_path(path)}
         case str() as text:
             return {"text": text}
         case (first, second):
             return {"text_a": first, "text_b": second}
 
 
-def _keys(table: Table) -> list[Key]:
+def _list_column_keys(table: SampleTable) -> list[ColumnKey]:
     """Return the columns of a table; two of the same name stay two."""
     seen: Counter[str] = Counter()
     keys = []
-    for one in table.sheet.names:
+    for one in table.sheet.column_names:
         keys.append((one, seen[one]))
         seen[one] += 1
     return keys

@@ -12,30 +12,30 @@ from starlette.types import Receive, Scope, Send
 Endpoint = Callable[[Request], Awaitable[Response]]
 
 
-class Direct(FastAPI):
-    """An application whose `add_direct` routes cost 90 µs instead of 170: docs/serving.md has the profile."""
+class FastRouteApp(FastAPI):
+    """An application whose `add_fast_route` routes cost 90 µs instead of 170: docs/serving.md has the profile."""
 
     def __init__(self, **settings: Any) -> None:  # noqa: ANN401  # FastAPI's business
         super().__init__(**settings)
-        self._direct: list[tuple[Route, Endpoint]] = []
+        self._fast_routes: list[tuple[Route, Endpoint]] = []
 
-    def add_direct(self, path: str, endpoint: Endpoint) -> None:
+    def add_fast_route(self, path: str, endpoint: Endpoint) -> None:
         """Let `endpoint` answer what is posted to `path`; errors are told by the handlers of the application."""
         self.add_route(path, endpoint, methods=["POST"])  # for all that is said of routes: 405, their list
-        self._direct.append((Route(path, endpoint, methods=["POST"]), endpoint))
+        self._fast_routes.append((Route(path, endpoint, methods=["POST"]), endpoint))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request."""
         if scope["type"] == "http" and scope["method"] == "POST":
-            for route, endpoint in self._direct:
+            for route, endpoint in self._fast_routes:
                 if found := route.path_regex.match(scope["path"]):
                     scope["app"], scope["path_params"] = self, found.groupdict()
-                    response = await self._answer(endpoint, Request(scope, receive))
+                    response = await self._call_endpoint(endpoint, Request(scope, receive))
                     await response(scope, receive, send)
                     return
         await super().__call__(scope, receive, send)
 
-    async def _answer(self, endpoint: Endpoint, request: Request) -> Response:
+    async def _call_endpoint(self, endpoint: Endpoint, request: Request) -> Response:
         try:
             return await endpoint(request)
         except Exception as error:

@@ -26,7 +26,7 @@ from zoo.errors import (
     WrongContentType,
 )
 
-WIRE: Final[Mapping[type[GraftError], tuple[int, str]]] = MappingProxyType(
+HTTP_ERRORS: Final[Mapping[type[GraftError], tuple[int, str]]] = MappingProxyType(
     {
         BadRequest: (400, "bad_request"),
         NotAnImage: (400, "not_an_image"),
@@ -44,32 +44,32 @@ WIRE: Final[Mapping[type[GraftError], tuple[int, str]]] = MappingProxyType(
         NotReady: (503, "not_ready"),
     }
 )
-FAILED: Final = "the server failed on this request; its log has the details."
+SERVER_FAILED_MESSAGE: Final = "the server failed on this request; its log has the details."
 
-_CLASSES: Final = {code: error for error, (_, code) in WIRE.items()}
+_ERRORS_BY_CODE: Final = {code: error for error, (_, code) in HTTP_ERRORS.items()}
 
 
-def to_wire(error: Exception) -> tuple[int, dict[str, str]]:
+def error_to_response(error: Exception) -> tuple[int, dict[str, str]]:
     """Return the status and the JSON body that tell a client of `error`.
 
     What is not in the table is a defect of the server: nothing of it leaves the house.
     """
-    if type(error) not in WIRE:
-        return to_wire(ServerFailed(FAILED))
-    status, code = WIRE[type(error)]  # type: ignore[index]  # mypy does not narrow by `in`
+    if type(error) not in HTTP_ERRORS:
+        return error_to_response(ServerFailed(SERVER_FAILED_MESSAGE))
+    status, code = HTTP_ERRORS[type(error)]  # type: ignore[index]  # mypy does not narrow by `in`
     return status, {"error": str(error), "code": code}
 
 
-def plain_wire(status: int, text: str) -> dict[str, str]:
+def http_error_body(status: int, text: str) -> dict[str, str]:
     """Return the JSON body for what HTTP itself refuses, such as a path that is not there."""
     return {"error": text, "code": HTTPStatus(status).name.lower()}
 
 
-def from_wire(status: int, body: bytes) -> GraftError:
+def error_from_response(status: int, body: bytes) -> GraftError:
     """Return the error that an answer tells of: the class and the text that the server raised."""
     try:
         facts = json.loads(body)
         text, code = str(facts["error"]), str(facts["code"])
     except (ValueError, KeyError, TypeError, RecursionError):
         text, code = f"status {status}, and no text that Graft knows. Is this a Graft server?", ""
-    return _CLASSES.get(code, ServerFailed if status >= 500 else BadRequest)(text)
+    return _ERRORS_BY_CODE.get(code, ServerFailed if status >= 500 else BadRequest)(text)

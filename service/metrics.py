@@ -19,9 +19,9 @@ STAGES: Final = {
     "trunk": "The run that made a sample's features, of pixels or token ids.",
     "head": "One sample: features to scores.",
 }
-_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
-_MANY: Final = 256  # measurements that are noted together
-_SIZES: Final = (1, 2, 4, 8, 16, 32, 64)
+_SECONDS_BUCKETS: Final = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
+_FLUSH_COUNT: Final = 256  # measurements that are noted together
+_BATCH_SIZE_BUCKETS: Final = (1, 2, 4, 8, 16, 32, 64)
 
 
 class Metrics:
@@ -31,55 +31,55 @@ class Metrics:
         self._registry = CollectorRegistry()
         ProcessCollector(registry=self._registry)
         GCCollector(registry=self._registry)
-        self._seconds = {
+        self._stage_histograms = {
             stage: Histogram(
-                f"graft_{stage}_seconds", told, ("model", "version"), buckets=_BUCKETS, registry=self._registry
+                f"graft_{stage}_seconds", told, ("model", "version"), buckets=_SECONDS_BUCKETS, registry=self._registry
             )
             for stage, told in STAGES.items()
         }
         # What was measured and is not noted yet: appending is one step for all threads, a histogram takes locks.
-        self._seen: deque[tuple[str, str, int, float]] = deque()
+        self._pending: deque[tuple[str, str, int, float]] = deque()
         self._batches = Histogram(
             "graft_batch_samples",
             "Samples that went through a trunk together.",
-            buckets=_SIZES,
+            buckets=_BATCH_SIZE_BUCKETS,
             registry=self._registry,
         )
         self._errors = Counter("graft_errors", "Answers that were errors.", ("code",), registry=self._registry)
         self._models = Gauge("graft_models", "Versions of models in memory.", registry=self._registry)
 
     @contextmanager
-    def timed(self, stage: str, model: str, version: int) -> Iterator[None]:
+    def time_stage(self, stage: str, model: str, version: int) -> Iterator[None]:
         """Measure how long a stage takes, if it succeeds."""
         start = time.perf_counter()
         yield
-        self.took(stage, model, version, time.perf_counter() - start)
+        self.observe_stage(stage, model, version, time.perf_counter() - start)
 
-    def took(self, stage: str, model: str, version: int, seconds: float) -> None:
+    def observe_stage(self, stage: str, model: str, version: int, seconds: float) -> None:
         """Note how long a stage took."""
-        self._seen.append((stage, model, version, seconds))
-        if len(self._seen) >= _MANY:
-            self._note()
+        self._pending.append((stage, model, version, seconds))
+        if len(self._pending) >= _FLUSH_COUNT:
+            self._flush()
 
-    def batched(self, samples: int) -> None:
+    def observe_batch(self, samples: int) -> None:
         """Note that a run of a trunk had so many samples."""
         self._batches.observe(samples)
 
-    def failed(self, code: str) -> None:
+    def count_error(self, code: str) -> None:
         """Count an answer that was an error."""
         self._errors.labels(code).inc()
 
-    def loaded(self, models: int) -> None:
+    def set_loaded_models(self, models: int) -> None:
         """Note how many versions of models are in memory."""
         self._models.set(models)
 
-    def text(self) -> bytes:
+    def render_text(self) -> bytes:
         """Return everything in Prometheus' text format."""
-        self._note()
+        self._flush()
         return generate_latest(self._registry)
 
-    def _note(self) -> None:
+    def _flush(self) -> None:
         with suppress(IndexError):  # the end; another thread may take some of them, too
             while True:
-                stage, model, version, seconds = self._seen.popleft()
-                self._seconds[stage].labels(model, str(version)).observe(seconds)
+                stage, model, version, seconds = self._pending.popleft()
+                self._stage_histograms[stage].labels(model, str(version)).observe(seconds)

@@ -8,21 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from service.engine import Engine, Grafted
-from service.takes import Images, Sample, Takes, Texts
+from service.engine import Engine, LoadedGraphs
+from service.takes import ImageKind, InputKind, TextKind, WireSample
 from zoo import inputs as zoo_inputs
 from zoo.bundle import open_bundle
 from zoo.errors import BadRequest, BundleBroken, BundleUnsupported, NotText
-from zoo.golden import Floats
+from zoo.golden import Float32Array
 from zoo.image import ImageInput
-from zoo.inputs import Arrays, Input, open_input
-from zoo.manifest import UNKNOWN, Manifest
+from zoo.inputs import BatchArrays, Input, open_input
+from zoo.manifest import UNKNOWN_LABEL, Manifest
 from zoo.replay import TOLERANCE, replay
-from zoo.signature import Tensor
-from zoo.sniff import sniff
+from zoo.signature import TensorSpec
+from zoo.sniff import sniff_format
 
 TASKS: Final = ("classify", "tag", "regress", "embed")
-NOVELTY: Final = (Tensor("novelty", "float32", (-1,)),)  # what a model that may answer "unknown" gives besides
+NOVELTY_OUTPUT: Final = (
+    TensorSpec("novelty", "float32", (-1,)),
+)  # what a model that may answer "unknown" gives besides
 OpenInput = Callable[[Mapping[str, Any], bytes | None], Input]
 
 
@@ -34,81 +36,81 @@ class Model:
     version: int
     manifest: Manifest
     inputs: Input
-    takes: Takes
-    grafted: Grafted
+    input_kind: InputKind
+    graphs: LoadedGraphs
 
-    def decode(self, sample: Sample) -> Arrays:
+    def decode_to_batch(self, sample: WireSample) -> BatchArrays:
         """Make a sample a batch of one.
 
         Raises:
             InputError: it is nothing that the model takes.
         """
-        return self.inputs.batch([self.array(sample)])
+        return self.inputs.batch([self.decode_sample(sample)])
 
-    def array(self, sample: Sample) -> zoo_inputs.Sample:
+    def decode_sample(self, sample: WireSample) -> zoo_inputs.SampleArray:
         """Make a sample one array: uint8 [s,s,3] of an image, int32 [t] of a text. Arrays are of the right kind.
 
         Raises:
             InputError: it is nothing that the model takes.
         """
         if isinstance(sample, bytes):
-            return self._read(sample)
-        return self.inputs.array(sample) if isinstance(self.inputs, ImageInput) else sample
+            return self._decode_bytes(sample)
+        return self.inputs.resize_array(sample) if isinstance(self.inputs, ImageInput) else sample
 
-    def features(self, arrays: Arrays) -> Floats:
+    def features(self, arrays: BatchArrays) -> Float32Array:
         """Run the trunk: a batch of n -> float32 [n,d]."""
-        return self.grafted.trunk(arrays)
+        return self.graphs.trunk(arrays)
 
-    def scores(self, features: Floats) -> Floats:
+    def scores(self, features: Float32Array) -> Float32Array:
         """Run the head: float32 [n,d] -> float32 [n,k], with the novelty as one more column where it tells that.
 
         Raises:
             BadRequest: the model has none.
         """
-        self.check_predicts()
-        assert self.grafted.head  # noqa: S101  # mypy cannot know
-        return self.grafted.head(features)
+        self.require_head()
+        assert self.graphs.head  # noqa: S101  # mypy cannot know
+        return self.graphs.head(features)
 
-    def check_predicts(self) -> None:
+    def require_head(self) -> None:
         """Pass if the model has a head.
 
         Raises:
             BadRequest: it has none; the message names what it can be asked.
         """
-        if self.grafted.head is None:
+        if self.graphs.head is None:
             raise BadRequest(
                 f"the model {self.name!r} predicts nothing: its task is 'embed'. Ask /v1/models/{self.name}:embed."
             )
 
-    def _read(self, data: bytes) -> zoo_inputs.Sample:
+    def _decode_bytes(self, data: bytes) -> zoo_inputs.SampleArray:
         try:
             return self.inputs(data)
         except NotText as fault:
-            if (format_ := sniff(data)) and not _is_utf8(data):
+            if (format_ := sniff_format(data)) and not _is_utf8(data):
                 raise NotText(
-                    f"these {len(data):,} bytes are {format_}; the model takes a {self.takes.noun}, in UTF-8."
+                    f"these {len(data):,} bytes are {format_}; the model takes a {self.input_kind.noun}, in UTF-8."
                 ) from None
             raise fault
 
 
-def open_model(folder: Path, name: str, version: int, engine: Engine, opens: OpenInput = open_input) -> Model:
+def open_model(folder: Path, name: str, version: int, engine: Engine, input_opener: OpenInput = open_input) -> Model:
     """Open one version of a model: every byte verified, its golden samples replayed, so it is warm.
 
-    `opens` makes its input from the spec and tokenizer.json.
+    `input_opener` makes its input from the spec and tokenizer.json.
 
     Raises:
         BundleError: it must not be served; the message says why.
     """
     bundle = open_bundle(folder / name / str(version))
     manifest, tokenizer = bundle.manifest, bundle.layout.tokenizer
-    _check(manifest, str(bundle.layout.manifest))
-    inputs = opens(manifest.input, tokenizer.read_bytes() if tokenizer.is_file() else None)
-    grafted = engine.open(bundle)
-    replay(bundle.golden(), manifest, inputs, grafted.trunk, grafted.head)
-    return Model(name, version, manifest, inputs, _takes(manifest), grafted)
+    _check_manifest(manifest, str(bundle.layout.manifest))
+    inputs = input_opener(manifest.input, tokenizer.read_bytes() if tokenizer.is_file() else None)
+    graphs = engine.open(bundle)
+    replay(bundle.read_golden(), manifest, inputs, graphs.trunk, graphs.head)
+    return Model(name, version, manifest, inputs, _create_input_kind(manifest), graphs)
 
 
-def _check(manifest: Manifest, where: str) -> None:
+def _check_manifest(manifest: Manifest, where: str) -> None:
     """Refuse a manifest that this server cannot keep; `where` it stands is named in errors."""
     if manifest.task not in TASKS or manifest.precision not in TOLERANCE:
         raise BundleUnsupported(
@@ -123,29 +125,31 @@ def _check(manifest: Manifest, where: str) -> None:
         raise BundleBroken(
             f"{where} has {labels} labels for {scores} scores of the task {manifest.task!r}. Publish the model again."
         )
-    if manifest.task == "tag" and not _are_thresholds(manifest.head.get("thresholds"), labels):
+    if manifest.task == "tag" and not _is_threshold_list(manifest.head.get("thresholds"), labels):
         raise BundleBroken(f"{where} has no threshold for each of its {labels} tags. Publish the model again.")
-    rejects = manifest.task == "classify" and UNKNOWN not in manifest.labels and _is_threshold(novelty)
-    if (novelty is not None or len(outputs) > 2) and not (rejects and outputs[2:] == NOVELTY):
+    can_answer_unknown = (
+        manifest.task == "classify" and UNKNOWN_LABEL not in manifest.labels and _has_threshold(novelty)
+    )
+    if (novelty is not None or len(outputs) > 2) and not (can_answer_unknown and outputs[2:] == NOVELTY_OUTPUT):
         raise BundleBroken(
             f"{where} must have both an output 'novelty' [-1] and a threshold for it, be a model that classifies, and "
-            f"have no class called {UNKNOWN!r}. Publish the model again."
+            f"have no class called {UNKNOWN_LABEL!r}. Publish the model again."
         )
 
 
-def _is_threshold(novelty: object) -> bool:
+def _has_threshold(novelty: object) -> bool:
     found = novelty.get("threshold") if isinstance(novelty, dict) else None
     return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
 
 
-def _are_thresholds(found: object, count: int) -> bool:
+def _is_threshold_list(found: object, count: int) -> bool:
     return isinstance(found, list) and len(found) == count and all(type(one) in (int, float) for one in found)
 
 
-def _takes(manifest: Manifest) -> Takes:
+def _create_input_kind(manifest: Manifest) -> InputKind:
     if manifest.input.get("kind") == "text":
-        return Texts(manifest.input["texts"])
-    return Images(manifest.signature.inputs[0].name)
+        return TextKind(manifest.input["texts"])
+    return ImageKind(manifest.signature.inputs[0].name)
 
 
 def _is_utf8(data: bytes) -> bool:

@@ -9,11 +9,11 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 
 from zoo.errors import BadRequest
 
-MAX_HEADERS: Final = 8  # of one part
-MAX_HEADER: Final = 4096  # bytes
+MAX_PART_HEADERS: Final = 8  # of one part
+MAX_PART_HEADER_BYTES: Final = 4096  # bytes
 
 
-def files_in(content_type: str, body: bytes, max_parts: int) -> list[bytes]:
+def parse_multipart(content_type: str, body: bytes, max_parts: int) -> list[bytes]:
     """Return the contents of the parts of a multipart body, in their order, whatever they are called.
 
     Raises:
@@ -24,28 +24,28 @@ def files_in(content_type: str, body: bytes, max_parts: int) -> list[bytes]:
     if not boundary:
         raise BadRequest("the content type multipart/form-data names no boundary; let your HTTP library set it.")
     parts: list[bytearray] = []
-    ended: list[bool] = []
+    ends: list[bool] = []
 
-    def begin() -> None:
+    def begin_part() -> None:
         if len(parts) == max_parts:
             raise BadRequest(f"the multipart body has more than {max_parts} parts. Send them in several requests.")
         parts.append(bytearray())
 
-    def more(data: bytes, start: int, end: int) -> None:
+    def append_data(data: bytes, start: int, end: int) -> None:
         parts[-1] += memoryview(data)[start:end]
 
     try:
         parser = MultipartParser(
             boundary,
-            {"on_part_begin": begin, "on_part_data": more, "on_end": lambda: ended.append(True)},
-            max_header_count=MAX_HEADERS,
-            max_header_size=MAX_HEADER,
+            {"on_part_begin": begin_part, "on_part_data": append_data, "on_end": lambda: ends.append(True)},
+            max_header_count=MAX_PART_HEADERS,
+            max_header_size=MAX_PART_HEADER_BYTES,
         )
         parser.write(body)
         parser.finalize()
     except FormParserError as fault:
         raise BadRequest(f"the multipart body cannot be read ({fault}). It is truncated or malformed.") from None
-    if not ended:
+    if not ends:
         raise BadRequest("the multipart body has no end: it is truncated. Send it again.")
     if not parts:
         raise BadRequest(

@@ -14,26 +14,26 @@ from typing import Final
 
 from service.engine import OnnxEngine
 from service.model import Model, open_model
-from service.packing import Takes
-from service.predicting import Numbered, Said
-from service.readings import read
-from service.samples import Sample
-from zoo.bundle import model_names, newest_first
-from zoo.cores import cores
+from service.packing import SampleKind
+from service.predicting import NumberedOutcome, PredictionOutcome
+from service.readings import build_answers
+from service.samples import PredictSample
+from zoo.bundle import model_names, versions_newest_first
+from zoo.cores import available_cores
 from zoo.device import Device
 from zoo.errors import GraftError, InputError, NotReady, UnknownModel
-from zoo.inputs import Sample as Array
-from zoo.names import NAME
-from zoo.pool import crew, cut, done_by
+from zoo.inputs import SampleArray as Array
+from zoo.names import MODEL_NAME_PATTERN
+from zoo.pool import batched, map_ordered, thread_pool
 
-IMAGES: Final = 8  # that one task of a thread decodes and runs
-READ: Final = 64  # texts that one task reads and tokenises
-WINDOW: Final = 64  # such tasks whose texts are sorted by length together
-BATCH: Final = 8  # texts that go through the trunk together: faster than 16 or 32 (benchmarks/reuters.py)
-Ready = tuple[int, Array | InputError]
+IMAGES_PER_TASK: Final = 8  # that one task of a thread decodes and runs
+TEXTS_PER_TASK: Final = 64  # texts that one task reads and tokenises
+TASKS_PER_WINDOW: Final = 64  # such tasks whose texts are sorted by length together
+MAX_BATCH_TEXTS: Final = 8  # texts that go through the trunk together: faster than 16 or 32 (benchmarks/reuters.py)
+NumberedTokens = tuple[int, Array | InputError]
 
 
-class Offline:
+class LocalModel:
     """The newest version of a model that can be served, opened here."""
 
     def __init__(self, model: Model) -> None:
@@ -42,68 +42,78 @@ class Offline:
         Raises:
             BadRequest: it predicts nothing.
         """
-        model.check_predicts()
+        model.require_head()
         self._model = model
         self.name, self.version = model.name, model.version
         self.task, self.labels = model.manifest.task, model.manifest.labels
-        self.rejects = "novelty" in model.manifest.head
+        self.can_answer_unknown = "novelty" in model.manifest.head
         spec = model.manifest.input
-        self.takes: Takes = "image" if spec["kind"] != "text" else "text" if spec["texts"] == 1 else "pair"
+        self.sample_kind: SampleKind = "image" if spec["kind"] != "text" else "text" if spec["texts"] == 1 else "pair"
 
-    def answers(self, samples: Iterable[Sample], count: int, top: int) -> Generator[list[Numbered], None, None]:
+    def predict_samples(
+        self, samples: Iterable[PredictSample], count: int, top: int
+    ) -> Generator[list[NumberedOutcome], None, None]:
         """Yield what the model says: images in order, texts in windows of some thousands."""
-        if self.takes == "image":
-            return self._images(samples, count, top)
-        return self._texts(samples, count, top)
+        if self.sample_kind == "image":
+            return self._predict_images(samples, count, top)
+        return self._predict_texts(samples, count, top)
 
-    def _images(self, samples: Iterable[Sample], count: int, top: int) -> Generator[list[Numbered], None, None]:
-        def work(some: list[tuple[int, Sample]]) -> list[Numbered]:
-            return [(number, self._image(sample, top)) for number, sample in some]
+    def _predict_images(
+        self, samples: Iterable[PredictSample], count: int, top: int
+    ) -> Generator[list[NumberedOutcome], None, None]:
+        def predict_task(some: list[tuple[int, PredictSample]]) -> list[NumberedOutcome]:
+            return [(number, self._predict_image(sample, top)) for number, sample in some]
 
-        share = max(1, min(IMAGES, count // (8 * cores())))  # few images are spread over all cores
-        with crew() as pool:
-            yield from done_by(pool, work, cut(enumerate(samples), share), 4 * cores())
+        share = max(1, min(IMAGES_PER_TASK, count // (8 * available_cores())))  # few images are spread over all cores
+        with thread_pool() as pool:
+            yield from map_ordered(pool, predict_task, batched(enumerate(samples), share), 4 * available_cores())
 
-    def _image(self, sample: Sample, top: int) -> Said:
+    def _predict_image(self, sample: PredictSample, top: int) -> PredictionOutcome:
         model = self._model
         try:
-            arrays = model.decode(sample.bytes(self.takes))
+            arrays = model.decode_to_batch(sample.to_bytes(self.sample_kind))
         except InputError as fault:
             return fault
-        return read(model.manifest, model.scores(model.features(arrays)), top)[0]
+        return build_answers(model.manifest, model.scores(model.features(arrays)), top)[0]
 
-    def _texts(self, samples: Iterable[Sample], count: int, top: int) -> Generator[list[Numbered], None, None]:
-        def work(some: list[Ready]) -> list[Numbered]:
-            return self._run(some, top)
+    def _predict_texts(
+        self, samples: Iterable[PredictSample], count: int, top: int
+    ) -> Generator[list[NumberedOutcome], None, None]:
+        def predict_task(some: list[NumberedTokens]) -> list[NumberedOutcome]:
+            return self._predict_batch(some, top)
 
-        batch = max(1, min(BATCH, count // cores()))  # few texts are spread over all cores
-        with crew() as pool:
+        batch = max(1, min(MAX_BATCH_TEXTS, count // available_cores()))  # few texts are spread over all cores
+        with thread_pool() as pool:
             # One window is tokenised while the one before it goes through the trunk.
-            tokenised = done_by(pool, self._tokenised, cut(enumerate(samples), READ), WINDOW)
-            yield from done_by(pool, work, _by_length(cut(tokenised, WINDOW), batch), 2 * cores())
+            tokenised = map_ordered(
+                pool, self._tokenize_samples, batched(enumerate(samples), TEXTS_PER_TASK), TASKS_PER_WINDOW
+            )
+            yield from map_ordered(
+                pool, predict_task, _batch_by_length(batched(tokenised, TASKS_PER_WINDOW), batch), 2 * available_cores()
+            )
 
-    def _tokenised(self, some: list[tuple[int, Sample]]) -> list[Ready]:
-        return [(number, self._ids(sample)) for number, sample in some]
+    def _tokenize_samples(self, some: list[tuple[int, PredictSample]]) -> list[NumberedTokens]:
+        return [(number, self._tokenize(sample)) for number, sample in some]
 
-    def _ids(self, sample: Sample) -> Array | InputError:
+    def _tokenize(self, sample: PredictSample) -> Array | InputError:
         try:
-            return self._model.array(sample.bytes(self.takes))
+            return self._model.decode_sample(sample.to_bytes(self.sample_kind))
         except InputError as fault:
             return fault
 
-    def _run(self, some: list[Ready], top: int) -> list[Numbered]:
+    def _predict_batch(self, some: list[NumberedTokens], top: int) -> list[NumberedOutcome]:
         """Answer what has failed already by its failure, and everything else in one batch."""
         model = self._model
-        said: list[Numbered] = [(number, fault) for number, fault in some if isinstance(fault, InputError)]
+        outcomes: list[NumberedOutcome] = [(number, fault) for number, fault in some if isinstance(fault, InputError)]
         ready = [(number, ids) for number, ids in some if not isinstance(ids, InputError)]
         if ready:
             scores = model.scores(model.features(model.inputs.batch([ids for _, ids in ready])))
-            said += zip((number for number, _ in ready), read(model.manifest, scores, top), strict=True)
-        return said
+            outcomes += zip((number for number, _ in ready), build_answers(model.manifest, scores, top), strict=True)
+        return outcomes
 
 
-def newest(folder: Path, name: str, device: Device, note: Callable[[str], None]) -> Model:
-    """Open the newest version of a model that can be served; what is wrong with a newer one goes to `note`.
+def open_newest_model(folder: Path, name: str, device: Device, warn: Callable[[str], None]) -> Model:
+    """Open the newest version of a model that can be served; what is wrong with a newer one goes to `warn`.
 
     Raises:
         UnknownModel: the repository `folder` has no such model.
@@ -111,29 +121,29 @@ def newest(folder: Path, name: str, device: Device, note: Callable[[str], None])
         DeviceMissing: `device` is not here.
     """
     engine, refusals = OnnxEngine(device), []
-    for version in newest_first(folder, name) if NAME.fullmatch(name) else ():
+    for version in versions_newest_first(folder, name) if MODEL_NAME_PATTERN.fullmatch(name) else ():
         try:
             model = open_model(folder, name, version, engine)
         except GraftError as fault:
             refusals.append(f"version {version}: {fault}")
         else:
             for one in refusals:
-                note(f"refused: {name}, {one} Version {version} answers.")
+                warn(f"refused: {name}, {one} Version {version} answers.")
             return model
     if refusals:
         raise NotReady(f"no version of {name!r} could be loaded: {'; '.join(refusals)}")
-    raise _unknown(folder, name)
+    raise _unknown_model_error(folder, name)
 
 
-def _unknown(folder: Path, name: str) -> UnknownModel:
-    there_are = model_names(folder)
-    near = difflib.get_close_matches(name, there_are, n=3, cutoff=0.5)
+def _unknown_model_error(folder: Path, name: str) -> UnknownModel:
+    known_names = model_names(folder)
+    near = difflib.get_close_matches(name, known_names, n=3, cutoff=0.5)
     hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
-    listed = f"There are: {', '.join(there_are)}." if there_are else "There is none yet; make one with finetune."
-    return UnknownModel(f"no model in {folder} is called {name!r}. {hint}{listed}")
+    available = f"There are: {', '.join(known_names)}." if known_names else "There is none yet; make one with finetune."
+    return UnknownModel(f"no model in {folder} is called {name!r}. {hint}{available}")
 
 
-def _by_length(windows: Iterable[list[list[Ready]]], size: int) -> Iterator[list[Ready]]:
+def _batch_by_length(windows: Iterable[list[list[NumberedTokens]]], size: int) -> Iterator[list[NumberedTokens]]:
     """Cut each window into what one run of the trunk holds: the longest texts first, as a short rest ends together."""
     for window in windows:
         texts = [one for some in window for one in some]
@@ -142,4 +152,4 @@ def _by_length(windows: Iterable[list[list[Ready]]], size: int) -> Iterator[list
             yield bad
         ready = [one for one in texts if not isinstance(one[1], InputError)]
         ready.sort(key=lambda one: -len(one[1]))  # type: ignore[arg-type]  # what is left are arrays
-        yield from cut(ready, size)
+        yield from batched(ready, size)

@@ -12,29 +12,29 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from zoo.errors import InputError, NotAnImage, NotText
-from zoo.utf8 import to_sample
+from zoo.utf8 import encode_text_sample
 
 # A file's bytes; its path; pixels [h,w,3] or [h,w]; a pair of texts. A string is a path to an image for a model that
 # takes images, and the text itself for one that takes texts.
-Sample = bytes | str | Path | NDArray[np.uint8] | tuple[str, str]
-MAX_BYTES: Final = 256 << 20  # of one sample
-Takes = Literal["image", "text", "pair"]  # what a model takes
+ClientSample = bytes | str | Path | NDArray[np.uint8] | tuple[str, str]
+MAX_SAMPLE_BYTES: Final = 256 << 20  # of one sample
+SampleKind = Literal["image", "text", "pair"]  # what a model takes
 
 
-def is_unclear(sample: Sample) -> bool:
+def is_ambiguous(sample: ClientSample) -> bool:
     """Tell whether it takes the model to know what is meant by a sample."""
     return isinstance(sample, str | tuple)
 
 
-def pack_all(samples: Sequence[Sample], takes: Takes | None) -> list[bytes]:
-    """Pack several samples, in their order; raises as `packed` does."""
-    return [packed(one, takes) for one in samples]
+def pack_samples(samples: Sequence[ClientSample], kind: SampleKind | None) -> list[bytes]:
+    """Pack several samples, in their order; raises as `pack_sample` does."""
+    return [pack_sample(one, kind) for one in samples]
 
 
-def packed(sample: Sample, takes: Takes | None) -> bytes:
+def pack_sample(sample: ClientSample, kind: SampleKind | None) -> bytes:
     """Return a sample as the bytes of an image file or of a text; pixels are packed as PNG, which loses nothing.
 
-    `takes` is needed only where `is_unclear`.
+    `kind` is needed only where `is_ambiguous`.
 
     Raises:
         InputError: a file cannot be read.
@@ -45,36 +45,38 @@ def packed(sample: Sample, takes: Takes | None) -> bytes:
         case bytes():
             return sample
         case Path():
-            return _read(sample)
-        case str() if takes == "image":
-            return _read(Path(sample))
+            return _read_file(sample)
+        case str() if kind == "image":
+            return _read_file(Path(sample))
         case str() | tuple():
-            return _text(sample, takes)
+            return _pack_text(sample, kind)
         case _:
-            return _png(np.asarray(sample))
+            return _encode_png(np.asarray(sample))
 
 
-def _text(sample: str | tuple[str, ...], takes: Takes | None) -> bytes:
+def _pack_text(sample: str | tuple[str, ...], kind: SampleKind | None) -> bytes:
     texts = sample if isinstance(sample, tuple) else (sample,)
-    if takes == "image":
+    if kind == "image":
         raise NotAnImage("the model takes images, and this is a tuple. Send a path, bytes or pixels.")
-    if len(texts) != (2 if takes == "pair" else 1) or not all(isinstance(one, str) for one in texts):
-        due = 'pairs of texts: send ("a text", "another")' if takes == "pair" else 'single texts: send "a text"'
-        raise NotText(f"the model takes {due}, or a list of such.")
-    return to_sample(*texts)
+    if len(texts) != (2 if kind == "pair" else 1) or not all(isinstance(one, str) for one in texts):
+        accepted_form = (
+            'pairs of texts: send ("a text", "another")' if kind == "pair" else 'single texts: send "a text"'
+        )
+        raise NotText(f"the model takes {accepted_form}, or a list of such.")
+    return encode_text_sample(*texts)
 
 
-def _read(path: Path) -> bytes:
+def _read_file(path: Path) -> bytes:
     try:
-        if (size := path.stat().st_size) > MAX_BYTES:
-            raise InputError(f"{str(path)[:200]} has {size:,} bytes; allowed are {MAX_BYTES:,} in one sample.")
+        if (size := path.stat().st_size) > MAX_SAMPLE_BYTES:
+            raise InputError(f"{str(path)[:200]} has {size:,} bytes; allowed are {MAX_SAMPLE_BYTES:,} in one sample.")
         return path.read_bytes()
     except (OSError, ValueError) as fault:  # a name with a NUL is a ValueError
         reason = getattr(fault, "strerror", None) or fault
         raise InputError(f"{str(path)[:200]} cannot be read ({reason}). Check the path.") from None
 
 
-def _png(array: NDArray[np.uint8]) -> bytes:
+def _encode_png(array: NDArray[np.uint8]) -> bytes:
     if array.dtype != np.uint8 or array.ndim not in (2, 3) or array.shape[2:] not in ((), (3,)) or not array.size:
         raise NotAnImage(
             f"an array of {array.dtype} {list(array.shape)} is no image. Allowed are uint8 [h,w,3] (RGB) and [h,w] "

@@ -7,26 +7,28 @@ from contextlib import closing
 from typing import Protocol
 
 from service.calls import Answer
-from service.packing import Takes
-from service.samples import Given, Sample
+from service.packing import SampleKind
+from service.samples import PredictInputs, PredictSample
 from zoo.errors import GraftError
-from zoo.progress import Bar, Progress
+from zoo.progress import Progress, ProgressBar
 
-Said = Answer | GraftError  # of one sample: its answer, or why it has none
-Numbered = tuple[int, Said]
+PredictionOutcome = Answer | GraftError  # of one sample: its answer, or why it has none
+NumberedOutcome = tuple[int, PredictionOutcome]
 
 
-class Oracle(Protocol):
+class Predictor(Protocol):
     """Whoever can be asked: a model in this process, or one of a server."""
 
     name: str
     version: int
-    takes: Takes
+    sample_kind: SampleKind
     task: str
     labels: tuple[str, ...]
-    rejects: bool  # whether it may say that it does not know a sample
+    can_answer_unknown: bool  # whether it may say that it does not know a sample
 
-    def answers(self, samples: Iterable[Sample], count: int, top: int) -> Generator[list[Numbered], None, None]:
+    def predict_samples(
+        self, samples: Iterable[PredictSample], count: int, top: int
+    ) -> Generator[list[NumberedOutcome], None, None]:
         """Yield what is said of `count` samples, a few at a time, each with its number, in almost their order.
 
         Raises:
@@ -34,36 +36,41 @@ class Oracle(Protocol):
         """
 
 
-class Sink(Protocol):
+class PredictionSink(Protocol):
     """Whoever tells the user."""
 
-    def add(self, sample: Sample, said: Said) -> None:
+    def add(self, sample: PredictSample, outcome: PredictionOutcome) -> None:
         """Take one sample and what is said of it; they come in order."""
 
 
-def tell(oracle: Oracle, samples: Given, top: int, sinks: Sequence[Sink], progress: Progress) -> int:
+def run_predictions(
+    predictor: Predictor, inputs: PredictInputs, top: int, sinks: Sequence[PredictionSink], progress: Progress
+) -> int:
     """Ask for all samples and tell every sink; return how many of them got no answer.
 
     Raises:
         GraftError: nothing more can be asked.
     """
-    bad = 0
-    count = len(samples)
-    with progress.bar("predicting", count) as bar, closing(oracle.answers(samples, count, top)) as answers:
-        for sample, said in zip(samples, _in_order(answers, bar), strict=True):
-            bad += isinstance(said, GraftError)
+    failure_count = 0
+    count = len(inputs)
+    with (
+        progress.bar("predicting", count) as bar,
+        closing(predictor.predict_samples(inputs, count, top)) as outcome_batches,
+    ):
+        for sample, outcome in zip(inputs, _restore_order(outcome_batches, bar), strict=True):
+            failure_count += isinstance(outcome, GraftError)
             for sink in sinks:
-                sink.add(sample, said)
-    return bad
+                sink.add(sample, outcome)
+    return failure_count
 
 
-def _in_order(answers: Iterator[list[Numbered]], bar: Bar) -> Iterator[Said]:
+def _restore_order(answers: Iterator[list[NumberedOutcome]], bar: ProgressBar) -> Iterator[PredictionOutcome]:
     """Yield what is said by number, from 0 on; what comes early is kept until its turn."""
-    early: dict[int, Said] = {}
-    turn = 0
+    early: dict[int, PredictionOutcome] = {}
+    next_number = 0
     for some in answers:
         early.update(some)
         bar.advance(len(some))
-        while turn in early:
-            yield early.pop(turn)
-            turn += 1
+        while next_number in early:
+            yield early.pop(next_number)
+            next_number += 1

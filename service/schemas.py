@@ -11,18 +11,18 @@ from pydantic import BaseModel
 
 from service.calls import Answer, Prediction
 from service.model import Model
-from service.models import Found
-from service.readings import read
-from zoo.golden import Floats
+from service.models import VersionEntry
+from service.readings import build_answers
+from zoo.golden import Float32Array
 
 
-def predictions(model: Model, scores: Floats, top: int) -> dict[str, Any]:
+def predictions_response(model: Model, scores: Float32Array, top: int) -> dict[str, Any]:
     """Return the answer to samples, in their order: what the head says of them means, the `top` best."""
-    told = [_told(one) for one in read(model.manifest, scores, top)]
-    return {"model": model.name, "version": model.version, "predictions": told}
+    answers = [_omit_novelty(one) for one in build_answers(model.manifest, scores, top)]
+    return {"model": model.name, "version": model.version, "predictions": answers}
 
 
-def _told(answer: Answer) -> Answer | dict[str, Any]:
+def _omit_novelty(answer: Answer) -> Answer | dict[str, Any]:
     """Leave out of an answer what its model never tells."""
     if isinstance(answer, Prediction) and answer.novelty is None:
         return {"label": answer.label, "probability": answer.probability, "top": answer.top}
@@ -49,12 +49,12 @@ class Embeddings(BaseModel):
     embeddings: list[list[float]]
 
     @classmethod
-    def of(cls, model: Model, features: Floats) -> Self:
+    def from_features(cls, model: Model, features: Float32Array) -> Self:
         """Read features, float32 [n,d]."""
         return cls(model=model.name, version=model.version, embeddings=features.tolist())
 
 
-class Card(BaseModel):
+class OpenAIModelEntry(BaseModel):
     """A model, as OpenAI's clients list it."""
 
     id: str
@@ -63,21 +63,21 @@ class Card(BaseModel):
     owned_by: Literal["graft"] = "graft"
 
 
-class Names(BaseModel):
+class ModelList(BaseModel):
     """The models that can be asked: KServe's field and OpenAI's."""
 
     models: list[str]
     object: Literal["list"] = "list"
-    data: list[Card]
+    data: list[OpenAIModelEntry]
 
     @classmethod
-    def of(cls, models: Sequence[Model]) -> Self:
+    def from_models(cls, models: Sequence[Model]) -> Self:
         """Tell of the newest version of each model."""
-        cards = [Card(id=model.name, created=_seconds(model.manifest.created)) for model in models]
+        cards = [OpenAIModelEntry(id=model.name, created=_unix_seconds(model.manifest.created)) for model in models]
         return cls(models=[model.name for model in models], data=cards)
 
 
-def _seconds(iso: str) -> int:
+def _unix_seconds(iso: str) -> int:
     """Return a manifest's time in seconds since 1970; 0 where it has none."""
     try:
         return int(datetime.datetime.fromisoformat(iso).timestamp())
@@ -93,14 +93,14 @@ class VersionStatus(BaseModel):
     status: dict[str, str]  # error_code, error_message
 
     @classmethod
-    def of(cls, version: int, found: Found) -> Self:
+    def from_entry(cls, version: int, entry: VersionEntry) -> Self:
         """Tell what became of a version on disk."""
-        code = "FAILED_PRECONDITION" if found.refusal else "OK"
-        state = "AVAILABLE" if found.model else "END"
-        return cls(version=str(version), state=state, status={"error_code": code, "error_message": found.refusal or ""})
+        code = "FAILED_PRECONDITION" if entry.refusal else "OK"
+        state = "AVAILABLE" if entry.model else "END"
+        return cls(version=str(version), state=state, status={"error_code": code, "error_message": entry.refusal or ""})
 
 
-class Status(BaseModel):
+class ModelStatus(BaseModel):
     """How a model is: KServe's fields and TensorFlow Serving's."""
 
     name: str
@@ -108,13 +108,13 @@ class Status(BaseModel):
     model_version_status: list[VersionStatus]
 
     @classmethod
-    def of(cls, name: str, found: Mapping[int, Found]) -> Self:
+    def from_entries(cls, name: str, entries: Mapping[int, VersionEntry]) -> Self:
         """Tell what became of the versions of a model."""
-        versions = [VersionStatus.of(number, one) for number, one in found.items()]
-        return cls(name=name, ready=any(one.model for one in found.values()), model_version_status=versions)
+        versions = [VersionStatus.from_entry(number, one) for number, one in entries.items()]
+        return cls(name=name, ready=any(one.model for one in entries.values()), model_version_status=versions)
 
 
-class Metadata(BaseModel):
+class ModelMetadata(BaseModel):
     """What a model says of itself in public: nothing of the data it was trained on, no samples, no paths."""
 
     name: str
@@ -132,7 +132,7 @@ class Metadata(BaseModel):
     graft: str
 
     @classmethod
-    def of(cls, model: Model) -> Self:
+    def from_model(cls, model: Model) -> Self:
         """Read a model's manifest."""
         facts = asdict(model.manifest) | {"name": model.name, "version": model.version}
         return cls(**{field: facts[field] for field in cls.model_fields})

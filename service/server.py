@@ -18,7 +18,7 @@ import uvicorn
 
 from service.app import create_app
 from service.core import Service
-from service.protocol import Bounded, bounded
+from service.protocol import LimitedHttpProtocol, create_http_protocol
 from service.settings import Settings
 
 
@@ -30,8 +30,8 @@ def run_server(settings: Settings) -> None:
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
-    door = _door(settings)
-    settings = settings.model_copy(update={"port": door.getsockname()[1]})
+    listener = _open_port(settings)
+    settings = settings.model_copy(update={"port": listener.getsockname()[1]})
     app = create_app(settings)
     config = uvicorn.Config(
         app,
@@ -41,18 +41,18 @@ def run_server(settings: Settings) -> None:
         proxy_headers=False,
         ws="none",
         loop="auto",  # uvloop, where it is installed
-        http=bounded(settings.upload, settings.max_body),
+        http=create_http_protocol(settings.upload, settings.max_body),
         timeout_keep_alive=30,
         timeout_graceful_shutdown=30,
     )
-    _Server(config, app.state.service).run([door])
+    _DrainingServer(config, app.state.service).run([listener])
 
 
-def _door(settings: Settings) -> socket.socket:
+def _open_port(settings: Settings) -> socket.socket:
     """Open the port, or say why it cannot be had."""
     try:
         family, *_ = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)[0]
-        door = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
     except OSError as fault:
         reason = os.strerror(fault.errno) if fault.errno and fault.errno > 0 else fault.strerror
         raise click.ClickException(
@@ -60,14 +60,14 @@ def _door(settings: Settings) -> socket.socket:
             "runs there: stop it, or choose another port with --port (0 takes any free one)."
         ) from None
     # asyncio does this only for sockets it made itself; without it an answer waits 40 ms for an acknowledgement.
-    door.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-    return door
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
-class _Server(uvicorn.Server):
+class _DrainingServer(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Service) -> None:
         super().__init__(config)
-        self._service, self._closing_at = service, 0.0
+        self._service, self._drain_deadline = service, 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Open the door; what was imported until now lives long, and the collector walks through it no more."""
@@ -80,15 +80,15 @@ class _Server(uvicorn.Server):
         if self._service.stopping or sig == signal.SIGINT:
             super().handle_exit(sig, frame)
         self._service.stopping = True
-        self._closing_at = time.monotonic() + self._service.settings.drain
+        self._drain_deadline = time.monotonic() + self._service.settings.drain
 
     async def on_tick(self, counter: int) -> bool:
         """Hang up on requests that do not arrive; close the port once the time to drain is over."""
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
-            if isinstance(connection, Bounded):
-                connection.look(now)
-        over = self._service.stopping and time.monotonic() >= self._closing_at
+            if isinstance(connection, LimitedHttpProtocol):
+                connection.check_timeout(now)
+        over = self._service.stopping and time.monotonic() >= self._drain_deadline
         return await super().on_tick(counter) or over
 
     @contextlib.contextmanager

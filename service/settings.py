@@ -9,7 +9,7 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from zoo.cores import cores
+from zoo.cores import available_cores
 from zoo.device import Device
 
 
@@ -30,23 +30,23 @@ class Settings(BaseSettings):
     max_images: int = Field(64, ge=1)  # in one request
     max_texts: int = Field(1024, ge=1)  # in one request; token ids count as their text
     max_tokens: int = Field(1 << 18, ge=1)  # of one request to /v1/embeddings
-    workers: int = Field(default_factory=cores, ge=1, le=1024)  # runs at a time; "auto": one for each core
+    workers: int = Field(default_factory=available_cores, ge=1, le=1024)  # runs at a time; "auto": one for each core
     device: Device = "auto"
     max_waiting: int = Field(128, ge=0)  # samples waiting for a free core
     drain: float = Field(1.0, ge=0, le=300)  # seconds of "not ready" before SIGTERM closes the port
 
     @field_validator("workers", mode="before")
     @classmethod
-    def _auto(cls, workers: object) -> object:
-        return cores() if workers == "auto" else workers
+    def _resolve_auto_workers(cls, workers: object) -> object:
+        return available_cores() if workers == "auto" else workers
 
     @field_validator("api_key")
     @classmethod
-    def _blank_is_none(cls, key: SecretStr | None) -> SecretStr | None:
+    def _blank_to_none(cls, key: SecretStr | None) -> SecretStr | None:
         return key if key and key.get_secret_value().strip() else None
 
     @model_validator(mode="after")
-    def _no_open_door(self) -> Self:
+    def _require_key_outside_loopback(self) -> Self:
         if is_loopback(self.host) or self.api_key or self.allow_anyone:
             return self
         raise ValueError(

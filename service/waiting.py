@@ -15,85 +15,85 @@ from typing import Generic, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from service.errors import FAILED
-from service.workers import Workers
+from service.errors import SERVER_FAILED_MESSAGE
+from service.workers import WorkerPool
 from zoo.errors import GraftError, InputError, ServerFailed
 
 T = TypeVar("T")
-Gone = Callable[[], bool]  # tells, on any thread, whether the client hung up
+DisconnectCheck = Callable[[], bool]  # tells, on any thread, whether the client hung up
 
 
-class Promises(Generic[T]):
-    """So many things that a request waits for; made on the event loop, which alone may await `outcomes`."""
+class FutureGroup(Generic[T]):
+    """So many things that a request waits for; made on the event loop, which alone may await `gather`."""
 
-    def __init__(self, count: int, gone: Gone) -> None:
+    def __init__(self, count: int, is_disconnected: DisconnectCheck) -> None:
         """Expect `count` outcomes; what is not begun when the client is `gone` is never begun."""
         self._loop = asyncio.get_running_loop()
-        self._over: asyncio.Future[None] = self._loop.create_future()
+        self._all_done: asyncio.Future[None] = self._loop.create_future()
         self._outcomes: list[T | BaseException] = [ClientDisconnect()] * count
-        self._settled = itertools.count(1)
-        self._gone, self._given_up = gone, not count
+        self._outcome_counter = itertools.count(1)
+        self._is_disconnected, self._is_closed = is_disconnected, not count
 
-    def __iter__(self) -> Iterator[Promise[T]]:
-        return (Promise(self, at) for at in range(len(self._outcomes)))
+    def __iter__(self) -> Iterator[JobFuture[T]]:
+        return (JobFuture(self, at) for at in range(len(self._outcomes)))
 
     @property
-    def gone(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Tell whether nobody waits any more."""
-        return self._given_up or self._gone()
+        return self._is_closed or self._is_disconnected()
 
-    def settle(self, at: int, outcome: T | BaseException) -> None:
+    def set_outcome(self, index: int, outcome: T | BaseException) -> None:
         """Note one outcome; the last one wakes the event loop."""
-        self._outcomes[at] = outcome
-        if next(self._settled) == len(self._outcomes):
+        self._outcomes[index] = outcome
+        if next(self._outcome_counter) == len(self._outcomes):
             with suppress(RuntimeError):  # the loop is closed: the server has stopped
-                self._loop.call_soon_threadsafe(self._finish)
+                self._loop.call_soon_threadsafe(self._mark_done)
 
-    async def outcomes(self) -> list[T | BaseException]:
+    async def gather(self) -> list[T | BaseException]:
         """Return what came of each, or the error that was raised in its place, once all are settled."""
         try:
             if self._outcomes:
-                await self._over
+                await self._all_done
         finally:
-            self._given_up = True
+            self._is_closed = True
         return self._outcomes
 
-    def _finish(self) -> None:
-        if not self._over.done():
-            self._over.set_result(None)
+    def _mark_done(self) -> None:
+        if not self._all_done.done():
+            self._all_done.set_result(None)
 
 
-class Promise(Generic[T]):
+class JobFuture(Generic[T]):
     """One of them; settled once, on a worker's thread."""
 
     __slots__ = ("_all", "_at")
 
-    def __init__(self, all_: Promises[T], at: int) -> None:
-        self._all, self._at = all_, at
+    def __init__(self, group: FutureGroup[T], index: int) -> None:
+        self._all, self._at = group, index
 
     @property
-    def gone(self) -> bool:
+    def is_cancelled(self) -> bool:
         """Tell whether nobody waits any more."""
-        return self._all.gone
+        return self._all.is_cancelled
 
-    def settle(self, outcome: T | BaseException) -> None:
+    def set_outcome(self, outcome: T | BaseException) -> None:
         """Say what came of it."""
-        self._all.settle(self._at, outcome)
+        self._all.set_outcome(self._at, outcome)
 
-    def keep(self, work: Callable[[], T]) -> None:
-        """Do `work`, unless nobody waits any more, and settle with what comes of it."""
-        if self.gone:
-            self.settle(ClientDisconnect())
+    def complete_with(self, work: Callable[[], T]) -> None:
+        """Do `jobs`, unless nobody waits any more, and settle with what comes of it."""
+        if self.is_cancelled:
+            self.set_outcome(ClientDisconnect())
             return
         try:
             answer = work()
         except Exception as fault:
-            self.settle(fault)
+            self.set_outcome(fault)
         else:
-            self.settle(answer)
+            self.set_outcome(answer)
 
 
-def good(outcome: T | BaseException) -> T:
+def unwrap(outcome: T | BaseException) -> T:
     """Return what was done, or raise what came in its place.
 
     Raises:
@@ -102,24 +102,28 @@ def good(outcome: T | BaseException) -> T:
     if isinstance(outcome, GraftError | ClientDisconnect):
         raise outcome
     if isinstance(outcome, BaseException):
-        raise ServerFailed(FAILED) from outcome
+        raise ServerFailed(SERVER_FAILED_MESSAGE) from outcome
     return outcome
 
 
-def all_good(outcomes: Sequence[T | BaseException], noun: str) -> list[T]:
+def unwrap_all(outcomes: Sequence[T | BaseException], noun: str) -> list[T]:
     """Return all that was done, or raise the first of what came in its place, with the number of the sample."""
-    return [_numbered(one, f"{noun} {at} of {len(outcomes)}", len(outcomes)) for at, one in enumerate(outcomes, 1)]
+    return [
+        _unwrap_numbered(one, f"{noun} {at} of {len(outcomes)}", len(outcomes)) for at, one in enumerate(outcomes, 1)
+    ]
 
 
-def _numbered(outcome: T | BaseException, which: str, of: int) -> T:
-    if isinstance(outcome, InputError) and of > 1:
+def _unwrap_numbered(outcome: T | BaseException, which: str, count: int) -> T:
+    if isinstance(outcome, InputError) and count > 1:
         raise type(outcome)(f"{which}: {outcome}")
-    return good(outcome)
+    return unwrap(outcome)
 
 
-async def side_by_side(workers: Workers, work: Sequence[Callable[[], T]], gone: Gone) -> list[T | BaseException]:
+async def run_concurrently(
+    workers: WorkerPool, jobs: Sequence[Callable[[], T]], is_disconnected: DisconnectCheck
+) -> list[T | BaseException]:
     """Do several things on worker threads and return what came of each."""
-    promises = Promises[T](len(work), gone)
-    for promise, one in zip(promises, work, strict=True):
-        workers.do(partial(promise.keep, one))
-    return await promises.outcomes()
+    futures = FutureGroup[T](len(jobs), is_disconnected)
+    for future, one in zip(futures, jobs, strict=True):
+        workers.submit(partial(future.complete_with, one))
+    return await futures.gather()

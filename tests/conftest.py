@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from zoo import trunk_cache, weights
-from zoo.backbone import DEFAULT, Precision, get
-from zoo.files import locked
-from zoo.progress import Silence
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Precision, get_backbone
+from zoo.files import exclusive_lock
+from zoo.progress import SilentProgress
 
 
 @pytest.fixture(autouse=True)
@@ -30,29 +30,33 @@ def shared_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     base = tmp_path_factory.getbasetemp()
     shared = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "shared-cache"
-    with locked(shared), pytest.MonkeyPatch.context() as patch:
-        had = [found for precision in Precision if (found := trunk_cache.lookup(get(DEFAULT), precision))]
+    with exclusive_lock(shared), pytest.MonkeyPatch.context() as patch:
+        had = [
+            found
+            for precision in Precision
+            if (found := trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), precision))
+        ]
         patch.setenv("GRAFT_CACHE", str(shared))
         for found in had:
-            if found.is_whole() and not (trunk_cache.trunks() / found.folder.name).exists():
-                shutil.copytree(found.folder, trunk_cache.trunks() / found.folder.name)
+            if found.is_intact() and not (trunk_cache.trunks_folder() / found.folder.name).exists():
+                shutil.copytree(found.folder, trunk_cache.trunks_folder() / found.folder.name)
         for precision in Precision:
-            trunk_cache.ensure(get(DEFAULT), precision, Silence())
+            trunk_cache.ensure_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), precision, SilentProgress())
     return shared
 
 
 @pytest.fixture
 def shared_trunks(shared_cache: Path, _own_world: None) -> None:
     """Let this test's own cache begin with the default backbone's real trunks."""
-    shutil.copytree(shared_cache / "trunks", trunk_cache.trunks())
+    shutil.copytree(shared_cache / "trunks", trunk_cache.trunks_folder())
 
 
 @pytest.fixture
 def shared_weights(shared_cache: Path, shared_trunks: None, tmp_path: Path) -> None:
     """Let this test's own cache begin with the default backbone's weights, which deeper runs start from."""
-    with locked(shared_cache), pytest.MonkeyPatch.context() as patch:
+    with exclusive_lock(shared_cache), pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAFT_CACHE", str(shared_cache))
-        weights.fetch(get(DEFAULT), Silence())
+        weights.fetch_weights(get_backbone(DEFAULT_IMAGE_BACKBONE), SilentProgress())
     for folder in shared_cache.iterdir():
         if folder.is_dir() and folder.name != "trunks":
             shutil.copytree(folder, tmp_path / "cache" / folder.name, dirs_exist_ok=True)

@@ -13,16 +13,16 @@ from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 from PIL import Image
 
-from service.engine import Grafted
+from service.engine import LoadedGraphs
 from zoo.bundle import Bundle
-from zoo.columns import together
-from zoo.files import sha256_of, write_whole
-from zoo.golden import Floats, Golden, fingerprint
+from zoo.columns import concat_outputs
+from zoo.files import file_sha256, write_atomic
+from zoo.golden import Float32Array, Golden, array_sha256
 from zoo.image import ImageInput
-from zoo.inputs import Arrays
+from zoo.inputs import BatchArrays
 from zoo.manifest import Manifest
 from zoo.publish import publish
-from zoo.signature import Signature, Tensor, image_signature
+from zoo.signature import Signature, TensorSpec, image_signature
 from zoo.trunk import Trunk, open_session
 
 SIZE, WIDTH = 8, 6
@@ -99,8 +99,8 @@ def tiny_head_bytes(labels: int = 3, seed: int = 0, task: str = "classify", *, n
 def tiny_trunk(folder: Path, seed: int = 0) -> Trunk:
     """The tiny trunk as a `Trunk`, its file in `folder`."""
     path = folder / f"tiny-{seed}.onnx"
-    write_whole(path, tiny_trunk_bytes(seed))
-    return Trunk(path, sha256_of(path), image_signature(SIZE, WIDTH), ImageInput(SIZE), {"backbone": "tiny.random"})
+    write_atomic(path, tiny_trunk_bytes(seed))
+    return Trunk(path, file_sha256(path), image_signature(SIZE, WIDTH), ImageInput(SIZE), {"backbone": "tiny.random"})
 
 
 def tiny_bundle(
@@ -138,15 +138,15 @@ def bundle_of(
     labels = tuple(LABELS[task] if labels is None else labels)
     head = None if task == "embed" else tiny_head_bytes(len(labels), seed, task, novelty=threshold is not None)
     session = open_session(head) if head else None
-    answer = (lambda rows: together(session.run(None, {"features": rows}))) if session else None
+    answer = (lambda rows: concat_outputs(session.run(None, {"features": rows}))) if session else None
     facts = {
         "classify": {"kind": "logistic"},
         "tag": {"kind": "logistic", "thresholds": [0.5] * len(labels)},
         "regress": {"kind": "ridge", "unit": 1.0},
         "embed": {"kind": "none"},
     }
-    scores = (Tensor("scores", "float32", (-1, len(labels))),) if head else ()
-    novelty = (Tensor("novelty", "float32", (-1,)),) if threshold is not None else ()
+    scores = (TensorSpec("scores", "float32", (-1, len(labels))),) if head else ()
+    novelty = (TensorSpec("novelty", "float32", (-1,)),) if threshold is not None else ()
     told = {"novelty": {"kind": "length", "threshold": threshold, "unit": 1.0}} if novelty else {}
     manifest = Manifest(
         name=name,
@@ -155,7 +155,7 @@ def bundle_of(
         backbone={"name": "tiny.random", "license": "CC0-1.0", "restricts": None, "weights_sha256": "0" * 64},
         precision="fp32",
         depth="probe",
-        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.version()},
+        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.decoder_version()},
         signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *scores, *novelty)),
         trunk_sha256=trunk.sha256,
         head=facts[task] | told,
@@ -164,7 +164,7 @@ def bundle_of(
         samples="zoo",
         graft="0.1.0",
     )
-    golden = Golden.of(samples, trunk.inputs, trunk, answer)
+    golden = Golden.record(samples, trunk.inputs, trunk, answer)
     return publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras=extras or {})
 
 
@@ -186,20 +186,20 @@ class FakeEngine:
     def __init__(self, scores: Sequence[float] = (0.7, 0.2, 0.1), before: Callable[[], None] = lambda: None) -> None:
         self.scores, self.before = np.array(scores, np.float32), before
 
-    def open(self, bundle: Bundle) -> Grafted:
+    def open(self, bundle: Bundle) -> LoadedGraphs:
         """Remember the bundle's golden samples."""
-        golden = bundle.golden()
+        golden = bundle.read_golden()
         features = dict(zip(golden.arrays_sha256, golden.features, strict=True))
         scores = {row.tobytes(): answer for row, answer in zip(golden.features, golden.scores, strict=True)}
 
-        def trunk(arrays: Arrays) -> Floats:
+        def trunk(arrays: BatchArrays) -> Float32Array:
             rows = arrays["token_ids"] if "token_ids" in arrays else next(iter(arrays.values()))
-            prints = [fingerprint(array) for array in rows]  # in a batch of one it is the decoded sample itself
+            prints = [array_sha256(array) for array in rows]  # in a batch of one it is the decoded sample itself
             if rows.any() and not set(prints) <= features.keys():
                 self.before()
             return np.array([features.get(one, np.ones(WIDTH)) for one in prints], np.float32)
 
-        def head(rows: Floats) -> Floats:
+        def head(rows: Float32Array) -> Float32Array:
             return np.array([scores.get(row.tobytes(), self.scores) for row in rows], np.float32)
 
-        return Grafted(trunk, None if bundle.manifest.task == "embed" else head)
+        return LoadedGraphs(trunk, None if bundle.manifest.task == "embed" else head)

@@ -69,22 +69,22 @@ def importers(package: str) -> set[str]:
 
 
 @pytest.mark.parametrize("package", MAY_IMPORT)
-def test_packages_stay_where_they_belong(package: str) -> None:
+def test_packages_are_imported_only_where_allowed(package: str) -> None:
     astray = {file for file in importers(package) if not file.startswith(tuple(MAY_IMPORT[package]))}
     assert not astray, f"{package} may be imported in {sorted(MAY_IMPORT[package])} only"
 
 
-def test_nothing_that_runs_code_when_it_is_opened() -> None:
+def test_no_module_imports_pickle_or_other_code_runners() -> None:
     astray = {file for package in NOWHERE for file in importers(package)} - UNPICKLES
     assert not astray
 
 
-def test_the_client_knows_no_server() -> None:
+def test_client_imports_no_server_package() -> None:
     for package in ("fastapi", "starlette", "uvicorn", "pydantic", "onnxruntime"):
         assert "service/client.py" not in importers(package)
 
 
-def test_errors_are_standard_library_only() -> None:
+def test_errors_module_imports_only_the_standard_library() -> None:
     assert imported_packages(ROOT / "zoo/errors.py") == {"__future__"}
 
 

@@ -28,7 +28,7 @@ def finetune(folder: Path, *options: str) -> dict[str, Any]:
 
 
 @pytest.mark.usefixtures("shared_weights")
-def test_photos_checked_then_deeper_and_deeper_then_taught_more(tmp_path: Path) -> None:
+def test_journey_images_checked_trained_deeper_and_extended(tmp_path: Path) -> None:
     fill(tmp_path / "photos", each=12)
     (tmp_path / "photos" / "red" / "00.png").write_bytes((tmp_path / "photos" / "blue" / "00.png").read_bytes())
     checked = finetune(tmp_path, "check", "photos")
@@ -55,7 +55,7 @@ def test_photos_checked_then_deeper_and_deeper_then_taught_more(tmp_path: Path) 
 
 
 @pytest.mark.slow
-def test_texts_by_lora(tmp_path: Path) -> None:
+def test_journey_texts_with_lora(tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_text("\n".join(["review,stars", *REVIEWS]))
     made = finetune(tmp_path, "reviews.csv", "--depth", "lora", "--epochs", "1", "--rank", "4")
     assert made["metrics"]["accuracy"] > 0.6

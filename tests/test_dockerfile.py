@@ -87,7 +87,7 @@ def serve_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     return images["serve"]
 
 
-def test_the_serve_image_answers_without_tensorflow(serve_image: Image, tmp_path: Path) -> None:
+def test_docker_serve_image_answers_without_tensorflow(serve_image: Image, tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "models")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -115,12 +115,12 @@ def test_the_serve_image_answers_without_tensorflow(serve_image: Image, tmp_path
         assert server.wait(20) == 0
 
 
-def test_the_serve_image_is_small(serve_image: Image) -> None:
+def test_docker_serve_image_is_small(serve_image: Image) -> None:
     files = [path for path in (serve_image.root / "venv").rglob("*") if path.is_file() and not path.is_symlink()]
     assert sum(path.stat().st_size for path in files) < 300e6
 
 
-def test_the_build_fails_where_tensorflow_can_be_imported(serve_image: Image) -> None:
+def test_docker_build_fails_if_tensorflow_is_importable(serve_image: Image) -> None:
     guard = next(rest for word, rest in stages()["serve"] if word == "RUN" and "tensorflow" in rest)
     assert serve_image.run(guard).returncode == 0
     package = next((serve_image.root / "venv/lib").glob("python*/site-packages")) / "tensorflow"
@@ -132,7 +132,7 @@ def test_the_build_fails_where_tensorflow_can_be_imported(serve_image: Image) ->
         shutil.rmtree(package)
 
 
-def test_the_images_run_as_somebody_small() -> None:
+def test_docker_images_run_as_an_unprivileged_user() -> None:
     for name in ("serve", "train"):
         words = dict(stages()[name])
         assert words["USER"] == "graft"

@@ -40,13 +40,13 @@ def wait_for(condition) -> None:
 
 
 @pytest.mark.usefixtures("shared_trunks")
-def test_from_photos_to_answers_and_a_second_version(tmp_path: Path) -> None:
+def test_journey_images_finetune_serve_retrain(tmp_path: Path) -> None:
     make_crops(tmp_path / "photos")
     made = finetune(tmp_path)
     assert (made["model"], made["version"]) == ("photos", 1)
     assert made["metrics"]["accuracy"] > 0.6  # 12 classes; 0.08 by chance
 
-    golden = open_bundle(tmp_path / made["path"]).golden()
+    golden = open_bundle(tmp_path / made["path"]).read_golden()
     port = free_port()
     server = subprocess.Popen([COMMANDS / "serve", "--port", str(port)], cwd=tmp_path, stderr=subprocess.PIPE)
     try:

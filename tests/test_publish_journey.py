@@ -12,7 +12,7 @@ import pytest
 from service import Client
 from tests.ports import free_port
 from tests.test_journey import wait_for
-from zoo.pictures import photos
+from zoo.pictures import load_photos
 
 COMMANDS = Path(sys.executable).parent
 
@@ -25,9 +25,9 @@ def run(command: str, folder: Path, *words: str) -> str:
 
 
 @pytest.mark.usefixtures("shared_weights")
-def test_published_predicted_served_and_exported(tmp_path: Path) -> None:
+def test_journey_pretrained_publish_predict_serve_export(tmp_path: Path) -> None:
     run("zoo", tmp_path, "publish", "efficientnet_lite0")
-    for name, photo in zip(("china", "flower"), photos(), strict=True):
+    for name, photo in zip(("china", "flower"), load_photos(), strict=True):
         (tmp_path / f"{name}.jpg").write_bytes(photo)
     said = run("predict", tmp_path, "efficientnet_lite0", "china.jpg", "flower.jpg", "--top", "1")
     assert [line.split()[1] for line in said.splitlines()] == ["bell_cote", "daisy"]
@@ -37,7 +37,10 @@ def test_published_predicted_served_and_exported(tmp_path: Path) -> None:
     try:
         with Client(f"http://127.0.0.1:{port}") as client:
             wait_for(lambda: client.models() == ["efficientnet_lite0"])
-            assert [one.label for one in client.predict("efficientnet_lite0", list(photos()))] == ["bell_cote", "daisy"]
+            assert [one.label for one in client.predict("efficientnet_lite0", list(load_photos()))] == [
+                "bell_cote",
+                "daisy",
+            ]
             assert client.metadata("efficientnet_lite0")["backbone"]["top1"] == 75.1
     finally:
         server.terminate()

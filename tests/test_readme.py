@@ -42,7 +42,7 @@ def script(port: int) -> str:
 
 
 @pytest.mark.usefixtures("shared_trunks")
-def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
+def test_readme_blocks_run(tmp_path: Path) -> None:
     make_crops(tmp_path / "flowers")
     (tmp_path / "reviews.csv").write_text("\n".join(["review,stars", *REVIEWS]))
     shutil.copy(next((tmp_path / "flowers").rglob("*.jpg")), tmp_path / "photo.jpg")
@@ -68,7 +68,7 @@ def test_every_block_of_the_readme_runs(tmp_path: Path) -> None:
     assert '"label"' in said
 
 
-def test_names_in_the_readme_are_real() -> None:
+def test_readme_paths_and_make_targets_exist() -> None:
     for path in re.findall(r"`((?:zoo|finetune|service|tests|benchmarks|docs|examples)/[\w./]+)`", README):
         assert (ROOT / path).exists(), path
     for target in re.findall(r"^\$ make (\S+)", README, re.MULTILINE):

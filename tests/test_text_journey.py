@@ -22,7 +22,7 @@ TEXT = "Crude oil prices rose sharply after OPEC agreed to cut its output."
 
 
 @pytest.mark.slow
-def test_reuters_from_the_index_to_every_client(tmp_path: Path) -> None:
+def test_journey_texts_reuters_to_every_client(tmp_path: Path) -> None:
     made = json.loads(
         subprocess.run(
             [COMMANDS / "finetune", "sample:reuters-r8", "--name", "topics", "--json"],

@@ -15,12 +15,12 @@ from tokenizers import Tokenizer, models, normalizers, pre_tokenizers, processor
 
 from tests.fakes import WIDTH, bundle_of, graph_bytes
 from zoo.bundle import Bundle
-from zoo.files import sha256_of, write_whole
-from zoo.signature import Signature, Tensor
-from zoo.special import Special
+from zoo.files import file_sha256, write_atomic
+from zoo.signature import Signature, TensorSpec
+from zoo.special import SpecialTokens
 from zoo.text import TextInput
 from zoo.trunk import Trunk
-from zoo.utf8 import to_sample
+from zoo.utf8 import encode_text_sample
 
 MAX_TOKENS = 16
 WORDS = ("cat", "dog", "fish", "good", "bad", "price", "rose", "fell", "the", "a")
@@ -46,13 +46,15 @@ def tiny_tokenizer() -> bytes:
 
 def tiny_text_input(texts: Literal[1, 2] = 1, max_tokens: int = MAX_TOKENS) -> TextInput:
     """What runs the tiny tokenizer."""
-    return TextInput(tokenizer_json=tiny_tokenizer(), special=Special(2, 3, 0), max_tokens=max_tokens, texts=texts)
+    return TextInput(
+        tokenizer_json=tiny_tokenizer(), special=SpecialTokens(2, 3, 0), max_tokens=max_tokens, texts=texts
+    )
 
 
 def tiny_text_signature() -> Signature:
     """int32 [n,t] twice -> float32 [n,6]."""
-    inputs = tuple(Tensor(name, "int32", (-1, -1)) for name in ("token_ids", "padding_mask"))
-    return Signature(inputs, (Tensor("features", "float32", (-1, WIDTH)),))
+    inputs = tuple(TensorSpec(name, "int32", (-1, -1)) for name in ("token_ids", "padding_mask"))
+    return Signature(inputs, (TensorSpec("features", "float32", (-1, WIDTH)),))
 
 
 def tiny_text_trunk_bytes(seed: int = 0) -> bytes:
@@ -85,9 +87,9 @@ def tiny_text_trunk_bytes(seed: int = 0) -> bytes:
 def tiny_text_trunk(folder: Path, texts: Literal[1, 2] = 1, seed: int = 0) -> Trunk:
     """The tiny text trunk as a `Trunk`, its file in `folder`."""
     path = folder / f"tiny-text-{seed}.onnx"
-    write_whole(path, tiny_text_trunk_bytes(seed))
+    write_atomic(path, tiny_text_trunk_bytes(seed))
     facts = {"backbone": "tiny.words"}
-    return Trunk(path, sha256_of(path), tiny_text_signature(), tiny_text_input(texts), facts)
+    return Trunk(path, file_sha256(path), tiny_text_signature(), tiny_text_input(texts), facts)
 
 
 def tiny_text_bundle(
@@ -101,7 +103,9 @@ def tiny_text_bundle(
     trunk_seed: int = 0,
 ) -> Bundle:
     """Publish a tiny text bundle as the next version of `name` under `models`; it carries its tokenizer.json."""
-    samples = [to_sample(text) for text in TEXTS] if texts == 1 else [to_sample(*pair) for pair in PAIRS]
+    samples = (
+        [encode_text_sample(text) for text in TEXTS] if texts == 1 else [encode_text_sample(*pair) for pair in PAIRS]
+    )
     trunk = tiny_text_trunk(models.parent / "tiny-trunks", texts, trunk_seed)
     return bundle_of(
         models, name, trunk, samples, task=task, labels=labels, seed=seed, extras={"tokenizer.json": tiny_tokenizer()}

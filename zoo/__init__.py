@@ -2,10 +2,10 @@
 
 import os
 
-from zoo.backbone import Backbone, Precision, catalog, get
-from zoo.finding import find
+from zoo.backbone import Backbone, Precision, all_backbones, get_backbone
+from zoo.finding import find_backbones
 
-__all__ = ["Backbone", "Precision", "catalog", "find", "get"]
+__all__ = ["Backbone", "Precision", "all_backbones", "find_backbones", "get_backbone"]
 
 __version__ = "0.1.0"
 

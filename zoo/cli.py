@@ -27,7 +27,7 @@ COMMANDS: Final = {
 }
 
 
-class Parts(click.Group):
+class LazyGroup(click.Group):
     """A group whose commands are imported one by one: `zoo list` must be quick, whatever the others need."""
 
     def list_commands(self, _: click.Context) -> list[str]:
@@ -55,7 +55,7 @@ class Parts(click.Group):
             formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in found if command])
 
 
-@click.group(cls=Parts, context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="zoo")
 def cli() -> None:
     """Pretrained models: what there is, where it comes from, and whether it is whole.
@@ -77,4 +77,4 @@ def cli() -> None:
 
 def main() -> None:
     """Run the command."""
-    console.run(cli)
+    console.run_cli(cli)

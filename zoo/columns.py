@@ -10,21 +10,21 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.signature import Tensor
+from zoo.signature import TensorSpec
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
-def together(outputs: Sequence[Floats]) -> Floats:
+def concat_outputs(outputs: Sequence[Float32Array]) -> Float32Array:
     """Return outputs, float32 [n,…] or [n] each, side by side: float32 [n,…]. A single one is not copied."""
     return outputs[0] if len(outputs) == 1 else np.column_stack(outputs)
 
 
-def apart(columns: Floats, tensors: Sequence[Tensor]) -> dict[str, Floats]:
-    """Return what `together` made one of, by name; `tensors` say how wide each is."""
-    parts: dict[str, Floats] = {}
+def split_outputs(columns: Float32Array, tensors: Sequence[TensorSpec]) -> dict[str, Float32Array]:
+    """Return what `concat_outputs` made one of, by name; `tensors` say how wide each is."""
+    outputs: dict[str, Float32Array] = {}
     for tensor in tensors:
-        wide = tensor.shape[-1] if len(tensor.shape) > 1 else 1
-        part, columns = columns[:, :wide], columns[:, wide:]
-        parts[tensor.name] = part if len(tensor.shape) > 1 else part.reshape(-1)
-    return parts
+        width = tensor.shape[-1] if len(tensor.shape) > 1 else 1
+        part, columns = columns[:, :width], columns[:, width:]
+        outputs[tensor.name] = part if len(tensor.shape) > 1 else part.reshape(-1)
+    return outputs

@@ -13,30 +13,30 @@ from pathlib import Path
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
 
-from zoo.backbone import catalog
+from zoo.backbone import all_backbones
 
 
-def backbones(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_backbones(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Return the names of backbones that begin as what is typed."""
-    return beginning((entry.name for entry in catalog()), incomplete)
+    return complete_words((entry.name for entry in all_backbones()), incomplete)
 
 
-def models(ctx: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the models in the repository that the command line names, else the environment, else `models`."""
+def complete_models(ctx: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the models in the repository that the command line names, else the environment, else `complete_models`."""
     folder = Path(ctx.params.get("models") or os.environ.get("GRAFT_MODELS") or "models")
-    return beginning((path.name for path in folder.glob("*/") if path.name[0] != "."), incomplete)
+    return complete_words((path.name for path in folder.glob("*/") if path.name[0] != "."), incomplete)
 
 
-def files(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_files(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Let the shell offer files."""
     return [CompletionItem(incomplete, type="file")]
 
 
-def folders(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
+def complete_folders(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
     """Let the shell offer folders."""
     return [CompletionItem(incomplete, type="dir")]
 
 
-def beginning(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
+def complete_words(words: Iterable[str], incomplete: str) -> list[CompletionItem]:
     """Return those words that begin as what is typed, sorted, whatever their case."""
     return [CompletionItem(word) for word in sorted(set(words)) if word.lower().startswith(incomplete.lower())]

@@ -7,16 +7,16 @@ import os
 from pathlib import Path
 from typing import Final
 
-CGROUP: Final = Path("/sys/fs/cgroup")
+CGROUP_ROOT: Final = Path("/sys/fs/cgroup")
 
 
-def cores(cgroup: Path = CGROUP) -> int:
+def available_cores(cgroup: Path = CGROUP_ROOT) -> int:
     """Return the cores of the process's affinity, or of its container's quota where that is fewer."""
-    allowed = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return max(1, min(allowed, math.ceil(_quota(cgroup))))
+    affinity = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(affinity, math.ceil(_cgroup_cpu_quota(cgroup))))
 
 
-def _quota(cgroup: Path) -> float:
+def _cgroup_cpu_quota(cgroup: Path) -> float:
     """Return the CPU quota in cores; infinite where there is none."""
     try:
         quota, period = (cgroup / "cpu.max").read_text().split()

@@ -9,32 +9,34 @@ from urllib.parse import urlsplit
 
 from zoo.errors import DownloadFailed
 
-_FOUND: ContextVar[dict[str, str] | None] = ContextVar("dead hosts", default=None)  # host -> why; None: none is kept
+_DEAD_HOSTS: ContextVar[dict[str, str] | None] = ContextVar(
+    "dead hosts", default=None
+)  # host -> why; None: none is kept
 
 
 @contextmanager
-def waited_for_once() -> Iterator[None]:
+def fail_fast_on_dead_hosts() -> Iterator[None]:
     """Let a host that could not be reached fail at once for the rest of the block; nothing outlives the block."""
-    token = _FOUND.set({})
+    token = _DEAD_HOSTS.set({})
     try:
         yield
     finally:
-        _FOUND.reset(token)
+        _DEAD_HOSTS.reset(token)
 
 
-def check_alive(url: str) -> None:
+def require_live_host(url: str) -> None:
     """Pass if the host of `url` was not found dead in this block.
 
     Raises:
         DownloadFailed: it was; the message says why.
     """
     host = urlsplit(url).netloc
-    if why := (_FOUND.get() or {}).get(host):
+    if why := (_DEAD_HOSTS.get() or {}).get(host):
         raise DownloadFailed(f"{host} was not asked again: it could not be reached a moment ago ({why}).")
 
 
-def note_dead(url: str, why: str) -> None:
+def record_dead_host(url: str, reason: str) -> None:
     """Remember that the host of `url` could not be reached, where a block wants to know."""
-    found = _FOUND.get()
-    if found is not None:
-        found[urlsplit(url).netloc] = why
+    hosts = _DEAD_HOSTS.get()
+    if hosts is not None:
+        hosts[urlsplit(url).netloc] = reason

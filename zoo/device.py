@@ -8,32 +8,32 @@ from typing import Any, Final, Literal
 from zoo.errors import DeviceMissing
 
 Device = Literal["auto", "cpu", "cuda"]  # auto: CUDA where it is
-Provider = str | tuple[str, Mapping[str, Any]]
+ExecutionProvider = str | tuple[str, Mapping[str, Any]]
 
-CPU: Final = "CPUExecutionProvider"
-CUDA: Final = "CUDAExecutionProvider"
+CPU_PROVIDER: Final = "CPUExecutionProvider"
+CUDA_PROVIDER: Final = "CUDAExecutionProvider"
 # Answers are held against golden ones within 1e-3, and TensorFloat-32 has ten bits.
-_CUDA: Final[Provider] = (CUDA, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"})
+_CUDA_WITH_OPTIONS: Final[ExecutionProvider] = (CUDA_PROVIDER, {"use_tf32": "0", "cudnn_conv_algo_search": "HEURISTIC"})
 
 
-def providers(device: Device, there: Collection[str]) -> list[Provider]:
-    """Return ONNX Runtime's execution providers for a device, of those that are `there`, the preferred one first.
+def execution_providers(device: Device, available: Collection[str]) -> list[ExecutionProvider]:
+    """Return ONNX Runtime's execution providers for a device, of those that are `available`, the preferred one first.
 
     Raises:
         DeviceMissing: CUDA is asked for, and is not among them.
     """
-    check_device(device, there)
-    return [_CUDA, CPU] if device != "cpu" and CUDA in there else [CPU]
+    require_device(device, available)
+    return [_CUDA_WITH_OPTIONS, CPU_PROVIDER] if device != "cpu" and CUDA_PROVIDER in available else [CPU_PROVIDER]
 
 
-def check_device(device: Device, there: Collection[str]) -> None:
-    """Pass if a device can be had with the providers that are `there`.
+def require_device(device: Device, available: Collection[str]) -> None:
+    """Pass if a device can be had with the providers that are `available`.
 
     Raises:
         DeviceMissing: it cannot.
     """
-    if device == "cuda" and CUDA not in there:
+    if device == "cuda" and CUDA_PROVIDER not in available:
         raise DeviceMissing(
-            f"there is no CUDA here: ONNX Runtime has {', '.join(sorted(there))}. On a machine with an NVIDIA GPU "
+            f"there is no CUDA here: ONNX Runtime has {', '.join(sorted(available))}. On a machine with an NVIDIA GPU "
             "install 'keras-graft[serve,gpu]' and the CUDA libraries; anywhere, --device cpu works."
         )

@@ -13,7 +13,7 @@ from typing import Final
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class TokenizerDifference:
     """One kind: `example` gets other ids here than in KerasHub, where the model's vocabulary lets it show."""
 
     kind: str
@@ -23,42 +23,50 @@ class Difference:
     plain: bool = False  # touches plain text of the network's own language
 
 
-CASED: Final = (  # WordPiece that keeps case and accents
-    Difference("controls", "soft\u00adly", "control and format characters are dropped", "they end the word"),
-    Difference("spaces", "a\u00a0fox", "every Unicode space ends a word", "only the ASCII ones do"),
-    Difference("long words", "я" * 60, "a word of over 100 characters is unknown", "one of over 100 bytes is"),
+CASED_WORDPIECE: Final = (  # WordPiece that keeps case and accents
+    TokenizerDifference("controls", "soft\u00adly", "control and format characters are dropped", "they end the word"),
+    TokenizerDifference("spaces", "a\u00a0fox", "every Unicode space ends a word", "only the ASCII ones do"),
+    TokenizerDifference("long words", "я" * 60, "a word of over 100 characters is unknown", "one of over 100 bytes is"),
 )
-_UNCASED: Final = (
-    *CASED,
-    Difference("accents", "café", "stripped: cafe", "kept: café"),
-    Difference("folding", "1²", "lower case only", "compatible forms are folded: 12"),
+_UNCASED_WORDPIECE: Final = (
+    *CASED_WORDPIECE,
+    TokenizerDifference("accents", "café", "stripped: cafe", "kept: café"),
+    TokenizerDifference("folding", "1²", "lower case only", "compatible forms are folded: 12"),
 )
-_BYTES: Final = (
-    Difference("borders", "\u302e\u30f6", "a mark before a letter is cut off, as in GPT-2", "bytes merge across"),
-    Difference("apostrophes", "='s", "cut as in GPT-2: =' and s", "merged across the cut: = and 's", plain=True),
+_BYTE_LEVEL_BPE: Final = (
+    TokenizerDifference(
+        "borders", "\u302e\u30f6", "a mark before a letter is cut off, as in GPT-2", "bytes merge across"
+    ),
+    TokenizerDifference(
+        "apostrophes", "='s", "cut as in GPT-2: =' and s", "merged across the cut: = and 's", plain=True
+    ),
 )
 _UNIGRAM: Final = (
-    Difference("marks", "e\u0302\u0301", "marks may be lost where several follow a letter", "as SentencePiece has it"),
-    Difference("ties", "", "equally good paths: decided in float64", "decided in float32"),
+    TokenizerDifference(
+        "marks", "e\u0302\u0301", "marks may be lost where several follow a letter", "as SentencePiece has it"
+    ),
+    TokenizerDifference("ties", "", "equally good paths: decided in float64", "decided in float32"),
 )
 _ALBERT: Final = (
     *_UNIGRAM,
-    Difference("case", "FOX", "lowered first, as in ALBERT's code", "only if the model file lowers", plain=True),
-    Difference("accents", "café", "stripped: cafe", "kept: café"),
-    Difference("quotes", "``fox''", "become double quotes", "kept", plain=True),
-    Difference("digit and comma", "", "parted: 4 and ,", "one piece, if the vocabulary has it", plain=True),
+    TokenizerDifference(
+        "case", "FOX", "lowered first, as in ALBERT's code", "only if the model file lowers", plain=True
+    ),
+    TokenizerDifference("accents", "café", "stripped: cafe", "kept: café"),
+    TokenizerDifference("quotes", "``fox''", "become double quotes", "kept", plain=True),
+    TokenizerDifference("digit and comma", "", "parted: 4 and ,", "one piece, if the vocabulary has it", plain=True),
 )
 
-DIFFERENCES: Final[Mapping[str, tuple[Difference, ...]]] = MappingProxyType(
+TOKENIZER_DIFFERENCES: Final[Mapping[str, tuple[TokenizerDifference, ...]]] = MappingProxyType(
     {  # by KerasHub's class; of a cased WordPiece preset only CASED holds
         "AlbertTokenizer": _ALBERT,
-        "BartTokenizer": _BYTES,
-        "BertTokenizer": _UNCASED,
+        "BartTokenizer": _BYTE_LEVEL_BPE,
+        "BertTokenizer": _UNCASED_WORDPIECE,
         "DebertaV3Tokenizer": _UNIGRAM,
-        "DistilBertTokenizer": _UNCASED,
-        "ElectraTokenizer": _UNCASED,
+        "DistilBertTokenizer": _UNCASED_WORDPIECE,
+        "ElectraTokenizer": _UNCASED_WORDPIECE,
         "FNetTokenizer": _UNIGRAM,
-        "RobertaTokenizer": _BYTES,
+        "RobertaTokenizer": _BYTE_LEVEL_BPE,
         "T5Tokenizer": _UNIGRAM,
         "XLMRobertaTokenizer": _UNIGRAM,
     }

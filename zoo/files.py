@@ -21,11 +21,11 @@ def cache_root() -> Path:
     Raises:
         WeightsError: it is below a home folder that there is not.
     """
-    usual = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "graft"
-    return at_home(Path(os.environ.get("GRAFT_CACHE") or usual), "GRAFT_CACHE")
+    default_root = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "graft"
+    return expand_home(Path(os.environ.get("GRAFT_CACHE") or default_root), "GRAFT_CACHE")
 
 
-def at_home(path: Path, setting: str) -> Path:
+def expand_home(path: Path, setting: str) -> Path:
     """Return `path` with the home folder that it may begin with; `setting` is what another place is named by.
 
     Raises:
@@ -38,7 +38,7 @@ def at_home(path: Path, setting: str) -> Path:
 
 
 @contextlib.contextmanager
-def locked(path: Path) -> Iterator[None]:
+def exclusive_lock(path: Path) -> Iterator[None]:
     """Hold the lock beside `path`, so that one process at a time makes it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(path.name + ".lock")):
@@ -46,7 +46,7 @@ def locked(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def written_whole(path: Path) -> Iterator[BinaryIO]:
+def open_atomic(path: Path) -> Iterator[BinaryIO]:
     """Open a temporary sibling of `path` for writing; it becomes `path` only if all goes well.
 
     The bytes are on the disk before the name is: no reader ever sees half a file.
@@ -62,33 +62,33 @@ def written_whole(path: Path) -> Iterator[BinaryIO]:
     except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
-    sync_folder(path.parent)
+    fsync_folder(path.parent)
 
 
-def write_whole(path: Path, data: bytes) -> None:
+def write_atomic(path: Path, data: bytes) -> None:
     """Write `data` to `path`, whole or not at all."""
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         file.write(data)
 
 
-def try_writing(folder: Path) -> None:
+def require_writable(folder: Path) -> None:
     """Write a little where `folder` is, or where it would be made, and leave nothing behind.
 
     Raises:
         OSError: that cannot be done; its `filename` is the folder that was tried.
     """
-    there = folder.absolute()
-    while not there.exists() and not there.is_symlink():
-        there = there.parent
+    existing_folder = folder.absolute()
+    while not existing_folder.exists() and not existing_folder.is_symlink():
+        existing_folder = existing_folder.parent
     try:
-        with tempfile.TemporaryFile(dir=there) as file:
+        with tempfile.TemporaryFile(dir=existing_folder) as file:
             file.write(b"\0" * 4096)
             file.flush()
     except OSError as fault:
-        raise OSError(fault.errno, fault.strerror, str(there)) from None
+        raise OSError(fault.errno, fault.strerror, str(existing_folder)) from None
 
 
-def sync_folder(folder: Path) -> None:
+def fsync_folder(folder: Path) -> None:
     """Make the names in `folder` survive a power cut, where the platform can."""
     if os.name == "nt":
         return
@@ -99,7 +99,7 @@ def sync_folder(folder: Path) -> None:
         os.close(handle)
 
 
-def sha256_of(path: Path) -> str:
+def file_sha256(path: Path) -> str:
     """Return the SHA-256 of a file's bytes, in hex."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

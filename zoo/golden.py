@@ -12,9 +12,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import BundleBroken
-from zoo.inputs import Arrays, Input, Sample
+from zoo.inputs import BatchArrays, Input, SampleArray
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,16 +27,16 @@ class Golden:
 
     samples: tuple[bytes, ...]
     arrays_sha256: tuple[str, ...]
-    features: Floats
-    scores: Floats
+    features: Float32Array
+    scores: Float32Array
 
     @classmethod
-    def of(
+    def record(
         cls,
         samples: Sequence[bytes],
         inputs: Input,
-        trunk: Callable[[Arrays], Floats],
-        head: Callable[[Floats], Floats] | None,
+        trunk: Callable[[BatchArrays], Float32Array],
+        head: Callable[[Float32Array], Float32Array] | None,
     ) -> Golden:
         """Record what `inputs`, `trunk` and `head` answer to `samples`, one sample at a time.
 
@@ -45,39 +45,39 @@ class Golden:
         arrays = [inputs(sample) for sample in samples]
         features = np.concatenate([trunk(inputs.batch([array])) for array in arrays])
         scores = head(features) if head else np.empty((len(samples), 0), np.float32)
-        return cls(tuple(samples), tuple(map(fingerprint, arrays)), features, scores)
+        return cls(tuple(samples), tuple(map(array_sha256, arrays)), features, scores)
 
     def to_npz(self) -> bytes:
         """Return the bytes of golden.npz: plain arrays, no objects."""
         sizes = np.array([len(sample) for sample in self.samples], np.int64)
-        packed = io.BytesIO()
+        buffer = io.BytesIO()
         np.savez_compressed(
-            packed,
+            buffer,
             sizes=sizes,
             bytes=np.frombuffer(b"".join(self.samples), np.uint8),
             arrays_sha256=np.array(self.arrays_sha256, "U64"),
             features=self.features,
             scores=self.scores,
         )
-        return packed.getvalue()
+        return buffer.getvalue()
 
     @classmethod
-    def of_npz(cls, data: bytes, where: str) -> Golden:
-        """Read golden.npz; `where` is named in errors.
+    def from_npz(cls, data: bytes, source: str) -> Golden:
+        """Read golden.npz; `source` is named in errors.
 
         Raises:
             BundleBroken: it is none, or holds objects.
         """
         try:
-            with np.load(io.BytesIO(data), allow_pickle=False) as packed:
-                cuts = np.cumsum(packed["sizes"])[:-1]
-                samples = tuple(part.tobytes() for part in np.split(packed["bytes"], cuts))
-                hashes = tuple(str(sha) for sha in packed["arrays_sha256"])
-                return cls(samples, hashes, packed["features"], packed["scores"])
+            with np.load(io.BytesIO(data), allow_pickle=False) as npz:
+                split_points = np.cumsum(npz["sizes"])[:-1]
+                samples = tuple(part.tobytes() for part in np.split(npz["bytes"], split_points))
+                hashes = tuple(str(sha) for sha in npz["arrays_sha256"])
+                return cls(samples, hashes, npz["features"], npz["scores"])
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as fault:
-            raise BundleBroken(f"{where} holds no golden samples ({fault}). Publish the model again.") from None
+            raise BundleBroken(f"{source} holds no golden samples ({fault}). Publish the model again.") from None
 
 
-def fingerprint(array: Sample) -> str:
+def array_sha256(array: SampleArray) -> str:
     """Return the SHA-256 of an array's bytes, in hex."""
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

@@ -16,7 +16,7 @@ import filelock
 
 
 @contextlib.contextmanager
-def draft(target: Path) -> Iterator[Path]:
+def draft_folder(target: Path) -> Iterator[Path]:
     """Yield a new, hidden folder beside `target`, to write in what is to become it; the folder is gone at the end.
 
     What a killed process left there on its way to the same target is removed; what a running one makes is not.
@@ -26,15 +26,15 @@ def draft(target: Path) -> Iterator[Path]:
     """
     base, prefix = target.absolute().parent, f".{target.name}.draft-"
     base.mkdir(parents=True, exist_ok=True)
-    sweep(base, prefix)
-    folder, lock = make(base, prefix)
+    remove_stale_folders(base, prefix)
+    folder, lock = create_locked_folder(base, prefix)
     try:
         yield folder
     finally:
-        remove(folder, lock)
+        remove_locked_folder(folder, lock)
 
 
-def make(base: Path, prefix: str) -> tuple[Path, filelock.FileLock]:
+def create_locked_folder(base: Path, prefix: str) -> tuple[Path, filelock.FileLock]:
     """Return a new, empty folder in `base`, for its owner only, and the lock that guards it.
 
     Raises:
@@ -48,7 +48,7 @@ def make(base: Path, prefix: str) -> tuple[Path, filelock.FileLock]:
     return folder, lock
 
 
-def remove(folder: Path, lock: filelock.FileLock) -> None:
+def remove_locked_folder(folder: Path, lock: filelock.FileLock) -> None:
     """Remove a folder of ours, if it is still there, and its lock."""
     shutil.rmtree(folder, ignore_errors=True)
     with contextlib.suppress(OSError):
@@ -56,11 +56,11 @@ def remove(folder: Path, lock: filelock.FileLock) -> None:
     lock.release()
 
 
-def sweep(base: Path, prefix: str) -> None:
+def remove_stale_folders(base: Path, prefix: str) -> None:
     """Remove the folders in `base` with that prefix whose processes are gone. A folder without a lock is not ours."""
-    ours = re.compile(re.escape(prefix) + r"[0-9a-f]{32}\.lock")
-    for path in [path for path in base.iterdir() if ours.fullmatch(path.name)]:
+    lock_pattern = re.compile(re.escape(prefix) + r"[0-9a-f]{32}\.lock")
+    for path in [path for path in base.iterdir() if lock_pattern.fullmatch(path.name)]:
         lock = filelock.FileLock(path)
         with contextlib.suppress(OSError):  # filelock.Timeout is one: somebody holds it
             lock.acquire(timeout=0)
-            remove(path.with_suffix(""), lock)
+            remove_locked_folder(path.with_suffix(""), lock)

@@ -11,21 +11,21 @@ from typing import Final
 
 import filelock
 
-_HALF_MADE: Final = (".draft-", ".gone-")  # what is in front of the name of the thing itself
+_TEMPORARY_PREFIXES: Final = (".draft-", ".gone-")  # what is in front of the name of the thing itself
 
 
-def free(path: Path) -> bool:
+def is_unlocked(path: Path) -> bool:
     """Say whether no process has locked the thing at `path`."""
-    with held(path) as ours:
-        return ours
+    with try_lock(path) as is_ours:
+        return is_ours
 
 
 @contextmanager
-def held(path: Path) -> Iterator[bool]:
+def try_lock(path: Path) -> Iterator[bool]:
     """Hold the lock of the thing at `path`; yields False at once where another process has it."""
     name = path.name
-    for half_made in _HALF_MADE:
-        name = name.removeprefix(half_made)
+    for prefix in _TEMPORARY_PREFIXES:
+        name = name.removeprefix(prefix)
     lock = filelock.FileLock(path.with_name(f"{name}.lock"))
     try:
         lock.acquire(timeout=0)
@@ -33,14 +33,14 @@ def held(path: Path) -> Iterator[bool]:
         yield False
         return
     try:
-        with _database(path) if path.suffix == ".sqlite" else contextlib.nullcontext(True) as ours:
-            yield ours
+        with _try_lock_database(path) if path.suffix == ".sqlite" else contextlib.nullcontext(True) as is_ours:
+            yield is_ours
     finally:
         lock.release()
 
 
 @contextmanager
-def _database(path: Path) -> Iterator[bool]:
+def _try_lock_database(path: Path) -> Iterator[bool]:
     """Hold SQLite's own lock of a database; yields False where another process writes."""
     database = sqlite3.connect(path, timeout=0)
     try:

@@ -20,14 +20,14 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from zoo.errors import BrokenImage, BundleUnsupported, NotAnImage, TooManyPixels
-from zoo.sniff import described, sniff, webp_size
+from zoo.sniff import describe_bytes, read_webp_size, sniff_format
 
-FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+IMAGE_FORMATS: Final = ("JPEG", "PNG", "WEBP", "BMP", "GIF")
 MAX_PIXELS: Final = 40_000_000  # of an image that is decoded
-MAX_SIZE: Final = 4096  # of a side that a trunk takes
+MAX_IMAGE_SIZE: Final = 4096  # of a side that a trunk takes
 
 # Pillow's decoders fail in many ways on hostile bytes; to the user each means the same.
-_FAULTS: Final = (
+_DECODE_ERRORS: Final = (
     *(OSError, ValueError, SyntaxError, EOFError, LookupError, TypeError, ArithmeticError, MemoryError),
     struct.error,
 )
@@ -49,23 +49,27 @@ class ImageInput:
         return {"kind": "image", **asdict(self)}
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> ImageInput:
+    def from_spec(cls, spec: Mapping[str, Any]) -> ImageInput:
         """Return the input that `spec` describes.
 
         Raises:
             BundleUnsupported: this Graft cannot do exactly that.
         """
         size = spec.get("size")
-        ours = cls(size if isinstance(size, int) and 0 < size <= MAX_SIZE else 224).spec()
-        asked = {key: value for key, value in spec.items() if key != "decoder_version"}
-        if ours != asked:
-            odd = sorted(key for key in {*ours, *asked} if ours.get(key) != asked.get(key))
-            wants = ", ".join(f"{key}={asked.get(key)!r} (here {ours.get(key)!r})" for key in odd)
+        own_spec = cls(size if isinstance(size, int) and 0 < size <= MAX_IMAGE_SIZE else 224).spec()
+        bundle_spec = {key: value for key, value in spec.items() if key != "decoder_version"}
+        if own_spec != bundle_spec:
+            differing_keys = sorted(
+                key for key in {*own_spec, *bundle_spec} if own_spec.get(key) != bundle_spec.get(key)
+            )
+            differences = ", ".join(
+                f"{key}={bundle_spec.get(key)!r} (here {own_spec.get(key)!r})" for key in differing_keys
+            )
             raise BundleUnsupported(
-                f"the input spec asks for {wants}, which this Graft cannot do exactly. "
+                f"the input spec asks for {differences}, which this Graft cannot do exactly. "
                 "Serve the bundle with the Graft that made it, or fine-tune again."
             )
-        return cls(ours["size"])
+        return cls(own_spec["size"])
 
     def __call__(self, data: bytes) -> NDArray[np.uint8]:
         """Decode an image file, whatever its name says.
@@ -77,30 +81,30 @@ class ImageInput:
             BrokenImage: one of those, but truncated or corrupt.
             TooManyPixels: the header promises more than MAX_PIXELS; nothing was decoded.
         """
-        format_ = sniff(data)
-        if format_ not in FORMATS:
+        format_ = sniff_format(data)
+        if format_ not in IMAGE_FORMATS:
             raise NotAnImage(
-                f"these {len(data):,} bytes are {described(data)}. "
+                f"these {len(data):,} bytes are {describe_bytes(data)}. "
                 "Allowed are JPEG, PNG, WebP, BMP and GIF; convert the file to one of them."
             )
         if format_ == "WEBP":  # opening one allocates its whole canvas, so Pillow must not see it first
-            check_pixels(*webp_size(data))
+            reject_too_many_pixels(*read_webp_size(data))
         try:
             with Image.open(io.BytesIO(data), formats=[format_]) as image:
-                check_pixels(image.width, image.height)
+                reject_too_many_pixels(image.width, image.height)
                 image.draft("RGB", (self.size, self.size))
-                return self._fit(ImageOps.exif_transpose(image))
+                return self._resize(ImageOps.exif_transpose(image))
         except (Image.DecompressionBombError, Image.DecompressionBombWarning) as bomb:
             raise TooManyPixels(f"{bomb} Allowed are {MAX_PIXELS:,} pixels in all; make the image smaller.") from None
         except TooManyPixels:
             raise
-        except _FAULTS as fault:
+        except _DECODE_ERRORS as fault:
             raise BrokenImage(
                 f"a {format_} of {len(data):,} bytes that does not decode ({fault}). "
                 "It is truncated or corrupt; save it again from the original."
             ) from None
 
-    def version(self) -> str:
+    def decoder_version(self) -> str:
         """Return the version of Pillow, for the record in a manifest."""
         return PIL.__version__
 
@@ -108,7 +112,7 @@ class ImageInput:
         """Put n decoded images together: `image`, uint8 [n,size,size,3]."""
         return {"image": np.stack(samples)}
 
-    def array(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    def resize_array(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """Fit an array, uint8 [h,w,3] or [h,w], to uint8 [size,size,3].
 
         Raises:
@@ -125,10 +129,10 @@ class ImageInput:
                 f"an array of {pixels.dtype} {list(pixels.shape)} is no image; "
                 "allowed are uint8 [h,w,3] (RGB) and [h,w] (grey)."
             )
-        check_pixels(pixels.shape[1], pixels.shape[0])
-        return self._fit(Image.fromarray(pixels))
+        reject_too_many_pixels(pixels.shape[1], pixels.shape[0])
+        return self._resize(Image.fromarray(pixels))
 
-    def _fit(self, image: Image.Image) -> NDArray[np.uint8]:
+    def _resize(self, image: Image.Image) -> NDArray[np.uint8]:
         square = (self.size, self.size)
         rgb = to_rgb(image)
         if rgb.size != square:
@@ -136,22 +140,24 @@ class ImageInput:
         return np.array(rgb, dtype=np.uint8)
 
 
-def size_of(data: bytes) -> tuple[int, int]:
+def read_image_size(data: bytes) -> tuple[int, int]:
     """Return width and height of an image file, in pixels, as its header has them; nothing is decoded.
 
     Raises:
         NotAnImage: not one of FORMATS.
         BrokenImage: the header is corrupt.
     """
-    format_ = sniff(data)
-    if format_ not in FORMATS:
-        raise NotAnImage(f"these {len(data):,} bytes are {described(data)}. Allowed are {', '.join(FORMATS)}.")
+    format_ = sniff_format(data)
+    if format_ not in IMAGE_FORMATS:
+        raise NotAnImage(
+            f"these {len(data):,} bytes are {describe_bytes(data)}. Allowed are {', '.join(IMAGE_FORMATS)}."
+        )
     if format_ == "WEBP":
-        return webp_size(data)
+        return read_webp_size(data)
     try:
         with Image.open(io.BytesIO(data), formats=[format_]) as image:
             return image.size
-    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *_FAULTS) as fault:
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning, *_DECODE_ERRORS) as fault:
         raise BrokenImage(f"a {format_} of {len(data):,} bytes whose header cannot be read ({fault}).") from None
 
 
@@ -167,7 +173,7 @@ def to_rgb(image: Image.Image) -> Image.Image:
     return image if image.mode == "RGB" else image.convert("RGB")
 
 
-def check_pixels(width: int, height: int) -> None:
+def reject_too_many_pixels(width: int, height: int) -> None:
     """Refuse a size above MAX_PIXELS."""
     if width * height > MAX_PIXELS:
         raise TooManyPixels(

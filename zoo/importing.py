@@ -11,28 +11,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 import zoo
-from zoo.build.errands import do
+from zoo.build.errands import run_conversion_task
 from zoo.bundle import Bundle
 from zoo.errors import RecipeError
-from zoo.files import sha256_of
+from zoo.files import file_sha256
 from zoo.golden import Golden
 from zoo.image import ImageInput
-from zoo.keras_file import check
+from zoo.keras_file import check_allowed_classes
 from zoo.manifest import Manifest
-from zoo.names import check_name
-from zoo.pictures import CREDIT
+from zoo.names import validate_model_name
+from zoo.pictures import PHOTO_CREDIT
 from zoo.progress import Progress
 from zoo.publish import publish
 from zoo.replay import replay
-from zoo.signature import Signature, Tensor
+from zoo.signature import Signature, TensorSpec
 from zoo.trunk import Trunk, open_session
 
-_NEEDED: Final = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "sklearn")
-_TASKS: Final = {"Softmax": "classify", "Sigmoid": "tag", "Identity": "regress"}
+_REQUIRED_PACKAGES: Final = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "sklearn")
+_TASK_BY_ACTIVATION: Final = {"Softmax": "classify", "Sigmoid": "tag", "Identity": "regress"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Wish:
+class ImportRequest:
     """What is to be taken in, and what its file does not say."""
 
     file: Path
@@ -45,7 +45,7 @@ class Wish:
     license: str = "unknown"
 
 
-def import_model(wish: Wish, models: Path, progress: Progress) -> tuple[Bundle, str]:
+def import_keras_model(request: ImportRequest, models: Path, progress: Progress) -> tuple[Bundle, str]:
     """Publish a .keras file as the next version of its name; return the bundle, and how its child left the network.
 
     Raises:
@@ -55,20 +55,26 @@ def import_model(wish: Wish, models: Path, progress: Progress) -> tuple[Bundle, 
         MissingExtra: Keras is not installed.
         PublishFailed: the bundle could not be written.
     """
-    check_name(wish.name)
-    check(wish.file, wish.custom)
+    validate_model_name(request.name)
+    check_allowed_classes(request.file, request.custom)
     with tempfile.TemporaryDirectory() as scratch:
-        into = Path(scratch)
-        with progress.bar(f"opening {wish.file.name} in a process without a network, and proving it (20 s)", None):
-            facts = do("import", _errand(wish), into, needs=_NEEDED, failed=f"{wish.file} cannot be taken in: ")
-        _check_labels(wish, facts["labels"])
-        manifest = _manifest(wish, facts, sha256_of(into / "trunk.onnx"))
-        golden = Golden.of_npz((into / "golden.npz").read_bytes(), "golden.npz")
-        head = (into / "head.onnx").read_bytes()
+        folder = Path(scratch)
+        with progress.bar(f"opening {request.file.name} in a process without a network, and proving it (20 s)", None):
+            facts = run_conversion_task(
+                "import",
+                _task_arguments(request),
+                folder,
+                packages=_REQUIRED_PACKAGES,
+                error_prefix=f"{request.file} cannot be taken in: ",
+            )
+        _check_labels(request, facts["labels"])
+        manifest = _make_manifest(request, facts, file_sha256(folder / "trunk.onnx"))
+        golden = Golden.from_npz((folder / "golden.npz").read_bytes(), "golden.npz")
+        head = (folder / "head.onnx").read_bytes()
         inputs = ImageInput(facts["size"])
-        trunk = Trunk(into / "trunk.onnx", manifest.trunk_sha256, manifest.signature, inputs, facts)
-        replay(golden, manifest, inputs, trunk, _answers(head))
-        extras = {"model.keras": (into / "model.keras").read_bytes()}
+        trunk = Trunk(folder / "trunk.onnx", manifest.trunk_sha256, manifest.signature, inputs, facts)
+        replay(golden, manifest, inputs, trunk, _open_head(head))
+        extras = {"model.keras": (folder / "model.keras").read_bytes()}
         bundle = publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras=extras)
     return bundle, str(facts["alone"])
 
@@ -85,31 +91,31 @@ def read_labels(path: Path) -> tuple[str, ...]:
         raise RecipeError(f"{path} cannot be read ({fault.strerror}). It holds one label a line.") from None
     except UnicodeDecodeError as fault:
         raise RecipeError(f"{path} cannot be read as UTF-8 text ({fault}). It holds one label a line.") from None
-    twice = sorted({line for line in lines if lines.count(line) > 1})
-    if "" in lines or twice or not lines:
-        odd = "an empty line" if "" in lines else f"{twice[0]!r} twice" if twice else "no label"
-        raise RecipeError(f"{path} has {odd}. It holds one label a line, each its own, in the order of the outputs.")
+    duplicates = sorted({line for line in lines if lines.count(line) > 1})
+    if "" in lines or duplicates or not lines:
+        defect = "an empty line" if "" in lines else f"{duplicates[0]!r} twice" if duplicates else "no label"
+        raise RecipeError(f"{path} has {defect}. It holds one label a line, each its own, in the order of the outputs.")
     return lines
 
 
-def _errand(wish: Wish) -> dict[str, Any]:
+def _task_arguments(request: ImportRequest) -> dict[str, Any]:
     return {
-        "file": str(wish.file.absolute()),
-        "scaling": wish.scaling,
-        "scores": wish.scores,
-        "size": wish.size,
-        "custom": list(wish.custom),
+        "file": str(request.file.absolute()),
+        "scaling": request.scaling,
+        "scores": request.scores,
+        "size": request.size,
+        "custom": list(request.custom),
     }
 
 
-def _check_labels(wish: Wish, outputs: int) -> None:
-    if len(wish.labels) != outputs:
+def _check_labels(request: ImportRequest, outputs: int) -> None:
+    if len(request.labels) != outputs:
         raise RecipeError(
-            f"{wish.file} gives {outputs} scores, and there are {len(wish.labels)} labels: one each, in order."
+            f"{request.file} gives {outputs} scores, and there are {len(request.labels)} labels: one each, in order."
         )
 
 
-def _answers(head: bytes) -> Any:  # noqa: ANN401
+def _open_head(head: bytes) -> Any:  # noqa: ANN401
     session = open_session(head)
 
     def answer(features: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -119,33 +125,33 @@ def _answers(head: bytes) -> Any:  # noqa: ANN401
     return answer
 
 
-def _manifest(wish: Wish, facts: dict[str, Any], trunk_sha256: str) -> Manifest:
+def _make_manifest(request: ImportRequest, facts: dict[str, Any], trunk_sha256: str) -> Manifest:
     inputs = ImageInput(facts["size"])
-    trunk = Signature.of(facts["signature"])
-    task = _TASKS[facts["link"]]
-    thresholds = {"thresholds": [0.5] * len(wish.labels)} if task == "tag" else {}
+    trunk = Signature.from_dict(facts["signature"])
+    task = _TASK_BY_ACTIVATION[facts["link"]]
+    thresholds = {"thresholds": [0.5] * len(request.labels)} if task == "tag" else {}
     return Manifest(
-        name=wish.name,
+        name=request.name,
         task=task,
-        labels=wish.labels,
+        labels=request.labels,
         backbone={
-            "name": f"{wish.name}.imported",
-            "weights_sha256": sha256_of(wish.file),
-            "license": wish.license,
+            "name": f"{request.name}.imported",
+            "weights_sha256": file_sha256(request.file),
+            "license": request.license,
             "restricts": None,
         },
         precision="fp32",
         depth="none",  # nothing was trained here
-        input=inputs.spec() | {"decoder_version": inputs.version()},
-        signature=Signature(trunk.inputs, (*trunk.outputs, Tensor("scores", "float32", (-1, len(wish.labels))))),
+        input=inputs.spec() | {"decoder_version": inputs.decoder_version()},
+        signature=Signature(trunk.inputs, (*trunk.outputs, TensorSpec("scores", "float32", (-1, len(request.labels))))),
         trunk_sha256=trunk_sha256,
         head={"kind": "imported", **thresholds},
         metrics={},
         data={
-            "source": wish.file.name,
-            "scaling": wish.scaling or "raw",
-            "custom": list(wish.custom),
-            "samples": CREDIT,
+            "source": request.file.name,
+            "scaling": request.scaling or "raw",
+            "custom": list(request.custom),
+            "samples": PHOTO_CREDIT,
         },
         training={"parity": facts["parity"], "tools": facts["tools"]},
         samples="zoo",

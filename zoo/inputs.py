@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from zoo.errors import BundleUnsupported
 
-Sample = NDArray[Any]  # one sample: uint8 [s,s,3] of an image, int32 [t] of a text
-Arrays = Mapping[str, NDArray[Any]]  # a batch as the trunk takes it: by name, the first axis is n
+SampleArray = NDArray[Any]  # one sample: uint8 [s,s,3] of an image, int32 [t] of a text
+BatchArrays = Mapping[str, NDArray[Any]]  # a batch as the trunk takes it: by name, the first axis is n
 
 
 class Input(Protocol):
@@ -19,17 +19,17 @@ class Input(Protocol):
     def spec(self) -> dict[str, Any]:
         """Return what a server must be able to do exactly: goes into manifests and cache keys."""
 
-    def version(self) -> str:
+    def decoder_version(self) -> str:
         """Return the version of the decoder or tokeniser, for the record in a manifest."""
 
-    def __call__(self, data: bytes) -> Sample:
+    def __call__(self, data: bytes) -> SampleArray:
         """Decode one sample.
 
         Raises:
             InputError: it cannot be; the message says why.
         """
 
-    def batch(self, samples: Sequence[Sample]) -> Arrays:
+    def batch(self, samples: Sequence[SampleArray]) -> BatchArrays:
         """Put n samples together as the trunk takes them."""
 
 
@@ -43,9 +43,9 @@ def open_input(spec: Mapping[str, Any], tokenizer_json: bytes | None) -> Input:
     if spec.get("kind") == "image":
         from zoo.image import ImageInput
 
-        return ImageInput.of(spec)
+        return ImageInput.from_spec(spec)
     if spec.get("kind") == "text":
         from zoo.text import TextInput
 
-        return TextInput.of(spec, tokenizer_json or b"")
+        return TextInput.from_spec(spec, tokenizer_json or b"")
     raise BundleUnsupported(f"the input spec is of kind {spec.get('kind')!r}; this Graft knows 'image' and 'text'.")

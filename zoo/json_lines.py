@@ -22,52 +22,52 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from zoo.progress import Bar, Numbers
+from zoo.progress import MetricValues, ProgressBar
 
-EVERY: Final = 0.5  # seconds between two "progress" events of one bar
+EVENT_INTERVAL_SECONDS: Final = 0.5  # seconds between two "progress" events of one bar
 
 
-class Lines:
+class JsonLinesProgress:
     """Tells progress as JSON Lines on standard error; safe to call from many threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     @contextmanager
-    def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[Bar]:
+    def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[ProgressBar]:
         """Tell when `what` starts, how far it is, twice a second at most, and when and how it ends."""
-        self._tell("start", {"what": what, "total": total, **({"unit": unit} if unit else {})})
-        counted = _CountedBar(self, what, total)
-        whole = False
+        self._write_event("start", {"what": what, "total": total, **({"unit": unit} if unit else {})})
+        json_bar = _JsonLinesBar(self, what, total)
+        is_complete = False
         try:
-            yield counted
-            whole = True
+            yield json_bar
+            is_complete = True
         finally:
-            seconds = round(time.monotonic() - counted.start, 3)
-            facts = {"what": what, "done": counted.done, "total": total, "seconds": seconds, "whole": whole}
-            self._tell("end", facts)
+            seconds = round(time.monotonic() - json_bar.start, 3)
+            facts = {"what": what, "done": json_bar.done, "total": total, "seconds": seconds, "whole": is_complete}
+            self._write_event("end", facts)
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Tell a text."""
-        self._tell("say", {"text": line})
+        self._write_event("say", {"text": line})
 
-    def numbers(self, what: str, facts: Numbers) -> None:
+    def log_metrics(self, what: str, metrics: MetricValues) -> None:
         """Tell the numbers as they are."""
-        plain = {name: value if isinstance(value, int) else float(value) for name, value in facts.items()}
-        self._tell("numbers", {"what": what, **plain})
+        plain = {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()}
+        self._write_event("numbers", {"what": what, **plain})
 
-    def error(self, text: str) -> None:
+    def log_error(self, text: str) -> None:
         """Tell why the run ends."""
-        self._tell("error", {"text": text})
+        self._write_event("error", {"text": text})
 
-    def progress(self, what: str, done: int, total: int | None, seconds_left: float | None) -> None:
+    def log_progress(self, what: str, done: int, total: int | None, seconds_left: float | None) -> None:
         """Tell how far `what` is."""
-        self._tell("progress", {"what": what, "done": done, "total": total, "seconds_left": seconds_left})
+        self._write_event("progress", {"what": what, "done": done, "total": total, "seconds_left": seconds_left})
 
-    def _tell(self, event: str, facts: dict[str, Any]) -> None:
+    def _write_event(self, event: str, fields: dict[str, Any]) -> None:
         finite = {
             name: None if isinstance(value, float) and not math.isfinite(value) else value
-            for name, value in facts.items()
+            for name, value in fields.items()
         }
         line = json.dumps({"event": event, **finite}, allow_nan=False)
         with self._lock:
@@ -75,19 +75,19 @@ class Lines:
             sys.stderr.flush()
 
 
-class _CountedBar:
-    def __init__(self, lines: Lines, what: str, total: int | None) -> None:
-        self._lines, self._what, self._total = lines, what, total
+class _JsonLinesBar:
+    def __init__(self, progress: JsonLinesProgress, what: str, total: int | None) -> None:
+        self._progress, self._what, self._total = progress, what, total
         self.done, self.start = 0, time.monotonic()
-        self._told = self.start
+        self._last_event_at = self.start
         self._lock = threading.Lock()
 
     def advance(self, steps: int = 1) -> None:
         with self._lock:
             self.done += steps
             now = time.monotonic()
-            if now - self._told < EVERY:
+            if now - self._last_event_at < EVENT_INTERVAL_SECONDS:
                 return
-            self._told, done = now, self.done
+            self._last_event_at, done = now, self.done
         left = (self._total - done) * (now - self.start) / done if self._total and done else None
-        self._lines.progress(self._what, done, self._total, None if left is None else round(max(0.0, left), 1))
+        self._progress.log_progress(self._what, done, self._total, None if left is None else round(max(0.0, left), 1))

@@ -17,14 +17,14 @@ from typing import Any, Final
 
 from zoo.errors import RecipeError
 
-MAX_BYTES: Final = 2 << 30  # of all, unpacked: a trunk is one protocol buffer, which cannot be larger
-MAX_CONFIG: Final = 64 << 20
-_MEMBERS: Final = frozenset({"config.json", "metadata.json", "model.weights.h5"})
-_PARTS: Final = frozenset((
+MAX_KERAS_FILE_BYTES: Final = 2 << 30  # of all, unpacked: a trunk is one protocol buffer, which cannot be larger
+MAX_CONFIG_BYTES: Final = 64 << 20
+_ALLOWED_MEMBERS: Final = frozenset({"config.json", "metadata.json", "model.weights.h5"})
+_KERAS_MODULES: Final = frozenset((
     "activations", "constraints", "dtype_policies", "initializers", "layers", "models", "ops", "random",
     "regularizers",
 ))  # fmt: skip
-_HARMFUL: Final = {
+_HARMFUL_CLASSES: Final = {
     "Lambda": "it carries code of its own",
     "__lambda__": "it carries code of its own",
     "TFSMLayer": "it opens a SavedModel, which may hold any operation",
@@ -38,60 +38,60 @@ _HARMFUL: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class _Object:
+class _ConfigObject:
     """One object that the config tells Keras to make."""
 
-    class_: str
+    class_name: str
     module: str | None
     name: str  # of the layer, where it is one
 
-    def is_kerass_own(self) -> bool:
+    def is_keras_class(self) -> bool:
         """Say whether it is of a part of Keras that computes."""
         path = (self.module or "").split(".")
         if path[:2] == ["keras", "src"]:
             path = ["keras", *path[2:]]
         if path == ["builtins"]:  # a function of Keras by its name, such as an activation
-            return self.class_ == "function"
-        return path == ["keras"] or (path[0] == "keras" and path[1] in _PARTS)
+            return self.class_name == "function"
+        return path == ["keras"] or (path[0] == "keras" and path[1] in _KERAS_MODULES)
 
 
-def check(path: Path, custom: Sequence[str]) -> None:
+def check_allowed_classes(path: Path, custom: Sequence[str]) -> None:
     """Pass if `path` is a .keras file whose classes are Keras' own, or named in `custom` as "module:Class".
 
     Raises:
         RecipeError: it is not, or holds what is refused; the message says what, and what to do.
     """
-    check_harmless(path)
-    named = {name.rpartition(":")[2] for name in custom}
-    for found in _found(path):
-        if not found.class_.startswith("__") and found.class_ not in named and not found.is_kerass_own():
+    check_harmless_classes(path)
+    allowed = {name.rpartition(":")[2] for name in custom}
+    for found in _iter_config_objects(path):
+        if not found.class_name.startswith("__") and found.class_name not in allowed and not found.is_keras_class():
             module = found.module or "MODULE"
             raise RecipeError(
-                f"{path} holds {_told(found)}, which is no class of Keras' own. If you trust it, add: "
-                f"--custom {module}:{found.class_}"
+                f"{path} holds {_describe(found)}, which is no class of Keras' own. If you trust it, add: "
+                f"--custom {module}:{found.class_name}"
             )
 
 
-def check_harmless(path: Path) -> None:
+def check_harmless_classes(path: Path) -> None:
     """Pass if `path` is a .keras file without those classes of Keras that run code or read files.
 
     Raises:
         RecipeError: it is not.
     """
-    for found in _found(path):
-        if why := _HARMFUL.get(found.class_):
+    for found in _iter_config_objects(path):
+        if why := _HARMFUL_CLASSES.get(found.class_name):
             raise RecipeError(
-                f"{path} holds {_told(found)}, which is refused: {why}. "
+                f"{path} holds {_describe(found)}, which is refused: {why}. "
                 "Write it as a layer class in a module of your own, save the model again, and name it by --custom."
             )
 
 
-def _found(path: Path) -> Iterator[_Object]:
-    config = _config(path)
-    return _objects({key: value for key, value in config.items() if key != "compile_config"})
+def _iter_config_objects(path: Path) -> Iterator[_ConfigObject]:
+    config = _read_config(path)
+    return _walk_objects({key: value for key, value in config.items() if key != "compile_config"})
 
 
-def _config(path: Path) -> dict[str, Any]:
+def _read_config(path: Path) -> dict[str, Any]:
     try:
         with zipfile.ZipFile(path) as packed:
             members = {info.filename: info for info in packed.infolist() if not info.is_dir()}
@@ -108,32 +108,32 @@ def _config(path: Path) -> dict[str, Any]:
 
 
 def _check_members(path: Path, members: dict[str, zipfile.ZipInfo]) -> None:
-    odd = sorted(members.keys() - _MEMBERS)
-    if odd:
+    unexpected = sorted(members.keys() - _ALLOWED_MEMBERS)
+    if unexpected:
         raise RecipeError(
-            f"{path} holds {', '.join(odd[:3])}; allowed are {', '.join(sorted(_MEMBERS))} only. "
+            f"{path} holds {', '.join(unexpected[:3])}; allowed are {', '.join(sorted(_ALLOWED_MEMBERS))} only. "
             "Layers that keep files of their own, such as vocabularies, are not taken in."
         )
     size = sum(info.file_size for info in members.values())
-    if size > MAX_BYTES or members["config.json"].file_size > MAX_CONFIG:
-        raise RecipeError(f"{path} unpacks to {size:,} bytes; allowed are {MAX_BYTES:,}.")
+    if size > MAX_KERAS_FILE_BYTES or members["config.json"].file_size > MAX_CONFIG_BYTES:
+        raise RecipeError(f"{path} unpacks to {size:,} bytes; allowed are {MAX_KERAS_FILE_BYTES:,}.")
 
 
-def _objects(value: Any, name: str = "") -> Iterator[_Object]:  # noqa: ANN401 - whatever JSON holds
+def _walk_objects(value: Any, name: str = "") -> Iterator[_ConfigObject]:  # noqa: ANN401 - whatever JSON holds
     """Yield whatever in the config has a class, however deep."""
     if isinstance(value, dict):
         if isinstance(value.get("class_name"), str):
             inner = value.get("config")
             name = str(inner.get("name", name)) if isinstance(inner, dict) else name
             module = value.get("module")
-            yield _Object(value["class_name"], str(module) if module else None, name)
+            yield _ConfigObject(value["class_name"], str(module) if module else None, name)
         for each in value.values():
-            yield from _objects(each, name)
+            yield from _walk_objects(each, name)
     elif isinstance(value, list):
         for each in value:
-            yield from _objects(each, name)
+            yield from _walk_objects(each, name)
 
 
-def _told(found: _Object) -> str:
+def _describe(found: _ConfigObject) -> str:
     where = f" in the layer {found.name!r}" if found.name else ""
-    return f"the class {found.class_}{where}"
+    return f"the class {found.class_name}{where}"

@@ -15,7 +15,7 @@ from zoo.errors import BundleBroken, BundleUnsupported
 from zoo.signature import Signature
 
 PROTOCOL: Final = 1
-UNKNOWN: Final = "unknown"  # the label of a sample whose novelty is above its model's threshold
+UNKNOWN_LABEL: Final = "unknown"  # the label of a sample whose novelty is above its model's threshold
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,32 +55,32 @@ class Manifest:
         return (json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
 
     @classmethod
-    def of_json(cls, data: bytes, where: str) -> Manifest:
-        """Read manifest.json; `where` is named in errors.
+    def from_json(cls, data: bytes, source: str) -> Manifest:
+        """Read manifest.json; `source` is named in errors.
 
         Raises:
             BundleBroken: it is no manifest.
             BundleUnsupported: it has a newer protocol.
         """
         try:
-            facts = json.loads(data, object_pairs_hook=no_twins)
+            facts = json.loads(data, object_pairs_hook=reject_duplicate_keys)
             protocol = int(facts["protocol"])
         except (ValueError, KeyError, TypeError, RecursionError) as fault:
-            raise BundleBroken(f"{where} is no manifest ({fault!r}). Publish the model again.") from None
+            raise BundleBroken(f"{source} is no manifest ({fault!r}). Publish the model again.") from None
         if protocol > PROTOCOL:
             raise BundleUnsupported(
-                f"{where} has protocol {protocol}; this Graft reads up to {PROTOCOL}. Update Graft to serve it."
+                f"{source} has protocol {protocol}; this Graft reads up to {PROTOCOL}. Update Graft to serve it."
             )
         try:
             facts["labels"] = tuple(str(label) for label in facts["labels"])
-            facts["signature"] = Signature.of(facts["signature"])
+            facts["signature"] = Signature.from_dict(facts["signature"])
             facts["files"] = {name: FileFacts(str(f["sha256"]), int(f["bytes"])) for name, f in facts["files"].items()}
             return cls(**facts)
         except (ValueError, KeyError, TypeError, AttributeError) as fault:
-            raise BundleBroken(f"{where} lacks or garbles a field ({fault}). Publish the model again.") from None
+            raise BundleBroken(f"{source} lacks or garbles a field ({fault}). Publish the model again.") from None
 
 
-def no_twins(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """Return a JSON object's pairs as a dict; for `json.loads(object_pairs_hook=)`.
 
     Raises:

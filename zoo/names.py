@@ -7,16 +7,16 @@ from typing import Final
 
 from zoo.errors import RecipeError
 
-NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
+MODEL_NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 
 
-def check_name(name: str) -> str:
+def validate_model_name(name: str) -> str:
     """Return `name` if a model may be called that.
 
     Raises:
         RecipeError: it may not.
     """
-    if not NAME.fullmatch(name):
+    if not MODEL_NAME_PATTERN.fullmatch(name):
         raise RecipeError(
             f"a model cannot be called {name!r}. Allowed are up to 64 of a-z, 0-9, '.', '_' and '-', "
             "beginning with a letter or digit; choose one with --name."

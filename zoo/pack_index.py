@@ -17,16 +17,16 @@ from dataclasses import asdict, dataclass
 from typing import Final
 
 from zoo.errors import HashMismatch, WeightsError
-from zoo.manifest import no_twins
-from zoo.plain_tar import NotPlain, Reader
+from zoo.manifest import reject_duplicate_keys
+from zoo.plain_tar import PlainTarError, PlainTarReader
 
-PROTOCOL: Final = 1
-INDEX: Final = "graft-weights.json"
-_MOST: Final = 16 << 20  # bytes of the index
+PACK_PROTOCOL: Final = 1
+INDEX_FILE: Final = "graft-weights.json"
+_MAX_INDEX_BYTES: Final = 16 << 20  # bytes of the index
 
 
 @dataclass(frozen=True, slots=True)
-class Packed:
+class PackEntry:
     """One file of a pack: its path below the cache, and what it is."""
 
     path: str
@@ -35,48 +35,54 @@ class Packed:
 
 
 @dataclass(frozen=True, slots=True)
-class Index:
+class PackIndex:
     """The backbones of a pack by name, and its files in their order."""
 
     backbones: tuple[str, ...]
-    files: tuple[Packed, ...]
+    files: tuple[PackEntry, ...]
 
     def to_json(self) -> bytes:
         """Return the bytes of the index."""
-        facts = {"graft_weights": PROTOCOL, "backbones": self.backbones, "files": [asdict(file) for file in self.files]}
+        facts = {
+            "graft_weights": PACK_PROTOCOL,
+            "backbones": self.backbones,
+            "files": [asdict(file) for file in self.files],
+        }
         return (json.dumps(facts, indent=2) + "\n").encode()
 
 
-def checksum(data: bytes) -> bytes:
+def checksum_file(data: bytes) -> bytes:
     """Return the second file of a pack; `data` is the first."""
-    return f"{hashlib.sha256(data).hexdigest()}  {INDEX}\n".encode()
+    return f"{hashlib.sha256(data).hexdigest()}  {INDEX_FILE}\n".encode()
 
 
-def read_index(tar: Reader, where: str) -> Index:
-    """Read the first two files of a pack; `where` is named in errors.
+def read_pack_index(tar: PlainTarReader, pack_name: str) -> PackIndex:
+    """Read the first two files of a pack; `pack_name` is named in errors.
 
     Raises:
         NotPlain: the bytes are no such tar.
         HashMismatch: they were damaged.
         WeightsError: it is a newer pack than this Graft reads.
     """
-    data = tar.first(INDEX, _MOST)
-    promised = checksum(data)
-    if b"".join(tar.content(f"{INDEX}.sha256", len(promised))) != promised:
-        raise HashMismatch(f"{where} is damaged: its index is not what was written. Copy it, or pack it, once more.")
+    data = tar.read_first(INDEX_FILE, _MAX_INDEX_BYTES)
+    expected = checksum_file(data)
+    if b"".join(tar.iter_content(f"{INDEX_FILE}.sha256", len(expected))) != expected:
+        raise HashMismatch(
+            f"{pack_name} is damaged: its index is not what was written. Copy it, or pack it, once more."
+        )
     try:
-        facts = json.loads(data, object_pairs_hook=no_twins)
-        if int(facts["graft_weights"]) > PROTOCOL:
+        facts = json.loads(data, object_pairs_hook=reject_duplicate_keys)
+        if int(facts["graft_weights"]) > PACK_PROTOCOL:
             raise WeightsError(
-                f"{where} has the form {facts['graft_weights']}; this Graft reads {PROTOCOL}. Update Graft."
+                f"{pack_name} has the form {facts['graft_weights']}; this Graft reads {PACK_PROTOCOL}. Update Graft."
             )
-        files = tuple(Packed(str(f["path"]), int(f["bytes"]), str(f["sha256"])) for f in facts["files"])
-        return Index(_each_once(facts["backbones"]), files)
+        files = tuple(PackEntry(str(f["path"]), int(f["bytes"]), str(f["sha256"])) for f in facts["files"])
+        return PackIndex(_require_unique(facts["backbones"]), files)
     except (ValueError, KeyError, TypeError, RecursionError) as fault:
-        raise NotPlain(f"its index cannot be read: {fault!r}") from None
+        raise PlainTarError(f"its index cannot be read: {fault!r}") from None
 
 
-def _each_once(names: Sequence[str]) -> tuple[str, ...]:
+def _require_unique(names: Sequence[str]) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise ValueError("a backbone stands twice")
     return tuple(map(str, names))

@@ -6,17 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from zoo import lockfile, trunk_cache, weights
-from zoo.backbone import Backbone, Precision, get
+from zoo.backbone import Backbone, Precision, get_backbone
 from zoo.errors import HashMismatch, UnknownBackbone, WeightsError
-from zoo.pack_index import Index, Packed
+from zoo.pack_index import PackEntry, PackIndex
 from zoo.packing import TRUNK_FILES
-from zoo.remote import record_of
+from zoo.remote import hash_record_path
 
-_TRUNK_CAPS: Final = dict(zip(TRUNK_FILES, (2 << 30, 1 << 20, 256 << 20), strict=True))  # bytes
+_MAX_TRUNK_FILE_BYTES: Final = dict(zip(TRUNK_FILES, (2 << 30, 1 << 20, 256 << 20), strict=True))  # bytes
 
 
-def judged(index: Index, where: str) -> list[Backbone]:
-    """Return the backbones of a pack, if all it holds may come in; `where` is named in errors.
+def validate_pack_index(index: PackIndex, pack_name: str) -> list[Backbone]:
+    """Return the backbones of a pack, if all it holds may come in; `pack_name` is named in errors.
 
     Raises:
         HashMismatch: weights are not those that the catalog, graft.lock or this cache knows.
@@ -24,62 +24,68 @@ def judged(index: Index, where: str) -> list[Backbone]:
     """
     files = {file.path: file for file in index.files}
     if len(files) < len(index.files):
-        raise WeightsError(f"{where} holds a file twice. Pack it once more. Nothing of it was kept.")
-    backbones = [_known(name, where) for name in index.backbones]
-    left = dict(files)
+        raise WeightsError(f"{pack_name} holds a file twice. Pack it once more. Nothing of it was kept.")
+    backbones = [_require_backbone(name, pack_name) for name in index.backbones]
+    remaining = dict(files)
     for backbone in backbones:
-        found = [_weights(backbone, part, left, where) for part in weights.parts(backbone)]
-        digest = weights.joint_hash(file.sha256 for file in found)
+        found = [_take_weights_entry(backbone, part, remaining, pack_name) for part in weights.weights_files(backbone)]
+        digest = weights.combine_hashes(file.sha256 for file in found)
         for precision in Precision:
-            _trunk(f"trunks/{trunk_cache.key(backbone, str(digest), precision)}", left, where)
-    if left:
+            _take_trunk_entries(
+                f"trunks/{trunk_cache.trunk_key(backbone, str(digest), precision)}", remaining, pack_name
+            )
+    if remaining:
         raise WeightsError(
-            f"{where} holds {next(iter(left))!r}, which this Graft has no use for: was it packed by another version, "
+            f"{pack_name} holds {next(iter(remaining))!r}, which this Graft has no use for: was it packed by another version, "
             "or with a trunk of other weights? Use the same Graft on both machines. Nothing of it was kept."
         )
     return backbones
 
 
-def _known(name: str, where: str) -> Backbone:
+def _require_backbone(name: str, pack_name: str) -> Backbone:
     try:
-        backbone = get(name)
+        backbone = get_backbone(name)
     except UnknownBackbone:
         backbone = None
     if backbone is None or backbone.name != name:
-        raise WeightsError(f"{where} holds {name!r}, which this Graft's catalog does not. Update Graft.")
+        raise WeightsError(f"{pack_name} holds {name!r}, which this Graft's catalog does not. Update Graft.")
     return backbone
 
 
-def _weights(backbone: Backbone, part: weights.Part, left: dict[str, Packed], where: str) -> Packed:
-    """Take one file of a backbone out of what is `left`."""
-    path = f"weights/{backbone.name}/{part.path.relative_to(weights.folder_of(backbone)).as_posix()}"
-    file = left.pop(path, None)
+def _take_weights_entry(
+    backbone: Backbone, weights_file: weights.WeightsFile, remaining: dict[str, PackEntry], pack_name: str
+) -> PackEntry:
+    """Take one file of a backbone out of what is `remaining`."""
+    path = f"weights/{backbone.name}/{weights_file.path.relative_to(weights.weights_folder(backbone)).as_posix()}"
+    file = remaining.pop(path, None)
     if file is None:
-        raise WeightsError(f"{where} lacks {path!r}. Pack it once more. Nothing of it was kept.")
-    if not 0 < file.bytes <= backbone.most_bytes:
+        raise WeightsError(f"{pack_name} lacks {path!r}. Pack it once more. Nothing of it was kept.")
+    if not 0 < file.bytes <= backbone.max_file_bytes:
         raise WeightsError(
-            f"{where}: {path!r} has {file.bytes:,} bytes; at most {backbone.most_bytes:,} were expected."
+            f"{pack_name}: {path!r} has {file.bytes:,} bytes; at most {backbone.max_file_bytes:,} were expected."
         )
-    for witness, sha256, change in _witnesses(part):
+    for witness, sha256, change in _known_hashes(weights_file):
         if sha256 and sha256 != file.sha256:
             raise HashMismatch(
-                f"{where}: {path!r} has SHA-256 {file.sha256}; {witness} says {sha256}. Nothing of it was kept.{change}"
+                f"{pack_name}: {path!r} has SHA-256 {file.sha256}; {witness} says {sha256}. Nothing of it was kept.{change}"
             )
     return file
 
 
-def _witnesses(part: weights.Part) -> Iterator[tuple[str, str | None, str]]:
+def _known_hashes(weights_file: weights.WeightsFile) -> Iterator[tuple[str, str | None, str]]:
     """Go through who knows the hash of a file: the name, the hash, what to do to take another one on purpose."""
-    lock, record = lockfile.place(), record_of(part.path)
-    yield "the catalog", part.pinned, ""
-    yield str(lock), part.locked, f" To take it on purpose, first take the entry out of {lock}."
-    yield str(record), part.recorded, f" To take it on purpose, first delete {record}."
+    lock, record = lockfile.find_lockfile(), hash_record_path(weights_file.path)
+    yield "the catalog", weights_file.catalog_sha256, ""
+    yield str(lock), weights_file.lockfile_sha256, f" To take it on purpose, first take the entry out of {lock}."
+    yield str(record), weights_file.record_sha256, f" To take it on purpose, first delete {record}."
 
 
-def _trunk(folder: str, left: dict[str, Packed], where: str) -> None:
-    """Take the files of one trunk out of what is `left`, if it is there."""
-    found: Sequence[Packed] = [file for path, file in left.items() if path in {f"{folder}/{n}" for n in _TRUNK_CAPS}]
+def _take_trunk_entries(folder: str, remaining: dict[str, PackEntry], pack_name: str) -> None:
+    """Take the files of one trunk out of what is `remaining`, if it is there."""
+    found: Sequence[PackEntry] = [
+        file for path, file in remaining.items() if path in {f"{folder}/{n}" for n in _MAX_TRUNK_FILE_BYTES}
+    ]
     for file in found:
-        if not 0 < file.bytes <= _TRUNK_CAPS[file.path.rpartition("/")[2]]:
-            raise WeightsError(f"{where}: {file.path!r} has {file.bytes:,} bytes, more than a trunk may have.")
-        del left[file.path]
+        if not 0 < file.bytes <= _MAX_TRUNK_FILE_BYTES[file.path.rpartition("/")[2]]:
+            raise WeightsError(f"{pack_name}: {file.path!r} has {file.bytes:,} bytes, more than a trunk may have.")
+        del remaining[file.path]

@@ -10,17 +10,17 @@ from typing import BinaryIO, Final
 from zoo import guarded, plain_tar, trunk_cache, weights
 from zoo.backbone import Backbone, Precision
 from zoo.errors import WeightsError
-from zoo.files import cache_root, sha256_of, sync_folder, try_writing, written_whole
-from zoo.pack_index import INDEX, Index, Packed, checksum
-from zoo.possible import check_possible
-from zoo.progress import Bar, Progress
-from zoo.trunk_cache import TOKENIZER
+from zoo.files import cache_root, file_sha256, fsync_folder, open_atomic, require_writable
+from zoo.pack_index import INDEX_FILE, PackEntry, PackIndex, checksum_file
+from zoo.possible import require_buildable
+from zoo.progress import Progress, ProgressBar
+from zoo.trunk_cache import TOKENIZER_FILE
 
-TRUNK_FILES: Final = ("trunk.onnx", "trunk.json", TOKENIZER)  # the last one for texts only
+TRUNK_FILES: Final = ("trunk.onnx", "trunk.json", TOKENIZER_FILE)  # the last one for texts only
 _CHUNK: Final = 1 << 20
 
 
-def pack(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunks: bool) -> Index:
+def pack_weights(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunks: bool) -> PackIndex:
     """Write the weights of `backbones` to `path`, whole or not at all; what is not cached is fetched first.
 
     With `trunks`, the trunk of each in its default precision is built where it is not there, and every trunk that
@@ -34,51 +34,51 @@ def pack(backbones: Sequence[Backbone], path: Path, progress: Progress, *, trunk
     """
     chosen = sorted(backbones, key=lambda backbone: backbone.name)
     try:
-        try_writing(path.absolute().parent)  # gigabytes may be fetched before it is written
+        require_writable(path.absolute().parent)  # gigabytes may be fetched before it is written
     except OSError as fault:
         where = f"{fault.strerror}: {fault.filename}"
         raise WeightsError(f"{path} cannot be written ({where}). Give another place with -o.") from None
     for backbone in chosen if trunks else ():
-        check_possible(backbone)
+        require_buildable(backbone)
     for backbone in chosen:
-        weights.fetch(backbone, progress)
+        weights.fetch_weights(backbone, progress)
         if trunks:
-            trunk_cache.ensure(backbone, backbone.precision, progress)
-    files = [file for backbone in chosen for file in _files(backbone, trunks)]
-    index = Index(tuple(backbone.name for backbone in chosen), tuple(files))
+            trunk_cache.ensure_trunk(backbone, backbone.precision, progress)
+    files = [file for backbone in chosen for file in _iter_pack_files(backbone, trunks)]
+    index = PackIndex(tuple(backbone.name for backbone in chosen), tuple(files))
     try:
         total = sum(file.bytes for file in files)
-        with guarded.draft(path) as draft, progress.bar(f"packing {path.name}", total, "B") as bar:
-            with written_whole(draft / path.name) as tar:
-                _write(tar, index, bar)
+        with guarded.draft_folder(path) as draft, progress.bar(f"packing {path.name}", total, "B") as bar:
+            with open_atomic(draft / path.name) as tar:
+                _write_tar(tar, index, bar)
             (draft / path.name).chmod(0o644)  # it is to be carried to others
             (draft / path.name).replace(path)
-        sync_folder(path.absolute().parent)
-    except plain_tar.NotPlain as fault:
+        fsync_folder(path.absolute().parent)
+    except plain_tar.PlainTarError as fault:
         raise WeightsError(f"{path} cannot be written: {fault}.") from None
     except OSError as fault:
         raise WeightsError(f"{path} cannot be written ({fault.strerror}). Give another place with -o.") from None
     return index
 
 
-def _files(backbone: Backbone, trunks: bool) -> Iterator[Packed]:
-    for part in weights.parts(backbone):
-        yield Packed(_below(part.path), part.path.stat().st_size, str(part.sha256))
-    built = [trunk_cache.lookup(backbone, precision) for precision in Precision] if trunks else []
+def _iter_pack_files(backbone: Backbone, trunks: bool) -> Iterator[PackEntry]:
+    for part in weights.weights_files(backbone):
+        yield PackEntry(_path_in_cache(part.path), part.path.stat().st_size, str(part.expected_sha256))
+    built = [trunk_cache.lookup_trunk(backbone, precision) for precision in Precision] if trunks else []
     for found in built:
-        if found and found.is_whole():
+        if found and found.is_intact():
             for path in (found.folder / name for name in TRUNK_FILES):
                 if path.is_file():
-                    yield Packed(_below(path), path.stat().st_size, sha256_of(path))
+                    yield PackEntry(_path_in_cache(path), path.stat().st_size, file_sha256(path))
 
 
-def _below(path: Path) -> str:
+def _path_in_cache(path: Path) -> str:
     return path.relative_to(cache_root()).as_posix()
 
 
-def _write(tar: BinaryIO, index: Index, bar: Bar) -> None:
+def _write_tar(tar: BinaryIO, index: PackIndex, bar: ProgressBar) -> None:
     data = index.to_json()
-    for name, content in ((INDEX, data), (f"{INDEX}.sha256", checksum(data))):
+    for name, content in ((INDEX_FILE, data), (f"{INDEX_FILE}.sha256", checksum_file(data))):
         tar.write(plain_tar.header(name, len(content)) + content + plain_tar.padding(len(content)))
     for file in index.files:
         tar.write(plain_tar.header(file.path, file.bytes))
@@ -91,4 +91,4 @@ def _write(tar: BinaryIO, index: Index, bar: Bar) -> None:
         if digest.hexdigest() != file.sha256:
             raise WeightsError(f"{cache_root() / file.path} was changed while it was packed. Try again.")
         tar.write(plain_tar.padding(file.bytes))
-    tar.write(plain_tar.end())
+    tar.write(plain_tar.end_marker())

@@ -11,64 +11,64 @@ import os
 from pathlib import Path
 from typing import Final
 
-from zoo.files import sync_folder, write_whole
+from zoo.files import fsync_folder, write_atomic
 
-_MAGIC: Final = {".h5": (b"\x89HDF\r\n\x1a\n",), ".whl": (b"PK\x03\x04",), ".json": (b"{", b"[")}
+_MAGIC_BYTES: Final = {".h5": (b"\x89HDF\r\n\x1a\n",), ".whl": (b"PK\x03\x04",), ".json": (b"{", b"[")}
 # No vocabulary begins so, though many begin with "<": <s>, <unk>, <pad>.
-_PAGE: Final = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<?xml")
+_PAGE_PREFIXES: Final = (b"<!doctype", b"<!--", b"<html", b"<head", b"<body", b"<?xml")
 
 
-class Part:
+class PartialFile:
     """The part of one file."""
 
     def __init__(self, path: Path) -> None:
         self.path = path.with_name(path.name + ".part")
         self.name = path.name
-        self._note = path.with_name(path.name + ".part.json")
+        self._validator_path = path.with_name(path.name + ".part.json")
 
     def size(self) -> int:
         """Return how many bytes have arrived."""
         return self.path.stat().st_size if self.path.is_file() else 0
 
-    def validator(self, url: str) -> str | None:
+    def read_validator(self, url: str) -> str | None:
         """Return the validator of the part if it came from `url`; None means that it cannot be continued."""
         try:
-            noted = json.loads(self._note.read_bytes())
-            return str(noted["validator"]) if noted["url"] == url else None
+            record = json.loads(self._validator_path.read_bytes())
+            return str(record["validator"]) if record["url"] == url else None
         except (OSError, ValueError, KeyError, TypeError):
             return None
 
-    def begin(self, url: str, validator: str | None) -> None:
+    def restart(self, url: str, validator: str | None) -> None:
         """Forget what was there; note the version that now comes."""
-        self.drop()
+        self.discard()
         self.path.touch()
         if validator:
-            write_whole(self._note, json.dumps({"url": url, "validator": validator}).encode())
+            write_atomic(self._validator_path, json.dumps({"url": url, "validator": validator}).encode())
 
-    def has_right_beginning(self) -> bool:
+    def has_expected_magic(self) -> bool:
         """Say whether the first bytes are those of a file of this kind; none at all are of no kind."""
-        head = self._head()
-        if not head or self.is_page():
+        head = self._first_bytes()
+        if not head or self.is_web_page():
             return False
-        return head.lstrip().startswith(_MAGIC.get(Path(self.name).suffix, (b"",)))
+        return head.lstrip().startswith(_MAGIC_BYTES.get(Path(self.name).suffix, (b"",)))
 
-    def is_page(self) -> bool:
+    def is_web_page(self) -> bool:
         """Say whether the bytes look like HTML or XML."""
-        return self._head().removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGE)
+        return self._first_bytes().removeprefix(b"\xef\xbb\xbf").lstrip().lower().startswith(_PAGE_PREFIXES)
 
-    def become(self, path: Path) -> None:
+    def rename_to(self, path: Path) -> None:
         """Take the name `path`, the bytes on the disk before the name is."""
         with self.path.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(self.path, path)
-        self.drop()
-        sync_folder(path.parent)
+        self.discard()
+        fsync_folder(path.parent)
 
-    def drop(self) -> None:
+    def discard(self) -> None:
         """Forget what has arrived."""
         self.path.unlink(missing_ok=True)
-        self._note.unlink(missing_ok=True)
+        self._validator_path.unlink(missing_ok=True)
 
-    def _head(self) -> bytes:
+    def _first_bytes(self) -> bytes:
         with self.path.open("rb") as file:
             return file.read(256)

@@ -11,12 +11,12 @@ import tarfile
 from collections.abc import Iterator
 from typing import BinaryIO, Final
 
-BLOCK: Final = 512
+BLOCK_BYTES: Final = 512
 _CHUNK: Final = 1 << 20
-_END: Final = bytes(2 * BLOCK)
+_END_BLOCKS: Final = bytes(2 * BLOCK_BYTES)
 
 
-class NotPlain(Exception):
+class PlainTarError(Exception):
     """The bytes are not what `header`, padding and end would be; the message says where."""
 
 
@@ -31,70 +31,70 @@ def header(name: str, size: int) -> bytes:
     try:
         return entry.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict")
     except ValueError as fault:
-        raise NotPlain(f"{name!r} of {size:,} bytes does not fit into a plain tar: {fault}") from None
+        raise PlainTarError(f"{name!r} of {size:,} bytes does not fit into a plain tar: {fault}") from None
 
 
 def padding(size: int) -> bytes:
     """Return what stands behind the content of a file of `size` bytes."""
-    return bytes(-size % BLOCK)
+    return bytes(-size % BLOCK_BYTES)
 
 
-def end() -> bytes:
+def end_marker() -> bytes:
     """Return what stands behind the last file."""
-    return _END
+    return _END_BLOCKS
 
 
-class Reader:
+class PlainTarReader:
     """Goes through a plain tar from its beginning to its end."""
 
     def __init__(self, file: BinaryIO) -> None:
         self._file = file
 
-    def content(self, name: str, size: int) -> Iterator[bytes]:
+    def iter_content(self, name: str, size: int) -> Iterator[bytes]:
         """Yield the content of the next file, which must be `name` of `size` bytes.
 
         Raises:
             NotPlain: it is not.
         """
-        if self._exactly(BLOCK) != header(name, size):
-            raise NotPlain(f"{name!r} of {size:,} bytes should come next, and does not")
+        if self._read_exactly(BLOCK_BYTES) != header(name, size):
+            raise PlainTarError(f"{name!r} of {size:,} bytes should come next, and does not")
         left = size
         while left:
-            data = self._exactly(min(left, _CHUNK))
+            data = self._read_exactly(min(left, _CHUNK))
             left -= len(data)
             yield data
-        if self._exactly(len(padding(size))) != padding(size):
-            raise NotPlain(f"there is something behind {name!r}")
+        if self._read_exactly(len(padding(size))) != padding(size):
+            raise PlainTarError(f"there is something behind {name!r}")
 
-    def first(self, name: str, most: int) -> bytes:
-        """Return the content of the next file, which must be `name` of at most `most` bytes; its header tells how many.
+    def read_first(self, name: str, max_bytes: int) -> bytes:
+        """Return the content of the next file, which must be `name` of at most `max_bytes` bytes; its header tells how many.
 
         Raises:
             NotPlain: it is not.
         """
-        block = self._exactly(BLOCK)
+        block = self._read_exactly(BLOCK_BYTES)
         try:
             size = tarfile.TarInfo.frombuf(block, "ascii", "strict").size
         except (tarfile.HeaderError, ValueError) as fault:
-            raise NotPlain(f"{name!r} should come first ({fault})") from None
-        if not 0 <= size <= most or block != header(name, size):
-            raise NotPlain(f"{name!r} of at most {most:,} bytes should come first")
-        data = self._exactly(size)
-        if self._exactly(len(padding(size))) != padding(size):
-            raise NotPlain(f"there is something behind {name!r}")
+            raise PlainTarError(f"{name!r} should come first ({fault})") from None
+        if not 0 <= size <= max_bytes or block != header(name, size):
+            raise PlainTarError(f"{name!r} of at most {max_bytes:,} bytes should come first")
+        data = self._read_exactly(size)
+        if self._read_exactly(len(padding(size))) != padding(size):
+            raise PlainTarError(f"there is something behind {name!r}")
         return data
 
-    def finish(self) -> None:
+    def expect_end(self) -> None:
         """Read the end.
 
         Raises:
             NotPlain: more comes.
         """
-        if self._exactly(len(_END)) != _END or self._file.read(1):
-            raise NotPlain("there is something behind the last file")
+        if self._read_exactly(len(_END_BLOCKS)) != _END_BLOCKS or self._file.read(1):
+            raise PlainTarError("there is something behind the last file")
 
-    def _exactly(self, size: int) -> bytes:
+    def _read_exactly(self, size: int) -> bytes:
         data = self._file.read(size)
         if len(data) < size:
-            raise NotPlain("it ends too early")
+            raise PlainTarError("it ends too early")
         return data

@@ -9,36 +9,36 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import TypeVar
 
-from zoo.cores import cores
+from zoo.cores import available_cores
 
-Work = TypeVar("Work")
-Done = TypeVar("Done")
+ItemT = TypeVar("ItemT")
+ResultT = TypeVar("ResultT")
 
 
 @contextmanager
-def crew(threads: int | None = None) -> Iterator[ThreadPoolExecutor]:
+def thread_pool(threads: int | None = None) -> Iterator[ThreadPoolExecutor]:
     """Open a pool of `threads`, by default one for each core; what it has not begun at the end is dropped."""
-    pool = ThreadPoolExecutor(threads or cores(), thread_name_prefix="graft")
+    pool = ThreadPoolExecutor(threads or available_cores(), thread_name_prefix="graft")
     try:
         yield pool
     finally:
         pool.shutdown(cancel_futures=True)
 
 
-def done_by(
-    pool: ThreadPoolExecutor, work: Callable[[Work], Done], things: Iterable[Work], ahead: int
-) -> Iterator[Done]:
-    """Yield `work` of each thing, in order; never more than `ahead` of them are under way or wait to be taken."""
-    tasks = iter(things)
-    running: deque[Future[Done]] = deque(pool.submit(work, thing) for thing in islice(tasks, ahead))
-    while running:
-        done = running.popleft().result()
-        running.extend(pool.submit(work, thing) for thing in islice(tasks, 1))
-        yield done
+def map_ordered(
+    pool: ThreadPoolExecutor, function: Callable[[ItemT], ResultT], items: Iterable[ItemT], prefetch: int
+) -> Iterator[ResultT]:
+    """Yield `function` of each thing, in order; never more than `prefetch` of them are under way or wait to be taken."""
+    tasks = iter(items)
+    futures: deque[Future[ResultT]] = deque(pool.submit(function, thing) for thing in islice(tasks, prefetch))
+    while futures:
+        result = futures.popleft().result()
+        futures.extend(pool.submit(function, thing) for thing in islice(tasks, 1))
+        yield result
 
 
-def cut(things: Iterable[Work], size: int) -> Iterator[list[Work]]:
+def batched(items: Iterable[ItemT], size: int) -> Iterator[list[ItemT]]:
     """Cut what comes into lists of `size`; the last may be shorter."""
-    left = iter(things)
-    while some := list(islice(left, size)):
-        yield some
+    remaining_items = iter(items)
+    while batch := list(islice(remaining_items, size)):
+        yield batch

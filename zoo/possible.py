@@ -8,28 +8,28 @@ from zoo.backbone import Backbone
 from zoo.errors import TrunkError
 
 # Of one protobuf, which an ONNX file is: https://protobuf.dev/programming-guides/proto-limits
-MOST_BYTES: Final = 2 << 30
+MAX_ONNX_BYTES: Final = 2 << 30
 
 
-def reason_against(backbone: Backbone) -> str | None:
+def unsupported_reason(backbone: Backbone) -> str | None:
     """Return why no trunk can be made of `backbone`; None: nothing is known against it."""
-    return backbone.cannot or (too_large(backbone.params) if backbone.params else None)
+    return backbone.cannot or (too_large_reason(backbone.params) if backbone.params else None)
 
 
-def check_possible(backbone: Backbone) -> None:
+def require_buildable(backbone: Backbone) -> None:
     """Pass if nothing is known against a trunk of `backbone`.
 
     Raises:
         TrunkError: something is; the message says what.
     """
-    if reason := reason_against(backbone):
+    if reason := unsupported_reason(backbone):
         raise TrunkError(
             f"no trunk can be made of {backbone.name}: {reason}. Nothing was fetched; choose another of `zoo list`."
         )
 
 
-def too_large(params: int) -> str | None:
+def too_large_reason(params: int) -> str | None:
     """Return why a trunk of `params` parameters in fp32 is too large; None: it is not."""
-    if 4 * params <= MOST_BYTES:
+    if 4 * params <= MAX_ONNX_BYTES:
         return None
     return f"its {params / 1e6:,.0f} million parameters are {4 * params / 2**30:.1f} GiB in fp32; an ONNX file holds 2"

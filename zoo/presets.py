@@ -14,29 +14,29 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from zoo.backbone import Affine, Backbone, Pixels, Scaling
+from zoo.backbone import AffineScaling, Backbone, ImageSpec, Scaling
 from zoo.errors import WeightsError
-from zoo.image import MAX_SIZE
+from zoo.image import MAX_IMAGE_SIZE
 
-CONVERTER: Final = "image_converter.json"
-NETWORK: Final = "config.json"
+IMAGE_CONVERTER_FILE: Final = "image_converter.json"
+NETWORK_CONFIG_FILE: Final = "config.json"
 
 
-def settled(backbone: Backbone, folder: Path) -> Backbone:
+def resolve_preset(backbone: Backbone, folder: Path) -> Backbone:
     """Return `backbone` with the size and the scaling that its preset in `folder` has; one that knows them, as it is.
 
     Raises:
         WeightsError: the preset's image converter is none that is known here.
     """
     takes = backbone.takes
-    if not isinstance(takes, Pixels) or takes.scaling is not Scaling.PRESET:
+    if not isinstance(takes, ImageSpec) or takes.scaling is not Scaling.PRESET:
         return backbone
     try:
         if backbone.library == "keras-cv":
-            takes = dataclasses.replace(takes, scaling=_scaling_inside(folder))
+            takes = dataclasses.replace(takes, scaling=_network_scaling(folder))
         else:
-            config = _arguments(folder / CONVERTER)
-            takes = dataclasses.replace(takes, size=_size(config), scaling=_scaling(config))
+            config = _read_config(folder / IMAGE_CONVERTER_FILE)
+            takes = dataclasses.replace(takes, size=_image_size(config), scaling=_converter_scaling(config))
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as fault:
         raise WeightsError(
             f"the preset of {backbone.name} does not say in {folder} how its pictures are to be made "
@@ -45,35 +45,35 @@ def settled(backbone: Backbone, folder: Path) -> Backbone:
     return dataclasses.replace(backbone, takes=takes)
 
 
-def filled(backbone: Backbone, facts: Mapping[str, Any]) -> Backbone:
+def fill_from_trunk(backbone: Backbone, facts: Mapping[str, Any]) -> Backbone:
     """Return `backbone` with what was unknown of it told by the record of its built trunk, `facts`."""
     takes, width = backbone.takes, int(facts["signature"]["outputs"][0]["shape"][-1])
-    if isinstance(takes, Pixels) and takes.size is None:
+    if isinstance(takes, ImageSpec) and takes.size is None:
         takes = dataclasses.replace(takes, size=int(facts["input"]["size"]))
     params = facts.get("params") if backbone.params is None else backbone.params
     return dataclasses.replace(backbone, takes=takes, width=width, params=params)
 
 
-def _arguments(file: Path) -> dict[str, Any]:
+def _read_config(file: Path) -> dict[str, Any]:
     """Return the arguments of what a file of a preset describes."""
     return dict(json.loads(file.read_bytes())["config"])
 
 
-def _scaling_inside(folder: Path) -> Scaling:
+def _network_scaling(folder: Path) -> Scaling:
     """Return the scaling of a network of KerasCV: none, for it rescales by itself, or it cannot be told."""
-    if _arguments(folder / NETWORK).get("include_rescaling") is not True:
+    if _read_config(folder / NETWORK_CONFIG_FILE).get("include_rescaling") is not True:
         raise ValueError("the network does not scale its pixels, and nothing says who does")
     return Scaling.RAW
 
 
-def _size(config: Mapping[str, Any]) -> int:
+def _image_size(config: Mapping[str, Any]) -> int:
     height, width = config.get("image_size") or (config["height"], config["width"])
-    if height != width or not isinstance(height, int) or not 0 < height <= MAX_SIZE:
-        raise ValueError(f"pictures of {height} x {width}; allowed are squares of up to {MAX_SIZE}")
+    if height != width or not isinstance(height, int) or not 0 < height <= MAX_IMAGE_SIZE:
+        raise ValueError(f"pictures of {height} x {width}; allowed are squares of up to {MAX_IMAGE_SIZE}")
     return height
 
 
-def _scaling(config: Mapping[str, Any]) -> Affine:
+def _converter_scaling(config: Mapping[str, Any]) -> AffineScaling:
     if config.get("data_format") == "channels_first":
         raise ValueError("channels come first; allowed is last")
     scale, offset = config.get("scale"), config.get("offset")
@@ -81,13 +81,13 @@ def _scaling(config: Mapping[str, Any]) -> Affine:
         deviations = [math.sqrt(number) for number in config["variance"]]
         scale = [(1.0 if scale is None else scale) / deviation for deviation in deviations]
         offset = [-mean / deviation for mean, deviation in zip(config["mean"], deviations, strict=True)]
-    return Affine(scale=_numbers(scale, 1.0), offset=_numbers(offset, 0.0))
+    return AffineScaling(scale=_per_channel(scale, 1.0), offset=_per_channel(offset, 0.0))
 
 
-def _numbers(given: Any, usual: float) -> tuple[float, ...]:  # noqa: ANN401 - what JSON holds
-    """Return one number for all channels, or three; `usual` where none is given."""
-    listed = [usual] if given is None else given if isinstance(given, list) else [given]
-    numbers = tuple(float(number) for number in listed)
+def _per_channel(value: Any, default: float) -> tuple[float, ...]:  # noqa: ANN401 - what JSON holds
+    """Return one number for all channels, or three; `default` where none is given."""
+    values = [default] if value is None else value if isinstance(value, list) else [value]
+    numbers = tuple(float(number) for number in values)
     if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):
         raise ValueError(f"scaled by {numbers}; allowed is one finite number, or one for each of three channels")
     return numbers

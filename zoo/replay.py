@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from zoo.errors import InputError, ReplayFailed
-from zoo.golden import Floats, Golden, fingerprint
-from zoo.inputs import Arrays, Input
+from zoo.golden import Float32Array, Golden, array_sha256
+from zoo.inputs import BatchArrays, Input
 from zoo.manifest import Manifest
 
 # Of a probability, of the deviation of a regression's target, or of the largest feature.
@@ -17,15 +17,15 @@ from zoo.manifest import Manifest
 TOLERANCE: Final = {"fp32": 1e-3, "int8": 0.05}
 # Of the novelty, or of its deviation where that is more: it sums up what all the features have moved.
 NOVELTY_TOLERANCE: Final = {"fp32": 0.01, "int8": 0.25}
-MARGIN: Final = 0.05  # above it the winning label must be the same
+MIN_LABEL_MARGIN: Final = 0.05  # above it the winning label must be the same
 
 
 def replay(
     golden: Golden,
     manifest: Manifest,
     inputs: Input,
-    trunk: Callable[[Arrays], Floats],
-    head: Callable[[Floats], Floats] | None,
+    trunk: Callable[[BatchArrays], Float32Array],
+    head: Callable[[Float32Array], Float32Array] | None,
 ) -> None:
     """Ask `golden`'s samples again and compare with the answers on record.
 
@@ -40,47 +40,51 @@ def replay(
             array = inputs(sample)
         except InputError as fault:
             raise ReplayFailed(f"{where} does not decode here: {fault}") from None
-        if fingerprint(array) != golden.arrays_sha256[number]:
+        if array_sha256(array) != golden.arrays_sha256[number]:
             raise ReplayFailed(
                 f"{where} decodes to other {'pixels' if array.ndim > 1 else 'tokens'} here than where the model was "
                 "made. Install the decoder's version that its manifest names (input.decoder_version)."
             )
         features = trunk(inputs.batch([array]))
         largest = float(np.abs(golden.features[number]).max())
-        moved = float(np.abs(features[0] - golden.features[number]).max()) / (largest or 1.0)
+        feature_drift = float(np.abs(features[0] - golden.features[number]).max()) / (largest or 1.0)
         if head is None:
-            miss = None if moved <= TOLERANCE[manifest.precision] else "an embedding"
+            mismatch = None if feature_drift <= TOLERANCE[manifest.precision] else "an embedding"
         else:
-            miss = _miss(golden.scores[number], head(features)[0], manifest)
-        if miss:
-            stage = "head" if moved < 1e-3 else f"trunk (features moved by {moved:.1%} of their largest)"
-            raise ReplayFailed(f"{where} gets another answer here: {miss}; the stage that differs is the {stage}.")
+            mismatch = _describe_mismatch(golden.scores[number], head(features)[0], manifest)
+        if mismatch:
+            stage = (
+                "head" if feature_drift < 1e-3 else f"trunk (features moved by {feature_drift:.1%} of their largest)"
+            )
+            raise ReplayFailed(f"{where} gets another answer here: {mismatch}; the stage that differs is the {stage}.")
 
 
-def _miss(recorded: Floats, answered: Floats, manifest: Manifest) -> str | None:
+def _describe_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
     """Say what is wrong with one answer, the columns of the head's outputs; None where nothing is."""
-    if recorded.shape != answered.shape:
-        return f"{answered.size} numbers instead of {recorded.size}"
+    if expected.shape != actual.shape:
+        return f"{actual.size} numbers instead of {expected.size}"
     k = len(manifest.labels)
-    return _scores_miss(recorded[:k], answered[:k], manifest) or _novelty_miss(recorded[k:], answered[k:], manifest)
+    return _describe_score_mismatch(expected[:k], actual[:k], manifest) or _describe_novelty_mismatch(
+        expected[k:], actual[k:], manifest
+    )
 
 
-def _scores_miss(recorded: Floats, answered: Floats, manifest: Manifest) -> str | None:
+def _describe_score_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
     tolerance = TOLERANCE[manifest.precision] * float(manifest.head.get("unit", 1.0))
-    off = float(np.abs(recorded - answered).max())
+    off = float(np.abs(expected - actual).max())
     if not off <= tolerance:  # NaN is a miss too
         return f"a score is off by {off:.2g}, allowed is {tolerance:g}"
     if manifest.task == "classify":
-        second, first = np.sort(recorded)[-2:]
-        if first - second > MARGIN and int(answered.argmax()) != int(recorded.argmax()):
+        second, first = np.sort(expected)[-2:]
+        if first - second > MIN_LABEL_MARGIN and int(actual.argmax()) != int(expected.argmax()):
             return "the label differs"
     return None
 
 
-def _novelty_miss(recorded: Floats, answered: Floats, manifest: Manifest) -> str | None:
-    if not recorded.size:
+def _describe_novelty_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
+    if not expected.size:
         return None
-    due, unit = float(recorded[0]), float(manifest.head.get("novelty", {}).get("unit", 0.0))
-    tolerance = NOVELTY_TOLERANCE[manifest.precision] * max(abs(due), unit)
-    off = abs(float(answered[0]) - due)
+    expected_novelty, unit = float(expected[0]), float(manifest.head.get("novelty", {}).get("unit", 0.0))
+    tolerance = NOVELTY_TOLERANCE[manifest.precision] * max(abs(expected_novelty), unit)
+    off = abs(float(actual[0]) - expected_novelty)
     return None if off <= tolerance else f"the novelty is off by {off:.2g}, allowed is {tolerance:.2g}"

@@ -10,10 +10,10 @@ from typing import Final
 from zoo import guarded
 from zoo.files import cache_root
 
-_PREFIX: Final = "graft-"
+_FOLDER_PREFIX: Final = "graft-"
 
 
-class Scratch:
+class ScratchFolder:
     """A new, empty folder, `path`. It is removed with the last reference to this object and at the end of the process.
 
     What a killed process left is swept by the next one that makes such a folder: each is guarded by a lock, which
@@ -27,12 +27,12 @@ class Scratch:
         base = cache_root() / "scratch"
         try:
             base.mkdir(parents=True, exist_ok=True)
-            guarded.sweep(base, _PREFIX)
-            self.path, lock = guarded.make(base, _PREFIX)
+            guarded.remove_stale_folders(base, _FOLDER_PREFIX)
+            self.path, lock = guarded.create_locked_folder(base, _FOLDER_PREFIX)
         except OSError:
-            self.path, lock = guarded.make(Path(tempfile.gettempdir()), _PREFIX)
-        self._end = weakref.finalize(self, guarded.remove, self.path, lock)
+            self.path, lock = guarded.create_locked_folder(Path(tempfile.gettempdir()), _FOLDER_PREFIX)
+        self._finalizer = weakref.finalize(self, guarded.remove_locked_folder, self.path, lock)
 
     def remove(self) -> None:
         """Remove the folder now."""
-        self._end()
+        self._finalizer()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-SENTENCES: Final = (
+SAMPLE_SENTENCES: Final = (
     "The quick brown fox jumps over the lazy dog.",
     "Shares of the company fell by 12.5 percent after the quarterly report.",
     "Wo ist der Bahnhof, bitte? Er ist gleich um die Ecke.",

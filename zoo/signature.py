@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Tensor:
+class TensorSpec:
     """One named input or output; the batch axis is -1."""
 
     name: str
@@ -16,7 +16,7 @@ class Tensor:
     shape: tuple[int, ...]
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Tensor:
+    def from_dict(cls, facts: Mapping[str, Any]) -> TensorSpec:
         """Read what `dataclasses.asdict` wrote."""
         return cls(str(facts["name"]), str(facts["dtype"]), tuple(int(n) for n in facts["shape"]))
 
@@ -25,21 +25,21 @@ class Tensor:
 class Signature:
     """The inputs and outputs of a graph."""
 
-    inputs: tuple[Tensor, ...]
-    outputs: tuple[Tensor, ...]
+    inputs: tuple[TensorSpec, ...]
+    outputs: tuple[TensorSpec, ...]
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Signature:
+    def from_dict(cls, facts: Mapping[str, Any]) -> Signature:
         """Read what `dataclasses.asdict` wrote."""
         return cls(
-            tuple(Tensor.of(tensor) for tensor in facts["inputs"]),
-            tuple(Tensor.of(tensor) for tensor in facts["outputs"]),
+            tuple(TensorSpec.from_dict(tensor) for tensor in facts["inputs"]),
+            tuple(TensorSpec.from_dict(tensor) for tensor in facts["outputs"]),
         )
 
 
 def image_signature(size: int, width: int) -> Signature:
     """Return the signature of an image trunk: uint8 [n,size,size,3] -> float32 [n,width]."""
     return Signature(
-        (Tensor("image", "uint8", (-1, size, size, 3)),),
-        (Tensor("features", "float32", (-1, width)),),
+        (TensorSpec("image", "uint8", (-1, size, size, 3)),),
+        (TensorSpec("features", "float32", (-1, width)),),
     )

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 # How the beginning of a file names its format: (offset, bytes, name).
-MAGIC: Final = (
+MAGIC_BYTES: Final = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
     (8, b"WEBP", "WEBP"),
@@ -34,25 +34,25 @@ MAGIC: Final = (
 )
 
 
-def sniff(data: bytes) -> str | None:
+def sniff_format(data: bytes) -> str | None:
     """Return the format that the first bytes name ("JPEG", "HEIC", …), or None."""
-    head = data[:64].lstrip() if data[:64].lstrip()[:1] == b"<" else data[:64]
-    for offset, magic, name in MAGIC:
-        if head[offset : offset + len(magic)].lower() == magic.lower():
+    first_bytes = data[:64].lstrip() if data[:64].lstrip()[:1] == b"<" else data[:64]
+    for offset, magic, name in MAGIC_BYTES:
+        if first_bytes[offset : offset + len(magic)].lower() == magic.lower():
             return name
     return None
 
 
-def described(data: bytes) -> str:
+def describe_bytes(data: bytes) -> str:
     """Say in words what bytes that are no allowed image seem to be."""
     if not data:
         return "an empty file"
-    if format_ := sniff(data):
+    if format_ := sniff_format(data):
         return f"{format_}, which is refused"
     return "text" if data[:256].isascii() and b"\0" not in data[:256] else "of no known image format"
 
 
-def webp_size(data: bytes) -> tuple[int, int]:
+def read_webp_size(data: bytes) -> tuple[int, int]:
     """Return the width and height that a WebP's header names; (0, 0) where it is cut off before them."""
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:

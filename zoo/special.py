@@ -8,7 +8,7 @@ from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
-class Special:
+class SpecialTokens:
     """The ids that frame a text: `start` text `end`, and `pad` behind the shorter ones of a batch.
 
     Without a `start` a text begins with its own first token, as T5's do.
@@ -19,12 +19,12 @@ class Special:
     pad: int
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any]) -> Special:
+    def from_spec(cls, spec: Mapping[str, Any]) -> SpecialTokens:
         """Read what a spec has."""
         start, *others = (spec[name] for name in ("start", "end", "pad"))
         return cls(None if start is None else int(start), *map(int, others))
 
     @property
-    def before(self) -> tuple[int, ...]:
+    def prefix(self) -> tuple[int, ...]:
         """The ids before a text: one or none."""
         return () if self.start is None else (self.start,)

@@ -19,63 +19,63 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
-from zoo.progress import Bar, Numbers, Silence
+from zoo.progress import MetricValues, ProgressBar, SilentProgress
 
-NAMES: Final = {"val_loss": "validation loss", "val_score": "score"}
-QUIET: Final = ("of", "seconds_left")  # told beside another number, or at the end of the line
+METRIC_TITLES: Final = {"val_loss": "validation loss", "val_score": "score"}
+UNLABELLED_METRICS: Final = ("of", "seconds_left")  # told beside another number, or at the end of the line
 
 
-class Terminal:
+class TerminalProgress:
     """Draws bars with time left on standard error; plain lines where that is no terminal."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
 
     @contextmanager
-    def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[Bar]:
+    def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[ProgressBar]:
         """Open a bar that vanishes when it is done; where nobody could see it move, tell one line."""
         if not self.console.is_terminal:
-            self.say(f"{what} ...")
-            yield Silence()
+            self.log(f"{what} ...")
+            yield SilentProgress()
             return
         count: ProgressColumn = DownloadColumn() if unit == "B" else MofNCompleteColumn()
         left: ProgressColumn = TimeRemainingColumn() if total else TimeElapsedColumn()
         columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), count, left)
-        with RichProgress(*columns, console=self.console, transient=True) as drawn:
-            yield _DrawnBar(drawn, what, total)
+        with RichProgress(*columns, console=self.console, transient=True) as rich_progress:
+            yield _TerminalBar(rich_progress, what, total)
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         """Print one line."""
         self.console.print(line, markup=False, soft_wrap=True)
 
-    def numbers(self, what: str, facts: Numbers) -> None:
+    def log_metrics(self, what: str, metrics: MetricValues) -> None:
         """Print one line: epoch 3/8   loss 0.4121   validation loss 0.392   score 0.981   1 min 20 s left."""
-        self.say(told(what, facts))
+        self.log(format_metrics(what, metrics))
 
 
-class _DrawnBar:
-    def __init__(self, drawn: RichProgress, what: str, total: int | None) -> None:
-        self._drawn, self._task = drawn, drawn.add_task(what, total=total)
+class _TerminalBar:
+    def __init__(self, rich_progress: RichProgress, what: str, total: int | None) -> None:
+        self._rich_progress, self._task = rich_progress, rich_progress.add_task(what, total=total)
 
     def advance(self, steps: int = 1) -> None:
-        self._drawn.advance(self._task, steps)
+        self._rich_progress.advance(self._task, steps)
 
 
-def told(what: str, facts: Numbers) -> str:
+def format_metrics(what: str, metrics: MetricValues) -> str:
     """Return numbers as a line for people; the one called `what` comes first, as 3/8 where `of` says how many."""
-    count = f" {facts[what]:g}" + (f"/{facts['of']:g}" if "of" in facts else "") if what in facts else ""
+    count = f" {metrics[what]:g}" + (f"/{metrics['of']:g}" if "of" in metrics else "") if what in metrics else ""
     parts = [what + count]
-    for name, value in facts.items():
+    for name, value in metrics.items():
         if name == "seconds":
-            parts.append(duration(value))
-        elif name != what and name not in QUIET:
-            parts.append(f"{NAMES.get(name, name.replace('_', ' '))} {value:.4g}")
-    if "seconds_left" in facts:
-        parts.append(f"{duration(facts['seconds_left'])} left")
+            parts.append(format_duration(value))
+        elif name != what and name not in UNLABELLED_METRICS:
+            parts.append(f"{METRIC_TITLES.get(name, name.replace('_', ' '))} {value:.4g}")
+    if "seconds_left" in metrics:
+        parts.append(f"{format_duration(metrics['seconds_left'])} left")
     return "   ".join(parts)
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """Return a duration as people say it: 0.4 s, 12 s, 1 min 20 s, 2 h 5 min."""
     if seconds < 10:
         return f"{seconds:.1f} s"

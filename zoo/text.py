@@ -22,17 +22,17 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from zoo.errors import BundleBroken, BundleUnsupported, NotText, TextTooLong
-from zoo.special import Special
-from zoo.utf8 import texts_of
+from zoo.special import SpecialTokens
+from zoo.utf8 import decode_text_sample
 
-MAX_BYTES: Final = 1 << 20
-ARRAYS: Final = frozenset({"token_ids", "padding_mask", "segment_ids"})
-MODELS: Final = frozenset({"WordPiece", "BPE", "Unigram"})
+MAX_TEXT_BYTES: Final = 1 << 20
+ARRAY_NAMES: Final = frozenset({"token_ids", "padding_mask", "segment_ids"})
+TOKENIZER_MODELS: Final = frozenset({"WordPiece", "BPE", "Unigram"})
 
 # One text is one core's work: who calls decides how many run at a time. A user's own setting stands.
 os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
 
-Ints = NDArray[np.int32]
+Int32Array = NDArray[np.int32]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, weakref_slot=True)
@@ -44,20 +44,20 @@ class TextInput:
     """
 
     tokenizer_json: bytes = field(repr=False)
-    special: Special
+    special: SpecialTokens
     max_tokens: int  # of a whole sample, special tokens included
     arrays: tuple[str, ...] = ("token_ids", "padding_mask")  # what the trunk takes: a part of ARRAYS
     texts: Literal[1, 2] = 1
     truncation: Literal["longest-first"] = "longest-first"  # the end of the longer text goes first
     special_in_text: Literal["plain"] = "plain"  # "[SEP]" in a text is five characters, never the token
     rules: Literal[1] = 1  # raised whenever the same bytes would give other ids
-    vocabulary: int = field(init=False, repr=False, compare=False)  # how many ids there are, special ones included
+    vocabulary_size: int = field(init=False, repr=False, compare=False)  # how many ids there are, special ones included
     _tokenizer: Tokenizer = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "_tokenizer", _opened(self.tokenizer_json, self.max_tokens))
-        object.__setattr__(self, "vocabulary", self._tokenizer.get_vocab_size())
-        self._check()
+        object.__setattr__(self, "_tokenizer", _open_tokenizer(self.tokenizer_json, self.max_tokens))
+        object.__setattr__(self, "vocabulary_size", self._tokenizer.get_vocab_size())
+        self._validate()
 
     def spec(self) -> dict[str, Any]:
         """Return what a server must be able to do exactly: goes into manifests and cache keys."""
@@ -74,7 +74,7 @@ class TextInput:
         }
 
     @classmethod
-    def of(cls, spec: Mapping[str, Any], tokenizer_json: bytes) -> TextInput:
+    def from_spec(cls, spec: Mapping[str, Any], tokenizer_json: bytes) -> TextInput:
         """Return the input that `spec` and the bundle's tokenizer.json describe.
 
         Raises:
@@ -88,18 +88,22 @@ class TextInput:
                     f"tokenizer.json has SHA-256 {sha256}, its manifest names {spec['tokenizer_sha256']}. "
                     "Publish the model again."
                 )
-            special = Special.of(spec["special"])
-            asked = {key: value for key, value in spec.items() if key != "decoder_version"}
-            known = {"max_tokens": int(spec["max_tokens"]), "arrays": tuple(spec["arrays"]), "texts": spec["texts"]}
+            special = SpecialTokens.from_spec(spec["special"])
+            bundle_spec = {key: value for key, value in spec.items() if key != "decoder_version"}
+            fields = {"max_tokens": int(spec["max_tokens"]), "arrays": tuple(spec["arrays"]), "texts": spec["texts"]}
         except (KeyError, TypeError, ValueError, AttributeError) as fault:
             raise BundleBroken(f"the text input spec lacks or garbles a field ({fault!r}). Publish again.") from None
-        ours = cls(tokenizer_json=tokenizer_json, special=special, **known)
-        if (here := ours.spec()) != asked:
-            odd = sorted(key for key in {*here, *asked} if here.get(key) != asked.get(key))
-            raise _unsupported(", ".join(f"{key}={asked.get(key)!r} (here {here.get(key)!r})" for key in odd))
-        return ours
+        text_input = cls(tokenizer_json=tokenizer_json, special=special, **fields)
+        if (own_spec := text_input.spec()) != bundle_spec:
+            differing_keys = sorted(
+                key for key in {*own_spec, *bundle_spec} if own_spec.get(key) != bundle_spec.get(key)
+            )
+            raise _unsupported_error(
+                ", ".join(f"{key}={bundle_spec.get(key)!r} (here {own_spec.get(key)!r})" for key in differing_keys)
+            )
+        return text_input
 
-    def __call__(self, data: bytes) -> Ints:
+    def __call__(self, data: bytes) -> Int32Array:
         """Tokenise one sample.
 
         Returns: int32 [t], t <= max_tokens, the special tokens included.
@@ -109,22 +113,22 @@ class TextInput:
             NotText: no UTF-8, no pair where one is due, or nothing in it to read: only whitespace and
                 characters that the tokenizer drops. A NUL is a character like any other.
         """
-        if len(data) > MAX_BYTES:
+        if len(data) > MAX_TEXT_BYTES:
             raise TextTooLong(
-                f"the text has {len(data):,} bytes; allowed are {MAX_BYTES:,}. "
+                f"the text has {len(data):,} bytes; allowed are {MAX_TEXT_BYTES:,}. "
                 f"Only its first {self.max_tokens:,} tokens count: send the part that matters."
             )
-        texts = texts_of(data, self.texts)
-        ids = self._ids(texts)
-        if len(ids) == len(self._ids(("",) * self.texts)) or not "".join(texts).strip():
+        texts = decode_text_sample(data, self.texts)
+        ids = self._encode(texts)
+        if len(ids) == len(self._encode(("",) * self.texts)) or not "".join(texts).strip():
             raise NotText("there is nothing to read in the text: it is empty, or whitespace and control characters.")
         return np.array(ids, np.int32)
 
-    def version(self) -> str:
+    def decoder_version(self) -> str:
         """Return the version of the tokenizer library, for the record in a manifest."""
         return str(tokenizers.__version__)
 
-    def batch(self, samples: Sequence[Ints]) -> dict[str, Ints]:
+    def batch(self, samples: Sequence[Int32Array]) -> dict[str, Int32Array]:
         """Lay n samples side by side, padded to the longest of them.
 
         A trunk that takes no padding mask sees the padding; for it everything is padded to `max_tokens`, so that
@@ -141,37 +145,39 @@ class TextInput:
             padding_mask[row, : len(ids)] = 1
         ends = (token_ids == self.special.end) & (padding_mask == 1)
         second = (np.cumsum(ends, axis=1) - ends > 0) & (padding_mask == 1)
-        made = {"token_ids": token_ids, "padding_mask": padding_mask, "segment_ids": second.astype(np.int32)}
-        return {name: made[name] for name in self.arrays}
+        all_arrays = {"token_ids": token_ids, "padding_mask": padding_mask, "segment_ids": second.astype(np.int32)}
+        return {name: all_arrays[name] for name in self.arrays}
 
-    def _ids(self, texts: tuple[str, ...]) -> list[int]:
+    def _encode(self, texts: tuple[str, ...]) -> list[int]:
         # The batch call is the one that releases the GIL; `fast` leaves out the offsets, which nobody asks for.
         ids: list[int] = self._tokenizer.encode_batch_fast([texts[0] if len(texts) == 1 else texts])[0].ids
         return ids
 
-    def _check(self) -> None:
+    def _validate(self) -> None:
         """Refuse a file that does not frame a text as `special` says, or lets a text write a special token."""
-        odd_arrays = not {"token_ids"} <= set(self.arrays) <= ARRAYS or len(set(self.arrays)) != len(self.arrays)
+        odd_arrays = not {"token_ids"} <= set(self.arrays) <= ARRAY_NAMES or len(set(self.arrays)) != len(self.arrays)
         if odd_arrays or self.texts not in (1, 2):
-            raise _unsupported(f"arrays={self.arrays!r}, texts={self.texts!r}")
-        before, end = [*self.special.before], self.special.end
-        alone, pair = self._ids(("",)), self._ids(("", ""))
-        if alone != [*before, end] or pair not in ([*before, end, end], [*before, end, end, end]):
+            raise _unsupported_error(f"arrays={self.arrays!r}, texts={self.texts!r}")
+        prefix, end = [*self.special.prefix], self.special.end
+        single, pair = self._encode(("",)), self._encode(("", ""))
+        if single != [*prefix, end] or pair not in ([*prefix, end, end], [*prefix, end, end, end]):
             start = self.special.start
-            raise _unsupported(f"special tokens {start} and {end} around a text (the file gives {alone} and {pair})")
+            raise _unsupported_error(
+                f"special tokens {start} and {end} around a text (the file gives {single} and {pair})"
+            )
         if self.max_tokens <= len(pair):
-            raise _unsupported(f"max_tokens={self.max_tokens}")
-        frame = {*before, end, self.special.pad}
-        names = [str(self._tokenizer.id_to_token(id_)).strip() for id_ in frame]
-        written = [name for name in names if frame & set(self._ids((name,))[len(before) : -1])]
-        if written:
-            raise _unsupported(f"a tokenizer in which a text can write {', '.join(sorted(written))}")
+            raise _unsupported_error(f"max_tokens={self.max_tokens}")
+        special_ids = {*prefix, end, self.special.pad}
+        names = [str(self._tokenizer.id_to_token(id_)).strip() for id_ in special_ids]
+        forgeable = [name for name in names if special_ids & set(self._encode((name,))[len(prefix) : -1])]
+        if forgeable:
+            raise _unsupported_error(f"a tokenizer in which a text can write {', '.join(sorted(forgeable))}")
 
 
-def _opened(tokenizer_json: bytes, max_tokens: int) -> Tokenizer:
+def _open_tokenizer(tokenizer_json: bytes, max_tokens: int) -> Tokenizer:
     try:
         model = json.loads(tokenizer_json)["model"]
-        if model["type"] not in MODELS or model.get("dropout"):
+        if model["type"] not in TOKENIZER_MODELS or model.get("dropout"):
             raise ValueError(f"a {model['type']} model with dropout {model.get('dropout')}")
         tokenizer = Tokenizer.from_str(tokenizer_json.decode())
         tokenizer.no_padding()
@@ -185,7 +191,7 @@ def _opened(tokenizer_json: bytes, max_tokens: int) -> Tokenizer:
     return tokenizer
 
 
-def _unsupported(what: str) -> BundleUnsupported:
+def _unsupported_error(what: str) -> BundleUnsupported:
     return BundleUnsupported(
         f"the text input asks for {what}, which this Graft cannot do exactly. "
         "Serve the bundle with the Graft that made it, or fine-tune again."

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 
 from zoo import trunk_cache
 from zoo.backbone import Backbone, Precision
-from zoo.device import Device, check_device, providers
+from zoo.device import Device, execution_providers, require_device
 from zoo.errors import TrunkError
-from zoo.inputs import Arrays, Input, open_input
-from zoo.progress import Progress, Silence
+from zoo.inputs import BatchArrays, Input, open_input
+from zoo.progress import Progress, SilentProgress
 from zoo.signature import Signature
 
 
@@ -25,13 +25,13 @@ class Trunk:
         self.path, self.sha256, self.signature, self.inputs, self.facts = path, sha256, signature, inputs, facts
         self._session = open_session(path)
 
-    def __call__(self, arrays: Arrays) -> NDArray[np.float32]:
+    def __call__(self, arrays: BatchArrays) -> NDArray[np.float32]:
         """Return the features [n,d] of a batch that `inputs` made; one thread of one core is used."""
         features: NDArray[np.float32] = self._session.run(None, dict(arrays))[0]
         return features
 
     @classmethod
-    def of(cls, backbone: Backbone, precision: Precision, progress: Progress | None = None) -> Trunk:
+    def from_backbone(cls, backbone: Backbone, precision: Precision, progress: Progress | None = None) -> Trunk:
         """Return the trunk of `backbone`, from the cache or built now by Keras in a process of its own.
 
         Raises:
@@ -39,9 +39,11 @@ class Trunk:
             TrunkError: it could not be built; ParityError where ONNX Runtime did not repeat Keras.
             MissingExtra: it must be built, and the extra `train` is not installed.
         """
-        found = trunk_cache.ensure(backbone, precision, progress or Silence())
-        inputs = open_input(found.facts["input"], found.tokenizer())
-        return cls(found.path, found.facts["sha256"], Signature.of(found.facts["signature"]), inputs, found.facts)
+        found = trunk_cache.ensure_trunk(backbone, precision, progress or SilentProgress())
+        inputs = open_input(found.facts["input"], found.read_tokenizer())
+        return cls(
+            found.path, found.facts["sha256"], Signature.from_dict(found.facts["signature"]), inputs, found.facts
+        )
 
 
 def open_session(model: Path | bytes, device: Device = "cpu") -> onnxruntime.InferenceSession:
@@ -56,22 +58,22 @@ def open_session(model: Path | bytes, device: Device = "cpu") -> onnxruntime.Inf
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    wanted = providers(device, onnxruntime.get_available_providers())
+    providers = execution_providers(device, onnxruntime.get_available_providers())
     source = model if isinstance(model, bytes) else str(model)
     try:
-        session = onnxruntime.InferenceSession(source, options, providers=wanted)
+        session = onnxruntime.InferenceSession(source, options, providers=providers)
     except Exception as fault:  # ONNX Runtime's own exceptions share no base but this
         raise TrunkError(
             f"ONNX Runtime refuses {model if isinstance(model, Path) else 'the graph'} ({fault})."
         ) from None
-    check_device(device, session.get_providers())  # a CUDA that does not start is silently left out
+    require_device(device, session.get_providers())  # a CUDA that does not start is silently left out
     return session
 
 
-def check_device_here(device: Device) -> None:
+def require_available_device(device: Device) -> None:
     """Pass if this ONNX Runtime has a device.
 
     Raises:
         DeviceMissing: it has not.
     """
-    check_device(device, onnxruntime.get_available_providers())
+    require_device(device, onnxruntime.get_available_providers())

@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Final
 
 from zoo.backbone import Backbone, WheelSource
-from zoo.lockfile import Lock
+from zoo.lockfile import Lockfile
 
 
-class Trust(StrEnum):
+class HashPolicy(StrEnum):
     """What a fetch of weights is held to."""
 
     PINNED = "pinned"
@@ -18,22 +18,22 @@ class Trust(StrEnum):
     UNPINNED = "unpinned"
 
 
-MEANING: Final[Mapping[Trust, str]] = {
-    Trust.PINNED: "the catalog has its SHA-256",
-    Trust.LOCKED: "graft.lock has its SHA-256; the publisher gives none",
-    Trust.UNPINNED: "no SHA-256 is published: the first fetch is trusted; `zoo pull NAME --lock` holds others to it",
+POLICY_DESCRIPTIONS: Final[Mapping[HashPolicy, str]] = {
+    HashPolicy.PINNED: "the catalog has its SHA-256",
+    HashPolicy.LOCKED: "graft.lock has its SHA-256; the publisher gives none",
+    HashPolicy.UNPINNED: "no SHA-256 is published: the first fetch is trusted; `zoo pull NAME --lock` holds others to it",
 }
 
 
-def trust(backbone: Backbone, lock: Lock | None) -> Trust:
+def hash_policy(backbone: Backbone, lock: Lockfile | None) -> HashPolicy:
     """Return what the weights of `backbone` are held to by the catalog and `lock`: the weakest of their files tells."""
-    open_ = {path for path, sha256 in promises(backbone).items() if sha256 is None}
-    if not open_:
-        return Trust.PINNED
-    return Trust.LOCKED if lock and open_ <= lock.weights.get(backbone.name, {}).keys() else Trust.UNPINNED
+    unpinned = {path for path, sha256 in expected_hashes(backbone).items() if sha256 is None}
+    if not unpinned:
+        return HashPolicy.PINNED
+    return HashPolicy.LOCKED if lock and unpinned <= lock.weights.get(backbone.name, {}).keys() else HashPolicy.UNPINNED
 
 
-def promises(backbone: Backbone) -> dict[str, str | None]:
+def expected_hashes(backbone: Backbone) -> dict[str, str | None]:
     """Return the files of a backbone, by what they are called in the cache: the catalog's SHA-256, None if it has none.
 
     The weights themselves come first.
@@ -43,7 +43,7 @@ def promises(backbone: Backbone) -> dict[str, str | None]:
     return {file.path: file.sha256 for file in files}
 
 
-def origins(backbone: Backbone) -> dict[str, str]:
+def source_urls(backbone: Backbone) -> dict[str, str]:
     """Return where each file of a backbone is published: an address, or the wheel that it lies in."""
     source = backbone.source
     if isinstance(source, WheelSource):

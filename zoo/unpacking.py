@@ -17,21 +17,21 @@ from pathlib import Path
 from typing import BinaryIO
 
 from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, FileSource, Precision, get
+from zoo.backbone import Backbone, FileSource, Precision, get_backbone
 from zoo.errors import GraftError, HashMismatch, WeightsError
-from zoo.files import cache_root, locked, sync_folder
-from zoo.pack_index import Index, Packed, read_index
-from zoo.pack_judge import judged
-from zoo.plain_tar import NotPlain, Reader
-from zoo.progress import Bar, Progress
-from zoo.pulling import keep_lock
-from zoo.remote import write_record
-from zoo.scratch import Scratch
+from zoo.files import cache_root, exclusive_lock, fsync_folder
+from zoo.pack_index import PackEntry, PackIndex, read_pack_index
+from zoo.pack_judge import validate_pack_index
+from zoo.plain_tar import PlainTarError, PlainTarReader
+from zoo.progress import Progress, ProgressBar
+from zoo.pulling import record_in_lockfile
+from zoo.remote import write_hash_record
+from zoo.scratch import ScratchFolder
 from zoo.trunk_cache import CachedTrunk
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class UnpackResult:
     """One folder of the cache that a pack was to fill."""
 
     kind: str  # "weights", "fp32 trunk", "int8 trunk"
@@ -40,7 +40,7 @@ class Taken:
     new: bool  # it was not here before
 
 
-def unpack(path: Path, progress: Progress) -> list[Taken]:
+def unpack_weights(path: Path, progress: Progress) -> list[UnpackResult]:
     """Take the pack at `path` into the cache.
 
     Raises:
@@ -50,8 +50,8 @@ def unpack(path: Path, progress: Progress) -> list[Taken]:
     """
     try:
         with path.open("rb") as file:
-            return _unpacked(path, file, progress)
-    except NotPlain as fault:
+            return _unpack_stream(path, file, progress)
+    except PlainTarError as fault:
         raise WeightsError(
             f"{path} is damaged, or was not written by `zoo bundle-weights` ({fault}). Copy it, or pack it, once more. "
             "Nothing of it was kept."
@@ -64,122 +64,124 @@ def unpack(path: Path, progress: Progress) -> list[Taken]:
         ) from None
 
 
-def _unpacked(path: Path, file: BinaryIO, progress: Progress) -> list[Taken]:
-    tar = Reader(file)
-    index = read_index(tar, str(path))
-    backbones = judged(index, str(path))
-    _check_room(index, path)
-    scratch = Scratch()
+def _unpack_stream(path: Path, file: BinaryIO, progress: Progress) -> list[UnpackResult]:
+    tar = PlainTarReader(file)
+    index = read_pack_index(tar, str(path))
+    backbones = validate_pack_index(index, str(path))
+    _require_free_space(index, path)
+    scratch = ScratchFolder()
     try:
         total = sum(packed.bytes for packed in index.files)
         with progress.bar(f"verifying {path.name}", total, "B") as bar:
             for packed in index.files:
-                _write(tar, packed, scratch.path / packed.path, path, bar)
-            tar.finish()
+                _write_entry(tar, packed, scratch.path / packed.path, path, bar)
+            tar.expect_end()
         for backbone in backbones:
-            _record(backbone, scratch.path / "weights" / backbone.name)
-        return _moved(list(_folders(index, scratch.path, path)), scratch.path / "aside")
+            _write_records(backbone, scratch.path / "weights" / backbone.name)
+        return _move_into_cache(list(_iter_folder_moves(index, scratch.path, path)), scratch.path / "aside")
     finally:
         scratch.remove()
 
 
-def _check_room(index: Index, path: Path) -> None:
-    wanted = sum(packed.bytes for packed in index.files)
+def _require_free_space(index: PackIndex, path: Path) -> None:
+    needed_bytes = sum(packed.bytes for packed in index.files)
     root = cache_root()
     root.mkdir(parents=True, exist_ok=True)
-    if (free := shutil.disk_usage(root).free) < wanted:
+    if (free := shutil.disk_usage(root).free) < needed_bytes:
         raise WeightsError(
-            f"{path} needs {wanted / 1e6:,.0f} MB in {root}; {free / 1e6:,.0f} MB are free. `zoo cache --prune` shows "
+            f"{path} needs {needed_bytes / 1e6:,.0f} MB in {root}; {free / 1e6:,.0f} MB are free. `zoo cache --prune` shows "
             "what can go."
         )
 
 
-def _write(tar: Reader, packed: Packed, to: Path, pack: Path, bar: Bar) -> None:
+def _write_entry(tar: PlainTarReader, entry: PackEntry, target: Path, pack: Path, bar: ProgressBar) -> None:
     """Write one file, and compare it with what the index says."""
-    to.parent.mkdir(parents=True, exist_ok=True)
+    target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
-    with to.open("xb") as file:
-        for block in tar.content(packed.path, packed.bytes):
+    with target.open("xb") as file:
+        for block in tar.iter_content(entry.path, entry.bytes):
             digest.update(block)
             file.write(block)
             bar.advance(len(block))
         file.flush()
         os.fsync(file.fileno())
-    if digest.hexdigest() != packed.sha256:
+    if digest.hexdigest() != entry.sha256:
         raise HashMismatch(
-            f"{pack} is damaged: {packed.path} has SHA-256 {digest.hexdigest()}; its index says {packed.sha256}. "
+            f"{pack} is damaged: {entry.path} has SHA-256 {digest.hexdigest()}; its index says {entry.sha256}. "
             "Copy it, or pack it, once more. Nothing of it was kept."
         )
 
 
-def _record(backbone: Backbone, folder: Path) -> None:
+def _write_records(backbone: Backbone, folder: Path) -> None:
     """Write the records that a fetch would have written."""
     if isinstance(backbone.source, FileSource):
         for file in backbone.source.files:
-            write_record(folder / file.path, folder / file.path, file.url)
+            write_hash_record(folder / file.path, folder / file.path, file.url)
 
 
 @dataclass(frozen=True, slots=True)
-class _Folder:
+class _FolderMove:
     """A folder on its way into the cache: weights, or a trunk."""
 
     kind: str
     name: str  # of the backbone
-    new: Path
+    source: Path
     target: Path
 
-    def is_here(self) -> bool:
+    def is_in_cache(self) -> bool:
         """Say whether the cache has it already."""
         if self.kind == "weights":
-            return all(part.is_whole() for part in weights.parts(get(self.name)))
-        here = trunk_cache.read(self.target)
-        return here is not None and here.is_whole()
+            return all(part.is_intact() for part in weights.weights_files(get_backbone(self.name)))
+        here = trunk_cache.read_trunk(self.target)
+        return here is not None and here.is_intact()
 
 
-def _folders(index: Index, draft: Path, pack: Path) -> Iterator[_Folder]:
+def _iter_folder_moves(index: PackIndex, draft: Path, pack: Path) -> Iterator[_FolderMove]:
     for name in index.backbones:
-        yield _Folder("weights", name, draft / "weights" / name, weights.folder_of(get(name)))
+        yield _FolderMove("weights", name, draft / "weights" / name, weights.weights_folder(get_backbone(name)))
     for key in dict.fromkeys(Path(file.path).parts[1] for file in index.files if file.path.startswith("trunks/")):
-        found = trunk_cache.read(draft / "trunks" / key)
+        found = trunk_cache.read_trunk(draft / "trunks" / key)
         try:
-            fine = found is not None and found.is_whole() and _key_of(found) == key
+            is_valid = found is not None and found.is_intact() and _key_from_record(found) == key
         except (GraftError, ValueError, LookupError, TypeError, AttributeError):  # its record may hold anything
-            fine = False
-        if not fine or found is None:
+            is_valid = False
+        if not is_valid or found is None:
             raise HashMismatch(f"{pack}: its trunk {key} is not what its own record says. Nothing of it was kept.")
         kind, name = f"{found.facts['precision']} trunk", str(found.facts["backbone"])
-        yield _Folder(kind, name, found.folder, trunk_cache.trunks() / key)
+        yield _FolderMove(kind, name, found.folder, trunk_cache.trunks_folder() / key)
 
 
-def _key_of(found: CachedTrunk) -> str:
+def _key_from_record(found: CachedTrunk) -> str:
     """Return the key that a trunk must have by its record."""
     facts = found.facts
-    return trunk_cache.key(get(facts["backbone"]), facts["weights_sha256"], Precision(facts["precision"]))
+    return trunk_cache.trunk_key(
+        get_backbone(facts["backbone"]), facts["weights_sha256"], Precision(facts["precision"])
+    )
 
 
-def _moved(folders: list[_Folder], aside: Path) -> list[Taken]:
+def _move_into_cache(folders: list[_FolderMove], aside: Path) -> list[UnpackResult]:
     """Give the folders their names in the cache; if one cannot have it, none has."""
-    taken = []
+    results = []
     with ExitStack() as undo:
         for number, folder in enumerate(folders):
-            with locked(folder.target):
-                here = folder.is_here()
-                if not here:
-                    _swap(folder, aside / str(number), undo)
-            taken.append(Taken(folder.kind, folder.name, str(folder.target), not here))
+            with exclusive_lock(folder.target):
+                is_in_cache = folder.is_in_cache()
+                if not is_in_cache:
+                    _replace_folder(folder, aside / str(number), undo)
+            results.append(UnpackResult(folder.kind, folder.name, str(folder.target), not is_in_cache))
         for folder in folders:
             if folder.kind == "weights":
-                keep_lock(get(folder.name))
+                record_in_lockfile(get_backbone(folder.name))
         undo.pop_all()
-    return taken
+    return results
 
 
-def _swap(folder: _Folder, aside: Path, undo: ExitStack) -> None:
+def _replace_folder(folder: _FolderMove, aside: Path, undo: ExitStack) -> None:
     """Put a folder in its place; what was there, damaged or not the promised one, goes aside."""
     if folder.target.exists():
         aside.parent.mkdir(exist_ok=True)
         folder.target.rename(aside)
         undo.callback(aside.rename, folder.target)
-    folder.new.rename(folder.target)
-    undo.callback(folder.target.rename, folder.new)
-    sync_folder(folder.target.parent)
+    folder.source.rename(folder.target)
+    undo.callback(folder.target.rename, folder.source)
+    fsync_folder(folder.target.parent)

@@ -12,7 +12,7 @@ from typing import Literal
 from zoo.errors import NotText
 
 
-def to_sample(*texts: str) -> bytes:
+def encode_text_sample(*texts: str) -> bytes:
     """Return the bytes of a sample of one text or of two.
 
     Raises:
@@ -21,11 +21,11 @@ def to_sample(*texts: str) -> bytes:
     try:
         return (texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)).encode()
     except UnicodeEncodeError as fault:
-        raise _surrogate(fault.start) from None
+        raise _lone_surrogate_error(fault.start) from None
 
 
-def texts_of(data: bytes, texts: Literal[1, 2]) -> tuple[str, ...]:
-    """Return the one text or the two that a sample holds; what `to_sample` wrote comes back unchanged.
+def decode_text_sample(data: bytes, text_count: Literal[1, 2]) -> tuple[str, ...]:
+    """Return the one text or the two that a sample holds; what `encode_text_sample` wrote comes back unchanged.
 
     Raises:
         NotText: no UTF-8, or no pair where one is due.
@@ -34,26 +34,26 @@ def texts_of(data: bytes, texts: Literal[1, 2]) -> tuple[str, ...]:
         text = data.decode()
     except UnicodeDecodeError as fault:
         if data[fault.start] == 0xED and data[fault.start + 1 : fault.start + 2] >= b"\xa0":  # U+D800 to U+DFFF
-            raise _surrogate(fault.start) from None
+            raise _lone_surrogate_error(fault.start) from None
         raise NotText(
             f"these {len(data):,} bytes are no UTF-8 text: {fault.reason} at byte {fault.start:,} "
             f"(0x{data[fault.start]:02x}). Save the text as UTF-8."
         ) from None
-    return (text,) if texts == 1 else _pair_of(text)
+    return (text,) if text_count == 1 else _decode_pair(text)
 
 
-def _pair_of(text: str) -> tuple[str, str]:
+def _decode_pair(text: str) -> tuple[str, str]:
     try:
         match json.loads(text):
             case [str(first), str(second)]:
-                to_sample(first, second)  # JSON's \ud800 would slip in a lone surrogate
+                encode_text_sample(first, second)  # JSON's \ud800 would slip in a lone surrogate
                 return first, second
     except (ValueError, RecursionError):
         pass
     raise NotText('the model takes pairs of texts; a sample is a JSON list of two strings: ["a text", "another"].')
 
 
-def _surrogate(where: int) -> NotText:
+def _lone_surrogate_error(position: int) -> NotText:
     return NotText(
-        f"a lone surrogate stands at {where:,}: half a character, which no UTF-8 text can hold. Write the text anew."
+        f"a lone surrogate stands at {position:,}: half a character, which no UTF-8 text can hold. Write the text anew."
     )

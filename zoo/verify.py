@@ -7,17 +7,17 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from zoo import lockfile, trunk_cache, weights
-from zoo.backbone import Backbone, every
-from zoo.files import sha256_of
-from zoo.lockfile import Lock
-from zoo.progress import Bar, Progress, Silence
+from zoo.backbone import Backbone, all_backbones_with_unlisted
+from zoo.files import file_sha256
+from zoo.lockfile import Lockfile
+from zoo.progress import Progress, ProgressBar, SilentProgress
 from zoo.trunk_cache import CachedTrunk
-from zoo.trust import trust
+from zoo.trust import hash_policy
 
-_LARGE = 200_000_000  # bytes; hashing them takes long enough to be told
+_PROGRESS_MIN_BYTES = 200_000_000  # bytes; hashing them takes long enough to be told
 
 
-class State(StrEnum):
+class FileState(StrEnum):
     """What became of a file."""
 
     FINE = "fine"
@@ -26,54 +26,63 @@ class State(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Checked:
+class VerifyResult:
     """One cached file."""
 
     kind: str  # "weights", "fp32 trunk", "int8 trunk"
     name: str  # of the backbone
     path: str
-    state: State
+    state: FileState
     trust: str  # what weights are held to: "pinned", "locked", "unpinned"; "built" is a trunk
 
     @property
-    def whole(self) -> bool:
+    def is_intact(self) -> bool:
         """Say whether nothing is wrong with it."""
-        return self.state is State.FINE
+        return self.state is FileState.FINE
 
 
-def verify(backbones: Sequence[Backbone] = (), progress: Progress | None = None) -> list[Checked]:
+def verify_cached(backbones: Sequence[Backbone] = (), progress: Progress | None = None) -> list[VerifyResult]:
     """Hash the cached weights and trunks of `backbones`; of every one, where none is named.
 
     Raises:
         WeightsError: the lock file cannot be read.
     """
-    wanted, lock = backbones or every(), lockfile.read()
-    names = {backbone.name for backbone in wanted}
-    parts = [(b, p) for b in wanted for p in (*weights.parts(b), *weights.beside(b)) if p.path.is_file()]
-    trunks = [found for found in trunk_cache.cached() if not backbones or found.facts["backbone"] in names]
-    total = sum(part.path.stat().st_size for _, part in parts) + sum(map(_size, trunks))
-    heard = (progress if total > _LARGE else None) or Silence()
-    with heard.bar("hashing", total, "B") as bar:
-        checked = [_weights(backbone, part, lock, bar) for backbone, part in parts]
-        built = [_trunk(found, bar) for found in trunks]
+    selected, lock = backbones or all_backbones_with_unlisted(), lockfile.read_lockfile()
+    names = {backbone.name for backbone in selected}
+    parts = [
+        (b, p)
+        for b in selected
+        for p in (*weights.weights_files(b), *weights.extra_weights_files(b))
+        if p.path.is_file()
+    ]
+    trunks = [found for found in trunk_cache.iter_cached_trunks() if not backbones or found.facts["backbone"] in names]
+    total = sum(part.path.stat().st_size for _, part in parts) + sum(map(_trunk_bytes, trunks))
+    reporter = (progress if total > _PROGRESS_MIN_BYTES else None) or SilentProgress()
+    with reporter.bar("hashing", total, "B") as bar:
+        checked = [_verify_weights(backbone, part, lock, bar) for backbone, part in parts]
+        built = [_verify_trunk(found, bar) for found in trunks]
     return [*checked, *sorted(built, key=lambda item: (item.name, item.kind, item.path))]
 
 
-def _weights(backbone: Backbone, part: weights.Part, lock: Lock | None, bar: Bar) -> Checked:
-    found = sha256_of(part.path)
-    bar.advance(part.path.stat().st_size)
-    if found != (part.pinned or part.recorded):
-        state = State.DAMAGED
+def _verify_weights(
+    backbone: Backbone, file: weights.WeightsFile, lock: Lockfile | None, bar: ProgressBar
+) -> VerifyResult:
+    found = file_sha256(file.path)
+    bar.advance(file.path.stat().st_size)
+    if found != (file.catalog_sha256 or file.record_sha256):
+        state = FileState.DAMAGED
     else:
-        state = State.DIFFERS if part.locked and found != part.locked else State.FINE
-    return Checked("weights", backbone.name, str(part.path), state, str(trust(backbone, lock)))
+        state = FileState.DIFFERS if file.lockfile_sha256 and found != file.lockfile_sha256 else FileState.FINE
+    return VerifyResult("weights", backbone.name, str(file.path), state, str(hash_policy(backbone, lock)))
 
 
-def _trunk(found: CachedTrunk, bar: Bar) -> Checked:
-    state = State.FINE if found.is_whole() else State.DAMAGED
-    bar.advance(_size(found))
-    return Checked(f"{found.facts['precision']} trunk", str(found.facts["backbone"]), str(found.path), state, "built")
+def _verify_trunk(found: CachedTrunk, bar: ProgressBar) -> VerifyResult:
+    state = FileState.FINE if found.is_intact() else FileState.DAMAGED
+    bar.advance(_trunk_bytes(found))
+    return VerifyResult(
+        f"{found.facts['precision']} trunk", str(found.facts["backbone"]), str(found.path), state, "built"
+    )
 
 
-def _size(found: CachedTrunk) -> int:
+def _trunk_bytes(found: CachedTrunk) -> int:
     return found.path.stat().st_size if found.path.is_file() else 0

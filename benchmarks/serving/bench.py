@@ -13,7 +13,7 @@ from benchmarks.serving.bare import Bare, bare
 from benchmarks.serving.contender import MODEL, Contender, Workload, free_port
 from benchmarks.serving.load import Outcome, Plan, load
 from benchmarks.serving.samples import make_photos, make_topics, sample
-from zoo.cores import cores
+from zoo.cores import available_cores
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +49,7 @@ class Bench:
     @cached_property
     def cores(self) -> int:
         """Return how many threads the bare loop has, and the server by default."""
-        return cores()
+        return available_cores()
 
     def models(self, workload: Workload, precision: str = "fp32", seed: int = 0) -> Path:
         """Return the repository with the one model of a workload, made when it is first asked for."""

@@ -78,7 +78,7 @@ def poison(models: Path, target: Path) -> Path:
         manifest,
         trunk=bundle.layout.trunk,
         head=bundle.layout.head.read_bytes(),
-        golden=bundle.golden(),
+        golden=bundle.read_golden(),
         extras={"tokenizer.json": changed},
     )
     return target

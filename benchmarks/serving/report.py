@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.serving import best, folder, poison, profile, starts, swaps, tensors, texts, throughput
 from benchmarks.serving.chart import chart
 from benchmarks.serving.claims import Claim, Data
-from zoo.cores import cores
-from zoo.files import write_whole
+from zoo.cores import available_cores
+from zoo.files import write_atomic
 
 ROWS: Mapping[str, Any] = {
     "throughput": throughput,
@@ -54,7 +54,7 @@ def machine() -> Data:
         cpu = platform.processor()
     return {
         "cpu": cpu,
-        "cores": cores(),
+        "cores": available_cores(),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
         "versions": {name: importlib.metadata.version(name) for name in VERSIONS},
@@ -69,7 +69,7 @@ def merged(results: Path, row: str, data: Data, effort: str) -> Data:
     entries = {name: {**entry, "measured": stamp} for name, entry in data.items()}
     told["machine"] = machine()
     told.setdefault("rows", {}).setdefault(row, {}).update(entries)
-    write_whole(results, (json.dumps(told, indent=1) + "\n").encode())
+    write_atomic(results, (json.dumps(told, indent=1) + "\n").encode())
     return told
 
 
@@ -90,11 +90,11 @@ def write(told: Data, folder: Path) -> None:
     """Write chart.svg beside results.json, and the tables: into the page FOLDER.md, or table.md where there is none."""
     page = folder.with_suffix(".md")
     if page.is_file():
-        write_whole(page, (page.read_text().partition(FIGURES)[0] + FIGURES + table(told)).encode())
+        write_atomic(page, (page.read_text().partition(FIGURES)[0] + FIGURES + table(told)).encode())
     else:
-        write_whole(folder / "table.md", table(told).encode())
+        write_atomic(folder / "table.md", table(told).encode())
     if bars := rates(told):
-        write_whole(folder / "chart.svg", chart(bars, subtitle(told["machine"])).encode())
+        write_atomic(folder / "chart.svg", chart(bars, subtitle(told["machine"])).encode())
 
 
 def subtitle(machine: Data) -> str:

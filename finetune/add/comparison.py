@@ -8,74 +8,74 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.add.known import Known
-from finetune.learn import Learnt
-from finetune.measuring import Tested, answered, measured
-from finetune.proof import Answers
-from finetune.rows import take
+from finetune.add.known import ExistingModel
+from finetune.learn import HeadFit
+from finetune.measuring import Evaluation, compute_metrics, predict_in_chunks
+from finetune.proof import HeadRunner
+from finetune.rows import take_rows
 from finetune.tasks import Task
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
-HEADLINE: Final = {Task.CLASSIFY: "accuracy", Task.TAG: "micro_f1", Task.REGRESS: "rmse"}
-EACH: Final = {Task.CLASSIFY: "recall", Task.TAG: "f1"}  # of a label
+HEADLINE_METRIC: Final = {Task.CLASSIFY: "accuracy", Task.TAG: "micro_f1", Task.REGRESS: "rmse"}
+PER_LABEL_METRIC: Final = {Task.CLASSIFY: "recall", Task.TAG: "f1"}  # of a label
 
 
-def compared(known: Known, x: Floats, learnt: Learnt, test: Tested) -> dict[str, Any]:
+def compare_versions(existing: ExistingModel, x: Float32Array, head_fit: HeadFit, test: Evaluation) -> dict[str, Any]:
     """Return the comparison, ready for JSON; `x` [n,d] are the features of what the model was taught before.
 
     "metric" names what "before" and "after" are on the old test part and "new" on the new one (None where none of
     the new samples measures); "labels" says the same of each label, by its recall or F1.
     """
-    n, task = len(known.examples.sha256), known.task
-    was = test.rows < n
-    before = _before(known, take(x, test.rows[was]), test.truth[was], learnt)
-    after = measured(task, test.scores[was], test.truth[was], learnt.targets.labels, learnt.facts)
+    n, task = len(existing.training_record.sha256), existing.task
+    is_old = test.rows < n
+    before = _measure_old_head(existing, take_rows(x, test.rows[is_old]), test.truth[is_old], head_fit)
+    after = compute_metrics(task, test.scores[is_old], test.truth[is_old], head_fit.targets.labels, head_fit.facts)
     new = (
-        measured(task, test.scores[~was], test.truth[~was], learnt.targets.labels, learnt.facts)
-        if (~was).any()
+        compute_metrics(task, test.scores[~is_old], test.truth[~is_old], head_fit.targets.labels, head_fit.facts)
+        if (~is_old).any()
         else None
     )
-    metric = HEADLINE[task]
+    metric = HEADLINE_METRIC[task]
     return {
         "metric": metric,
-        "old_samples": int(was.sum()),
+        "old_samples": int(is_old.sum()),
         "before": before[metric],
         "after": after[metric],
-        "new_samples": int((~was).sum()),
+        "new_samples": int((~is_old).sum()),
         "new": new[metric] if new else None,
-        "labels": _each(task, before, after, new) if task in EACH else {},
+        "labels": _compare_labels(task, before, after, new) if task in PER_LABEL_METRIC else {},
     }
 
 
-def _before(known: Known, x: Floats, truth: NDArray[Any], learnt: Learnt) -> dict[str, Any]:
+def _measure_old_head(existing: ExistingModel, x: Float32Array, truth: NDArray[Any], head_fit: HeadFit) -> dict[str, Any]:
     """Measure the old head on the old test part, its truth as the old labels say it."""
-    labels, now = known.manifest.labels, learnt.targets.labels
-    said = answered(Answers(known.bundle.layout.head.read_bytes()), x)
-    scores = said[:, : len(labels)]  # without the novelty
-    if known.task is Task.CLASSIFY:
-        truth = np.array([labels.index(now[label]) for label in truth.tolist()], np.intp)
-    if known.task is Task.TAG:
-        told = {label: truth[:, column] for column, label in enumerate(now)}
+    old_labels, new_labels = existing.manifest.labels, head_fit.targets.labels
+    outputs = predict_in_chunks(HeadRunner(existing.bundle.layout.head.read_bytes()), x)
+    scores = outputs[:, : len(old_labels)]  # without the novelty
+    if existing.task is Task.CLASSIFY:
+        truth = np.array([old_labels.index(new_labels[label]) for label in truth.tolist()], np.intp)
+    if existing.task is Task.TAG:
+        columns_by_label = {label: truth[:, column] for column, label in enumerate(new_labels)}
         none = np.zeros(len(truth), np.bool_)
-        truth = np.stack([told.get(label, none) for label in labels], 1)
-    return measured(known.task, scores, truth, labels, known.manifest.head)
+        truth = np.stack([columns_by_label.get(label, none) for label in old_labels], 1)
+    return compute_metrics(existing.task, scores, truth, old_labels, existing.manifest.head)
 
 
-def _each(
-    task: Task, before: Mapping[str, Any], after: Mapping[str, Any], new: Mapping[str, Any] | None
+def _compare_labels(
+    task: Task, before: Mapping[str, Any], after: Mapping[str, Any], added: Mapping[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
     """Return for each label that is in either part how often it is there, and how well it does."""
-    what = EACH[task]
-    told: dict[str, dict[str, Any]] = {}
+    metric = PER_LABEL_METRIC[task]
+    rows: dict[str, dict[str, Any]] = {}
     for label, facts in after["per_class"].items():
-        fresh = new["per_class"][label] if new else {"support": 0, what: None}
-        if facts["support"] or fresh["support"]:
-            told[label] = {
-                "before": before["per_class"].get(label, {}).get(what),
-                "after": facts[what] if facts["support"] else None,
+        added_facts = added["per_class"][label] if added else {"support": 0, metric: None}
+        if facts["support"] or added_facts["support"]:
+            rows[label] = {
+                "before": before["per_class"].get(label, {}).get(metric),
+                "after": facts[metric] if facts["support"] else None,
                 "old_samples": facts["support"],
-                "new": fresh[what] if fresh["support"] else None,
-                "new_samples": fresh["support"],
+                "new": added_facts[metric] if added_facts["support"] else None,
+                "new_samples": added_facts["support"],
             }
-    return told
+    return rows

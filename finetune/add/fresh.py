@@ -6,61 +6,61 @@ import dataclasses
 
 import numpy as np
 
-from finetune.add.known import Known
-from finetune.check import check_counts, check_names, check_numbers
-from finetune.dataset import Dataset, Part
+from finetune.add.known import ExistingModel
+from finetune.check import check_class_counts, check_class_names, check_numeric_labels
+from finetune.dataset import Dataset, SplitPart
 from finetune.features import Features
-from finetune.split import NOBODY, Split, check_trained, parted
+from finetune.split import UNASSIGNED, Split, assign_parts, check_train_classes
 from finetune.targets import Targets
 from finetune.tasks import Task
 from zoo.errors import DatasetError, RecipeError
 from zoo.progress import Progress
 
 
-def check_fits(known: Known, data: Dataset) -> None:
-    """Check that a model can be taught `data`.
+def check_compatible(existing: ExistingModel, dataset: Dataset) -> None:
+    """Check that a model can be taught `dataset`.
 
     Raises:
         RecipeError: the samples are of another kind than the model takes.
         DatasetError: there are none, or two class names look the same.
     """
-    spec, name = known.manifest.input, known.manifest.name
-    if spec["kind"] != data.kind or (spec.get("texts") or 1) != data.texts:
-        takes = {None: "pictures", 1: "texts", 2: "pairs of texts"}[spec.get("texts")]
-        holds = "pairs of texts" if data.texts == 2 else data.kind.plural
-        raise RecipeError(f"{name} takes {takes}, but {data.source} holds {holds}. Give the data that it takes.")
-    if not data.samples:
-        raise DatasetError(f"{data.source} holds no samples that could be added to {name}.")
-    if known.task is Task.CLASSIFY:
-        check_names(data.source, sorted({*known.manifest.labels, *data.labels}))
-    if known.task is Task.REGRESS:
-        check_numbers(data.source, (*known.samples(), *data.samples))
+    spec, name = existing.manifest.input, existing.manifest.name
+    if spec["kind"] != dataset.kind or (spec.get("texts") or 1) != dataset.texts_per_sample:
+        expects = {None: "pictures", 1: "texts", 2: "pairs of texts"}[spec.get("texts")]
+        holds = "pairs of texts" if dataset.texts_per_sample == 2 else dataset.kind.plural
+        raise RecipeError(f"{name} takes {expects}, but {dataset.source} holds {holds}. Give the data that it takes.")
+    if not dataset.samples:
+        raise DatasetError(f"{dataset.source} holds no samples that could be added to {name}.")
+    if existing.task is Task.CLASSIFY:
+        check_class_names(dataset.source, sorted({*existing.manifest.labels, *dataset.labels}))
+    if existing.task is Task.REGRESS:
+        check_numeric_labels(dataset.source, (*existing.old_samples(), *dataset.samples))
 
 
-def only_new(known: Known, features: Features, source: str, progress: Progress) -> Features:
+def select_new_samples(existing: ExistingModel, features: Features, source: str, progress: Progress) -> Features:
     """Return the samples that the model was not taught yet, each content once, and say what became of the others.
 
     Raises:
         DatasetError: none is new.
     """
-    taught = dict(zip(known.examples.sha256, known.examples.labels, strict=True))
+    label_by_sha256 = dict(zip(existing.training_record.sha256, existing.training_record.labels, strict=True))
     seen: set[bytes] = set()
-    rows, otherwise = [], []
+    rows, relabeled = [], []
     for row, (sha256, sample) in enumerate(zip(features.sha256, features.samples, strict=True)):
-        if sha256 not in taught and sha256 not in seen:
+        if sha256 not in label_by_sha256 and sha256 not in seen:
             rows.append(row)
-        elif taught.get(sha256, sample.label) != sample.label:
-            otherwise.append(sample.ref)
+        elif label_by_sha256.get(sha256, sample.label) != sample.label:
+            relabeled.append(sample.ref)
         seen.add(sha256)
-    if otherwise:
-        progress.say(
-            f"{len(otherwise):,} samples are known to {known.manifest.name} under another label ({otherwise[0]}, …) "
+    if relabeled:
+        progress.log(
+            f"{len(relabeled):,} samples are known to {existing.manifest.name} under another label ({relabeled[0]}, …) "
             "and keep that one; to change labels, fine-tune once more on all of the data."
         )
-    if double := len(features.samples) - len(rows) - len(otherwise):
-        progress.say(f"{double:,} samples are known already, or there twice: left out")
+    if duplicate_count := len(features.samples) - len(rows) - len(relabeled):
+        progress.log(f"{duplicate_count:,} samples are known already, or there twice: left out")
     if not rows:
-        raise DatasetError(f"{known.manifest.name} was taught all of {source} before: there is nothing to add.")
+        raise DatasetError(f"{existing.manifest.name} was taught all of {source} before: there is nothing to add.")
     return dataclasses.replace(
         features,
         samples=tuple(features.samples[row] for row in rows),
@@ -69,32 +69,34 @@ def only_new(known: Known, features: Features, source: str, progress: Progress) 
     )
 
 
-def shared_out(known: Known, features: Features, aims: Targets, source: str) -> Split:
+def split_new_samples(existing: ExistingModel, features: Features, targets: Targets, source: str) -> Split:
     """Return the parts of all samples, the model's first: those stay where they were, the new ones share likewise.
 
-    `aims` are the targets of all.
+    `targets` are the targets of all.
 
     Raises:
         DatasetError: a new class has too few samples, or none to train on.
     """
-    old = known.examples.parts
-    strata = aims.strata[len(old) :]
-    if known.task is Task.CLASSIFY:
-        new = [sample for sample in features.samples if sample.label not in known.manifest.labels]
-        check_counts(source, new, "different usable samples")
-    shares = {part: float((old == part.value).mean()) for part in (Part.VAL, Part.TEST)}
-    made = parted(
+    old_parts = existing.training_record.parts
+    strata = targets.strata[len(old_parts) :]
+    if existing.task is Task.CLASSIFY:
+        new = [sample for sample in features.samples if sample.label not in existing.manifest.labels]
+        check_class_counts(source, new, "different usable samples")
+    shares = {part: float((old_parts == part.value).mean()) for part in (SplitPart.VAL, SplitPart.TEST)}
+    new_split = assign_parts(
         features.samples,
         features.sha256,
         strata,
-        seed=known.manifest.data["seed"],
-        val=shares[Part.VAL],
-        test=shares[Part.TEST],
+        seed=existing.manifest.data["seed"],
+        val=shares[SplitPart.VAL],
+        test=shares[SplitPart.TEST],
     )
     # A data set's own split leaves a copy out whose twin is in another part; here each content is there once.
-    parts = np.where(made.parts == NOBODY, Part.TRAIN.value, made.parts)
-    kind = known.manifest.data["split"]
-    whole = Split(np.concatenate([old, parts]), kind if "; added" in kind else f"{kind}; added: in the same shares")
-    if known.task is Task.CLASSIFY:
-        check_trained(aims.strata, whole)
-    return whole
+    parts = np.where(new_split.parts == UNASSIGNED, SplitPart.TRAIN.value, new_split.parts)
+    method = existing.manifest.data["split"]
+    full_split = Split(
+        np.concatenate([old_parts, parts]), method if "; added" in method else f"{method}; added: in the same shares"
+    )
+    if existing.task is Task.CLASSIFY:
+        check_train_classes(targets.strata, full_split)
+    return full_split

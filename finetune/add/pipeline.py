@@ -11,153 +11,181 @@ import numpy as np
 from numpy.typing import NDArray
 
 import zoo
-from finetune.add.comparison import compared
-from finetune.add.fresh import check_fits, only_new, shared_out
-from finetune.add.known import Known, open_known, remembered
-from finetune.dataset import Dataset, Wanted, find
-from finetune.examples import taught
-from finetune.features import Features, extract
+from finetune.add.comparison import compare_versions
+from finetune.add.fresh import check_compatible, select_new_samples, split_new_samples
+from finetune.add.known import ExistingModel, load_old_features, open_existing_model
+from finetune.dataset import DataOptions, Dataset, read_dataset
+from finetune.examples import training_record_file
+from finetune.features import Features, extract_features
 from finetune.fitting import fit_head
-from finetune.heads import FAMILIES, Grid
-from finetune.learn import Learnt, settled
-from finetune.measuring import Tested, tested
-from finetune.proof import golden_samples, prove
-from finetune.report import Outcome, Story, render
-from finetune.report.added import section
-from finetune.rows import room
-from finetune.targets import Targets, targets
-from finetune.tell import tell
+from finetune.heads import HEAD_FAMILIES, Grid
+from finetune.learn import HeadFit, finalize_head
+from finetune.measuring import Evaluation, evaluate_test_set
+from finetune.proof import choose_golden_samples, prove_bundle
+from finetune.report import ReportContent, ReportSamples, render_report
+from finetune.report.added import render_added
+from finetune.rows import allocate_rows
+from finetune.targets import Targets, build_targets
+from finetune.tell import report_features
 from zoo.bundle import Bundle
 from zoo.golden import Golden
 from zoo.manifest import Manifest
-from zoo.progress import Progress, Silence
-from zoo.publish import check_writable, publish
-from zoo.signature import Signature, Tensor
+from zoo.progress import Progress, SilentProgress
+from zoo.publish import publish, require_writable_repository
+from zoo.signature import Signature, TensorSpec
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
-GOLDEN: Final = 8  # samples that the bundle carries with their answers
-OWN: Final = 4  # of them new ones at most; the others are the old bundle's
+GOLDEN_SAMPLE_COUNT: Final = 8  # samples that the bundle carries with their answers
+MAX_NEW_GOLDEN_SAMPLES: Final = 4  # of them new ones at most; the others are the old bundle's
 
 
 @dataclass(frozen=True, slots=True)
-class Added:
+class AddResult:
     """A new version, what it came from, and what was added."""
 
     bundle: Bundle
-    before: Bundle
+    previous_bundle: Bundle
     features: Features  # of the new samples alone
 
     @property
     def comparison(self) -> dict[str, Any]:
         """What it did to the old labels."""
-        compared: dict[str, Any] = self.bundle.manifest.metrics["added"]
-        return compared
+        comparison: dict[str, Any] = self.bundle.manifest.metrics["added"]
+        return comparison
 
 
-def more(
+def add_samples(
     data: str | Dataset,
     models: Path,
     model: str,
-    wanted: Wanted | None = None,
+    options: DataOptions | None = None,
     *,
-    old: str | None = None,
+    old_data: str | None = None,
     max_bad: float = 0.05,
     progress: Progress | None = None,
-) -> Added:
+) -> AddResult:
     """Teach the newest version of `model` the samples of `data` too, and publish the next version.
 
-    `old` is the data that it was taught before, needed where the cache has lost their features.
+    `old_data` is the data that it was taught before, needed where the cache has lost their features.
 
     Raises:
         RecipeError: there is no such model, or it cannot be taught that.
         DatasetError: the data cannot be used, or nothing in it is new.
         PublishFailed: the version could not be written; earlier ones are unchanged.
     """
-    progress = progress or Silence()
-    known = open_known(models, model)
-    check_writable(models)
-    wanted = dataclasses.replace(wanted or Wanted(), task=known.task)
-    found = find(data, wanted, progress)
-    for note in found.notes:
-        progress.say(note)
-    check_fits(known, found)
-    x_old = remembered(known, old, wanted, max_bad, progress)  # [n,d]
-    features = extract(known.trunk, found, max_bad, progress)  # x [m,d]
-    tell(features, progress)
-    features = only_new(known, features, found.source, progress)
-    every = _together(known, x_old, features)  # x [n+m,d]
-    learnt = _learnt(known, every, features, found, progress)
-    return _published(models, known, x_old, every, features, learnt, found.source)
+    progress = progress or SilentProgress()
+    existing = open_existing_model(models, model)
+    require_writable_repository(models)
+    options = dataclasses.replace(options or DataOptions(), task=existing.task)
+    dataset = read_dataset(data, options, progress)
+    for note in dataset.notes:
+        progress.log(note)
+    check_compatible(existing, dataset)
+    old_x = load_old_features(existing, old_data, options, max_bad, progress)  # [n,d]
+    features = extract_features(existing.trunk, dataset, max_bad, progress)  # x [m,d]
+    report_features(features, progress)
+    features = select_new_samples(existing, features, dataset.source, progress)
+    all_features = _concatenate_features(existing, old_x, features)  # x [n+m,d]
+    head_fit = _refit_head(existing, all_features, features, dataset, progress)
+    return _publish_version(models, existing, old_x, all_features, features, head_fit, dataset.source)
 
 
-def _together(known: Known, x_old: Floats, features: Features) -> Features:
+def _concatenate_features(existing: ExistingModel, old_x: Float32Array, features: Features) -> Features:
     """Return what was taught before, then what is new."""
-    n = len(x_old)
-    x = room(n + len(features.x), x_old.shape[1])
-    x[:n], x[n:] = x_old, features.x
+    n = len(old_x)
+    x = allocate_rows(n + len(features.x), old_x.shape[1])
+    x[:n], x[n:] = old_x, features.x
     return dataclasses.replace(
-        features, samples=(*known.samples(), *features.samples), sha256=(*known.examples.sha256, *features.sha256), x=x
+        features,
+        samples=(*existing.old_samples(), *features.samples),
+        sha256=(*existing.training_record.sha256, *features.sha256),
+        x=x,
     )
 
 
-def _learnt(known: Known, every: Features, features: Features, found: Dataset, progress: Progress) -> Learnt:
+def _refit_head(
+    existing: ExistingModel, all_features: Features, features: Features, dataset: Dataset, progress: Progress
+) -> HeadFit:
     """Fit the head again. What was best for the old samples is nearly best for all, so that is where it looks."""
-    manifest, task = known.manifest, known.task
-    aims: Targets = targets(task, every.samples, manifest.labels[0])
-    for note in aims.notes:
-        progress.say(note)
-    parts = shared_out(known, features, aims, found.source)
-    choice = manifest.head
-    strength = choice.get(FAMILIES[task].strength)
-    grid = Grid.around(choice["power"], strength) if strength and "power" in choice else None
-    fitted = fit_head(task, every.x, aims.y, parts, progress, grid=grid)
-    unknown_at = choice["novelty"]["known"] if "novelty" in choice else None
-    return settled(fitted, every.x, aims, parts, known.trunk.path, unknown_at, progress)
+    manifest, task = existing.manifest, existing.task
+    targets: Targets = build_targets(task, all_features.samples, manifest.labels[0])
+    for note in targets.notes:
+        progress.log(note)
+    split = split_new_samples(existing, features, targets, dataset.source)
+    old_head = manifest.head
+    strength = old_head.get(HEAD_FAMILIES[task].strength_field)
+    grid = Grid.around(old_head["power"], strength) if strength and "power" in old_head else None
+    fitted = fit_head(task, all_features.x, targets.y, split, progress, grid=grid)
+    unknown_at = old_head["novelty"]["known"] if "novelty" in old_head else None
+    return finalize_head(fitted, all_features.x, targets, split, existing.trunk.path, unknown_at, progress)
 
 
-def _published(
-    models: Path, known: Known, x_old: Floats, every: Features, features: Features, learnt: Learnt, source: str
-) -> Added:
+def _publish_version(
+    models: Path,
+    existing: ExistingModel,
+    old_x: Float32Array,
+    all_features: Features,
+    features: Features,
+    head_fit: HeadFit,
+    source: str,
+) -> AddResult:
     """Measure, prove and publish it."""
-    test = tested(known.task, learnt, every)
-    manifest = _manifest(known, every, features, learnt, test, source)
-    manifest = dataclasses.replace(manifest, metrics=test.metrics | {"added": compared(known, x_old, learnt, test)})
-    golden = Golden.of(_golden(known, features, learnt), known.trunk.inputs, known.trunk, learnt.answer)
-    prove(golden, manifest, known.trunk, learnt.head_onnx)
-    outcome = Outcome(test.samples, test.truth, test.scores, test.novelty)
-    report = render(Story(manifest, outcome, features.bad, added=section(manifest)))
-    tokenizer = known.bundle.layout.tokenizer
+    test = evaluate_test_set(existing.task, head_fit, all_features)
+    manifest = _build_next_manifest(existing, all_features, features, head_fit, test, source)
+    manifest = dataclasses.replace(
+        manifest, metrics=test.metrics | {"added": compare_versions(existing, old_x, head_fit, test)}
+    )
+    golden = Golden.record(
+        _choose_golden_samples(existing, features, head_fit),
+        existing.trunk.inputs,
+        existing.trunk,
+        head_fit.head_runner,
+    )
+    prove_bundle(golden, manifest, existing.trunk, head_fit.head_onnx)
+    outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
+    report = render_report(
+        ReportContent(manifest, outcome, features.skipped_samples, added_html=render_added(manifest))
+    )
+    tokenizer = existing.bundle.layout.tokenizer
     bundle = publish(
         models,
         manifest,
-        trunk=known.trunk.path,
-        head=learnt.head_onnx,
+        trunk=existing.trunk.path,
+        head=head_fit.head_onnx,
         golden=golden,
         extras={"report.html": report}
-        | taught(every, learnt.split)
+        | training_record_file(all_features, head_fit.split)
         | ({tokenizer.name: tokenizer.read_bytes()} if tokenizer.is_file() else {}),
     )
-    return Added(bundle, known.bundle, features)
+    return AddResult(bundle, existing.bundle, features)
 
 
-def _golden(known: Known, features: Features, learnt: Learnt) -> list[bytes]:
+def _choose_golden_samples(existing: ExistingModel, features: Features, head_fit: HeadFit) -> list[bytes]:
     """Return samples old and new, the new ones from the test part where that has some."""
-    n = len(known.examples.sha256)
-    assert learnt.split  # noqa: S101  # mypy cannot know: whoever can be taught was split
-    strata = learnt.targets.strata[n:]
-    measuring = np.flatnonzero(learnt.split.parts[n:] == "test")
-    rows = measuring if len(measuring) else np.arange(len(features.samples))
-    new = golden_samples(features, rows, strata, OWN)
-    return [*known.bundle.golden().samples[: GOLDEN - len(new)], *new]
+    n = len(existing.training_record.sha256)
+    assert head_fit.split  # noqa: S101  # mypy cannot know: whoever can be taught was split
+    strata = head_fit.targets.strata[n:]
+    test_rows = np.flatnonzero(head_fit.split.parts[n:] == "test")
+    rows = test_rows if len(test_rows) else np.arange(len(features.samples))
+    new = choose_golden_samples(features, rows, strata, MAX_NEW_GOLDEN_SAMPLES)
+    return [*existing.bundle.read_golden().samples[: GOLDEN_SAMPLE_COUNT - len(new)], *new]
 
 
-def _manifest(known: Known, every: Features, features: Features, learnt: Learnt, test: Tested, source: str) -> Manifest:
+def _build_next_manifest(
+    existing: ExistingModel,
+    all_features: Features,
+    features: Features,
+    head_fit: HeadFit,
+    test: Evaluation,
+    source: str,
+) -> Manifest:
     """Return the model's own manifest with what is new: labels, head, metrics, data."""
-    old, labels = known.manifest, learnt.targets.labels
-    assert learnt.split  # noqa: S101
+    old, labels = existing.manifest, head_fit.targets.labels
+    assert head_fit.split  # noqa: S101
     outputs = tuple(
-        Tensor(one.name, one.dtype, (-1, len(labels))) if one.name == "scores" else one for one in old.signature.outputs
+        TensorSpec(one.name, one.dtype, (-1, len(labels))) if one.name == "scores" else one
+        for one in old.signature.outputs
     )
     step = {
         "source": Path(source).name,
@@ -166,17 +194,17 @@ def _manifest(known: Known, every: Features, features: Features, learnt: Learnt,
         "new_labels": [label for label in labels if label not in old.labels],
     }
     data = old.data | {
-        "split": learnt.split.kind,
-        "counts": learnt.split.counts(),
-        "skipped": old.data["skipped"] + len(features.bad),
+        "split": head_fit.split.method,
+        "counts": head_fit.split.counts(),
+        "skipped": old.data["skipped"] + len(features.skipped_samples),
         "added": [*old.data.get("added", []), step],
     }
     return dataclasses.replace(
         old,
         labels=labels,
-        input=known.trunk.inputs.spec() | {"decoder_version": known.trunk.inputs.version()},
+        input=existing.trunk.inputs.spec() | {"decoder_version": existing.trunk.inputs.decoder_version()},
         signature=Signature(old.signature.inputs, outputs),
-        head=learnt.facts,
+        head=head_fit.facts,
         metrics=test.metrics,
         data=data,
         graft=zoo.__version__,

@@ -5,59 +5,67 @@ from __future__ import annotations
 import shlex
 from typing import Any, Final
 
-from finetune.add.pipeline import Added
-from finetune.report.added import CHANGED, NAMES
-from finetune.summary import facts as of_bundle
+from finetune.add.pipeline import AddResult
+from finetune.report.added import METRIC_NAMES, MIN_MARKED_CHANGE
+from finetune.summary import run_summary as of_bundle
 
-SHOWN: Final = 20  # labels that are told one by one
+MAX_LABELS_SHOWN: Final = 20  # labels that are told one by one
 
 
-def facts(added: Added) -> dict[str, Any]:
+def addition_summary(result: AddResult) -> dict[str, Any]:
     """Return what a program wants to know; ready for JSON. The features are those of the new samples alone."""
-    told = {"added": added.bundle.manifest.data["added"][-1], "comparison": added.comparison}
-    return of_bundle(added.bundle, added.features) | told
+    extra = {"added": result.bundle.manifest.data["added"][-1], "comparison": result.comparison}
+    return of_bundle(result.bundle, result.features) | extra
 
 
-def summary(added: Added) -> str:
+def render_addition_summary(result: AddResult) -> str:
     """Return what a person wants to know, and what to type next."""
-    manifest, layout, told = added.bundle.manifest, added.bundle.layout, added.comparison
-    step, metric = manifest.data["added"][-1], NAMES[told["metric"]]
+    manifest, layout, comparison = result.bundle.manifest, result.bundle.layout, result.comparison
+    step, metric = manifest.data["added"][-1], METRIC_NAMES[comparison["metric"]]
     new = f", of them new to it: {', '.join(step['new_labels'])}" if step["new_labels"] else ""
-    measured = f", {_shown(told['new'])} on {told['new_samples']:,} new ones" if told["new"] is not None else ""
+    new_score = (
+        f", {_format_metric(comparison['new'])} on {comparison['new_samples']:,} new ones"
+        if comparison["new"] is not None
+        else ""
+    )
     return f"""
 {manifest.name} version {manifest.version} is in {layout.root}; version {step["from_version"]} stays
   {step["samples"]:,} samples were added, {len(manifest.labels)} labels{new}
-  {metric} on the {told["old_samples"]:,} test samples of before: {_shown(told["before"])}, now {_shown(told["after"])}\
-{measured}
-{_labels(told["labels"])}  report: {layout.report}
+  {metric} on the {comparison["old_samples"]:,} test samples of before: {_format_metric(comparison["before"])}, now {_format_metric(comparison["after"])}\
+{new_score}
+{_label_lines(comparison["labels"])}  report: {layout.report}
 
 Next:
   serve --models {shlex.quote(str(layout.root.parent.parent))}
 """.lstrip()
 
 
-def _labels(labels: dict[str, dict[str, Any]]) -> str:
+def _label_lines(labels: dict[str, dict[str, Any]]) -> str:
     """Return a line for each label that changed or is new, those that lost most first."""
-    moved = [
-        (_change(facts), label, facts)
+    changed = [
+        (_metric_change(facts), label, facts)
         for label, facts in labels.items()
-        if facts["before"] is None or facts["after"] is None or abs(_change(facts)) > CHANGED
+        if facts["before"] is None or facts["after"] is None or abs(_metric_change(facts)) > MIN_MARKED_CHANGE
     ]
-    moved.sort(key=lambda one: one[:2])
+    changed.sort(key=lambda one: one[:2])
     lines = [
-        f"    {label}: {_shown(facts['before'])} → {_shown(facts['after'])} of {facts['old_samples']:,}"
-        f"; new {_shown(facts['new'])} of {facts['new_samples']:,}\n"
-        for _, label, facts in moved[:SHOWN]
+        f"    {label}: {_format_metric(facts['before'])} → {_format_metric(facts['after'])} of {facts['old_samples']:,}"
+        f"; new {_format_metric(facts['new'])} of {facts['new_samples']:,}\n"
+        for _, label, facts in changed[:MAX_LABELS_SHOWN]
     ]
-    rest = f"    … and {len(moved) - SHOWN:,} more, in the report\n" if len(moved) > SHOWN else ""
+    rest = (
+        f"    … and {len(changed) - MAX_LABELS_SHOWN:,} more, in the report\n"
+        if len(changed) > MAX_LABELS_SHOWN
+        else ""
+    )
     return "".join(lines) + rest
 
 
-def _change(facts: dict[str, Any]) -> float:
+def _metric_change(facts: dict[str, Any]) -> float:
     return (
         float(facts["after"] - facts["before"]) if facts["before"] is not None and facts["after"] is not None else 0.0
     )
 
 
-def _shown(value: float | None) -> str:
+def _format_metric(value: float | None) -> str:
     return "–" if value is None else f"{value:.4g}"

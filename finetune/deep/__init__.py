@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from finetune.deep.quiet import import_tensorflow
-from finetune.lesson import Deepened, Lesson
-from zoo.backbone import Pixels
+from finetune.deep.quiet import import_tensorflow_quietly
+from finetune.lesson import DeepRunResult, TrainingJob
+from zoo.backbone import ImageSpec
 from zoo.progress import Progress
 
 
-def deepen(lesson: Lesson, progress: Progress) -> Deepened:
+def train_trunk(job: TrainingJob, progress: Progress) -> DeepRunResult:
     """Train the trunk and its head as deep as the lesson says.
 
     Raises:
         TrainingFailed: a loss was not finite, or nothing fits into the memory; the message says where and what to do.
         ParityError: ONNX Runtime does not repeat the trained network.
     """
-    import_tensorflow()
-    if isinstance(lesson.backbone.takes, Pixels):
-        from finetune.deep.pictures import deepen_pictures
+    import_tensorflow_quietly()
+    if isinstance(job.backbone.takes, ImageSpec):
+        from finetune.deep.pictures import train_images
 
-        return deepen_pictures(lesson, progress)
-    from finetune.deep.texts import deepen_texts
+        return train_images(job, progress)
+    from finetune.deep.texts import train_texts
 
-    return deepen_texts(lesson, progress)
+    return train_texts(job, progress)

@@ -7,24 +7,24 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-AHEAD: Final = 2
-Made = TypeVar("Made")
+PREFETCH_COUNT: Final = 2
+PreparedT = TypeVar("PreparedT")
 
 
-def ahead(make: Callable[[int], Made], numbers: range) -> Iterator[Made]:
-    """Yield `make(number)` for each of `numbers` in order, made ahead on one thread.
+def prefetch(make: Callable[[int], PreparedT], indices: range) -> Iterator[PreparedT]:
+    """Yield `make(number)` for each of `indices` in order, made ahead on one thread.
 
     What `make` raises is raised here, in its turn.
     """
     with ThreadPoolExecutor(1, "batches") as thread:
-        waiting: deque[Future[Made]] = deque()
+        waiting: deque[Future[PreparedT]] = deque()
         try:
-            for number in numbers:
+            for number in indices:
                 waiting.append(thread.submit(make, number))
-                if len(waiting) > AHEAD:
+                if len(waiting) > PREFETCH_COUNT:
                     yield waiting.popleft().result()
             while waiting:
                 yield waiting.popleft().result()
         finally:
-            for unmade in waiting:
-                unmade.cancel()
+            for future in waiting:
+                future.cancel()

@@ -15,9 +15,9 @@ import keras
 
 from zoo.errors import RecipeError
 
-LAST: Final = 2  # blocks that learn at depth `top`, unless a cut is named
-_NAME: Final = re.compile(r"^.*?(?:block|expanded_conv)_?\d*[a-z]?(?=_|$)")
-_SIDES: Final = re.compile(r"^(\d+)x(\d+)$")
+TOP_BLOCKS: Final = 2  # blocks that learn at depth `top`, unless a cut is named
+_BLOCK_NAME_PATTERN: Final = re.compile(r"^.*?(?:block|expanded_conv)_?\d*[a-z]?(?=_|$)")
+_MAP_SIZE_PATTERN: Final = re.compile(r"^(\d+)x(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,28 +28,28 @@ class Block:
     layers: tuple[Any, ...]  # Keras layers and operations, in the order they run
 
     @property
-    def end(self) -> str:
+    def last_layer_name(self) -> str:
         """The name of the layer whose output the next block takes."""
         return str(self.layers[-1].name)
 
 
-def segments(network: keras.Model) -> list[tuple[Any, ...]]:
+def find_segments(network: keras.Model) -> list[tuple[Any, ...]]:
     """Return the layers of `network` in the order they run, parted at every tensor that can be cut.
 
     `network` has one input and one output.
     """
-    calls = _calls(network)
-    waited: dict[int, int] = {}  # how many calls still read a tensor
+    calls = _layer_calls(network)
+    pending_reads: dict[int, int] = {}  # how many calls still read a tensor
     for _, reads, _ in calls:
         for tensor in reads:
-            waited[id(tensor)] = waited.get(id(tensor), 0) + 1
+            pending_reads[id(tensor)] = pending_reads.get(id(tensor), 0) + 1
     alive = {id(network.inputs[0])}
     found: list[tuple[Any, ...]] = []
     under_way: list[Any] = []
     for layer, reads, writes in calls:
         for tensor in reads:
-            waited[id(tensor)] -= 1
-            if not waited[id(tensor)]:
+            pending_reads[id(tensor)] -= 1
+            if not pending_reads[id(tensor)]:
                 alive.discard(id(tensor))
         alive.update(id(tensor) for tensor in writes)
         under_way.append(layer)
@@ -59,62 +59,62 @@ def segments(network: keras.Model) -> list[tuple[Any, ...]]:
     return found
 
 
-def blocks(network: keras.Model) -> list[Block]:
+def find_blocks(network: keras.Model) -> list[Block]:
     """Return the blocks of `network`, the first one first."""
-    parts = segments(network)
-    names = [_named(layers) for layers in parts]
+    parts = find_segments(network)
+    names = [_block_name(layers) for layers in parts]
     nameless = not any(names)  # then each layer that learns is a block
-    found: list[Block] = []
+    merged: list[Block] = []
     for name, layers in zip(names, parts, strict=True):
-        new = _learns(layers) and nameless  # a block of its own, however it is called
-        if found and not new and (name == found[-1].name or not (name or _learns(layers))):
-            found[-1] = Block(found[-1].name, found[-1].layers + layers)
+        new = _has_own_weights(layers) and nameless  # a block of its own, however it is called
+        if merged and not new and (name == merged[-1].name or not (name or _has_own_weights(layers))):
+            merged[-1] = Block(merged[-1].name, merged[-1].layers + layers)
         else:
-            found.append(Block(name, layers))
-    return found
+            merged.append(Block(name, layers))
+    return merged
 
 
-def cut_layer(network: keras.Model, wish: str) -> str:
+def find_cut_layer(network: keras.Model, cut: str) -> str:
     """Return the name of the layer after which `network` is cut; what comes after it learns.
 
-    `wish` is that name; a size of its maps, such as "14x14", for the last block that ends with it; or ""
+    `cut` is that name; a size of its maps, such as "14x14", for the last block that ends with it; or ""
     for the cut before the last two blocks.
 
     Raises:
         RecipeError: the graph cannot be cut there; the message names where it can.
     """
-    parts = blocks(network)
-    if not wish:
-        named = [number for number, block in enumerate(parts) if block.name] or list(range(len(parts)))
-        first = named[-LAST] if len(named) > LAST else named[-1]
-        return parts[max(0, first - 1)].end
-    sides = {_side(block.layers[-1]): block.end for block in parts[:-1]}
-    if _SIDES.match(wish) and wish in sides:
-        return sides[wish]
-    if wish in {layers[-1].name for layers in segments(network)[:-1]}:
-        return wish
+    parts = find_blocks(network)
+    if not cut:
+        named_blocks = [number for number, block in enumerate(parts) if block.name] or list(range(len(parts)))
+        first = named_blocks[-TOP_BLOCKS] if len(named_blocks) > TOP_BLOCKS else named_blocks[-1]
+        return parts[max(0, first - 1)].last_layer_name
+    end_by_size = {_map_size(block.layers[-1]): block.last_layer_name for block in parts[:-1]}
+    if _MAP_SIZE_PATTERN.match(cut) and cut in end_by_size:
+        return end_by_size[cut]
+    if cut in {layers[-1].name for layers in find_segments(network)[:-1]}:
+        return cut
     raise RecipeError(
-        f"--cut {wish}: {network.name} cannot be cut there. Allowed are the layers "
-        f"{', '.join(block.end for block in parts[:-1])}; or a size of maps, the last block that ends with it: "
-        f"{', '.join(sorted(sides, key=lambda side: -int(side.split('x')[0])))}."
+        f"--cut {cut}: {network.name} cannot be cut there. Allowed are the layers "
+        f"{', '.join(block.last_layer_name for block in parts[:-1])}; or a size of maps, the last block that ends with it: "
+        f"{', '.join(sorted(end_by_size, key=lambda side: -int(side.split('x')[0])))}."
     )
 
 
-def factors(network: keras.Model, decay: float) -> dict[str, float]:
+def block_rate_factors(network: keras.Model, layer_decay: float) -> dict[str, float]:
     """Return the factor of the learning rate for each trainable variable, by its path.
 
-    The last block has `decay`, the one before it `decay`², and so on; a head on top has 1.
+    The last block has `layer_decay`, the one before it `layer_decay`², and so on; a head on top has 1.
     """
-    parts = blocks(network)
+    parts = find_blocks(network)
     return {
-        variable.path: decay ** (len(parts) - number)
+        variable.path: layer_decay ** (len(parts) - number)
         for number, block in enumerate(parts)
         for layer in block.layers
         for variable in getattr(layer, "trainable_variables", ())
     }
 
 
-def _calls(network: keras.Model) -> list[tuple[Any, Sequence[Any], Sequence[Any]]]:
+def _layer_calls(network: keras.Model) -> list[tuple[Any, Sequence[Any], Sequence[Any]]]:
     """Return each call of a layer in `network` with the tensors that it reads and writes, in the order they run."""
     ours = {id(node) for nodes in network._nodes_by_depth.values() for node in nodes}
     return [
@@ -125,19 +125,19 @@ def _calls(network: keras.Model) -> list[tuple[Any, Sequence[Any], Sequence[Any]
     ]
 
 
-def _named(layers: Sequence[Any]) -> str:
+def _block_name(layers: Sequence[Any]) -> str:
     """Return what the names of `layers` say of their block; "" where they say nothing."""
-    return next((match[0] for layer in layers if (match := _NAME.match(layer.name))), "")
+    return next((match[0] for layer in layers if (match := _BLOCK_NAME_PATTERN.match(layer.name))), "")
 
 
-def _learns(layers: Sequence[Any]) -> bool:
+def _has_own_weights(layers: Sequence[Any]) -> bool:
     """Say whether any of `layers` has weights of its own, normalisation aside."""
     return any(
         getattr(layer, "weights", ()) and not isinstance(layer, keras.layers.BatchNormalization) for layer in layers
     )
 
 
-def _side(layer: Any) -> str:  # noqa: ANN401 - a layer or an operation
+def _map_size(layer: Any) -> str:  # noqa: ANN401 - a layer or an operation
     """Return the size of a layer's maps as people say it: "14x14"."""
     shape = layer.output.shape
     return f"{shape[1]}x{shape[2]}" if len(shape) == 4 else ""

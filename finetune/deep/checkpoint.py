@@ -13,13 +13,13 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.lesson import Lesson
-from zoo.files import sha256_of, written_whole
+from finetune.lesson import TrainingJob
+from zoo.files import file_sha256, open_atomic
 
-Arrays = dict[str, NDArray[Any]]
+NamedArrays = dict[str, NDArray[Any]]
 
-VERSION: Final = 1  # of what is in the file; another one is not read
-NAME: Final = "checkpoint.npz"
+CHECKPOINT_VERSION: Final = 1  # of what is in the file; another one is not read
+CHECKPOINT_FILE: Final = "checkpoint.npz"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class Checkpoint:
     """Everything that a run needs to go on as if nothing had happened."""
 
     facts: dict[str, Any]  # ready for JSON
-    arrays: Arrays
+    arrays: NamedArrays
 
     def write(self, folder: Path) -> None:
         """Write it into `folder`, whole or not at all.
@@ -35,72 +35,72 @@ class Checkpoint:
         Raises:
             OSError: it could not be written; an earlier one is as it was.
         """
-        facts = np.frombuffer(json.dumps(self.facts | {"version": VERSION}).encode(), np.uint8)
-        with written_whole(folder / NAME) as file:
+        facts = np.frombuffer(json.dumps(self.facts | {"version": CHECKPOINT_VERSION}).encode(), np.uint8)
+        with open_atomic(folder / CHECKPOINT_FILE) as file:
             np.savez(file, **self.arrays, facts=facts)  # type: ignore[arg-type]  # none is called allow_pickle
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint | None:
         """Return the one in `folder`; None where there is none that can be read."""
         try:
-            with (folder / NAME).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            with (folder / CHECKPOINT_FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
             facts = json.loads(arrays.pop("facts").tobytes())
         except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
             return None
-        return cls(facts, arrays) if facts.pop("version", None) == VERSION else None
+        return cls(facts, arrays) if facts.pop("version", None) == CHECKPOINT_VERSION else None
 
 
-def tidy(folder: Path) -> None:
+def delete_partial_checkpoints(folder: Path) -> None:
     """Delete halves of checkpoints that a killed run has left in `folder`."""
-    for half in folder.glob(f".{NAME}.*.part"):
-        half.unlink(missing_ok=True)
+    for partial_file in folder.glob(f".{CHECKPOINT_FILE}.*.part"):
+        partial_file.unlink(missing_ok=True)
 
 
-class State:
+class NetworkState:
     """All that changes while a network learns: weights that learn, states of random numbers, and the optimiser's own.
 
     What is frozen is not in it: the same lesson makes the same network again.
     """
 
-    def __init__(self, network: keras.Model, optimiser: keras.optimizers.Optimizer) -> None:
+    def __init__(self, network: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
         weights = {id(weight) for weight in network.weights}
-        random = [variable for variable in network.variables if id(variable) not in weights]
+        rng = [variable for variable in network.variables if id(variable) not in weights]
         self._variables = {
             f"{kind}_{number}": variable
             for kind, each in (
                 ("weight", network.trainable_variables),
-                ("random", random),
-                ("optimiser", optimiser.variables),
+                ("random", rng),
+                ("optimiser", optimizer.variables),
             )
             for number, variable in enumerate(each)
         }
 
-    def capture(self) -> Arrays:
+    def capture(self) -> NamedArrays:
         """Return a copy of it."""
         return {name: np.array(variable.numpy()) for name, variable in self._variables.items()}
 
-    def restore(self, arrays: Arrays) -> None:
+    def restore(self, arrays: NamedArrays) -> None:
         """Make everything what `capture` has returned."""
         for name, variable in self._variables.items():
             variable.assign(arrays[name])
 
 
-def name_of(lesson: Lesson) -> str:
+def job_fingerprint(job: TrainingJob) -> str:
     """Return a hash of all that decides how a run goes; only a checkpoint of that very run may be gone on with."""
-    wish = {
-        "backbone": lesson.backbone.name,
-        "depth": lesson.depth,
-        "task": lesson.task,
-        "labels": lesson.labels,
-        "seed": lesson.seed,
-        "training": asdict(lesson.training),
-        "start": lesson.start and sha256_of(lesson.start),
-        "input": lesson.inputs.spec(),
+    facts = {
+        "backbone": job.backbone.name,
+        "depth": job.depth,
+        "task": job.task,
+        "labels": job.labels,
+        "seed": job.seed,
+        "training": asdict(job.training),
+        "start": job.start_weights and file_sha256(job.start_weights),
+        "input": job.inputs.spec(),
     }
-    made = hashlib.sha256(json.dumps(wish, sort_keys=True).encode())
-    for sha256 in lesson.sha256:
-        made.update(sha256)
-    for array in (lesson.y, lesson.weights, lesson.train, lesson.val, lesson.head.weights, lesson.head.bias):
-        made.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
-    return made.hexdigest()
+    digest = hashlib.sha256(json.dumps(facts, sort_keys=True).encode())
+    for sha256 in job.sha256:
+        digest.update(sha256)
+    for array in (job.y, job.sample_weights, job.train_rows, job.val_rows, job.start_head.weights, job.start_head.bias):
+        digest.update(f"{array.dtype}{array.shape}".encode() + np.ascontiguousarray(array).tobytes())
+    return digest.hexdigest()

@@ -10,7 +10,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,24 +18,24 @@ class Batch:
     """n samples. `y` is float32 [n,k]: one-hot or mixed classes, 0/1 tags, or a number in units of its deviation."""
 
     x: dict[str, NDArray[Any]]  # by the name of the network's input
-    y: Floats
-    weight: Floats  # [n]; 0 fills up a last batch
+    y: Float32Array
+    weight: Float32Array  # [n]; 0 fills up a last batch
 
 
-class Course(Protocol):
+class BatchSource(Protocol):
     """What is learnt, and with what. Made under the strategy's scope, for one size of batch.
 
     The same epoch and number give the same batch, bit for bit, in any process: so a run can go on anywhere.
     """
 
     network: keras.Model  # inputs -> logits float32 [n,k]; BatchNorm frozen; what shall not learn is not trainable
-    rates: Mapping[str, float]  # by the path of a variable: factor of its learning rate (layer-wise decay)
+    rate_factors: Mapping[str, float]  # by the path of a variable: factor of its learning rate (layer-wise decay)
 
-    def steps(self) -> int:
+    def steps_per_epoch(self) -> int:
         """Return how many batches an epoch has."""
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def training_batch(self, epoch: int, step: int) -> Batch:
         """Return a batch to train on; epochs and steps count from 0. Called from a thread ahead of time."""
 
-    def val(self) -> Iterator[Batch]:
+    def validation_batches(self) -> Iterator[Batch]:
         """Yield the validation part in batches, plain: nothing augmented, nothing smoothed."""

@@ -10,65 +10,67 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.lesson import Lesson
+from finetune.lesson import TrainingJob
 from zoo import weights
 from zoo.backbone import Backbone, Precision
-from zoo.build.fp32 import proven
-from zoo.build.networks import assign, body, size_of, whole
+from zoo.build.fp32 import convert_image_trunk
+from zoo.build.networks import assign_weights, build_backbone_network, network_input_size, trunk_from_network
 from zoo.errors import TrainingFailed
-from zoo.files import sha256_of, write_whole, written_whole
+from zoo.files import file_sha256, open_atomic, write_atomic
 from zoo.progress import Progress
 from zoo.signature import Signature
 from zoo.trunk import Trunk
 
-Arrays = Sequence[NDArray[np.float32]]
+WeightArrays = Sequence[NDArray[np.float32]]
 
 
-def plain_body(backbone: Backbone, file: Path | None, start: Path | None) -> keras.Model:
-    """Return the network between pixels and maps with its pretrained weights, or with those that `start` holds.
+def load_functional_body(backbone: Backbone, weights_file: Path | None, start_weights: Path | None) -> keras.Model:
+    """Return the network between pixels and maps with its pretrained weights, or with those that `start_weights` holds.
 
     It is a plain functional model, whatever class its library gives it: so it opens without that library.
 
     Raises:
-        WeightsError: `file` does not hold this network's weights.
-        TrainingFailed: `start` does not.
+        WeightsError: `weights_file` does not hold this network's weights.
+        TrainingFailed: `start_weights` does not.
     """
-    built = body(backbone, None if start else file)
-    plain = keras.Model(built.input, built.output, name=built.name)
-    if start:
-        with np.load(start, allow_pickle=False) as kept:
-            arrays = [kept[name] for name in sorted(kept.files)]
-        if [array.shape for array in arrays] != [tuple(weight.shape) for weight in plain.weights]:
-            raise TrainingFailed(f"{start} holds the weights of another network than {backbone.name}. Train anew.")
-        assign(plain, arrays)
-    return plain
+    library_model = build_backbone_network(backbone, None if start_weights else weights_file)
+    functional = keras.Model(library_model.input, library_model.output, name=library_model.name)
+    if start_weights:
+        with np.load(start_weights, allow_pickle=False) as saved:
+            arrays = [saved[name] for name in sorted(saved.files)]
+        if [array.shape for array in arrays] != [tuple(weight.shape) for weight in functional.weights]:
+            raise TrainingFailed(
+                f"{start_weights} holds the weights of another network than {backbone.name}. Train anew."
+            )
+        assign_weights(functional, arrays)
+    return functional
 
 
-def kept_weights(path: Path, arrays: Arrays) -> Path:
+def save_weights_npz(path: Path, arrays: WeightArrays) -> Path:
     """Write the weights of a network into `path`, whole or not at all, in their order, and return it."""
     named: dict[str, Any] = {f"{number:05}": array for number, array in enumerate(arrays)}
-    with written_whole(path) as file:
+    with open_atomic(path) as file:
         np.savez(file, **named)
     return path
 
 
-def exported(lesson: Lesson, kept: Path, progress: Progress) -> tuple[Trunk, keras.Model]:
+def export_image_trunk(job: TrainingJob, weights_path: Path, progress: Progress) -> tuple[Trunk, keras.Model]:
     """Return the weights `kept` as a trunk in the lesson's folder, and as Keras has it; the same gate as for any other.
 
     Raises:
         ParityError: ONNX Runtime does not repeat Keras.
     """
-    backbone, path = lesson.backbone, lesson.folder / "trunk.onnx"
-    network = whole(backbone, plain_body(backbone, None, kept))
+    backbone, path = job.backbone, job.folder / "trunk.onnx"
+    network = trunk_from_network(backbone, load_functional_body(backbone, None, weights_path))
     with progress.bar("proving the trained trunk against Keras", None):
-        data, report = proven(network, size_of(backbone), backbone.width)
-    write_whole(path, data)
+        data, report = convert_image_trunk(network, network_input_size(backbone), backbone.width)
+    write_atomic(path, data)
     facts = report | {
         "backbone": backbone.name,
-        "weights_sha256": weights.known_hash(backbone),
+        "weights_sha256": weights.known_weights_hash(backbone),
         "precision": Precision.FP32.value,
-        "input": lesson.inputs.spec(),
-        "sha256": sha256_of(path),
+        "input": job.inputs.spec(),
+        "sha256": file_sha256(path),
         "bytes": len(data),
     }
-    return Trunk(path, facts["sha256"], Signature.of(report["signature"]), lesson.inputs, facts), network
+    return Trunk(path, facts["sha256"], Signature.from_dict(report["signature"]), job.inputs, facts), network

@@ -11,90 +11,90 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.deep.course import Course, Floats
+from finetune.deep.course import BatchSource, Float32Array
 from finetune.heads import Head, tag, temperature
-from finetune.lesson import Lesson
+from finetune.lesson import TrainingJob
 from finetune.tasks import Task
 
-Doubles = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
-class Unit:
+class TargetScale:
     """How a regression's numbers are seen while a network learns: (y - mean) / unit; of other tasks, as they are."""
 
     mean: float = 0.0
-    unit: float = 1.0
+    deviation: float = 1.0
 
     @classmethod
-    def of(cls, lesson: Lesson) -> Unit:
+    def from_job(cls, job: TrainingJob) -> TargetScale:
         """Return mean and deviation of the numbers that are trained on."""
-        if lesson.task is not Task.REGRESS:
+        if job.task is not Task.REGRESS:
             return cls()
-        y = lesson.y[lesson.train]
+        y = job.y[job.train_rows]
         return cls(float(y.mean()), float(y.std()) or 1.0)
 
 
-def aims(lesson: Lesson) -> Floats:
+def training_targets(job: TrainingJob) -> Float32Array:
     """Return what the network is to say of each sample, float32 [n,k]: one-hot classes, tags, or one number."""
-    if lesson.task is Task.CLASSIFY:
-        return np.asarray(np.eye(len(lesson.labels))[lesson.y], np.float32)
-    if lesson.task is Task.TAG:
-        return np.asarray(lesson.y, np.float32)
-    scale = Unit.of(lesson)
-    return np.asarray((lesson.y - scale.mean) / scale.unit, np.float32)[:, None]
+    if job.task is Task.CLASSIFY:
+        return np.asarray(np.eye(len(job.labels))[job.y], np.float32)
+    if job.task is Task.TAG:
+        return np.asarray(job.y, np.float32)
+    scale = TargetScale.from_job(job)
+    return np.asarray((job.y - scale.mean) / scale.deviation, np.float32)[:, None]
 
 
-def planted(lesson: Lesson) -> tuple[Floats, Floats]:
+def dense_from_head(job: TrainingJob) -> tuple[Float32Array, Float32Array]:
     """Return kernel [d,k] and bias [k] of a dense layer that says what the lesson's head says."""
-    scale = Unit.of(lesson)
-    kernel = lesson.head.weights.T / scale.unit
-    bias = (lesson.head.bias - scale.mean) / scale.unit
+    scale = TargetScale.from_job(job)
+    kernel = job.start_head.weights.T / scale.deviation
+    bias = (job.start_head.bias - scale.mean) / scale.deviation
     return kernel.astype(np.float32), bias.astype(np.float32)
 
 
-def harvested(lesson: Lesson, kernel: Floats, bias: Floats, course: Course) -> Head[Any]:
+def head_from_dense(job: TrainingJob, kernel: Float32Array, bias: Float32Array, batches: BatchSource) -> Head[Any]:
     """Return the dense layer as a head, made honest on the validation part as that of a probe is.
 
-    `kernel` [d,k] and `bias` [k] are its weights, `course` holds the trained network.
+    `kernel` [d,k] and `bias` [k] are its weights, `batches` holds the trained network.
     """
-    logits, y = judged(course)
-    weights, choice = kernel.T.astype(np.float64), lesson.head.choice
+    logits, y = predict_validation(batches)
+    weights, choice = kernel.T.astype(np.float64), job.start_head.choice
     offset = bias.astype(np.float64)
-    if lesson.task is Task.REGRESS:
-        scale = Unit.of(lesson)
-        off = float(np.sqrt(((logits - y) ** 2).mean())) * scale.unit
-        weights, offset = weights * scale.unit, offset * scale.unit + scale.mean
-        choice = dataclasses.replace(choice, val_rmse=off)
-    elif lesson.task is Task.TAG:
+    if job.task is Task.REGRESS:
+        scale = TargetScale.from_job(job)
+        rmse = float(np.sqrt(((logits - y) ** 2).mean())) * scale.deviation
+        weights, offset = weights * scale.deviation, offset * scale.deviation + scale.mean
+        choice = dataclasses.replace(choice, val_rmse=rmse)
+    elif job.task is Task.TAG:
         truth = y > 0.5
-        cool, loss = tag.fit_temperature(logits, truth)
-        limits = tuple(
-            tag.thresholds((1 + np.tanh(logits / cool / 2)) / 2, truth)
+        fitted_temperature, loss = tag.fit_tag_temperature(logits, truth)
+        thresholds = tuple(
+            tag.best_f1_thresholds((1 + np.tanh(logits / fitted_temperature / 2)) / 2, truth)
         )  # the logistic function, which never overflows
-        weights, offset = weights / cool, offset / cool
-        choice = dataclasses.replace(choice, temperature=cool, val_loss=loss, thresholds=limits)
+        weights, offset = weights / fitted_temperature, offset / fitted_temperature
+        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss, thresholds=thresholds)
     else:
-        cool, loss = temperature.fit_temperature(logits, y.argmax(1))
-        weights, offset = weights / cool, offset / cool
-        choice = dataclasses.replace(choice, temperature=cool, val_loss=loss)
+        fitted_temperature, loss = temperature.fit_temperature(logits, y.argmax(1))
+        weights, offset = weights / fitted_temperature, offset / fitted_temperature
+        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss)
     return dataclasses.replace(
-        lesson.head, weights=weights.astype(np.float32), bias=offset.astype(np.float32), choice=choice, dropped=0
+        job.start_head, weights=weights.astype(np.float32), bias=offset.astype(np.float32), choice=choice, dropped_features=0
     )
 
 
-def judged(course: Course) -> tuple[Doubles, Doubles]:
+def predict_validation(batches: BatchSource) -> tuple[Float64Array, Float64Array]:
     """Return what the network says of the validation part and what is true, each float64 [m,k]."""
-    said, true = [], []
-    for batch in course.val():
-        real = batch.weight > 0
-        logits = keras.ops.convert_to_numpy(course.network(batch.x, training=False))
-        said.append(logits[real].astype(np.float64))
-        true.append(batch.y.astype(np.float64)[real])
-    return np.concatenate(said), np.concatenate(true)
+    logit_batches, target_batches = [], []
+    for batch in batches.validation_batches():
+        counts = batch.weight > 0
+        logits = keras.ops.convert_to_numpy(batches.network(batch.x, training=False))
+        logit_batches.append(logits[counts].astype(np.float64))
+        target_batches.append(batch.y.astype(np.float64)[counts])
+    return np.concatenate(logit_batches), np.concatenate(target_batches)
 
 
-def keras_file(trunk: keras.Model, kernel: Floats, bias: Floats, folder: Path) -> bytes:
+def save_keras_model(trunk: keras.Model, kernel: Float32Array, bias: Float32Array, folder: Path) -> bytes:
     """Return the bytes of model.keras: what the trunk takes -> logits float32 [n,k]. It is written into `folder`."""
     head = keras.layers.Dense(len(bias), name="head")
     network = keras.Model(trunk.input, head(trunk.output), name="trained")

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-from zoo.backbone import Backbone, Pixels, Precision
-from zoo.build.int8_rows import quantize_text
-from zoo.files import sha256_of, write_whole
+from zoo.backbone import Backbone, ImageSpec, Precision
+from zoo.build.int8_rows import quantize_text_trunk
+from zoo.files import file_sha256, write_atomic
 from zoo.quantize import quantize
 from zoo.trunk import Trunk
 
 
-def in_int8(trunk: Trunk, backbone: Backbone) -> Trunk:
+def quantize_trained_trunk(trunk: Trunk, backbone: Backbone) -> Trunk:
     """Return `trunk` in int8, its file beside the fp32 one."""
-    if isinstance(backbone.takes, Pixels):
+    if isinstance(backbone.takes, ImageSpec):
         data, report = quantize(trunk.path, trunk.signature.inputs[0].shape[1], backbone.float_convs)
     else:
-        data, report = quantize_text(trunk.path)
+        data, report = quantize_text_trunk(trunk.path)
     path = trunk.path.with_name("trunk-int8.onnx")
-    write_whole(path, data)
-    digest = sha256_of(path)
+    write_atomic(path, data)
+    digest = file_sha256(path)
     facts = trunk.facts | report | {"precision": Precision.INT8.value, "sha256": digest, "bytes": len(data)}
     return Trunk(path, digest, trunk.signature, trunk.inputs, facts)

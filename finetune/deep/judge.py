@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from finetune.heads import tag, temperature
 from finetune.tasks import Task
 
-Doubles = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
 
-def judge(task: Task, logits: Doubles, y: Doubles) -> tuple[float, float]:
+def validation_metrics(task: Task, logits: Float64Array, y: Float64Array) -> tuple[float, float]:
     """Return loss and score of `logits` [m,k] where `y` [m,k] is true.
 
     The loss of classes and tags is the log loss after the best temperature, because the head gets one in any case
@@ -24,11 +24,11 @@ def judge(task: Task, logits: Doubles, y: Doubles) -> tuple[float, float]:
         truth = y.argmax(1)
         return temperature.fit_temperature(logits, truth)[1], float((logits.argmax(1) == truth).mean())
     if task is Task.TAG:
-        given, truth = logits > 0, y > 0.5
-        return tag.fit_temperature(logits, truth)[1], _f1(given, truth)
-    off = float(((logits - y) ** 2).mean())
-    return off, 1 - off / (float(y.var()) or 1.0)
+        predicted_tags, truth = logits > 0, y > 0.5
+        return tag.fit_tag_temperature(logits, truth)[1], _micro_f1(predicted_tags, truth)
+    mse = float(((logits - y) ** 2).mean())
+    return mse, 1 - mse / (float(y.var()) or 1.0)
 
 
-def _f1(given: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
-    return 2 * int((given & truth).sum()) / max(1, int(given.sum()) + int(truth.sum()))
+def _micro_f1(prediction: NDArray[np.bool_], truth: NDArray[np.bool_]) -> float:
+    return 2 * int((prediction & truth).sum()) / max(1, int(prediction.sum()) + int(truth.sum()))

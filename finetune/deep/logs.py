@@ -8,20 +8,20 @@ from pathlib import Path
 import tensorflow as tf
 
 
-class Logs:
+class TensorBoardWriter:
     """Event files below a folder; nothing where there is none."""
 
     def __init__(self, folder: Path | None) -> None:
         self._writer = tf.summary.create_file_writer(str(folder)) if folder else None
-        made = tf.compat.v1.SummaryMetadata
+        metadata_class = tf.compat.v1.SummaryMetadata
         # What tf.summary.scalar would say; that function itself is TensorBoard's.
-        self._kind = made(plugin_data=made.PluginData(plugin_name="scalars"))
+        self._scalar_metadata = metadata_class(plugin_data=metadata_class.PluginData(plugin_name="scalars"))
 
-    def write(self, step: int, facts: Mapping[str, float]) -> None:
+    def write_scalars(self, step: int, facts: Mapping[str, float]) -> None:
         """Write a curve's next point for each of `facts`."""
         if self._writer is None:
             return
         with self._writer.as_default():
             for name, value in facts.items():
-                tf.summary.write(name, tf.constant(value, tf.float32), step, metadata=self._kind)
+                tf.summary.write(name, tf.constant(value, tf.float32), step, metadata=self._scalar_metadata)
         self._writer.flush()

@@ -9,75 +9,94 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from finetune.deep.checkpoint import Checkpoint, name_of, tidy
-from finetune.deep.course import Course
-from finetune.deep.devices import Devices, settle, threads
-from finetune.deep.keeper import EVERY, Keeper
-from finetune.deep.schedule import BATCH, Settings
-from finetune.deep.study import Study
-from finetune.lesson import Epoch, Lesson
+from finetune.deep.checkpoint import Checkpoint, delete_partial_checkpoints, job_fingerprint
+from finetune.deep.course import BatchSource
+from finetune.deep.devices import Devices, configure_devices, intra_op_threads
+from finetune.deep.keeper import CHECKPOINT_SECONDS, CheckpointWriter
+from finetune.deep.schedule import DEFAULT_BATCH_SIZE, Hyperparameters
+from finetune.deep.study import Trainer
+from finetune.lesson import EpochStats, TrainingJob
 from zoo.errors import TrainingFailed
 from zoo.progress import Progress
 
-Make = Callable[[int], Course]  # size of batch -> what is learnt
-Studied = tuple[Course, tuple[Epoch, ...], dict[str, Any]]
+BatchSourceFactory = Callable[[int], BatchSource]  # size of batch -> what is learnt
+TrainingOutcome = tuple[BatchSource, tuple[EpochStats, ...], dict[str, Any]]
 
 
-def study(make: Make, lesson: Lesson, progress: Progress, every: float = EVERY) -> Studied:
-    """Train what `make` makes for a size of batch; return it with its best weights, the history and what was chosen.
+def train_network(
+    build_batch_source: BatchSourceFactory,
+    job: TrainingJob,
+    progress: Progress,
+    checkpoint_interval: float = CHECKPOINT_SECONDS,
+) -> TrainingOutcome:
+    """Train what `build_batch_source` makes for a size of batch; return it with its best weights, the history and what was chosen.
 
     The weights are running averages: those after the epoch with the best validation loss, or those from before
     the first step where no epoch was better. Where the memory does not suffice, the batch is halved and the
-    learning rate with it. A checkpoint is written into the lesson's folder after each epoch, and every `every`
+    learning rate with it. A checkpoint is written into the lesson's folder after each epoch, and every `checkpoint_interval`
     seconds in between.
 
     Raises:
         TrainingFailed: a loss was not finite (the checkpoint is of the last good state), or not even one sample
             fits into the memory.
     """
-    devices = settle()
-    tidy(lesson.folder)
-    found = _found(lesson, progress) if lesson.resume else None
-    batch = int(found.facts["standing"]["schedule"]["batch"]) if found else lesson.training.batch or BATCH
+    devices = configure_devices()
+    delete_partial_checkpoints(job.folder)
+    checkpoint = _find_checkpoint(job, progress) if job.resume else None
+    batch = (
+        int(checkpoint.facts["standing"]["schedule"]["batch"])
+        if checkpoint
+        else job.training.batch or DEFAULT_BATCH_SIZE
+    )
     while True:
         try:
-            return _attempt(make, batch, lesson, devices, found, Keeper(lesson, progress, every), progress)
-        except tf.errors.ResourceExhaustedError as full:
+            return _train_once(
+                build_batch_source,
+                batch,
+                job,
+                devices,
+                checkpoint,
+                CheckpointWriter(job, progress, checkpoint_interval),
+                progress,
+            )
+        except tf.errors.ResourceExhaustedError as out_of_memory:
             if batch == 1:
                 raise TrainingFailed(
                     "not even one sample at a time fits into the memory. Take a smaller backbone, --depth top "
                     "instead of full, or a machine with more memory."
-                ) from full
-        batch, found = batch // 2, None
-        progress.say(f"out of memory: starting anew with batches of {batch}, and the learning rate halved")
+                ) from out_of_memory
+        batch, checkpoint = batch // 2, None
+        progress.log(f"out of memory: starting anew with batches of {batch}, and the learning rate halved")
         gc.collect()  # what did not fit
 
 
-def _attempt(
-    make: Make,
-    batch: int,
-    lesson: Lesson,
+def _train_once(
+    build_batch_source: BatchSourceFactory,
+    batch_size: int,
+    job: TrainingJob,
     devices: Devices,
-    found: Checkpoint | None,
-    keeper: Keeper,
+    checkpoint: Checkpoint | None,
+    checkpoint_writer: CheckpointWriter,
     progress: Progress,
-) -> Studied:
-    keras.utils.set_random_seed(lesson.seed)  # of dropout
+) -> TrainingOutcome:
+    keras.utils.set_random_seed(job.seed)  # of dropout
     with devices.scope():
-        course = make(batch)
-        work = Study(course, Settings.of(lesson, batch), lesson, devices, keeper, progress)
-    return course, *work.run(found)
+        batches = build_batch_source(batch_size)
+        trainer = Trainer(batches, Hyperparameters.from_job(job, batch_size), job, devices, checkpoint_writer, progress)
+    return batches, *trainer.train(checkpoint)
 
 
-def _found(lesson: Lesson, progress: Progress) -> Checkpoint | None:
+def _find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
     """Return the lesson's checkpoint, if there is one that is of this very lesson."""
-    found = Checkpoint.read(lesson.folder)
-    if found is None:
-        progress.say("no checkpoint to go on from: starting at the beginning")
+    checkpoint = Checkpoint.read(job.folder)
+    if checkpoint is None:
+        progress.log("no checkpoint to go on from: starting at the beginning")
         return None
-    if found.facts["name"] != name_of(lesson):
-        progress.say("the checkpoint is of other data or another recipe: starting at the beginning")
+    if checkpoint.facts["name"] != job_fingerprint(job):
+        progress.log("the checkpoint is of other data or another recipe: starting at the beginning")
         return None
-    if found.facts["threads"] != threads():
-        progress.say(f"{found.facts['threads']} threads until now, {threads()} from here: last digits may differ")
-    return found
+    if checkpoint.facts["threads"] != intra_op_threads():
+        progress.log(
+            f"{checkpoint.facts['threads']} threads until now, {intra_op_threads()} from here: last digits may differ"
+        )
+    return checkpoint

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from zoo.errors import RecipeError
 
-PROJECTIONS: Final = (  # as KerasHub chooses them, and T5's, for which it has chosen none
+LORA_PROJECTIONS: Final = (  # as KerasHub chooses them, and T5's, for which it has chosen none
     *("query", "value", "query_dense", "value_dense"),
     *("query_projector", "value_projector"),
 )
@@ -25,9 +25,11 @@ def enable_lora(encoder: keras.Model, rank: int) -> None:
     Raises:
         RecipeError: it has neither.
     """
-    for layer in _layers(encoder):
+    for layer in _flatten_layers(encoder):
         layer.trainable = False
-    chosen = [layer for layer in _layers(encoder) if layer.name in PROJECTIONS and hasattr(layer, "enable_lora")]
+    chosen = [
+        layer for layer in _flatten_layers(encoder) if layer.name in LORA_PROJECTIONS and hasattr(layer, "enable_lora")
+    ]
     if not chosen:
         raise RecipeError(f"--depth lora: {encoder.name} has no attention to update. Take --depth top or full.")
     for layer in chosen:
@@ -35,15 +37,15 @@ def enable_lora(encoder: keras.Model, rank: int) -> None:
         layer.enable_lora(rank)
 
 
-def plain_weights(network: keras.Model) -> dict[str, NDArray[np.float32]]:
+def merge_lora_weights(network: keras.Model) -> dict[str, NDArray[np.float32]]:
     """Return the weights of `network` by their paths, with its low-rank updates merged into the kernels."""
-    found = {weight.path: weight for weight in network.weights if "/lora_kernel_" not in weight.path}
-    for layer in _layers(network):
+    weights = {weight.path: weight for weight in network.weights if "/lora_kernel_" not in weight.path}
+    for layer in _flatten_layers(network):
         if getattr(layer, "lora_enabled", False):
-            found[layer._kernel.path] = layer.kernel  # the sum of both
-    return {path: np.asarray(keras.ops.convert_to_numpy(weight), np.float32) for path, weight in found.items()}
+            weights[layer._kernel.path] = layer.kernel  # the sum of both
+    return {path: np.asarray(keras.ops.convert_to_numpy(weight), np.float32) for path, weight in weights.items()}
 
 
-def _layers(network: keras.Model) -> Iterator[Any]:
+def _flatten_layers(network: keras.Model) -> Iterator[Any]:
     """Go through every layer, and the layers within it."""
     yield from network._flatten_layers(include_self=False)

@@ -17,32 +17,38 @@ from threadpoolctl import threadpool_limits
 
 from finetune.deep.augment import Pictures
 
-LOOKED_AT: Final = 300  # pictures
-FEWEST: Final = 100  # with less there is no telling, and none is flipped
-SURE: Final = 3.0  # standard errors by which guesses must be better than chance
-_STRENGTH: Final = 0.01  # C of the logistic regression
+MAX_IMAGES: Final = 300  # pictures
+MIN_IMAGES: Final = 100  # with less there is no telling, and none is flipped
+MIN_STANDARD_ERRORS: Final = 3.0  # standard errors by which guesses must be better than chance
+_INVERSE_REGULARIZATION: Final = 0.01  # C of the logistic regression
 _BATCH: Final = 20
 
 
-def mirrors(trunk: keras.Model, pictures: Pictures) -> bool:
-    """Say whether `pictures`, uint8 [n,s,s,3], cannot be told from their mirror images by what `trunk` says of them.
+def can_flip(trunk: keras.Model, images: Pictures) -> bool:
+    """Say whether `images`, uint8 [n,s,s,3], cannot be told from their mirror images by what `trunk` says of them.
 
     It is a logistic regression's guess, in five folds that keep a picture and its image together. Measured:
     65 % right on handwritten digits, 51 % on photographs.
     """
-    count = min(LOOKED_AT, len(pictures))
-    if count < FEWEST:
+    count = min(MAX_IMAGES, len(images))
+    if count < MIN_IMAGES:
         return False
-    some = np.stack([pictures[row] for row in np.linspace(0, len(pictures) - 1, count).astype(int).tolist()])
-    seen = [
-        trunk.predict_on_batch(some[at : at + _BATCH, :, ::way]) for way in (1, -1) for at in range(0, count, _BATCH)
+    sampled_images = np.stack([images[row] for row in np.linspace(0, len(images) - 1, count).astype(int).tolist()])
+    batch_features = [
+        trunk.predict_on_batch(sampled_images[at : at + _BATCH, :, ::direction])
+        for direction in (1, -1)
+        for at in range(0, count, _BATCH)
     ]
-    features = np.concatenate(seen).astype(np.float64)
+    features = np.concatenate(batch_features).astype(np.float64)
     features = (features - features.mean(0)) / (features.std(0) + 1e-3 * features.std() + 1e-9)
-    which, picture = np.repeat([0, 1], count), np.tile(np.arange(count), 2)
+    is_mirrored, image_id = np.repeat([0, 1], count), np.tile(np.arange(count), 2)
     with threadpool_limits(1, "blas"):
-        guessed = cross_val_predict(
-            LogisticRegression(C=_STRENGTH, max_iter=300), features, which, groups=picture, cv=GroupKFold(5)
+        predicted_labels = cross_val_predict(
+            LogisticRegression(C=_INVERSE_REGULARIZATION, max_iter=300),
+            features,
+            is_mirrored,
+            groups=image_id,
+            cv=GroupKFold(5),
         )
-    right = float((guessed == which).mean())
-    return bool(right < 0.5 + SURE * 0.5 / np.sqrt(len(which)))
+    accuracy = float((predicted_labels == is_mirrored).mean())
+    return bool(accuracy < 0.5 + MIN_STANDARD_ERRORS * 0.5 / np.sqrt(len(is_mirrored)))

@@ -9,19 +9,19 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.dataset import Sample
-from zoo.cores import cores
+from finetune.dataset import LabeledSample
+from zoo.cores import available_cores
 from zoo.errors import TrainingFailed
-from zoo.files import written_whole
+from zoo.files import open_atomic
 from zoo.inputs import Input
-from zoo.pool import crew, cut, done_by
-from zoo.progress import Bar, Progress
+from zoo.pool import batched, map_ordered, thread_pool
+from zoo.progress import Progress, ProgressBar
 
-TASK: Final = 8  # samples that one task of the pool takes
+IMAGES_PER_TASK: Final = 8  # samples that one task of the pool takes
 
 
-def stored(path: Path, parts: Iterable[NDArray[Any]], rows: int, bar: Bar) -> NDArray[Any]:
-    """Write `parts`, arrays [m,…] with `rows` rows in all, into `path` in NumPy's format; return them mapped.
+def stream_to_npy(path: Path, chunks: Iterable[NDArray[Any]], rows: int, bar: ProgressBar) -> NDArray[Any]:
+    """Write `chunks`, arrays [m,…] with `rows` rows in all, into `path` in NumPy's format; return them mapped.
 
     They are written as they come, so memory does not grow with them; the file is whole or not there. It is not
     mapped for writing: where a disk is full that kills a process.
@@ -30,8 +30,8 @@ def stored(path: Path, parts: Iterable[NDArray[Any]], rows: int, bar: Bar) -> ND
         TrainingFailed: it could not be written.
     """
     try:
-        with written_whole(path) as file:
-            for number, part in enumerate(parts):
+        with open_atomic(path) as file:
+            for number, part in enumerate(chunks):
                 if not number:
                     header = {"descr": part.dtype.str, "fortran_order": False, "shape": (rows, *part.shape[1:])}
                     np.lib.format.write_array_header_1_0(file, header)
@@ -42,16 +42,16 @@ def stored(path: Path, parts: Iterable[NDArray[Any]], rows: int, bar: Bar) -> ND
             f"{path} cannot be written ({fault.strerror}). Free some space there, or set GRAFT_CACHE to another "
             "folder; then go on with --resume. Nothing that was there before was changed."
         ) from None
-    return mapped(path)
+    return map_npy(path)
 
 
-def mapped(path: Path) -> NDArray[Any]:
+def map_npy(path: Path) -> NDArray[Any]:
     """Return an array that stays on disk."""
     array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
     return array
 
 
-def decoded(samples: Sequence[Sample], inputs: Input, path: Path, progress: Progress) -> NDArray[np.uint8]:
+def decode_images(samples: Sequence[LabeledSample], inputs: Input, path: Path, progress: Progress) -> NDArray[np.uint8]:
     """Return every picture as `inputs` decodes it, uint8 [n,s,s,3], in `path`; what is there already is taken.
 
     Raises:
@@ -59,10 +59,15 @@ def decoded(samples: Sequence[Sample], inputs: Input, path: Path, progress: Prog
         InputError: a picture cannot be decoded any more.
     """
     if path.is_file():
-        return mapped(path)
+        return map_npy(path)
 
-    def work(some: list[Sample]) -> NDArray[np.uint8]:
+    def decode_batch(some: list[LabeledSample]) -> NDArray[np.uint8]:
         return np.stack([inputs(sample.read()) for sample in some])
 
-    with crew() as pool, progress.bar("decoding pictures", len(samples)) as bar:
-        return stored(path, done_by(pool, work, cut(samples, TASK), 2 * cores()), len(samples), bar)
+    with thread_pool() as pool, progress.bar("decoding pictures", len(samples)) as bar:
+        return stream_to_npy(
+            path,
+            map_ordered(pool, decode_batch, batched(samples, IMAGES_PER_TASK), 2 * available_cores()),
+            len(samples),
+            bar,
+        )

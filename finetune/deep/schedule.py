@@ -6,20 +6,20 @@ import math
 from dataclasses import dataclass, replace
 from typing import Final
 
-from finetune.lesson import Lesson
+from finetune.lesson import TrainingJob
 from finetune.tasks import Task
 from finetune.training import Depth
 
-BATCH: Final = 32
+DEFAULT_BATCH_SIZE: Final = 32
 # Epochs at most, peak rate for a batch of 32, weight decay. Pictures and texts may know better, and say so in the
 # lesson's training.
-DEFAULTS: Final = {Depth.TOP: (20, 1e-3, 0.01), Depth.FULL: (10, 3e-4, 0.01), Depth.LORA: (10, 5e-4, 0.01)}
-SMOOTHING: Final = 0.1  # of classes; Szegedy et al. 2016
-SAFE: Final = 0.9  # share of the time left that is planned with
+DEPTH_DEFAULTS: Final = {Depth.TOP: (20, 1e-3, 0.01), Depth.FULL: (10, 3e-4, 0.01), Depth.LORA: (10, 5e-4, 0.01)}
+LABEL_SMOOTHING: Final = 0.1  # of classes; Szegedy et al. 2016
+USABLE_TIME_SHARE: Final = 0.9  # share of the time left that is planned with
 
 
 @dataclass(frozen=True, slots=True)
-class Schedule:
+class EpochSchedule:
     """How long a run is."""
 
     batch: int
@@ -27,13 +27,13 @@ class Schedule:
     steps: int  # of an epoch
 
     @property
-    def total(self) -> int:
+    def total_steps(self) -> int:
         """Return the steps of the whole run."""
         return self.epochs * self.steps
 
 
 @dataclass(frozen=True, slots=True)
-class Settings:
+class Hyperparameters:
     """How to train, with nothing left open."""
 
     epochs: int  # at most
@@ -44,30 +44,32 @@ class Settings:
     patience: int
 
     @classmethod
-    def of(cls, lesson: Lesson, batch: int) -> Settings:
+    def from_job(cls, job: TrainingJob, batch_size: int) -> Hyperparameters:
         """Return what the lesson says, and by its depth and task what it leaves open."""
-        wish = lesson.training
-        epochs, rate, decay = DEFAULTS[lesson.depth]
-        smoothing = SMOOTHING if lesson.task is Task.CLASSIFY else 0.0
+        requested_training = job.training
+        epochs, rate, decay = DEPTH_DEFAULTS[job.depth]
+        smoothing = LABEL_SMOOTHING if job.task is Task.CLASSIFY else 0.0
         return cls(
-            epochs=wish.epochs or epochs,
-            batch=batch,
-            rate=(wish.rate or rate) * batch / BATCH,
-            weight_decay=decay if wish.weight_decay is None else wish.weight_decay,
-            smoothing=smoothing if wish.smoothing is None else wish.smoothing,
-            patience=wish.patience,
+            epochs=requested_training.epochs or epochs,
+            batch=batch_size,
+            rate=(requested_training.rate or rate) * batch_size / DEFAULT_BATCH_SIZE,
+            weight_decay=decay if requested_training.weight_decay is None else requested_training.weight_decay,
+            smoothing=smoothing if requested_training.smoothing is None else requested_training.smoothing,
+            patience=requested_training.patience,
         )
 
 
-def fitted(wanted: Schedule, left: float, step: float, look: float) -> Schedule:
-    """Return as many of the `wanted` epochs as fit into the seconds `left`, so that the cosine ends in time.
+def shorten_to_time(
+    schedule: EpochSchedule, seconds_left: float, step_seconds: float, validation_seconds: float
+) -> EpochSchedule:
+    """Return as many of the `schedule` epochs as fit into the seconds `seconds_left`, so that the cosine ends in time.
 
-    A step takes `step` seconds, a look at the validation part `look`. Where not even one epoch fits, it is
+    A step takes `step_seconds` seconds, a look at the validation part `validation_seconds`. Where not even one epoch fits, it is
     cut short; where not even a step does, there are no epochs.
     """
-    left *= SAFE
-    epochs = math.floor(left / (wanted.steps * step + look))
+    seconds_left *= USABLE_TIME_SHARE
+    epochs = math.floor(seconds_left / (schedule.steps * step_seconds + validation_seconds))
     if epochs >= 1:
-        return replace(wanted, epochs=min(wanted.epochs, epochs))
-    steps = math.floor((left - look) / step)
-    return replace(wanted, epochs=1, steps=steps) if steps >= 1 else replace(wanted, epochs=0)
+        return replace(schedule, epochs=min(schedule.epochs, epochs))
+    steps = math.floor((seconds_left - validation_seconds) / step_seconds)
+    return replace(schedule, epochs=1, steps=steps) if steps >= 1 else replace(schedule, epochs=0)

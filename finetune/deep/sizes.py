@@ -9,57 +9,61 @@ import keras
 import numpy as np
 
 from finetune.deep.augment import Pictures
-from finetune.heads import FAMILIES, Rows
-from finetune.lesson import Lesson
-from finetune.rows import room
+from finetune.heads import HEAD_FAMILIES, FitData
+from finetune.lesson import TrainingJob
+from finetune.rows import allocate_rows
 from zoo.backbone import Backbone
-from zoo.build.networks import pixels_of, whole
-from zoo.build.networks import size_of as network_size
-from zoo.image import ImageInput, size_of
+from zoo.build.networks import network_input_size as network_size
+from zoo.build.networks import require_pixels, trunk_from_network
+from zoo.image import ImageInput, read_image_size
 
-TIMES: Final = 3  # how much larger than they are pictures are learnt: the first layers halve them five times over
-STEP: Final = 32  # of sizes: then each of those halvings comes out even
-LEAST: Final = 64
-ASKED: Final = 200  # pictures whose headers are read
+MAX_UPSCALING: Final = (
+    3  # how much larger than they are pictures are learnt: the first layers halve them five times over
+)
+SIZE_MULTIPLE: Final = 32  # of sizes: then each of those halvings comes out even
+MIN_SIZE: Final = 64
+MEASURED_IMAGES: Final = 200  # pictures whose headers are read
 _BATCH: Final = 32
 
 
-def size_for(lesson: Lesson) -> int:
+def choose_image_size(job: TrainingJob) -> int:
     """Return the side, in pixels, at which the whole network learns the lesson's pictures.
 
     It is what the recipe says, or else three times the side that half of the pictures have at most, but
     never more than the backbone's own. A network that has learnt before stays at that: moved from 96 pixels
     to 224, one that knew 98.5 % of sample:mnist's validation part knew 83 % after another epoch.
     """
-    usual = network_size(lesson.backbone)
-    if lesson.training.size or lesson.start:
-        return lesson.training.size or usual
-    some = lesson.train[np.linspace(0, len(lesson.train) - 1, min(ASKED, len(lesson.train))).astype(int)]
-    side = float(np.median([max(size_of(lesson.samples[row].read())) for row in some.tolist()]))
-    return min(usual, max(LEAST, -(-round(TIMES * side) // STEP) * STEP))
+    backbone_size = network_size(job.backbone)
+    if job.training.size or job.start_weights:
+        return job.training.size or backbone_size
+    sampled_rows = job.train_rows[
+        np.linspace(0, len(job.train_rows) - 1, min(MEASURED_IMAGES, len(job.train_rows))).astype(int)
+    ]
+    median_side = float(np.median([max(read_image_size(job.samples[row].read())) for row in sampled_rows.tolist()]))
+    return min(backbone_size, max(MIN_SIZE, -(-round(MAX_UPSCALING * median_side) // SIZE_MULTIPLE) * SIZE_MULTIPLE))
 
 
-def at_size(lesson: Lesson, size: int) -> Lesson:
-    """Return `lesson` with pictures of `size`; its head still belongs to those of the usual size."""
-    return dataclasses.replace(lesson, backbone=sized(lesson.backbone, size), inputs=ImageInput(size))
+def with_image_size(job: TrainingJob, size: int) -> TrainingJob:
+    """Return `job` with pictures of `size`; its head still belongs to those of the usual size."""
+    return dataclasses.replace(job, backbone=with_input_size(job.backbone, size), inputs=ImageInput(size))
 
 
-def sized(backbone: Backbone, size: int) -> Backbone:
+def with_input_size(backbone: Backbone, size: int) -> Backbone:
     """Return the same network for pictures of another size."""
-    pixels = pixels_of(backbone)
+    pixels = require_pixels(backbone)
     return dataclasses.replace(backbone, takes=dataclasses.replace(pixels, size=size))
 
 
-def with_head(lesson: Lesson, body: keras.Model, pictures: Pictures) -> Lesson:
-    """Return `lesson` with its head fitted anew, by the same recipe, to what `body` says of the train part.
+def refit_head_at_size(job: TrainingJob, body: keras.Model, images: Pictures) -> TrainingJob:
+    """Return `job` with its head fitted anew, by the same recipe, to what `body` says of the train part.
 
-    `pictures`, uint8 [n,s,s,3], begin with those that are trained on.
+    `images`, uint8 [n,s,s,3], begin with those that are trained on.
     """
-    trunk, count = whole(lesson.backbone, body), len(lesson.train)
-    x = room(count, trunk.output.shape[1])
+    trunk, count = trunk_from_network(job.backbone, body), len(job.train_rows)
+    x = allocate_rows(count, trunk.output.shape[1])
     for at in range(0, count, _BATCH):
-        x[at : at + _BATCH] = trunk.predict_on_batch(pictures[at : min(at + _BATCH, count)])
-    y = lesson.y[lesson.train]
-    rows = Rows(x, y, x[:0], y[:0], lesson.weights[lesson.train])
-    head = FAMILIES[lesson.task].refit(lesson.head.choice, rows)
-    return dataclasses.replace(lesson, head=head)
+        x[at : at + _BATCH] = trunk.predict_on_batch(images[at : min(at + _BATCH, count)])
+    y = job.y[job.train_rows]
+    rows = FitData(x, y, x[:0], y[:0], job.sample_weights[job.train_rows])
+    head = HEAD_FAMILIES[job.task].refit(job.start_head.choice, rows)
+    return dataclasses.replace(job, start_head=head)

@@ -14,11 +14,11 @@ from finetune.deep.course import Batch
 from finetune.deep.devices import Devices
 from finetune.tasks import Task
 
-Doubles = NDArray[np.float64]
-Loss = Callable[[Any, Any], Any]  # y and logits, each float32 [n,k], -> the loss of each sample, float32 [n]
+Float64Array = NDArray[np.float64]
+SampleLoss = Callable[[Any, Any], Any]  # y and logits, each float32 [n,k], -> the loss of each sample, float32 [n]
 
 
-def loss_of(task: Task, smoothing: float) -> Loss:
+def make_loss(task: Task, smoothing: float) -> SampleLoss:
     """Return what `task` is trained to lessen; labels are smoothed (Szegedy et al. 2016), numbers are not."""
     if task is Task.CLASSIFY:
         return lambda y, logits: tf.nn.softmax_cross_entropy_with_logits(
@@ -32,82 +32,86 @@ def loss_of(task: Task, smoothing: float) -> Loss:
     return lambda y, logits: tf.reduce_mean(tf.square(y - logits), 1)
 
 
-class Steps:
+class StepGraphs:
     """The graphs of one network. With several replicas each gets a share of every batch."""
 
-    def __init__(self, network: keras.Model, optimiser: keras.optimizers.Optimizer, loss: Loss, on: Devices) -> None:
-        self._network, self._optimiser, self._loss, self._on = network, optimiser, loss, on
-        self._train: Any = None
-        self._look = tf.function(self._say, reduce_retracing=True)
+    def __init__(
+        self, network: keras.Model, optimizer: keras.optimizers.Optimizer, loss: SampleLoss, devices: Devices
+    ) -> None:
+        self._network, self._optimizer, self._loss, self._devices = network, optimizer, loss, devices
+        self._train_graph: Any = None
+        self._predict_graph = tf.function(self._predict_step, reduce_retracing=True)
 
-    def feed(self, batch: Batch) -> Any:  # noqa: ANN401
-        """Return `batch` as `train` wants it: tensors, a share for each replica."""
+    def distribute_batch(self, batch: Batch) -> Any:  # noqa: ANN401
+        """Return `batch` as `train_on_batch` wants it: tensors, a share for each replica."""
         whole = (batch.x, batch.y, batch.weight)
-        count = self._on.replicas
+        count = self._devices.replicas
         if count == 1:
             return tf.nest.map_structure(tf.convert_to_tensor, whole)
-        shares = [tf.nest.map_structure(tf.convert_to_tensor, _share(whole, at, count)) for at in range(count)]
-        return self._on.strategy.experimental_distribute_values_from_function(
+        shares = [tf.nest.map_structure(tf.convert_to_tensor, _replica_shard(whole, at, count)) for at in range(count)]
+        return self._devices.strategy.experimental_distribute_values_from_function(
             lambda context: shares[context.replica_id_in_sync_group]
         )
 
-    def train(self, fed: Any) -> Any:  # noqa: ANN401
-        """Learn from what `feed` made; return the sums of losses and weights and the gradient's norm, float32 [3]."""
-        if self._train is None:
-            self._train = self._graph(fed)
-        return self._train(*fed)
+    def train_on_batch(self, device_batch: Any) -> Any:  # noqa: ANN401
+        """Learn from what `distribute_batch` made; return the sums of losses and weights and the gradient's norm, float32 [3]."""
+        if self._train_graph is None:
+            self._train_graph = self._build_train_graph(device_batch)
+        return self._train_graph(*device_batch)
 
-    def logits(self, batches: Iterable[Batch]) -> tuple[Doubles, Doubles]:
+    def predict_logits(self, batches: Iterable[Batch]) -> tuple[Float64Array, Float64Array]:
         """Return what the network says of all samples that count, and what is true, each float64 [m,k]."""
-        said, true = [], []
+        logit_batches, target_batches = [], []
         for batch in batches:
-            real = batch.weight > 0
+            counts = batch.weight > 0
             x = {name: tf.convert_to_tensor(array) for name, array in batch.x.items()}
-            said.append(self._look(x).numpy()[real])
-            true.append(batch.y[real])
-        return np.concatenate(said).astype(np.float64), np.concatenate(true).astype(np.float64)
+            logit_batches.append(self._predict_graph(x).numpy()[counts])
+            target_batches.append(batch.y[counts])
+        return np.concatenate(logit_batches).astype(np.float64), np.concatenate(target_batches).astype(np.float64)
 
-    def _graph(self, fed: Any) -> Any:  # noqa: ANN401
+    def _build_train_graph(self, device_batch: Any) -> Any:  # noqa: ANN401
         """Return the step as one graph; on one device its shapes are fixed as far as the network's are."""
-        if self._on.replicas > 1:
-            return tf.function(self._everywhere, reduce_retracing=True)
+        if self._devices.replicas > 1:
+            return tf.function(self._replicated_step, reduce_retracing=True)
         shapes = {tensor.name: tensor.shape[1:] for tensor in self._network.inputs}
-        x, y, weight = fed
+        x, y, weight = device_batch
         signature = (
             {name: tf.TensorSpec((array.shape[0], *shapes[name]), array.dtype) for name, array in x.items()},
             *(tf.TensorSpec(array.shape, array.dtype) for array in (y, weight)),
         )
         fixed = all(None not in shape for shape in shapes.values())
-        return tf.function(self._step, input_signature=signature, jit_compile=(self._on.compiled and fixed) or None)
+        return tf.function(
+            self._train_step, input_signature=signature, jit_compile=(self._devices.jit_compile and fixed) or None
+        )
 
-    def _everywhere(self, *fed: Any) -> Any:  # noqa: ANN401
-        sums = self._on.strategy.run(self._step, args=fed)
-        return self._on.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
+    def _replicated_step(self, *fed: Any) -> Any:  # noqa: ANN401
+        sums = self._devices.strategy.run(self._train_step, args=fed)
+        return self._devices.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
-    def _step(self, x: Any, y: Any, weight: Any) -> Any:  # noqa: ANN401
+    def _train_step(self, x: Any, y: Any, weight: Any) -> Any:  # noqa: ANN401
         with tf.GradientTape() as tape:
             logits = tf.cast(self._network(x, training=True), tf.float32)
             losses = self._loss(y, logits) * weight
             # Of the whole batch: gradients of the replicas are summed. A sample counts alike in any batch.
-            loss = tf.reduce_sum(losses) / tf.cast(tf.size(weight) * self._on.replicas, tf.float32)
-            scaled = self._optimiser.scale_loss(loss)
-        learning = self._network.trainable_variables
-        gradients = tape.gradient(scaled, learning, unconnected_gradients=tf.UnconnectedGradients.ZERO)
-        self._optimiser.apply(gradients, learning)
+            loss = tf.reduce_sum(losses) / tf.cast(tf.size(weight) * self._devices.replicas, tf.float32)
+            scaled = self._optimizer.scale_loss(loss)
+        trainable = self._network.trainable_variables
+        gradients = tape.gradient(scaled, trainable, unconnected_gradients=tf.UnconnectedGradients.ZERO)
+        self._optimizer.apply(gradients, trainable)
         # A loss can be finite where its gradient is not: a ReLU makes 0 of NaN. In float16 the step is left out then.
-        checked = self._on.policy != "mixed_float16"
+        checked = self._devices.dtype_policy != "mixed_float16"
         norm = tf.cast(tf.linalg.global_norm(gradients), tf.float32) if checked else 0.0
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(weight), norm])
 
-    def _say(self, x: Any) -> Any:  # noqa: ANN401
+    def _predict_step(self, x: Any) -> Any:  # noqa: ANN401
         return tf.cast(self._network(x, training=False), tf.float32)
 
 
-def _share(whole: Any, at: int, count: int) -> Any:  # noqa: ANN401
-    """Return every `count`-th row from `at` on; rows of zeros, of weight 0, fill up the last ones."""
+def _replica_shard(batch_arrays: Any, replica: int, replica_count: int) -> Any:  # noqa: ANN401
+    """Return every `replica_count`-th row from `replica` on; rows of zeros, of weight 0, fill up the last ones."""
 
     def rows(array: NDArray[Any]) -> NDArray[Any]:
-        more = -len(array) % count
-        return np.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1)))[at::count]
+        more = -len(array) % replica_count
+        return np.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1)))[replica::replica_count]
 
-    return tf.nest.map_structure(rows, whole)
+    return tf.nest.map_structure(rows, batch_arrays)

@@ -10,177 +10,205 @@ from typing import Any, Final
 
 import numpy as np
 
-from finetune.deep.ahead import ahead
-from finetune.deep.checkpoint import Arrays, Checkpoint, State
-from finetune.deep.course import Course
+from finetune.deep.ahead import prefetch
+from finetune.deep.checkpoint import Checkpoint, NamedArrays, NetworkState
+from finetune.deep.course import BatchSource
 from finetune.deep.devices import Devices
-from finetune.deep.judge import judge
-from finetune.deep.keeper import Keeper
-from finetune.deep.logs import Logs
-from finetune.deep.optimiser import Optimiser, Pace
-from finetune.deep.schedule import Schedule, Settings, fitted
-from finetune.deep.standing import Standing
-from finetune.deep.steps import Steps, loss_of
-from finetune.lesson import Epoch, Lesson
+from finetune.deep.judge import validation_metrics
+from finetune.deep.keeper import CheckpointWriter
+from finetune.deep.logs import TensorBoardWriter
+from finetune.deep.optimiser import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.schedule import EpochSchedule, Hyperparameters, shorten_to_time
+from finetune.deep.standing import TrainingState
+from finetune.deep.steps import StepGraphs, make_loss
+from finetune.lesson import EpochStats, TrainingJob
 from zoo.errors import TrainingFailed
 from zoo.progress import Progress
 
-TIMED: Final = 8  # steps that are timed to plan with
-PATIENT: Final = 5.0  # seconds after which fewer are enough
+TIMED_STEPS: Final = 8  # steps that are timed to plan with
+MAX_TIMING_SECONDS: Final = 5.0  # seconds after which fewer are enough
 
 
-class Study:
+class Trainer:
     """A course under way. Made under the strategy's scope, as its course was."""
 
     def __init__(
-        self, course: Course, settings: Settings, lesson: Lesson, devices: Devices, keeper: Keeper, progress: Progress
+        self,
+        batches: BatchSource,
+        hyperparameters: Hyperparameters,
+        job: TrainingJob,
+        devices: Devices,
+        checkpoint_writer: CheckpointWriter,
+        progress: Progress,
     ) -> None:
-        self._course, self._settings, self._lesson, self._devices = course, settings, lesson, devices
-        self._keeper, self._progress, self._logs = keeper, progress, Logs(lesson.tensorboard)
-        self._pace = Pace(settings.rate)
-        self._optimiser = Optimiser(self._pace, course.rates, settings.weight_decay)
-        outer = devices.scaling(self._optimiser)
-        outer.build(course.network.trainable_variables)
-        self._steps = Steps(course.network, outer, loss_of(lesson.task, settings.smoothing), devices)
-        self._state = State(course.network, outer)
+        self._batches, self._hyperparameters, self._job, self._devices = batches, hyperparameters, job, devices
+        self._checkpoint_writer, self._progress, self._tensorboard = (
+            checkpoint_writer,
+            progress,
+            TensorBoardWriter(job.tensorboard),
+        )
+        self._rate_schedule = CosineWarmupSchedule(hyperparameters.rate)
+        self._optimizer = AveragingAdamW(self._rate_schedule, batches.rate_factors, hyperparameters.weight_decay)
+        outer = devices.with_loss_scaling(self._optimizer)
+        outer.build(batches.network.trainable_variables)
+        self._graphs = StepGraphs(batches.network, outer, make_loss(job.task, hyperparameters.smoothing), devices)
+        self._network_state = NetworkState(batches.network, outer)
 
-    def run(self, found: Checkpoint | None) -> tuple[tuple[Epoch, ...], dict[str, Any]]:
-        """Train to the end, from `found` if there is one; leave the best weights in the network.
+    def train(self, checkpoint: Checkpoint | None) -> tuple[tuple[EpochStats, ...], dict[str, Any]]:
+        """Train to the end, from `checkpoint` if there is one; leave the best weights in the network.
 
         Raises:
             TrainingFailed: a loss was not finite.
         """
-        if found:
-            self._go_on(found)
+        if checkpoint:
+            self._resume(checkpoint)
         else:
-            self._begin()
-        self._pace.total.assign(max(1.0, float(self._at.schedule.total)))
-        while not (why := self._over()):
-            self._epoch()
-        for variable, best in zip(self._course.network.trainable_variables, self._best.values(), strict=True):
+            self._start()
+        self._rate_schedule.total_steps.assign(max(1.0, float(self._training_state.schedule.total_steps)))
+        while not (stop_reason := self._stop_reason()):
+            self._train_epoch()
+        for variable, best in zip(self._batches.network.trainable_variables, self._best_weights.values(), strict=True):
             variable.assign(best)
-        return tuple(self._at.history), self._facts(why)
+        return tuple(self._training_state.history), self._run_facts(stop_reason)
 
-    def _begin(self) -> None:
-        loss, score = self._look("before the first step")
-        self._progress.say(f"before the first step: validation loss {loss:.4g}, score {score:.4g}")
-        wanted = Schedule(self._settings.batch, self._settings.epochs, self._course.steps())
-        self._at = Standing(self._fitting(wanted), loss, score)
-        self._best = self._averages()
+    def _start(self) -> None:
+        loss, score = self._validate("before the first step")
+        self._progress.log(f"before the first step: validation loss {loss:.4g}, score {score:.4g}")
+        schedule = EpochSchedule(
+            self._hyperparameters.batch, self._hyperparameters.epochs, self._batches.steps_per_epoch()
+        )
+        self._training_state = TrainingState(self._shorten_schedule(schedule), loss, score)
+        self._best_weights = self._copy_averages()
 
-    def _go_on(self, found: Checkpoint) -> None:
-        self._state.restore(found.arrays)
-        self._at = Standing.of(found.facts["standing"])
-        self._best = {name: array for name, array in found.arrays.items() if name.startswith("best_")}
-        self._progress.say(f"going on after batch {self._at.steps_done:,} of {self._at.schedule.total:,}")
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        self._network_state.restore(checkpoint.arrays)
+        self._training_state = TrainingState.from_json(checkpoint.facts["standing"])
+        self._best_weights = {name: array for name, array in checkpoint.arrays.items() if name.startswith("best_")}
+        self._progress.log(
+            f"going on after batch {self._training_state.global_step:,} of {self._training_state.schedule.total_steps:,}"
+        )
 
-    def _fitting(self, wanted: Schedule) -> Schedule:
-        """Return as much of `wanted` as there is time for, after a few steps that are timed and forgotten."""
-        if self._lesson.deadline is None:
-            return wanted
-        kept = self._state.capture()
-        step = self._seconds_of_a_step(wanted.steps)
-        self._state.restore(kept)
+    def _shorten_schedule(self, schedule: EpochSchedule) -> EpochSchedule:
+        """Return as much of `schedule` as there is time for, after a few steps that are timed and forgotten."""
+        if self._job.deadline is None:
+            return schedule
+        saved_arrays = self._network_state.capture()
+        step = self._measure_step_seconds(schedule.steps)
+        self._network_state.restore(saved_arrays)
         start = time.monotonic()
-        self._look("before the first step")  # once more: the first look was traced
-        look = time.monotonic() - start
-        fits = fitted(wanted, self._lesson.deadline - time.monotonic(), step, look)
-        if fits != wanted:
-            self._progress.say(f"time is left for {fits.epochs} epochs of {fits.steps} batches")
-        return fits
+        self._validate("before the first step")  # once more: the first look was traced
+        validation_seconds = time.monotonic() - start
+        shortened = shorten_to_time(schedule, self._job.deadline - time.monotonic(), step, validation_seconds)
+        if shortened != schedule:
+            self._progress.log(f"time is left for {shortened.epochs} epochs of {shortened.steps} batches")
+        return shortened
 
-    def _seconds_of_a_step(self, steps: int) -> float:
+    def _measure_step_seconds(self, steps: int) -> float:
         marks = []
-        for fed in ahead(lambda number: self._fed(0, number % steps), range(1 + TIMED)):
-            np.asarray(self._steps.train(fed))
+        for fed in prefetch(lambda number: self._prepare_batch(0, number % steps), range(1 + TIMED_STEPS)):
+            np.asarray(self._graphs.train_on_batch(fed))
             marks.append(time.monotonic())
-            if len(marks) > 2 and marks[-1] - marks[0] > PATIENT:
+            if len(marks) > 2 and marks[-1] - marks[0] > MAX_TIMING_SECONDS:
                 break
         # The first one was traced: it is where the time begins.
         return (marks[-1] - marks[0]) / (len(marks) - 1)
 
-    def _over(self) -> str:
+    def _stop_reason(self) -> str:
         """Return why the run has ended; "" while it has not."""
-        at, deadline = self._at, self._lesson.deadline
-        if at.number > at.schedule.epochs:
-            return "all epochs" if at.history else "deadline"
-        if at.stale() >= self._settings.patience:
+        state, deadline = self._training_state, self._job.deadline
+        if state.epoch_number > state.schedule.epochs:
+            return "all epochs" if state.history else "deadline"
+        if state.epochs_since_best() >= self._hyperparameters.patience:
             return "patience"
         # An epoch that was begun is finished.
-        return "deadline" if deadline is not None and time.monotonic() > deadline and not at.step else ""
+        return "deadline" if deadline is not None and time.monotonic() > deadline and not state.step else ""
 
-    def _fed(self, epoch: int, step: int) -> Any:  # noqa: ANN401
-        return self._steps.feed(self._course.batch(epoch, step))
+    def _prepare_batch(self, epoch: int, step: int) -> Any:  # noqa: ANN401
+        return self._graphs.distribute_batch(self._batches.training_batch(epoch, step))
 
-    def _epoch(self) -> None:
-        at, epoch, begun = self._at, len(self._at.history), time.monotonic() - self._at.seconds
-        numbers = range(at.step, at.schedule.steps)
-        waiting: deque[Any] = deque()
-        with self._progress.bar(f"epoch {at.number} of {at.schedule.epochs}", at.schedule.steps) as bar:
-            bar.advance(at.step)
-            for fed in ahead(lambda step: self._fed(epoch, step), numbers):
-                waiting.append(self._steps.train(fed))
+    def _train_epoch(self) -> None:
+        state, epoch, start_time = (
+            self._training_state,
+            len(self._training_state.history),
+            time.monotonic() - self._training_state.seconds,
+        )
+        numbers = range(state.step, state.schedule.steps)
+        pending_steps: deque[Any] = deque()
+        with self._progress.bar(f"epoch {state.epoch_number} of {state.schedule.epochs}", state.schedule.steps) as bar:
+            bar.advance(state.step)
+            for fed in prefetch(lambda step: self._prepare_batch(epoch, step), numbers):
+                pending_steps.append(self._graphs.train_on_batch(fed))
                 # One behind: a GPU has its next step before this one is waited for.
-                while len(waiting) > (0 if self._keeper.due() else 1):
-                    self._count(waiting.popleft())
-                if not waiting and at.step < at.schedule.steps:
-                    at.seconds = time.monotonic() - begun
-                    self._keep()
+                while len(pending_steps) > (0 if self._checkpoint_writer.is_due() else 1):
+                    self._add_step_sums(pending_steps.popleft())
+                if not pending_steps and state.step < state.schedule.steps:
+                    state.seconds = time.monotonic() - start_time
+                    self._save_checkpoint()
                 bar.advance()
-            while waiting:
-                self._count(waiting.popleft())
-        with self._optimiser.averaged():
-            val_loss, val_score = self._look(f"after epoch {at.number}")
-        rate = self._pace.rate(at.steps_done - 1)
-        loss, seconds = at.loss / max(at.weight, 1e-9), time.monotonic() - begun
-        self._close(Epoch(at.number, at.schedule.epochs, loss, val_loss, val_score, seconds, rate))
-
-    def _count(self, sums: Any) -> None:  # noqa: ANN401
-        loss, weight, norm = np.asarray(sums).tolist()
-        at = self._at
-        at.step, at.loss, at.weight = at.step + 1, at.loss + loss, at.weight + weight
-        for what, number in (("loss", loss), ("gradient's norm", norm)):
-            if not math.isfinite(number):
-                raise self._failed(f"the {what} of batch {at.step} in epoch {at.number} is {number}")
-
-    def _close(self, epoch: Epoch) -> None:
-        """Note a finished epoch, keep its averaged weights if they are the best, and tell."""
-        if self._at.close(epoch):
-            self._best = self._averages()
-        self._keep()
-        facts = {name: value for name, value in asdict(epoch).items() if name != "number"}
-        facts = {"epoch": epoch.number, **facts, "seconds_left": (epoch.of - epoch.number) * epoch.seconds}
-        self._progress.numbers("epoch", facts)
-        self._logs.write(epoch.number, {name: facts[name] for name in ("loss", "val_loss", "val_score", "rate")})
-
-    def _look(self, when: str) -> tuple[float, float]:
-        loss, score = judge(self._lesson.task, *self._steps.logits(self._course.val()))
-        if not math.isfinite(loss):
-            raise self._failed(f"the validation loss {when} is {loss}")
-        return loss, score
-
-    def _keep(self) -> None:
-        self._keeper.keep(asdict(self._at), self._state.capture() | self._best)
-
-    def _averages(self) -> Arrays:
-        return {f"best_{number}": array for number, array in enumerate(self._optimiser.averages())}
-
-    def _failed(self, what: str) -> TrainingFailed:
-        return TrainingFailed(
-            f"{what}: the run was stopped; its last good checkpoint, if there was one, is kept. "
-            f"Try a --rate lower than {self._settings.rate:g}, and look for broken samples with `finetune check`."
+            while pending_steps:
+                self._add_step_sums(pending_steps.popleft())
+        with self._optimizer.swap_in_averages():
+            val_loss, val_score = self._validate(f"after epoch {state.epoch_number}")
+        rate = self._rate_schedule.rate_at(state.global_step - 1)
+        loss, seconds = state.loss / max(state.weight, 1e-9), time.monotonic() - start_time
+        self._finish_epoch(
+            EpochStats(state.epoch_number, state.schedule.epochs, loss, val_loss, val_score, seconds, rate)
         )
 
-    def _facts(self, why: str) -> dict[str, Any]:
-        at = self._at
+    def _add_step_sums(self, sums: Any) -> None:  # noqa: ANN401
+        loss, weight, norm = np.asarray(sums).tolist()
+        state = self._training_state
+        state.step, state.loss, state.weight = state.step + 1, state.loss + loss, state.weight + weight
+        for what, number in (("loss", loss), ("gradient's norm", norm)):
+            if not math.isfinite(number):
+                raise self._divergence_error(
+                    f"the {what} of batch {state.step} in epoch {state.epoch_number} is {number}"
+                )
+
+    def _finish_epoch(self, epoch: EpochStats) -> None:
+        """Note a finished epoch, keep its averaged weights if they are the best, and tell."""
+        if self._training_state.finish_epoch(epoch):
+            self._best_weights = self._copy_averages()
+        self._save_checkpoint()
+        facts = {name: value for name, value in asdict(epoch).items() if name != "number"}
+        facts = {"epoch": epoch.number, **facts, "seconds_left": (epoch.of - epoch.number) * epoch.seconds}
+        self._progress.log_metrics("epoch", facts)
+        self._tensorboard.write_scalars(
+            epoch.number, {name: facts[name] for name in ("loss", "val_loss", "val_score", "rate")}
+        )
+
+    def _validate(self, moment: str) -> tuple[float, float]:
+        loss, score = validation_metrics(
+            self._job.task, *self._graphs.predict_logits(self._batches.validation_batches())
+        )
+        if not math.isfinite(loss):
+            raise self._divergence_error(f"the validation loss {moment} is {loss}")
+        return loss, score
+
+    def _save_checkpoint(self) -> None:
+        self._checkpoint_writer.write_checkpoint(
+            asdict(self._training_state), self._network_state.capture() | self._best_weights
+        )
+
+    def _copy_averages(self) -> NamedArrays:
+        return {f"best_{number}": array for number, array in enumerate(self._optimizer.averages())}
+
+    def _divergence_error(self, what: str) -> TrainingFailed:
+        return TrainingFailed(
+            f"{what}: the run was stopped; its last good checkpoint, if there was one, is kept. "
+            f"Try a --rate lower than {self._hyperparameters.rate:g}, and look for broken samples with `finetune check`."
+        )
+
+    def _run_facts(self, stop_reason: str) -> dict[str, Any]:
+        state = self._training_state
         return {
-            "epochs": len(at.history),
-            "epochs_planned": at.schedule.epochs,
-            "best_epoch": at.best,
-            "stopped_by": why,
-            "steps": at.schedule.steps,
-            **asdict(self._settings),
-            "start_val_loss": at.start_loss,
-            "start_val_score": at.start_score,
+            "epochs": len(state.history),
+            "epochs_planned": state.schedule.epochs,
+            "best_epoch": state.best,
+            "stopped_by": stop_reason,
+            "steps": state.schedule.steps,
+            **asdict(self._hyperparameters),
+            "start_val_loss": state.start_loss,
+            "start_val_score": state.start_score,
             **self._devices.facts(),
         }

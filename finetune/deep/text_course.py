@@ -8,51 +8,51 @@ import keras
 import numpy as np
 
 from finetune.deep.course import Batch
-from finetune.deep.encoder import factors
-from finetune.deep.grafted import aims
-from finetune.deep.tokens import Rows, Tokens, bucketed
-from finetune.lesson import Lesson
+from finetune.deep.encoder import layer_rate_factors
+from finetune.deep.grafted import training_targets
+from finetune.deep.tokens import IndexArray, TokenFile, bucket_by_length
+from finetune.lesson import TrainingJob
 
 
-class TextCourse:
+class TextBatchSource:
     """Batches of texts of like length, and the network that learns from them."""
 
     network: keras.Model
-    rates: Mapping[str, float]
+    rate_factors: Mapping[str, float]
 
-    def __init__(self, lesson: Lesson, tokens: Tokens, network: keras.Model, size: int) -> None:
+    def __init__(self, job: TrainingJob, tokens: TokenFile, network: keras.Model, batch_size: int) -> None:
         """`tokens` holds the texts to train on, then those to choose by."""
-        self.network, self.rates = network, factors(network, lesson.training.layer_decay or 1.0)
-        rows = np.concatenate([lesson.train, lesson.val])
-        self._y, self._tokens = aims(lesson)[rows], tokens
-        self._weights = np.concatenate([lesson.weights[lesson.train], np.ones(len(lesson.val), np.float32)])
-        self._train, self._val = np.split(np.arange(len(rows)), [len(lesson.train)])
-        self._seed, self._size = lesson.seed, size
-        self._order: tuple[int, list[Rows]] = (-1, [])
+        self.network, self.rate_factors = network, layer_rate_factors(network, job.training.layer_decay or 1.0)
+        rows = np.concatenate([job.train_rows, job.val_rows])
+        self._y, self._tokens = training_targets(job)[rows], tokens
+        self._weights = np.concatenate([job.sample_weights[job.train_rows], np.ones(len(job.val_rows), np.float32)])
+        self._train_rows, self._val_rows = np.split(np.arange(len(rows)), [len(job.train_rows)])
+        self._seed, self._batch_size = job.seed, batch_size
+        self._epoch_batches: tuple[int, list[IndexArray]] = (-1, [])
 
-    def steps(self) -> int:
+    def steps_per_epoch(self) -> int:
         """Return how many batches an epoch has."""
-        return -(-len(self._train) // self._size)
+        return -(-len(self._train_rows) // self._batch_size)
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def training_batch(self, epoch: int, step: int) -> Batch:
         """Return a batch; one that lacks texts is filled up with copies of weight 0."""
-        number, order = self._order
+        number, order = self._epoch_batches
         if number != epoch:
-            order = bucketed(
-                self._train, self._tokens.lengths(), self._size, np.random.default_rng((self._seed, epoch))
+            order = bucket_by_length(
+                self._train_rows, self._tokens.lengths(), self._batch_size, np.random.default_rng((self._seed, epoch))
             )
-            self._order = epoch, order
-        return self._made(order[step], self._size)
+            self._epoch_batches = epoch, order
+        return self._build_batch(order[step], self._batch_size)
 
-    def val(self) -> Iterator[Batch]:
+    def validation_batches(self) -> Iterator[Batch]:
         """Yield the validation part, the short texts first."""
-        rows = self._val[np.argsort(self._tokens.lengths()[self._val], kind="stable")]
-        for at in range(0, len(rows), self._size):
-            yield self._made(rows[at : at + self._size], 0)
+        rows = self._val_rows[np.argsort(self._tokens.lengths()[self._val_rows], kind="stable")]
+        for at in range(0, len(rows), self._batch_size):
+            yield self._build_batch(rows[at : at + self._batch_size], 0)
 
-    def _made(self, rows: Rows, least: int) -> Batch:
-        missing = max(0, least - len(rows))
+    def _build_batch(self, rows: IndexArray, min_rows: int) -> Batch:
+        missing = max(0, min_rows - len(rows))
         rows = np.append(rows, np.repeat(rows[:1], missing))
         weight = self._weights[rows]
         weight[len(rows) - missing :] = 0
-        return Batch(self._tokens.batch(rows), self._y[rows], weight)
+        return Batch(self._tokens.pad_batch(rows), self._y[rows], weight)

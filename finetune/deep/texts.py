@@ -9,20 +9,20 @@ from typing import Any, Final
 import keras
 import numpy as np
 
-from finetune.deep.devices import settle
-from finetune.deep.encoder import with_head
-from finetune.deep.grafted import harvested, keras_file
-from finetune.deep.loop import study
-from finetune.deep.lora import plain_weights
-from finetune.deep.text_course import TextCourse
-from finetune.deep.tokens import Tokens
-from finetune.lesson import Deepened, Lesson
+from finetune.deep.devices import configure_devices
+from finetune.deep.encoder import attach_head
+from finetune.deep.grafted import head_from_dense, save_keras_model
+from finetune.deep.loop import train_network
+from finetune.deep.lora import merge_lora_weights
+from finetune.deep.text_course import TextBatchSource
+from finetune.deep.tokens import TokenFile
+from finetune.lesson import DeepRunResult, TrainingJob
 from finetune.training import Depth
 from zoo import weights
 from zoo.backbone import Precision
-from zoo.build.text import emit_text, load_text
+from zoo.build.text import convert_text_trunk, load_text_encoder
 from zoo.errors import TrainingFailed, TrunkError
-from zoo.files import sha256_of, write_whole, written_whole
+from zoo.files import file_sha256, open_atomic, write_atomic
 from zoo.progress import Progress
 from zoo.signature import Signature
 from zoo.text import TextInput
@@ -30,15 +30,15 @@ from zoo.trunk import Trunk
 
 # What the user leaves open; for `full` found on the validation part of Reuters R8 (`benchmarks/reuters_deep.py`), where
 # smoothed labels did worse.
-_DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
+_TEXT_DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
     Depth.FULL: {"epochs": 3, "batch": 16, "rate": 2e-4, "layer_decay": 0.9, "weight_decay": 0.01, "smoothing": 0.0},
     Depth.TOP: {"epochs": 5, "batch": 16, "rate": 4e-4, "layer_decay": 0.9, "weight_decay": 0.01, "smoothing": 0.0},
     Depth.LORA: {"epochs": 5, "batch": 16, "rate": 2e-3, "layer_decay": 1.0, "weight_decay": 0.0, "smoothing": 0.0},
 }
-MAX_TOKENS: Final = 256  # of a text while it is learnt from: what attention costs grows with the square of it
+MAX_TRAINING_TOKENS: Final = 256  # of a text while it is learnt from: what attention costs grows with the square of it
 
 
-def deepen_texts(lesson: Lesson, progress: Progress) -> Deepened:
+def train_texts(job: TrainingJob, progress: Progress) -> DeepRunResult:
     """Train the encoder and its head as deep as the lesson says.
 
     Raises:
@@ -47,82 +47,82 @@ def deepen_texts(lesson: Lesson, progress: Progress) -> Deepened:
         WeightsError: the pretrained weights could not be had.
         RecipeError: the encoder cannot learn at that depth.
     """
-    settle()
+    configure_devices()
     keras.config.set_dtype_policy("float32")  # of what is computed besides the training itself
-    lesson = dataclasses.replace(lesson, training=lesson.training.filled(_DEFAULTS[lesson.depth]))
-    lesson.folder.mkdir(parents=True, exist_ok=True)
-    source = weights.fetch(lesson.backbone, progress)
-    tokens = tokenised(lesson, progress)
+    job = dataclasses.replace(job, training=job.training.with_defaults(_TEXT_DEFAULTS[job.depth]))
+    job.folder.mkdir(parents=True, exist_ok=True)
+    source = weights.fetch_weights(job.backbone, progress)
+    tokens = tokenize_job(job, progress)
 
-    def make(size: int) -> TextCourse:
-        return TextCourse(lesson, tokens, with_head(_encoder(lesson, source, lesson.start), lesson), size)
+    def build_batch_source(size: int) -> TextBatchSource:
+        return TextBatchSource(job, tokens, attach_head(_load_encoder(job, source, job.start_weights), job), size)
 
-    course, history, facts = study(make, lesson, progress)
-    learnt = plain_weights(course.network)
-    kernel, bias = learnt.pop("head/kernel"), learnt.pop("head/bias")
-    head = harvested(lesson, kernel, bias, course)
-    kept = _kept(lesson.folder / "trunk.weights.npz", learnt)
+    text_batches, history, facts = train_network(build_batch_source, job, progress)
+    weights_by_path = merge_lora_weights(text_batches.network)
+    kernel, bias = weights_by_path.pop("head/kernel"), weights_by_path.pop("head/bias")
+    head = head_from_dense(job, kernel, bias, text_batches)
+    weights_path = _save_named_weights(job.folder / "trunk.weights.npz", weights_by_path)
     keras.config.set_dtype_policy("float32")  # whatever it was trained in
-    encoder = _encoder(lesson, source, kept)
-    trunk = _exported(lesson, encoder, progress)
-    return Deepened(
+    encoder = _load_encoder(job, source, weights_path)
+    trunk = _export_text_trunk(job, encoder, progress)
+    return DeepRunResult(
         trunk=trunk,
         head=head,
-        weights=kept,
-        model_keras=keras_file(encoder, kernel, bias, lesson.folder),
+        weights_path=weights_path,
+        model_keras=save_keras_model(encoder, kernel, bias, job.folder),
         history=history,
         facts=facts | {"max_tokens": tokens.inputs.max_tokens},
     )
 
 
-def tokenised(lesson: Lesson, progress: Progress) -> Tokens:
+def tokenize_job(job: TrainingJob, progress: Progress) -> TokenFile:
     """Tokenise the texts to train on, then those to choose by: shorter than when they are served, if need be."""
-    inputs = _text_input(lesson)
+    inputs = _require_text_input(job)
     if "padding_mask" in inputs.arrays:  # without one an encoder sees its full width, and must learn so
-        inputs = dataclasses.replace(inputs, max_tokens=min(MAX_TOKENS, inputs.max_tokens))
-    samples = [lesson.samples[row] for row in (*lesson.train, *lesson.val)]
-    return Tokens.of(inputs, samples, lesson.folder / "tokens.i32", progress)
+        inputs = dataclasses.replace(inputs, max_tokens=min(MAX_TRAINING_TOKENS, inputs.max_tokens))
+    samples = [job.samples[row] for row in (*job.train_rows, *job.val_rows)]
+    return TokenFile.from_samples(inputs, samples, job.folder / "tokens.i32", progress)
 
 
-def _text_input(lesson: Lesson) -> TextInput:
-    if isinstance(lesson.inputs, TextInput):
-        return lesson.inputs
-    raise TrunkError(f"{lesson.backbone.name} takes images; a text encoder was asked for.")
+def _require_text_input(job: TrainingJob) -> TextInput:
+    if isinstance(job.inputs, TextInput):
+        return job.inputs
+    raise TrunkError(f"{job.backbone.name} takes images; a text encoder was asked for.")
 
 
-def _encoder(lesson: Lesson, source: Path, start: Path | None) -> keras.Model:
-    """Return the pretrained encoder, with the weights of an earlier run where `start` names them.
+def _load_encoder(job: TrainingJob, source: Path, start_weights: Path | None) -> keras.Model:
+    """Return the pretrained encoder, with the weights of an earlier run where `start_weights` names them.
 
     Raises:
         TrainingFailed: those are another network's.
     """
-    encoder, _ = load_text(lesson.backbone, source)
-    if start:
-        with np.load(start, allow_pickle=False) as file:
+    encoder, _ = load_text_encoder(job.backbone, source)
+    if start_weights:
+        with np.load(start_weights, allow_pickle=False) as file:
             if {name: file[name].shape for name in file} != {weight.path: weight.shape for weight in encoder.weights}:
-                raise TrainingFailed(f"{start} holds the weights of another network than {lesson.backbone.name}.")
+                raise TrainingFailed(f"{start_weights} holds the weights of another network than {job.backbone.name}.")
             for weight in encoder.weights:
                 weight.assign(file[weight.path])
     return encoder
 
 
-def _kept(path: Path, learnt: dict[str, Any]) -> Path:
-    with written_whole(path) as file:
-        np.savez(file, **learnt)
+def _save_named_weights(path: Path, arrays: dict[str, Any]) -> Path:
+    with open_atomic(path) as file:
+        np.savez(file, **arrays)
     return path
 
 
-def _exported(lesson: Lesson, encoder: keras.Model, progress: Progress) -> Trunk:
+def _export_text_trunk(job: TrainingJob, encoder: keras.Model, progress: Progress) -> Trunk:
     """Write the encoder as a trunk into the lesson's folder, once it is proven."""
-    inputs, path = _text_input(lesson), lesson.folder / "trunk.onnx"
+    inputs, path = _require_text_input(job), job.folder / "trunk.onnx"
     with progress.bar("proving the trained trunk against Keras", None):
-        data, report = emit_text(encoder, inputs)
-    write_whole(path, data)
+        data, report = convert_text_trunk(encoder, inputs)
+    write_atomic(path, data)
     facts = report | {
-        "backbone": lesson.backbone.name,
-        "weights_sha256": weights.known_hash(lesson.backbone),
+        "backbone": job.backbone.name,
+        "weights_sha256": weights.known_weights_hash(job.backbone),
         "precision": Precision.FP32.value,
-        "sha256": sha256_of(path),
+        "sha256": file_sha256(path),
         "bytes": len(data),
     }
-    return Trunk(path, facts["sha256"], Signature.of(report["signature"]), inputs, facts)
+    return Trunk(path, facts["sha256"], Signature.from_dict(report["signature"]), inputs, facts)

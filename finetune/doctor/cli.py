@@ -8,10 +8,10 @@ from typing import Any
 
 import click
 
-from finetune.options import AS_JSON, DATA, MODEL, PROGRESS
-from zoo.completing import files
+from finetune.options import DATA_PARAMS, JSON_OPTION, MODEL_PARAMS, PROGRESS_OPTION
+from zoo.completing import complete_files
 
-EPILOG = """\b
+CHECK_EPILOG = """\b
 Examples:
   finetune check photos/
   finetune check photos/ --html check.html      the findings with the pictures beside them
@@ -24,47 +24,57 @@ contradictions, classes that look like one, and the likeliest label errors. The 
 never touched: --fix writes a table without exact copies, contradictions and leaks, in
 which suspect labels are marked, not changed. It exits with 0 whatever it finds.
 """
-COLUMNS = ("task", "text", "label", "split_column", "sheet")
-TRUNK = ("backbone", "precision")
+DATA_OPTION_NAMES = ("task", "text", "label", "split_column", "sheet")
+TRUNK_OPTION_NAMES = ("backbone", "precision")
 
 
-@click.command("check", epilog=EPILOG, params=[one for one in (*DATA, *MODEL) if one.name in COLUMNS + TRUNK])
-@click.argument("data", shell_complete=files)
-@click.option("--html", metavar="FILE", shell_complete=files, help="Write the findings as a page, with samples.")
+@click.command(
+    "check",
+    epilog=CHECK_EPILOG,
+    params=[one for one in (*DATA_PARAMS, *MODEL_PARAMS) if one.name in DATA_OPTION_NAMES + TRUNK_OPTION_NAMES],
+)
+@click.argument("data", shell_complete=complete_files)
 @click.option(
-    "--fix", metavar="MANIFEST.csv", shell_complete=files, help="Write a cleaned table that `finetune` reads."
+    "--html", metavar="FILE", shell_complete=complete_files, help="Write the findings as a page, with samples."
+)
+@click.option(
+    "--fix", metavar="MANIFEST.csv", shell_complete=complete_files, help="Write a cleaned table that `finetune` reads."
 )
 @click.option("--no-samples", is_flag=True, help="Keep your samples out of the page.")
-def check(data: str, html: str | None, fix: str | None, no_samples: bool, **how: Any) -> None:  # noqa: ANN401
+def check(data: str, html: str | None, fix: str | None, no_samples: bool, **options: Any) -> None:  # noqa: ANN401
     """Look for what is wrong with DATA before anything is trained on them.
 
     DATA is as for `finetune`: a folder of class folders, a table, an archive or sample:digits.
     """
-    from finetune.dataset import Wanted
-    from finetune.doctor.checkup import checkup
-    from finetune.doctor.facts import facts
-    from finetune.doctor.mend import mend
-    from finetune.doctor.page import publish
-    from finetune.doctor.telling import next_steps, told
+    from finetune.dataset import DataOptions
+    from finetune.doctor.checkup import load_and_examine
+    from finetune.doctor.facts import build_json_report
+    from finetune.doctor.mend import write_clean_table
+    from finetune.doctor.page import write_html_report
+    from finetune.doctor.telling import render_next_steps, render_text
     from finetune.tasks import Task
     from zoo.backbone import Precision
-    from zoo.console import telling
+    from zoo.console import progress_reporter
 
-    wanted = Wanted(
-        task=Task(how["task"]) if how["task"] else None,
-        text=tuple(how["text"] or ()),
-        **{name: how[name] or "" for name in ("label", "split_column", "sheet")},
+    data_options = DataOptions(
+        task=Task(options["task"]) if options["task"] else None,
+        text=tuple(options["text"] or ()),
+        **{name: options[name] or "" for name in ("label", "split_column", "sheet")},
     )
-    with telling(how["progress"]) as progress:
-        precision = Precision(how["precision"]) if how["precision"] else None
-        found = checkup(data, wanted, how["backbone"] or "", precision, progress)
+    with progress_reporter(options["progress"]) as progress:
+        precision = Precision(options["precision"]) if options["precision"] else None
+        findings = load_and_examine(data, data_options, options["backbone"] or "", precision, progress)
         if html:
-            publish(found, Path(html), own=not no_samples)
-        mended = mend(found, Path(fix)) if fix else None
-    if how["as_json"]:
-        click.echo(json.dumps(facts(found) | {"fix": mended.facts() if mended else None}, ensure_ascii=False))
+            write_html_report(findings, Path(html), own_samples=not no_samples)
+        fix_result = write_clean_table(findings, Path(fix)) if fix else None
+    if options["as_json"]:
+        click.echo(
+            json.dumps(
+                build_json_report(findings) | {"fix": fix_result.to_dict() if fix_result else None}, ensure_ascii=False
+            )
+        )
     else:
-        click.echo("\n".join([told(found), *next_steps(found, html, mended)]))
+        click.echo("\n".join([render_text(findings), *render_next_steps(findings, html, fix_result)]))
 
 
-check.params += [PROGRESS, AS_JSON]
+check.params += [PROGRESS_OPTION, JSON_OPTION]

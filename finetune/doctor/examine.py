@@ -7,82 +7,101 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from finetune.check import check_numbers
-from finetune.dataset import Dataset, Sample
-from finetune.doctor.balance import balance
-from finetune.doctor.copies import contradict, copies, meanings
-from finetune.doctor.findings import Findings, Group
-from finetune.doctor.labels import Said, labels
-from finetune.doctor.leaks import leaks
-from finetune.doctor.names import alike
-from finetune.doctor.near import FEW, near
+from finetune.check import check_numeric_labels
+from finetune.dataset import Dataset, LabeledSample
+from finetune.doctor.balance import count_labels
+from finetune.doctor.copies import canonical_labels, find_exact_duplicates, is_contradiction
+from finetune.doctor.findings import DuplicateGroup, Findings
+from finetune.doctor.labels import LabelFindings, examine_labels
+from finetune.doctor.leaks import find_split_leaks
+from finetune.doctor.names import find_similar_names
+from finetune.doctor.near import MAX_DUPLICATE_GROUP_SIZE, find_near_duplicates
 from finetune.features import Features
-from finetune.targets import targets
-from finetune.tasks import Task, separator_of, tags_of
+from finetune.targets import build_targets
+from finetune.tasks import Task, find_tag_separator, parse_tags
 from zoo.errors import DatasetError
 from zoo.progress import Progress
 
-QUICK: Final = 10_000  # samples up to which all of it takes a few seconds (`python -m benchmarks.doctor speed`)
+MAX_QUICK_SAMPLES: Final = (
+    10_000  # samples up to which all of it takes a few seconds (`python -m benchmarks.doctor speed`)
+)
 
 
-def examine(data: Dataset, features: Features, progress: Progress, most: int | None = None) -> Findings:
+def examine(data: Dataset, features: Features, progress: Progress, max_samples: int | None = None) -> Findings:
     """Return all that is found in `data`, whose features are `features`.
 
-    Of more than `most` samples, near duplicates and label errors are not looked for: they would take minutes.
+    Of more than `max_samples` samples, near duplicates and label errors are not looked for: they would take minutes.
     """
     start = time.perf_counter()
     samples, task = features.samples, data.task
-    same = copies(features.sha256)
-    meant = meanings(task, samples)
-    agree, against = [tuple(one for one in same if contradict(one, meant) is odd) for odd in (False, True)]
-    found = Findings(
+    exact_duplicates = find_exact_duplicates(features.sha256)
+    labels = canonical_labels(task, samples)
+    agreeing, contradictions = [
+        tuple(one for one in exact_duplicates if is_contradiction(one, labels) is odd) for odd in (False, True)
+    ]
+    findings = Findings(
         source=data.source,
         kind=data.kind,
-        texts=data.texts,
+        texts_per_sample=data.texts_per_sample,
         task=task,
-        target=data.target,
+        target=data.target_name,
         samples=samples,
-        bad=features.bad,
-        misnamed=features.misnamed,
-        duplicates=agree,
-        contradictions=against,
-        leaks=leaks(same, samples),
-        alike=alike(names := _names(task, samples)),
-        balance=balance(names),
+        skipped_samples=features.skipped_samples,
+        misnamed_files=features.misnamed_files,
+        exact_duplicates=agreeing,
+        contradictions=contradictions,
+        leaks=find_split_leaks(exact_duplicates, samples),
+        similar_names=find_similar_names(names := _label_names(task, samples)),
+        label_counts=count_labels(names),
     )
-    if most is not None and len(samples) > most:
-        omitted = f"near duplicates and label errors among more than {most:,} samples: `finetune check` looks for them"
-        found = dataclasses.replace(found, omitted=(omitted,))
+    if max_samples is not None and len(samples) > max_samples:
+        omitted = (
+            f"near duplicates and label errors among more than {max_samples:,} samples: `finetune check` looks for them"
+        )
+        findings = dataclasses.replace(findings, skipped_checks=(omitted,))
     else:
-        found = _by_features(found, data, features, same, progress)
-    return dataclasses.replace(found, seconds=time.perf_counter() - start)
+        findings = _examine_features(findings, data, features, exact_duplicates, progress)
+    return dataclasses.replace(findings, seconds=time.perf_counter() - start)
 
 
-def _by_features(
-    found: Findings, data: Dataset, features: Features, same: Sequence[Group], progress: Progress
+def _examine_features(
+    findings: Findings,
+    data: Dataset,
+    features: Features,
+    exact_duplicates: Sequence[DuplicateGroup],
+    progress: Progress,
 ) -> Findings:
-    close = near(features.x, same, progress)
-    in_close = {row for group in close for row in group.rows}
-    apart = [group for group in same if group.rows[0] not in in_close]
-    found = dataclasses.replace(found, near=close, leaks=leaks((*apart, *close), features.samples))
+    near_duplicates = find_near_duplicates(features.x, exact_duplicates, progress)
+    near_rows = {row for group in near_duplicates for row in group.rows}
+    other_duplicates = [group for group in exact_duplicates if group.rows[0] not in near_rows]
+    findings = dataclasses.replace(
+        findings, near_duplicates=near_duplicates, leaks=find_split_leaks((*other_duplicates, *near_duplicates), features.samples)
+    )
     contents = list(features.sha256)
-    for group in close:
-        for row in group.rows if len(group.rows) <= FEW else ():
+    for group in near_duplicates:
+        for row in group.rows if len(group.rows) <= MAX_DUPLICATE_GROUP_SIZE else ():
             contents[row] = features.sha256[group.rows[0]]
     try:
         if data.task is Task.REGRESS:
-            check_numbers(data.source, features.samples)
-        said = labels(data.task, features.x, targets(data.task, features.samples, data.target), contents)
+            check_numeric_labels(data.source, features.samples)
+        label_findings = examine_labels(
+            data.task, features.x, build_targets(data.task, features.samples, data.target_name), contents
+        )
     except DatasetError as fault:  # what keeps a head from being fitted is no finding here: `checkup` tells it
-        said = Said(omitted=(f"label errors: {fault}",))
-    return dataclasses.replace(found, suspects=said.suspects, twins=said.twins, omitted=said.omitted)
+        label_findings = LabelFindings(skipped_checks=(f"label errors: {fault}",))
+    return dataclasses.replace(
+        findings,
+        label_errors=label_findings.label_errors,
+        confusable_classes=label_findings.confusable_classes,
+        skipped_checks=label_findings.skipped_checks,
+    )
 
 
-def _names(task: Task, samples: Sequence[Sample]) -> list[str]:
+def _label_names(task: Task, samples: Sequence[LabeledSample]) -> list[str]:
     """Return the class of every sample, or all its tags; numbers have no names."""
     if task is Task.CLASSIFY:
         return [sample.label for sample in samples]
     if task is Task.TAG:
-        separator = separator_of({sample.label for sample in samples})
-        return [tag for sample in samples for tag in tags_of(sample.label, separator)]
+        separator = find_tag_separator({sample.label for sample in samples})
+        return [tag for sample in samples for tag in parse_tags(sample.label, separator)]
     return []

@@ -5,60 +5,65 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from finetune.doctor.findings import Findings, Group
-from finetune.doctor.overview import overview
+from finetune.doctor.findings import DuplicateGroup, Findings
+from finetune.doctor.overview import summarize_findings
 
 
-def facts(found: Findings) -> dict[str, Any]:
+def build_json_report(findings: Findings) -> dict[str, Any]:
     """Return every finding with the refs of its samples; ready for JSON."""
-    suspects = found.suspects
+    suspects = findings.label_errors
     return {
-        "source": found.source,
-        "kind": found.kind,
-        "task": found.task,
-        "samples": len(found.samples),
-        "blocked": found.blocked or None,
-        "counts": {one.what.replace(" ", "_"): one.count for one in overview(found)},
-        "unusable": [{"ref": one.ref, "reason": one.reason} for one in found.bad],
-        "misnamed": list(found.misnamed),
-        "exact_copies": _groups(found, found.duplicates),
-        "contradictions": _groups(found, found.contradictions),
-        "near_duplicates": _groups(found, found.near),
-        "leaks": _groups(found, found.leaks),
-        "names_alike": [list(pair) for pair in found.alike],
+        "source": findings.source,
+        "kind": findings.kind,
+        "task": findings.task,
+        "samples": len(findings.samples),
+        "blocked": findings.training_error or None,
+        "counts": {one.name.replace(" ", "_"): one.count for one in summarize_findings(findings)},
+        "unusable": [{"ref": one.ref, "reason": one.reason} for one in findings.skipped_samples],
+        "misnamed": list(findings.misnamed_files),
+        "exact_copies": _groups_as_dicts(findings, findings.exact_duplicates),
+        "contradictions": _groups_as_dicts(findings, findings.contradictions),
+        "near_duplicates": _groups_as_dicts(findings, findings.near_duplicates),
+        "leaks": _groups_as_dicts(findings, findings.leaks),
+        "names_alike": [list(pair) for pair in findings.similar_names],
         "class_twins": [
-            {"labels": list(one.labels), "auc": round(one.auc, 4), "confused": one.confused, "of": one.of}
-            for one in found.twins
+            {
+                "labels": list(one.labels),
+                "auc": round(one.auc, 4),
+                "confused": one.confusion_count,
+                "of": one.sample_count,
+            }
+            for one in findings.confusable_classes
         ],
-        "balance": dict(found.balance.counts) if found.balance else None,
+        "balance": dict(findings.label_counts.counts) if findings.label_counts else None,
         "label_errors": None
         if suspects is None
         else {
-            "estimated": suspects.estimated,
+            "estimated": suspects.estimated_count,
             "found": [
                 {
-                    "ref": found.samples[one.row].ref,
+                    "ref": findings.samples[one.row].ref,
                     "label": one.label,
-                    "suggested": one.suggested,
-                    "given": round(one.given, 6),
-                    "other": round(one.other, 6),
+                    "suggested": one.suggested_label,
+                    "given": round(one.label_probability, 6),
+                    "other": round(one.suggested_probability, 6),
                     "score": round(one.score, 6),
                 }
-                for one in suspects.found
+                for one in suspects.suspects
             ],
         },
-        "not_looked_at": list(found.omitted),
-        "seconds": round(found.seconds, 3),
+        "not_looked_at": list(findings.skipped_checks),
+        "seconds": round(findings.seconds, 3),
     }
 
 
-def _groups(found: Findings, groups: Sequence[Group]) -> list[dict[str, Any]]:
+def _groups_as_dicts(findings: Findings, groups: Sequence[DuplicateGroup]) -> list[dict[str, Any]]:
     return [
         {
             "similarity": round(group.similarity, 4),
             "samples": [
                 {"ref": sample.ref, "label": sample.label, "part": sample.part}
-                for sample in (found.samples[row] for row in group.rows)
+                for sample in (findings.samples[row] for row in group.rows)
             ],
         }
         for group in groups

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from finetune.dataset import Sample
-from finetune.doctor.findings import Group
+from finetune.dataset import LabeledSample
+from finetune.doctor.findings import DuplicateGroup
 
 
-def leaks(groups: Iterable[Group], samples: Sequence[Sample]) -> tuple[Group, ...]:
+def find_split_leaks(groups: Iterable[DuplicateGroup], samples: Sequence[LabeledSample]) -> tuple[DuplicateGroup, ...]:
     """Return the groups of copies that lie in more than one part; data without a split of their own have none."""
     return tuple(group for group in groups if len({samples[row].part for row in group.rows}) > 1)

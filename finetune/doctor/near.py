@@ -23,64 +23,68 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from finetune.doctor.findings import Group
-from finetune.rows import slices
-from zoo.cores import cores
-from zoo.pool import crew, done_by
+from finetune.doctor.findings import DuplicateGroup
+from finetune.rows import chunk_slices
+from zoo.cores import available_cores
+from zoo.pool import map_ordered, thread_pool
 from zoo.progress import Progress
 
-Floats = NDArray[np.float32]
-Rows = NDArray[np.intp]
+Float32Array = NDArray[np.float32]
+IndexArray = NDArray[np.intp]
 
-NEAR: Final = 0.97  # cosine from which on two samples are near duplicates
-FEW: Final = 10  # members up to which a group is taken for copies of one thing; more may be a dense place, or a film
-COMPARED: Final = 200  # members of a group whose likeness is told
+NEAR_DUPLICATE_COSINE: Final = 0.97  # cosine from which on two samples are near duplicates
+MAX_DUPLICATE_GROUP_SIZE: Final = (
+    10  # members up to which a group is taken for copies of one thing; more may be a dense place, or a film
+)
+MAX_COMPARED_MEMBERS: Final = 200  # members of a group whose likeness is told
 
 
-def near(x: Floats, copies: Sequence[Group], progress: Progress) -> tuple[Group, ...]:
+def find_near_duplicates(
+    x: Float32Array, exact_duplicates: Sequence[DuplicateGroup], progress: Progress
+) -> tuple[DuplicateGroup, ...]:
     """Return the groups of near duplicates among features float32 [n,d], the most alike first.
 
-    Of exact `copies` one is compared, and the others follow it. Memory is bounded: a chunk is compared with a chunk,
+    Of exact `exact_duplicates` one is compared, and the others follow it. Memory is bounded: a chunk is compared with a chunk,
     n²/2 · d multiplications in all.
     """
-    spare = {row for group in copies for row in group.rows[1:]}
-    rows = np.array([row for row in range(len(x)) if row not in spare], np.intp)
-    directions = _Directions(x, rows)
+    extra_rows = {row for group in exact_duplicates for row in group.rows[1:]}
+    rows = np.array([row for row in range(len(x)) if row not in extra_rows], np.intp)
+    unit_vectors = _CenteredUnitVectors(x, rows)
     root = np.arange(len(rows))
-    chunks = list(slices(len(rows), x.shape[1]))
+    chunks = list(chunk_slices(len(rows), x.shape[1]))
     pairs = [(one, other) for at, one in enumerate(chunks) for other in chunks[at:]]
     # A thread of BLAS for each pair of chunks: two that share one wait for each other.
-    with threadpool_limits(1, "blas"), progress.bar("near duplicates", len(pairs)) as bar, crew() as pool:
-        for a, b in done_by(pool, directions.close, pairs, 2 * cores()):
-            _join(root, a, b)
+    with threadpool_limits(1, "blas"), progress.bar("near duplicates", len(pairs)) as bar, thread_pool() as pool:
+        for a, b in map_ordered(pool, unit_vectors.find_near_pairs, pairs, 2 * available_cores()):
+            _merge_groups(root, a, b)
             bar.advance()
-    return _groups(root, rows, directions, copies)
+    return _build_near_groups(root, rows, unit_vectors, exact_duplicates)
 
 
-class _Directions:
+class _CenteredUnitVectors:
     """Features less their mean, at length 1, a chunk at a time."""
 
-    def __init__(self, x: Floats, rows: Rows) -> None:
+    def __init__(self, x: Float32Array, rows: IndexArray) -> None:
         self._x, self._rows = x, rows
-        total = sum((x[some].sum(0, dtype=np.float64) for some in slices(*x.shape)), np.zeros(x.shape[1]))
+        total = sum((x[some].sum(0, dtype=np.float64) for some in chunk_slices(*x.shape)), np.zeros(x.shape[1]))
         self._mean = (total / max(1, len(x))).astype(np.float32)
 
-    def __call__(self, which: slice | Rows) -> Floats:
+    def __call__(self, which: slice | IndexArray) -> Float32Array:
         """Return the directions [m,d] of some of the rows."""
         away = self._x[self._rows[which]] - self._mean
         length = np.linalg.norm(away, axis=1, keepdims=True)
-        unit: Floats = away / np.maximum(length, np.finfo(np.float32).tiny)
+        unit: Float32Array = away / np.maximum(length, np.finfo(np.float32).tiny)
         return unit
 
-    def close(self, pair: tuple[slice, slice]) -> tuple[Rows, Rows]:
+    def find_near_pairs(self, pair: tuple[slice, slice]) -> tuple[IndexArray, IndexArray]:
         """Return the near duplicates between two chunks, each pair once."""
         one, other = pair
-        near = self(one) @ self(other).T >= NEAR
+        near = self(one) @ self(other).T >= NEAR_DUPLICATE_COSINE
         a, b = np.nonzero(np.triu(near, 1) if one is other else near)
         return a + one.start, b + other.start
 
 
-def _join(root: Rows, a: Rows, b: Rows) -> None:
+def _merge_groups(root: IndexArray, a: IndexArray, b: IndexArray) -> None:
     """Make one group of each pair's groups; `root` [n] names a group by its first member."""
     while len(a):
         high, low = np.maximum(root[a], root[b]), np.minimum(root[a], root[b])
@@ -91,16 +95,18 @@ def _join(root: Rows, a: Rows, b: Rows) -> None:
             root[:] = above
 
 
-def _groups(root: Rows, rows: Rows, directions: _Directions, copies: Sequence[Group]) -> tuple[Group, ...]:
-    more = {group.rows[0]: group.rows for group in copies}
+def _build_near_groups(
+    root: IndexArray, rows: IndexArray, unit_vectors: _CenteredUnitVectors, exact_duplicates: Sequence[DuplicateGroup]
+) -> tuple[DuplicateGroup, ...]:
+    more = {group.rows[0]: group.rows for group in exact_duplicates}
     members: defaultdict[int, list[int]] = defaultdict(list)
     joined = np.flatnonzero(np.bincount(root, minlength=len(root))[root] > 1)
     for at in joined.tolist():
         members[int(root[at])].append(at)
-    made = []
+    groups = []
     for some in members.values():
-        unit = directions(np.array(some[:COMPARED]))
+        unit = unit_vectors(np.array(some[:MAX_COMPARED_MEMBERS]))
         cosines = unit @ unit.T - 2 * np.eye(len(unit), dtype=np.float32)
         whole = sorted(row for at in some for row in more.get(int(rows[at]), (int(rows[at]),)))
-        made.append(Group(tuple(whole), float(cosines.max(1).min())))
-    return tuple(sorted(made, key=lambda group: -group.similarity))
+        groups.append(DuplicateGroup(tuple(whole), float(cosines.max(1).min())))
+    return tuple(sorted(groups, key=lambda group: -group.similarity))

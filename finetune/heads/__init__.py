@@ -13,27 +13,27 @@ from typing import Any, Final
 
 from finetune.heads import classify, regress, tag
 from finetune.heads.grid import Grid
-from finetune.heads.linear import Head, trunk_versions
-from finetune.heads.rows import Rows
+from finetune.heads.linear import Head, read_onnx_versions
+from finetune.heads.rows import FitData
 from finetune.tasks import Task
 
-__all__ = ["FAMILIES", "Family", "Grid", "Head", "Rows", "trunk_versions"]
+__all__ = ["HEAD_FAMILIES", "FitData", "Grid", "Head", "HeadFamily", "read_onnx_versions"]
 
 
 @dataclass(frozen=True, slots=True)
-class Family:
+class HeadFamily:
     """How the heads of a task are fitted; the facts of a choice that have other names for each task."""
 
     choose: Callable[..., Any]
     refit: Callable[..., Head[Any]]
     grid: Grid
-    strength: str  # the field of a choice
-    loss: str  # the field of a choice: on the validation part, the smaller the better
+    strength_field: str  # the field of a choice
+    loss_field: str  # the field of a choice: on the validation part, the smaller the better
 
 
 # Not in it: embed, which has no head.
-FAMILIES: Final = {
-    Task.CLASSIFY: Family(classify.choose, classify.refit, classify.GRID, "strength", "val_loss"),
-    Task.TAG: Family(tag.choose, tag.refit, tag.GRID, "strength", "val_loss"),
-    Task.REGRESS: Family(regress.choose, regress.refit, regress.GRID, "penalty", "val_rmse"),
+HEAD_FAMILIES: Final = {
+    Task.CLASSIFY: HeadFamily(classify.choose, classify.refit, classify.CLASSIFY_GRID, "strength", "val_loss"),
+    Task.TAG: HeadFamily(tag.choose, tag.refit, tag.TAG_GRID, "strength", "val_loss"),
+    Task.REGRESS: HeadFamily(regress.choose, regress.refit, regress.REGRESS_GRID, "penalty", "val_rmse"),
 }

@@ -12,79 +12,81 @@ from typing import Final, TypeVar
 
 import numpy as np
 
-from finetune.heads.scaler import Doubles, Floats, Scaler, span
-from finetune.rows import are_large, slices
-from zoo.cores import cores
-from zoo.pool import crew, done_by
+from finetune.heads.scaler import Float32Array, Float64Array, Scaler, span_basis
+from finetune.rows import chunk_slices, should_chunk
+from zoo.cores import available_cores
+from zoo.pool import map_ordered, thread_pool
 
-Chosen = TypeVar("Chosen")
-Said = TypeVar("Said")
-Chunk = tuple[slice, Callable[[], Floats]]  # which rows, and how to come by them
+CandidateT = TypeVar("CandidateT")
+ChunkResultT = TypeVar("ChunkResultT")
+Chunk = tuple[slice, Callable[[], Float32Array]]  # which rows, and how to come by them
 
 PATIENCE: Final = 3  # candidates in a row that may be no better before a path ends
 
 
 @dataclass(frozen=True, slots=True)
-class Standardised:
+class StandardizedFeatures:
     """Standardised features [n,e] of n samples; of far fewer samples than features in coordinates of their span."""
 
     shape: tuple[int, int]
     chunks: tuple[Chunk, ...]
-    basis: Doubles | None = None  # [d,e], of the span
+    basis: Float64Array | None = None  # [d,e], of the span
 
     @classmethod
-    def held(cls, z: Floats, basis: Doubles | None = None) -> Standardised:
+    def from_array(cls, z: Float32Array, basis: Float64Array | None = None) -> StandardizedFeatures:
         """Return features [n,e] that are there already."""
-        chunks = tuple((rows, lambda rows=rows: z[rows]) for rows in slices(*z.shape))
+        chunks = tuple((rows, lambda rows=rows: z[rows]) for rows in chunk_slices(*z.shape))
         return cls((len(z), z.shape[1]), chunks, basis)
 
-    def inward(self, weights: Doubles) -> Doubles:
+    def to_span(self, weights: Float64Array) -> Float64Array:
         """Return weights [k,d] of all standardised features as weights [k,e] of these."""
         return weights if self.basis is None else weights @ self.basis
 
-    def outward(self, weights: Doubles) -> Doubles:
+    def from_span(self, weights: Float64Array) -> Float64Array:
         """Return weights [k,e] of these as weights [k,d] of all standardised features."""
         return weights.copy() if self.basis is None else weights @ self.basis.T
 
 
-def standardised(power: float, *parts: Floats) -> tuple[Scaler, Standardised]:
+def standardize(power: float, *parts: Float32Array) -> tuple[Scaler, StandardizedFeatures]:
     """Return the scaler of rows [n,d], all `parts` together, and the rows standardised by it.
 
     Raises:
         DatasetError: every feature is constant.
     """
-    scaler = Scaler.of_moments(*_moments(parts), power)
-    made = _made(scaler, parts)
-    if are_large(*parts):
-        return scaler, made
-    whole = _whole(made)
-    basis = span(whole)
-    return scaler, Standardised.held(whole if basis is None else (whole @ basis).astype(np.float32), basis)
+    scaler = Scaler.from_moments(*_mean_and_deviation(parts), power)
+    lazy = _standardize_lazily(scaler, parts)
+    if should_chunk(*parts):
+        return scaler, lazy
+    array = _concat_chunks(lazy)
+    basis = span_basis(array)
+    return scaler, StandardizedFeatures.from_array(
+        array if basis is None else (array @ basis).astype(np.float32), basis
+    )
 
 
-def like(scaler: Scaler, *parts: Floats) -> Standardised:
+def standardize_with(scaler: Scaler, *parts: Float32Array) -> StandardizedFeatures:
     """Return rows [n,d], all `parts` together, standardised by a scaler."""
-    made = _made(scaler, parts)
-    return made if are_large(*parts) else Standardised.held(_whole(made))
+    lazy = _standardize_lazily(scaler, parts)
+    return lazy if should_chunk(*parts) else StandardizedFeatures.from_array(_concat_chunks(lazy))
 
 
-def over(z: Standardised, look: Callable[[slice, Floats], Said]) -> Iterator[Said]:
-    """Yield what `look` says of the rows of each chunk, in their order."""
+def map_chunks(z: StandardizedFeatures, function: Callable[[slice, Float32Array], ChunkResultT]) -> Iterator[ChunkResultT]:
+    """Yield what `function` says of the rows of each chunk, in their order."""
     if len(z.chunks) == 1:  # without a pool, that costs more than a look at few samples
         rows, piece = z.chunks[0]
-        yield look(rows, piece())
+        yield function(rows, piece())
         return
-    with crew() as pool:
-        yield from done_by(pool, lambda one: look(one[0], one[1]()), z.chunks, 2 * cores())
+    with thread_pool() as pool:
+        yield from map_ordered(pool, lambda one: function(one[0], one[1]()), z.chunks, 2 * available_cores())
 
 
-def logits(z: Standardised, weights: Doubles, bias: Doubles) -> Doubles:
+def compute_logits(z: StandardizedFeatures, weights: Float64Array, bias: Float64Array) -> Float64Array:
     """Return z @ weights.T + bias, float64 [n,k], of weights [k,e] and bias [k]."""
     turned = weights.T.astype(np.float32)
-    return np.concatenate(list(over(z, lambda _, piece: piece @ turned + bias)))
+    return np.concatenate(list(map_chunks(z, lambda _, piece: piece @ turned + bias)))
 
 
-def while_it_helps(candidates: Iterable[Chosen], loss: Callable[[Chosen], float]) -> Iterator[Chosen]:
+def with_early_stopping(candidates: Iterable[CandidateT], loss: Callable[[CandidateT], float]) -> Iterator[CandidateT]:
     """Yield candidates until PATIENCE of them in a row were no better than the best."""
     best, idle = np.inf, 0
     for candidate in candidates:
@@ -94,25 +96,25 @@ def while_it_helps(candidates: Iterable[Chosen], loss: Callable[[Chosen], float]
             return
 
 
-def _made(scaler: Scaler, parts: tuple[Floats, ...]) -> Standardised:
+def _standardize_lazily(scaler: Scaler, parts: tuple[Float32Array, ...]) -> StandardizedFeatures:
     """Return rows that are made at each look."""
-    return Standardised((sum(map(len, parts)), len(scaler.scale)), tuple(_chunks(scaler, parts)))
+    return StandardizedFeatures((sum(map(len, parts)), len(scaler.scale)), tuple(_iter_chunks(scaler, parts)))
 
 
-def _whole(z: Standardised) -> Floats:
+def _concat_chunks(z: StandardizedFeatures) -> Float32Array:
     return np.concatenate([piece() for _, piece in z.chunks])
 
 
-def _chunks(scaler: Scaler, parts: tuple[Floats, ...]) -> Iterator[Chunk]:
+def _iter_chunks(scaler: Scaler, parts: tuple[Float32Array, ...]) -> Iterator[Chunk]:
     mean, scale = scaler.mean.astype(np.float32), (1 / scaler.scale).astype(np.float32)
-    every = scaler.kept.all()
+    every = scaler.kept_mask.all()
     first = 0
     for part in parts:
-        for rows in slices(*part.shape):
+        for rows in chunk_slices(*part.shape):
 
-            def piece(part: Floats = part, rows: slice = rows) -> Floats:
-                x = part[rows] if every else part[rows][:, scaler.kept]
-                z: Floats = x - mean
+            def piece(part: Float32Array = part, rows: slice = rows) -> Float32Array:
+                x = part[rows] if every else part[rows][:, scaler.kept_mask]
+                z: Float32Array = x - mean
                 z *= scale
                 return z
 
@@ -120,11 +122,11 @@ def _chunks(scaler: Scaler, parts: tuple[Floats, ...]) -> Iterator[Chunk]:
         first += len(part)
 
 
-def _moments(parts: tuple[Floats, ...]) -> tuple[Doubles, Doubles]:
+def _mean_and_deviation(parts: tuple[Float32Array, ...]) -> tuple[Float64Array, Float64Array]:
     """Return mean [d] and deviation [d] of the rows, in two passes as they are exact so."""
     n = sum(map(len, parts))
-    chunks = [(part, rows) for part in parts for rows in slices(*part.shape)]
-    with crew() as pool:
-        mean = sum(done_by(pool, lambda c: c[0][c[1]].sum(0, dtype=np.float64), chunks, 2 * cores())) / n
-        squares = sum(done_by(pool, lambda c: ((c[0][c[1]] - mean) ** 2).sum(0), chunks, 2 * cores()))
+    chunks = [(part, rows) for part in parts for rows in chunk_slices(*part.shape)]
+    with thread_pool() as pool:
+        mean = sum(map_ordered(pool, lambda c: c[0][c[1]].sum(0, dtype=np.float64), chunks, 2 * available_cores())) / n
+        squares = sum(map_ordered(pool, lambda c: ((c[0][c[1]] - mean) ** 2).sum(0), chunks, 2 * available_cores()))
     return mean, np.sqrt(squares / n)

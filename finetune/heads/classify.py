@@ -14,44 +14,49 @@ from numpy.typing import NDArray
 
 from finetune.heads import logistic
 from finetune.heads.grid import Grid
-from finetune.heads.logistic import Logistic
-from finetune.heads.scaler import POWERS, Doubles, Floats
+from finetune.heads.logistic import LogisticFitter
+from finetune.heads.scaler import SCALING_POWERS, Float32Array, Float64Array
 from finetune.heads.temperature import fit_temperature
 
-Labels = NDArray[np.intp]
+IndexArray = NDArray[np.intp]
 
-STRENGTHS: Final = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 5))  # 1e-4 .. 100
-GRID: Final = Grid(POWERS, STRENGTHS)
+CLASSIFY_STRENGTHS: Final = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 5))  # 1e-4 .. 100
+CLASSIFY_GRID: Final = Grid(SCALING_POWERS, CLASSIFY_STRENGTHS)
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(logistic.Choice):
+class ClassifyChoice(logistic.LogisticChoice):
     """What was tried on the validation part, and how it did."""
 
     val_macro_f1: float = 0.0  # of the likeliest classes, over the classes that are there or were said
 
 
-def weights_of(y: Labels, weights: Floats) -> Floats:
+def mean_class_weights(y: IndexArray, weights: Float32Array) -> Float32Array:
     """Return the mean weight of each class, float32 [k], of `weights` [n] of samples of the classes `y` [n]."""
     means = np.bincount(y, weights) / np.maximum(np.bincount(y), 1)
     return means.astype(np.float32)
 
 
-def macro_f1(answers: Labels, y: Labels) -> float:
-    """Return the mean F1 of the classes that are among `answers` [m] or the truth `y` [m]."""
-    k = int(max(answers.max(), y.max())) + 1
-    hits = np.bincount(y[answers == y], minlength=k)
-    both = np.bincount(y, minlength=k) + np.bincount(answers, minlength=k)
+def macro_f1(predictions: IndexArray, y: IndexArray) -> float:
+    """Return the mean F1 of the classes that are among `predictions` [m] or the truth `y` [m]."""
+    k = int(max(predictions.max(), y.max())) + 1
+    hits = np.bincount(y[predictions == y], minlength=k)
+    both = np.bincount(y, minlength=k) + np.bincount(predictions, minlength=k)
     return float((2 * hits[both > 0] / both[both > 0]).mean())
 
 
-def _judged(power: float, strength: float, logits: Doubles, y: Labels) -> Choice:
+def _evaluate_candidate(power: float, strength: float, logits: Float64Array, y: IndexArray) -> ClassifyChoice:
     temperature, loss = fit_temperature(logits, y)
-    return Choice(power, strength, temperature, loss, macro_f1(logits.argmax(1), y))
+    return ClassifyChoice(power, strength, temperature, loss, macro_f1(logits.argmax(1), y))
 
 
 # Every class 0..k-1 must be among the targets, int [n].
-LOGISTIC: Final = Logistic(
-    "logistic", "Softmax", GRID, np.bincount, _judged, lambda y, weights, others: weights_of(y, weights)[others]
+CLASS_FITTER: Final = LogisticFitter(
+    "logistic",
+    "Softmax",
+    CLASSIFY_GRID,
+    np.bincount,
+    _evaluate_candidate,
+    lambda y, weights, others: mean_class_weights(y, weights)[others],
 )
-choose, refit = LOGISTIC.choose, LOGISTIC.refit
+choose, refit = CLASS_FITTER.choose, CLASS_FITTER.refit

@@ -12,47 +12,47 @@ from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
 from finetune.heads.novelty import Novelty
-from finetune.heads.scaler import Doubles, Scaler
-from zoo.signature import Tensor
+from finetune.heads.scaler import Float64Array, Scaler
+from zoo.signature import TensorSpec
 
-Floats = NDArray[np.float32]
-Chosen = TypeVar("Chosen")  # a frozen dataclass: what was chosen on the validation part
+Float32Array = NDArray[np.float32]
+ChoiceT = TypeVar("ChoiceT")  # a frozen dataclass: what was chosen on the validation part
 
-Link = Literal["Softmax", "Sigmoid", "Identity"]  # ONNX's operators between logits and scores
+HeadLink = Literal["Softmax", "Sigmoid", "Identity"]  # ONNX's operators between logits and scores
 
 
 @dataclass(frozen=True, slots=True)
-class Head(Generic[Chosen]):
+class Head(Generic[ChoiceT]):
     """Features [n,d] -> scores [n,k]: link(features @ weights.T + bias), everything folded in."""
 
     kind: str  # "logistic", "one-vs-rest logistic", "ridge"
-    link: Link
-    weights: Floats  # [k,d]
-    bias: Floats  # [k]
-    choice: Chosen
-    dropped: int  # how many nearly constant features have no weight
+    link: HeadLink
+    weights: Float32Array  # [k,d]
+    bias: Float32Array  # [k]
+    choice: ChoiceT
+    dropped_features: int  # how many nearly constant features have no weight
     novelty: Novelty | None = None  # how new a sample is, where that was fitted
 
     @classmethod
-    def folded(
-        cls, kind: str, link: Link, scaler: Scaler, weights: Doubles, bias: Doubles, choice: Chosen
-    ) -> Head[Chosen]:
+    def from_standardized(
+        cls, kind: str, link: HeadLink, scaler: Scaler, weights: Float64Array, bias: Float64Array, choice: ChoiceT
+    ) -> Head[ChoiceT]:
         """Return a head that standardises by `scaler`, then applies `weights` [k,e] and `bias` [k]."""
-        folded = np.zeros((len(weights), len(scaler.kept)))
-        folded[:, scaler.kept] = weights / scaler.scale
-        shift = bias - folded[:, scaler.kept] @ scaler.mean
-        dropped = int((~scaler.kept).sum())
+        folded = np.zeros((len(weights), len(scaler.kept_mask)))
+        folded[:, scaler.kept_mask] = weights / scaler.scale
+        shift = bias - folded[:, scaler.kept_mask] @ scaler.mean
+        dropped = int((~scaler.kept_mask).sum())
         return cls(kind, link, folded.astype(np.float32), shift.astype(np.float32), choice, dropped)
 
     def facts(self) -> dict[str, Any]:
         """Return what the manifest says of the head; ready for JSON."""
-        facts = {"kind": self.kind, "features_dropped": self.dropped, **asdict(self.choice)}  # type: ignore[call-overload]
+        facts = {"kind": self.kind, "features_dropped": self.dropped_features, **asdict(self.choice)}  # type: ignore[call-overload]
         return facts | ({"novelty": self.novelty.facts()} if self.novelty else {})
 
-    def outputs(self) -> tuple[Tensor, ...]:
+    def outputs(self) -> tuple[TensorSpec, ...]:
         """Return what head.onnx gives, for a bundle's signature."""
-        novelty = (Tensor("novelty", "float32", (-1,)),) if self.novelty else ()
-        return (Tensor("scores", "float32", (-1, len(self.weights))), *novelty)
+        novelty = (TensorSpec("novelty", "float32", (-1,)),) if self.novelty else ()
+        return (TensorSpec("scores", "float32", (-1, len(self.weights))), *novelty)
 
     def to_onnx(self, opset: int, ir_version: int) -> bytes:
         """Return the bytes of head.onnx: `features` float32 [n,d] -> `scores` [n,k] and, if fitted, `novelty` [n]."""
@@ -63,8 +63,8 @@ class Head(Generic[Chosen]):
         nodes, outputs = [gemm, link], [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", k])]
         constants = [numpy_helper.from_array(self.weights, "weights"), numpy_helper.from_array(self.bias, "bias")]
         if self.novelty:
-            also = self.novelty.score.to_graph()
-            nodes, constants = [*nodes, *also.nodes], [*constants, *also.constants]
+            novelty_graph = self.novelty.score.to_graph()
+            nodes, constants = [*nodes, *novelty_graph.nodes], [*constants, *novelty_graph.constants]
             outputs.append(helper.make_tensor_value_info("novelty", TensorProto.FLOAT, ["n"]))
         features = helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", d])
         graph = helper.make_graph(nodes, "head", [features], outputs, constants)
@@ -79,8 +79,8 @@ class Head(Generic[Chosen]):
         return data
 
 
-def trunk_versions(trunk: Path) -> tuple[int, int]:
+def read_onnx_versions(trunk_path: Path) -> tuple[int, int]:
     """Return the opset and the IR version of a trunk; its head needs the same."""
-    model = onnx.load(trunk, load_external_data=False)
+    model = onnx.load(trunk_path, load_external_data=False)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return int(opset), int(model.ir_version)

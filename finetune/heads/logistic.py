@@ -16,22 +16,28 @@ import numpy as np
 from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
-from finetune.heads.chunks import Standardised, like, logits, standardised, while_it_helps
+from finetune.heads.chunks import (
+    StandardizedFeatures,
+    compute_logits,
+    standardize,
+    standardize_with,
+    with_early_stopping,
+)
 from finetune.heads.grid import Grid
-from finetune.heads.lbfgs import FINE, ROUGH, Link, minimum
+from finetune.heads.lbfgs import CANDIDATE_TOLERANCE, FINAL_TOLERANCE, LogisticLink, minimize_log_loss
 from finetune.heads.linear import Head
-from finetune.heads.rows import Rows
-from finetune.heads.scaler import Doubles, Floats
+from finetune.heads.rows import FitData
+from finetune.heads.scaler import Float32Array, Float64Array
 
-Targets = NDArray[Any]  # int [n] of classes, bool [n,k] of tags
-Path = Iterator[tuple[float, Doubles, Doubles]]  # strength, weights [k,e], bias [k]
-Begin = tuple[Doubles, Doubles] | None  # weights [k,e] and bias [k] to start from
+TargetArray = NDArray[Any]  # int [n] of classes, bool [n,k] of tags
+RegularizationPath = Iterator[tuple[float, Float64Array, Float64Array]]  # strength, weights [k,e], bias [k]
+InitialWeights = tuple[Float64Array, Float64Array] | None  # weights [k,e] and bias [k] to start from
 
 MAX_STEPS: Final = 1000  # of L-BFGS; an unfinished fit is a candidate like any other
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class LogisticChoice:
     """What was tried on the validation part, and how it did."""
 
     power: float  # of the deviation that features were divided by: 1 standardised, 0.5 halfway
@@ -40,21 +46,27 @@ class Choice:
     val_loss: float  # log loss on the validation part, after temperature; of tags the mean over them
 
 
-Chosen = TypeVar("Chosen", bound=Choice)
+LogisticChoiceT = TypeVar("LogisticChoiceT", bound=LogisticChoice)
 
 
 @dataclass(frozen=True, slots=True)
-class Logistic(Generic[Chosen]):
+class LogisticFitter(Generic[LogisticChoiceT]):
     """One kind of logistic regression. The same arguments give the same head, whatever the number of cores."""
 
     kind: str  # as a manifest calls the head
-    link: Link
+    link: LogisticLink
     grid: Grid
-    counts: Callable[[Targets], NDArray[np.integer[Any]]]  # of targets of n samples: how many have each of the k
-    judged: Callable[[float, float, Doubles, Targets], Chosen]  # power, strength, logits [m,k], targets of m samples
-    weighed: Callable[[Targets, Floats, Targets], Floats]  # of targets [n], their weights [n], others: weights of these
+    count_targets: Callable[
+        [TargetArray], NDArray[np.integer[Any]]
+    ]  # of targets of n samples: how many have each of the k
+    evaluate: Callable[
+        [float, float, Float64Array, TargetArray], LogisticChoiceT
+    ]  # power, strength, logits [m,k], targets of m samples
+    weigh_validation: Callable[
+        [TargetArray, Float32Array, TargetArray], Float32Array
+    ]  # of targets [n], their weights [n], others: weights of these
 
-    def choose(self, rows: Rows, grid: Grid | None = None) -> Chosen:
+    def choose(self, data: FitData, grid: Grid | None = None) -> LogisticChoiceT:
         """Return the choice of `grid`, by default its own, that does best on the validation part.
 
         It begins from no other head: one that has seen the validation part would be praised for it.
@@ -63,57 +75,74 @@ class Logistic(Generic[Chosen]):
             DatasetError: every feature is constant.
         """
         with threadpool_limits(1, "blas"):
-            return min(self.tried(rows, grid or self.grid), key=_loss)
+            return min(self.candidates(data, grid or self.grid), key=_validation_loss)
 
-    def refit(self, choice: Chosen, rows: Rows, start: Head[Any] | None = None) -> Head[Chosen]:
+    def refit(
+        self, choice: LogisticChoiceT, data: FitData, warm_start: Head[Any] | None = None
+    ) -> Head[LogisticChoiceT]:
         """Return the head of a choice, fitted to both parts.
 
-        `start` is a head of the same classes or tags and features that the fit begins from.
+        `warm_start` is a head of the same classes or tags and features that the fit begins from.
         """
-        weights, both = rows.weights, rows.targets()
-        each = None if weights is None else np.concatenate([weights, self.weighed(rows.y, weights, rows.y_val)])
-        strength = choice.strength * len(rows.x) / len(both)
+        weights, both = data.sample_weights, data.all_targets()
+        sample_weights = (
+            None if weights is None else np.concatenate([weights, self.weigh_validation(data.y, weights, data.y_val)])
+        )
+        strength = choice.strength * len(data.x) / len(both)
         with threadpool_limits(1, "blas"):
-            scaler, z = standardised(choice.power, rows.x, rows.x_val)
-            begin = scaler.unfolded(start.weights, start.bias) if start else None
-            _, w, bias = next(self.path(z, both, (strength,), FINE, weights=each, begin=begin))
-        cool = choice.temperature
-        return Head.folded(self.kind, self.link, scaler, w / cool, bias / cool, choice)
+            scaler, z = standardize(choice.power, data.x, data.x_val)
+            initial = scaler.unfold_weights(warm_start.weights, warm_start.bias) if warm_start else None
+            _, w, bias = next(
+                self.fit_path(z, both, (strength,), FINAL_TOLERANCE, sample_weights=sample_weights, initial=initial)
+            )
+        temperature = choice.temperature
+        return Head.from_standardized(self.kind, self.link, scaler, w / temperature, bias / temperature, choice)
 
-    def tried(self, rows: Rows, grid: Grid) -> Iterator[Chosen]:
+    def candidates(self, data: FitData, grid: Grid) -> Iterator[LogisticChoiceT]:
         """Yield all that `grid` has, for each power from the strongest penalty on while weaker ones help."""
         for power in grid.powers:
-            scaler, z = standardised(power, rows.x)
-            z_val = like(scaler, rows.x_val)
-            path = self.path(z, rows.y, grid.strengths, ROUGH, weights=rows.weights)
-            yield from while_it_helps(
-                (self.judged(power, strength, logits(z_val, w, bias), rows.y_val) for strength, w, bias in path), _loss
+            scaler, z = standardize(power, data.x)
+            z_val = standardize_with(scaler, data.x_val)
+            path = self.fit_path(z, data.y, grid.strengths, CANDIDATE_TOLERANCE, sample_weights=data.sample_weights)
+            yield from with_early_stopping(
+                (
+                    self.evaluate(power, strength, compute_logits(z_val, w, bias), data.y_val)
+                    for strength, w, bias in path
+                ),
+                _validation_loss,
             )
 
-    def path(
+    def fit_path(
         self,
-        z: Standardised,
-        y: Targets,
+        z: StandardizedFeatures,
+        y: TargetArray,
         strengths: Sequence[float],
         tolerance: float,
         *,
-        weights: Floats | None = None,
-        begin: Begin = None,
-    ) -> Path:
-        """Yield weights and bias for each strength, each started from the last; the first from `begin` or from zero."""
+        sample_weights: Float32Array | None = None,
+        initial: InitialWeights = None,
+    ) -> RegularizationPath:
+        """Yield weights and bias for each strength, each started from the last; the first from `initial` or from zero."""
         n, e = z.shape
-        if begin:
-            found = np.hstack([z.inward(begin[0]), begin[1][:, None]])
+        if initial:
+            solution = np.hstack([z.to_span(initial[0]), initial[1][:, None]])
         else:
             # The bias begins where it gives each class or tag its own frequency.
-            rate = (self.counts(y) + 0.5) / (n + 1)
-            found = np.hstack([np.zeros((len(rate), e)), np.log(rate / (1 - rate))[:, None]])
+            rate = (self.count_targets(y) + 0.5) / (n + 1)
+            solution = np.hstack([np.zeros((len(rate), e)), np.log(rate / (1 - rate))[:, None]])
         for strength in strengths:
-            found = minimum(
-                z, y, found, link=self.link, strength=strength, weights=weights, tolerance=tolerance, steps=MAX_STEPS
+            solution = minimize_log_loss(
+                z,
+                y,
+                solution,
+                link=self.link,
+                strength=strength,
+                sample_weights=sample_weights,
+                tolerance=tolerance,
+                max_steps=MAX_STEPS,
             )
-            yield strength, z.outward(found[:, :e]), found[:, e].copy()
+            yield strength, z.from_span(solution[:, :e]), solution[:, e].copy()
 
 
-def _loss(choice: Choice) -> float:
+def _validation_loss(choice: LogisticChoice) -> float:
     return choice.val_loss

@@ -22,156 +22,158 @@ import onnx
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
 
-FAR: Final = 1e4  # deviations beyond which all is equally far: squares stay finite in float32
+MAX_DEVIATIONS: Final = 1e4  # deviations beyond which all is equally far: squares stay finite in float32
 
 
 @dataclass(frozen=True, slots=True)
-class Graph:
+class NoveltyGraph:
     """Operators from `features` float32 [n,d] to `novelty` float32 [n], with their constants."""
 
     nodes: tuple[onnx.NodeProto, ...]
     constants: tuple[onnx.TensorProto, ...]
 
 
-class Score(Protocol):
+class NoveltyScore(Protocol):
     """Features -> a number that is larger for what is new."""
 
     @property
     def kind(self) -> str:
         """What the manifest calls it."""
 
-    def __call__(self, x: Floats) -> Doubles:
+    def __call__(self, x: Float32Array) -> Float64Array:
         """Return the novelty of `x` [n,d], float64 [n]; `to_graph` says the same in float32."""
 
-    def to_graph(self) -> Graph:
+    def to_graph(self) -> NoveltyGraph:
         """Return it as ONNX; any opset from 13 on."""
 
 
 @dataclass(frozen=True, slots=True)
-class Distance:
+class DistanceScore:
     """Root of the squared distance along the discriminants, a mean over them, and a share of that off them."""
 
     kind: ClassVar[str] = "distance"
-    centre: Floats  # [d]
-    scale: Floats  # [d]; 0 of features that are nearly constant
-    axes: Floats  # [d,r], the discriminants
-    places: Floats  # [k,r], the class means on them
-    rest: float  # weight of the sum of all squares
+    centre: Float32Array  # [d]
+    scale: Float32Array  # [d]; 0 of features that are nearly constant
+    discriminants: Float32Array  # [d,r], the discriminants
+    class_means: Float32Array  # [k,r], the class means on them
+    residual_weight: float  # weight of the sum of all squares
 
-    def __call__(self, x: Floats) -> Doubles:
+    def __call__(self, x: Float32Array) -> Float64Array:
         """Return the distance of `x` [n,d] from the nearest class, float64 [n]."""
-        z = np.clip((x.astype(np.float64) - self.centre) * self.scale, -FAR, FAR)
-        on = z @ self.axes
-        places = self.places.astype(np.float64)
+        z = np.clip((x.astype(np.float64) - self.centre) * self.scale, -MAX_DEVIATIONS, MAX_DEVIATIONS)
+        on = z @ self.discriminants
+        places = self.class_means.astype(np.float64)
         near = ((places**2).sum(1) - 2 * on @ places.T).min(1)
-        squares = near + (on**2).sum(1) + self.rest * (z**2).sum(1)
-        distance: Doubles = np.sqrt(np.maximum(squares, 0))
+        squares = near + (on**2).sum(1) + self.residual_weight * (z**2).sum(1)
+        distance: Float64Array = np.sqrt(np.maximum(squares, 0))
         return distance
 
-    def to_graph(self) -> Graph:
+    def to_graph(self) -> NoveltyGraph:
         """Return it as ONNX."""
-        d, r = self.axes.shape
+        d, r = self.discriminants.shape
         nodes = (
-            _node("Sub", "features", "n_centre", to="n_moved"),
-            _node("Mul", "n_moved", "n_scale", to="n_scaled"),
-            _node("Clip", "n_scaled", "n_low", "n_high", to="n_z"),
-            _node("MatMul", "n_z", "n_axes", to="n_on"),
-            _node("Gemm", "n_on", "n_places", "n_lengths", to="n_each", transB=1),
-            _least("n_each", "n_near"),
-            _node("Mul", "n_on", "n_on", to="n_on_squared"),
-            _node("MatMul", "n_on_squared", "n_ones", to="n_own"),
-            _node("Mul", "n_z", "n_z", to="n_z_squared"),
-            _node("MatMul", "n_z_squared", "n_rest", to="n_off"),
-            _node("Sum", "n_near", "n_own", "n_off", to="n_squares"),
-            _node("Max", "n_squares", "n_zero", to="n_positive"),
-            _node("Sqrt", "n_positive", to="n_column"),
-            _flat("n_column"),
+            _node("Sub", "features", "n_centre", output="n_moved"),
+            _node("Mul", "n_moved", "n_scale", output="n_scaled"),
+            _node("Clip", "n_scaled", "n_low", "n_high", output="n_z"),
+            _node("MatMul", "n_z", "n_axes", output="n_on"),
+            _node("Gemm", "n_on", "n_places", "n_lengths", output="n_each", transB=1),
+            _row_minimum("n_each", "n_near"),
+            _node("Mul", "n_on", "n_on", output="n_on_squared"),
+            _node("MatMul", "n_on_squared", "n_ones", output="n_own"),
+            _node("Mul", "n_z", "n_z", output="n_z_squared"),
+            _node("MatMul", "n_z_squared", "n_rest", output="n_off"),
+            _node("Sum", "n_near", "n_own", "n_off", output="n_squares"),
+            _node("Max", "n_squares", "n_zero", output="n_positive"),
+            _node("Sqrt", "n_positive", output="n_column"),
+            _flatten_to_novelty("n_column"),
         )
         constants = {
             "n_centre": self.centre,
             "n_scale": self.scale,
-            "n_low": np.float32(-FAR),
-            "n_high": np.float32(FAR),
-            "n_axes": self.axes,
-            "n_places": -2 * self.places,
-            "n_lengths": (self.places.astype(np.float64) ** 2).sum(1).astype(np.float32),
+            "n_low": np.float32(-MAX_DEVIATIONS),
+            "n_high": np.float32(MAX_DEVIATIONS),
+            "n_axes": self.discriminants,
+            "n_places": -2 * self.class_means,
+            "n_lengths": (self.class_means.astype(np.float64) ** 2).sum(1).astype(np.float32),
             "n_ones": np.ones((r, 1), np.float32),
-            "n_rest": np.full((d, 1), self.rest, np.float32),
+            "n_rest": np.full((d, 1), self.residual_weight, np.float32),
             "n_zero": np.float32(0),
         }
-        return _graph(nodes, constants)
+        return _build_graph(nodes, constants)
 
 
 @dataclass(frozen=True, slots=True)
-class Energy:
+class EnergyScore:
     """Minus the logarithm of the summed exponentials of logits: features @ weights.T + bias."""
 
     kind: ClassVar[str] = "energy"
-    weights: Floats  # [k,d]
-    bias: Floats  # [k]
+    weights: Float32Array  # [k,d]
+    bias: Float32Array  # [k]
 
-    def __call__(self, x: Floats) -> Doubles:
+    def __call__(self, x: Float32Array) -> Float64Array:
         """Return the energy of `x` [n,d], float64 [n]."""
         logits = x.astype(np.float64) @ self.weights.T + self.bias
-        most = logits.max(1)
-        energy: Doubles = -(most + np.log(np.exp(logits - most[:, None]).sum(1)))
+        max_logit = logits.max(1)
+        energy: Float64Array = -(max_logit + np.log(np.exp(logits - max_logit[:, None]).sum(1)))
         return energy
 
-    def to_graph(self) -> Graph:
+    def to_graph(self) -> NoveltyGraph:
         """Return it as ONNX; the largest logit is taken out first, so that nothing overflows."""
         nodes = (
-            _node("Gemm", "features", "n_weights", "n_bias", to="n_downhill", transB=1),  # minus the logits
-            _least("n_downhill", "n_lowest"),
-            _node("Sub", "n_lowest", "n_downhill", to="n_below"),
-            _node("Exp", "n_below", to="n_parts"),
-            _node("MatMul", "n_parts", "n_ones", to="n_sum"),
-            _node("Log", "n_sum", to="n_log"),
-            _node("Sub", "n_lowest", "n_log", to="n_column"),
-            _flat("n_column"),
+            _node("Gemm", "features", "n_weights", "n_bias", output="n_downhill", transB=1),  # minus the logits
+            _row_minimum("n_downhill", "n_lowest"),
+            _node("Sub", "n_lowest", "n_downhill", output="n_below"),
+            _node("Exp", "n_below", output="n_parts"),
+            _node("MatMul", "n_parts", "n_ones", output="n_sum"),
+            _node("Log", "n_sum", output="n_log"),
+            _node("Sub", "n_lowest", "n_log", output="n_column"),
+            _flatten_to_novelty("n_column"),
         )
         ones = np.ones((len(self.bias), 1), np.float32)
-        return _graph(nodes, {"n_weights": -self.weights, "n_bias": -self.bias, "n_ones": ones})
+        return _build_graph(nodes, {"n_weights": -self.weights, "n_bias": -self.bias, "n_ones": ones})
 
 
 @dataclass(frozen=True, slots=True)
 class Novelty:
     """A score with the threshold above which the answer is "unknown", and how both were chosen."""
 
-    score: Score
+    score: NoveltyScore
     threshold: float
-    known: float  # share of the validation samples that are not above it
+    known_share: float  # share of the validation samples that are not above it
     unit: float  # standard deviation of the score on the validation part
-    auroc: dict[str, float | None]  # by kind of score, mean over `held_out`; None where nothing was
-    held_out: tuple[str, ...]  # classes that each score was tried on without having seen them
+    auroc: dict[str, float | None]  # by kind of score, mean over `held_out_classes`; None where nothing was
+    held_out_classes: tuple[str, ...]  # classes that each score was tried on without having seen them
 
     def facts(self) -> dict[str, Any]:
         """Return what the manifest says of it; ready for JSON."""
         return {
             "kind": self.score.kind,
             "threshold": self.threshold,
-            "known": self.known,
+            "known": self.known_share,
             "unit": self.unit,
             "auroc": dict(self.auroc),
-            "held_out": list(self.held_out),
+            "held_out": list(self.held_out_classes),
         }
 
 
-def _node(operator: str, *sources: str, to: str, **attributes: Any) -> onnx.NodeProto:  # noqa: ANN401  # onnx's own
-    return helper.make_node(operator, sources, [to], **attributes)
+def _node(operator: str, *sources: str, output: str, **attributes: Any) -> onnx.NodeProto:  # noqa: ANN401  # onnx's own
+    return helper.make_node(operator, sources, [output], **attributes)
 
 
-def _least(source: str, to: str) -> onnx.NodeProto:
+def _row_minimum(source: str, output: str) -> onnx.NodeProto:
     """Return the least of each row, [n,1]. TopK, for the axes of ReduceMin moved from opset 17 to 18."""
-    return helper.make_node("TopK", [source, "n_one"], [to, f"{to}_at"], axis=1, largest=0)
+    return helper.make_node("TopK", [source, "n_one"], [output, f"{output}_at"], axis=1, largest=0)
 
 
-def _flat(source: str) -> onnx.NodeProto:
-    return _node("Reshape", source, "n_flat", to="novelty")
+def _flatten_to_novelty(source: str) -> onnx.NodeProto:
+    return _node("Reshape", source, "n_flat", output="novelty")
 
 
-def _graph(nodes: Sequence[onnx.NodeProto], constants: dict[str, Any]) -> Graph:
+def _build_graph(nodes: Sequence[onnx.NodeProto], constants: dict[str, Any]) -> NoveltyGraph:
     constants = {**constants, "n_one": np.array([1], np.int64), "n_flat": np.array([-1], np.int64)}
-    return Graph(tuple(nodes), tuple(numpy_helper.from_array(np.asarray(one), at) for at, one in constants.items()))
+    return NoveltyGraph(
+        tuple(nodes), tuple(numpy_helper.from_array(np.asarray(one), at) for at, one in constants.items())
+    )

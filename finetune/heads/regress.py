@@ -13,19 +13,19 @@ from typing import Any, Final
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from finetune.heads.chunks import Standardised, like, logits, over, standardised
+from finetune.heads.chunks import StandardizedFeatures, compute_logits, map_chunks, standardize, standardize_with
 from finetune.heads.grid import Grid
 from finetune.heads.linear import Head
-from finetune.heads.rows import Rows
-from finetune.heads.scaler import POWERS, Doubles, Floats
+from finetune.heads.rows import FitData
+from finetune.heads.scaler import SCALING_POWERS, Float32Array, Float64Array
 
-PENALTIES: Final = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 9))  # 1e-4 .. 1e4
-GRID: Final = Grid(POWERS, PENALTIES)
-Path = Iterator[tuple[float, Doubles, float]]  # penalty, weights [e], bias
+REGRESS_PENALTIES: Final = tuple(float(f"{10 ** (exponent / 2):.3g}") for exponent in range(-8, 9))  # 1e-4 .. 1e4
+REGRESS_GRID: Final = Grid(SCALING_POWERS, REGRESS_PENALTIES)
+RidgePath = Iterator[tuple[float, Float64Array, float]]  # penalty, weights [e], bias
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class RegressChoice:
     """What was tried on the validation part, and how it did."""
 
     power: float
@@ -39,72 +39,74 @@ class Choice:
         return self.val_rmse
 
 
-def choose(rows: Rows, grid: Grid | None = None) -> Choice:
+def choose(data: FitData, grid: Grid | None = None) -> RegressChoice:
     """Return the choice of `grid`, by default GRID, that does best on the validation part.
 
     Raises:
         DatasetError: every feature is constant.
     """
     with threadpool_limits(1, "blas"):
-        return min(_choices(rows, grid or GRID), key=lambda choice: choice.val_rmse)
+        return min(_candidates(data, grid or REGRESS_GRID), key=lambda choice: choice.val_rmse)
 
 
-def refit(choice: Choice, rows: Rows, start: Head[Any] | None = None) -> Head[Choice]:
+def refit(choice: RegressChoice, data: FitData, warm_start: Head[Any] | None = None) -> Head[RegressChoice]:
     """Return the head of a choice, fitted to both parts; samples of the validation part count 1.
 
-    What is solved in closed form needs no `start`.
+    What is solved in closed form needs no `warm_start`.
     """
     with threadpool_limits(1, "blas"):
-        scaler, z = standardised(choice.power, rows.x, rows.x_val)
-        ones = np.ones(len(rows.y_val), np.float32)
-        each = None if rows.weights is None else np.concatenate([rows.weights, ones])
-        _, w, bias = next(_path(z, rows.targets(), each, (choice.penalty,)))
-    return Head.folded("ridge", "Identity", scaler, w[None], np.array([bias]), choice)
+        scaler, z = standardize(choice.power, data.x, data.x_val)
+        ones = np.ones(len(data.y_val), np.float32)
+        sample_weights = None if data.sample_weights is None else np.concatenate([data.sample_weights, ones])
+        _, w, bias = next(_fit_path(z, data.all_targets(), sample_weights, (choice.penalty,)))
+    return Head.from_standardized("ridge", "Identity", scaler, w[None], np.array([bias]), choice)
 
 
-def _choices(rows: Rows, grid: Grid) -> Iterator[Choice]:
+def _candidates(data: FitData, grid: Grid) -> Iterator[RegressChoice]:
     # Three samples may well have one number in train.
-    unit = float(rows.y.std()) or 1.0
+    unit = float(data.y.std()) or 1.0
     for power in grid.powers:
-        scaler, z = standardised(power, rows.x)
-        z_val = like(scaler, rows.x_val)
-        for penalty, w, bias in _path(z, rows.y, rows.weights, grid.strengths):
-            off = logits(z_val, w[None], np.array([bias]))[:, 0] - rows.y_val
-            yield Choice(power, penalty, float(np.sqrt((off**2).mean())), unit)
+        scaler, z = standardize(power, data.x)
+        z_val = standardize_with(scaler, data.x_val)
+        for penalty, w, bias in _fit_path(z, data.y, data.sample_weights, grid.strengths):
+            off = compute_logits(z_val, w[None], np.array([bias]))[:, 0] - data.y_val
+            yield RegressChoice(power, penalty, float(np.sqrt((off**2).mean())), unit)
 
 
-def _path(z: Standardised, y: Doubles, weights: Floats | None, penalties: Sequence[float]) -> Path:
+def _fit_path(
+    z: StandardizedFeatures, y: Float64Array, sample_weights: Float32Array | None, penalties: Sequence[float]
+) -> RidgePath:
     """Yield penalty, weights [e] and bias for each penalty."""
-    sums = _Sums.of(z, y, weights)
-    values, vectors = np.linalg.eigh(sums.square)
-    pull = vectors.T @ sums.pull
+    sums = _RidgeMoments.from_features(z, y, sample_weights)
+    values, vectors = np.linalg.eigh(sums.covariance)
+    projected_targets = vectors.T @ sums.target_covariance
     for penalty in penalties:
-        w = vectors @ (pull / (np.maximum(values, 0) + penalty))
-        yield penalty, z.outward(w[None])[0], sums.y - float(w @ sums.z)
+        w = vectors @ (projected_targets / (np.maximum(values, 0) + penalty))
+        yield penalty, z.from_span(w[None])[0], sums.target_mean - float(w @ sums.feature_means)
 
 
 @dataclass(frozen=True, slots=True)
-class _Sums:
+class _RidgeMoments:
     """All that ridge regression asks of its samples: means, weighted."""
 
-    z: Doubles  # [e]
-    y: float
-    square: Doubles  # [e,e], of z with itself, both without their means
-    pull: Doubles  # [e], of z with y, likewise
+    feature_means: Float64Array  # [e]
+    target_mean: float
+    covariance: Float64Array  # [e,e], of z with itself, both without their means
+    target_covariance: Float64Array  # [e], of z with y, likewise
 
     @classmethod
-    def of(cls, z: Standardised, y: Doubles, weights: Floats | None) -> _Sums:
+    def from_features(cls, z: StandardizedFeatures, y: Float64Array, sample_weights: Float32Array | None) -> _RidgeMoments:
         n, d = z.shape
-        each = np.full(n, 1 / n) if weights is None else weights / weights.sum(dtype=np.float64)
+        each = np.full(n, 1 / n) if sample_weights is None else sample_weights / sample_weights.sum(dtype=np.float64)
         mean = float(each @ y)
 
-        def look(rows: slice, piece: Floats) -> tuple[Doubles, Doubles, Doubles]:
+        def look(rows: slice, piece: Float32Array) -> tuple[Float64Array, Float64Array, Float64Array]:
             full = piece.astype(np.float64)
             weighed = full * each[rows, None]
             return weighed.sum(0), weighed.T @ full, weighed.T @ (y[rows] - mean)
 
         first, square, pull = np.zeros(d), np.zeros((d, d)), np.zeros(d)
-        for one, two, three in over(z, look):
+        for one, two, three in map_chunks(z, look):
             first, pull = first + one, pull + three
             square += two
         return cls(first, mean, square - np.outer(first, first), pull)

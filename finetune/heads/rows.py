@@ -8,22 +8,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.heads.scaler import Floats
+from finetune.heads.scaler import Float32Array
 
 
 @dataclass(frozen=True, slots=True)
-class Rows:
+class FitData:
     """Features and targets of n samples to train on, and of m to choose by; m may be 0 where nothing is chosen.
 
     The validation part is looked at as it is while something is chosen, whatever the weights.
     """
 
-    x: Floats  # float32 [n,d]
+    x: Float32Array  # float32 [n,d]
     y: NDArray[Any]  # of n samples: int [n] of classes, bool [n,k] of tags, float64 [n] of numbers
-    x_val: Floats  # float32 [m,d]
+    x_val: Float32Array  # float32 [m,d]
     y_val: NDArray[Any]
-    weights: Floats | None = None  # float32 [n], how much each sample of `x` counts; None: all alike
+    sample_weights: Float32Array | None = None  # float32 [n], how much each sample of `x` counts; None: all alike
 
-    def targets(self) -> NDArray[Any]:
+    def all_targets(self) -> NDArray[Any]:
         """Return the targets of both parts, n+m."""
         return np.concatenate([self.y, self.y_val])

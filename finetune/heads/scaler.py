@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 
 from zoo.errors import DatasetError
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
+Float32Array = NDArray[np.float32]
+Float64Array = NDArray[np.float64]
 
-POWERS: Final = (1.0, 0.5)
-FLAT: Final = 1e-3  # features whose deviation is under this share of the median deviation are dropped
+SCALING_POWERS: Final = (1.0, 0.5)
+MIN_RELATIVE_DEVIATION: Final = 1e-3  # features whose deviation is under this share of the median deviation are dropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,21 +25,21 @@ class Scaler:
     pooled features are rarely on, and dividing by their tiny deviation makes outliers of them.
     """
 
-    kept: NDArray[np.bool_]  # [d]
-    mean: Doubles  # [e]
-    scale: Doubles  # [e]
+    kept_mask: NDArray[np.bool_]  # [d]
+    mean: Float64Array  # [e]
+    scale: Float64Array  # [e]
 
     @classmethod
-    def of(cls, x: Floats, power: float) -> Scaler:
+    def from_features(cls, x: Float32Array, power: float) -> Scaler:
         """Return the scaler of `x`; `power` 1 divides by the deviation, 0.5 by its root.
 
         Raises:
             DatasetError: every feature is constant.
         """
-        return cls.of_moments(x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64), power)
+        return cls.from_moments(x.mean(0, dtype=np.float64), x.std(0, dtype=np.float64), power)
 
     @classmethod
-    def of_moments(cls, mean: Doubles, deviation: Doubles, power: float) -> Scaler:
+    def from_moments(cls, mean: Float64Array, deviation: Float64Array, power: float) -> Scaler:
         """Return the scaler of features with that mean [d] and deviation [d].
 
         Raises:
@@ -47,27 +47,27 @@ class Scaler:
         """
         alive = deviation[deviation > 0]
         median = float(np.median(alive)) if len(alive) else 1.0
-        kept = deviation > FLAT * median
-        if not kept.any():
+        kept_mask = deviation > MIN_RELATIVE_DEVIATION * median
+        if not kept_mask.any():
             raise DatasetError(
                 "the backbone sees no difference between the samples: all their features are the same. "
                 "Check that they are what they should be, or take another --backbone."
             )
-        return cls(kept, mean[kept], deviation[kept] ** power * median ** (1 - power))
+        return cls(kept_mask, mean[kept_mask], deviation[kept_mask] ** power * median ** (1 - power))
 
-    def __call__(self, x: Floats) -> Doubles:
+    def __call__(self, x: Float32Array) -> Float64Array:
         """Return `x` [n,d] standardised, float64 [n,e]."""
-        z: Doubles = x[:, self.kept] - self.mean
+        z: Float64Array = x[:, self.kept_mask] - self.mean
         z /= self.scale  # in place: this is the largest array of a fit
         return z
 
-    def unfolded(self, weights: Floats, bias: Floats) -> tuple[Doubles, Doubles]:
+    def unfold_weights(self, weights: Float32Array, bias: Float32Array) -> tuple[Float64Array, Float64Array]:
         """Return weights [k,e] and bias [k] for standardised features that do what these do for plain ones."""
-        kept = weights[:, self.kept].astype(np.float64)
-        return kept * self.scale, bias + kept @ self.mean
+        kept_weights = weights[:, self.kept_mask].astype(np.float64)
+        return kept_weights * self.scale, bias + kept_weights @ self.mean
 
 
-def span(z: Floats) -> Doubles | None:
+def span_basis(z: Float32Array) -> Float64Array | None:
     """Return an orthonormal basis [d,n] of the span of `z` [n,d] where that has far fewer dimensions; else None.
 
     With fewer samples than features an optimum under an L2 penalty lies in the span of the samples. So a

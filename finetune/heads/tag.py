@@ -15,24 +15,24 @@ from scipy.special import expit
 
 from finetune.heads import logistic
 from finetune.heads.grid import Grid
-from finetune.heads.logistic import Logistic
-from finetune.heads.scaler import POWERS, Doubles
+from finetune.heads.logistic import LogisticFitter
+from finetune.heads.scaler import SCALING_POWERS, Float64Array
 
-Tags = NDArray[np.bool_]
+BoolArray = NDArray[np.bool_]
 
-STRENGTHS: Final = tuple(10.0**exponent for exponent in range(-4, 3))
-GRID: Final = Grid(POWERS, STRENGTHS)
-LOWEST, HIGHEST = 0.05, 0.95  # of a threshold: few validation samples must not drive it to an end
+TAG_STRENGTHS: Final = tuple(10.0**exponent for exponent in range(-4, 3))
+TAG_GRID: Final = Grid(SCALING_POWERS, TAG_STRENGTHS)
+MIN_THRESHOLD, MAX_THRESHOLD = 0.05, 0.95  # of a threshold: few validation samples must not drive it to an end
 
 
 @dataclass(frozen=True, slots=True)
-class Choice(logistic.Choice):
+class TagChoice(logistic.LogisticChoice):
     """What was tried on the validation part, and how it did."""
 
     thresholds: tuple[float, ...]  # [k], probabilities from which on a tag is given
 
 
-def fit_temperature(logits: Doubles, y: Tags) -> tuple[float, float]:
+def fit_tag_temperature(logits: Float64Array, y: BoolArray) -> tuple[float, float]:
     """Return the temperature that suits `logits` [n,k] to the tags `y` [n,k] best, and the log loss it leaves.
 
     Targets are softened by one part in n+1, after Platt (1999). The loss is convex in 1/temperature: bisection.
@@ -48,7 +48,7 @@ def fit_temperature(logits: Doubles, y: Tags) -> tuple[float, float]:
     return float(np.exp(-low)), float((np.logaddexp(0, scaled) - truth * scaled).mean())
 
 
-def thresholds(scores: Doubles, y: Tags) -> Iterator[float]:
+def best_f1_thresholds(scores: Float64Array, y: BoolArray) -> Iterator[float]:
     """Yield for each tag the threshold of the best F1 on `scores` [n,k] and `y` [n,k]; 0.5 where no sample has it."""
     for column, truth in zip(scores.T, y.T, strict=True):
         if not truth.any():
@@ -60,20 +60,20 @@ def thresholds(scores: Doubles, y: Tags) -> Iterator[float]:
         below = np.append(ranked[1:], 0.0)
         # Equal scores are answered alike: only between different ones can a threshold stand.
         best = int(np.where(below < ranked, f1, -1.0).argmax())
-        yield float(np.clip((ranked[best] + below[best]) / 2, LOWEST, HIGHEST))
+        yield float(np.clip((ranked[best] + below[best]) / 2, MIN_THRESHOLD, MAX_THRESHOLD))
 
 
-def _judged(power: float, strength: float, logits: Doubles, y: Tags) -> Choice:
-    temperature, loss = fit_temperature(logits, y)
-    return Choice(power, strength, temperature, loss, tuple(thresholds(expit(logits / temperature), y)))
+def _evaluate_candidate(power: float, strength: float, logits: Float64Array, y: BoolArray) -> TagChoice:
+    temperature, loss = fit_tag_temperature(logits, y)
+    return TagChoice(power, strength, temperature, loss, tuple(best_f1_thresholds(expit(logits / temperature), y)))
 
 
-LOGISTIC: Final = Logistic(
+TAG_FITTER: Final = LogisticFitter(
     "one-vs-rest logistic",
     "Sigmoid",
-    GRID,
+    TAG_GRID,
     lambda y: y.sum(0),
-    _judged,
+    _evaluate_candidate,
     lambda y, weights, others: np.ones(len(others), np.float32),
 )
-choose, refit = LOGISTIC.choose, LOGISTIC.refit
+choose, refit = TAG_FITTER.choose, TAG_FITTER.refit

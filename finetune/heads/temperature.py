@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
-Labels = NDArray[np.intp]
+Float64Array = NDArray[np.float64]
+IndexArray = NDArray[np.intp]
 
 
-def fit_temperature(logits: Doubles, y: Labels) -> tuple[float, float]:
+def fit_temperature(logits: Float64Array, y: IndexArray) -> tuple[float, float]:
     """Return the temperature that suits `logits` [n,k] to the labels `y` [n] best, and the log loss it leaves.
 
     The targets are softened by one part in n+1, after Platt (1999): where every answer is right, a plain
@@ -28,8 +28,8 @@ def fit_temperature(logits: Doubles, y: Labels) -> tuple[float, float]:
     return float(np.exp(-low)), float(loss)
 
 
-def _log_softmax(logits: Doubles) -> Doubles:
+def _log_softmax(logits: Float64Array) -> Float64Array:
     """Return the logarithms of softmax over the rows of `logits` [n,k]."""
     shifted = logits - logits.max(1, keepdims=True)
-    logs: Doubles = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
+    logs: Float64Array = shifted - np.log(np.exp(shifted).sum(1, keepdims=True))
     return logs

@@ -1,16 +1,16 @@
 """How good a head is on samples it never saw: plain numbers for the manifest and the report."""
 
-from finetune.metrics.classify import confusion_matrix, measure, measure_known, reliability
+from finetune.metrics.classify import classification_metrics, confusion_matrix, reliability_curve, unknown_metrics
 from finetune.metrics.coverage import risk_coverage
-from finetune.metrics.regress import measure_numbers
-from finetune.metrics.tag import measure_tags
+from finetune.metrics.regress import regression_metrics
+from finetune.metrics.tag import tagging_metrics
 
 __all__ = [
+    "classification_metrics",
     "confusion_matrix",
-    "measure",
-    "measure_known",
-    "measure_numbers",
-    "measure_tags",
-    "reliability",
+    "regression_metrics",
+    "reliability_curve",
     "risk_coverage",
+    "tagging_metrics",
+    "unknown_metrics",
 ]

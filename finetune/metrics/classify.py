@@ -13,24 +13,26 @@ from numpy.typing import NDArray
 
 from finetune.metrics.coverage import risk_coverage
 
-Floats = NDArray[np.float32]
-Labels = NDArray[np.intp]
+Float32Array = NDArray[np.float32]
+IndexArray = NDArray[np.intp]
 
-BINS: Final = 15  # equal widths of confidence, as Guo et al. 2017
+RELIABILITY_BINS: Final = 15  # equal widths of confidence, as Guo et al. 2017
 
 
-def measure(scores: Floats, y: Labels, labels: Sequence[str]) -> dict[str, Any]:
+def classification_metrics(scores: Float32Array, y: IndexArray, labels: Sequence[str]) -> dict[str, Any]:
     """Return the metrics of `scores` against the truth `y`, ready for JSON.
 
     A class without a sample here has recall None and is left out of the balanced accuracy (the mean
     recall); the macro F1 runs over every class that is here or was answered.
     """
     confusion = confusion_matrix(y, scores.argmax(1), len(labels))
-    hits, support, answered = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
+    hits, support, predicted_count = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     recall = np.divide(hits, support, out=np.full(len(labels), np.nan), where=support > 0)
-    precision = np.divide(hits, answered, out=np.zeros(len(labels)), where=answered > 0)
-    f1 = np.divide(2 * hits, support + answered, out=np.full(len(labels), np.nan), where=support + answered > 0)
-    curve = reliability(scores, y)
+    precision = np.divide(hits, predicted_count, out=np.zeros(len(labels)), where=predicted_count > 0)
+    f1 = np.divide(
+        2 * hits, support + predicted_count, out=np.full(len(labels), np.nan), where=support + predicted_count > 0
+    )
+    curve = reliability_curve(scores, y)
     return {
         "samples": len(y),
         "accuracy": float(hits.sum() / len(y)),
@@ -53,38 +55,38 @@ def measure(scores: Floats, y: Labels, labels: Sequence[str]) -> dict[str, Any]:
     }
 
 
-def measure_known(scores: Floats, y: Labels, novelty: Floats, threshold: float) -> dict[str, Any]:
+def unknown_metrics(scores: Float32Array, y: IndexArray, novelty: Float32Array, threshold: float) -> dict[str, Any]:
     """Return the share of samples that stay known, their `novelty` [n] not above the threshold, and how good these are.
 
     None is the accuracy of a part that is empty. Ready for JSON.
     """
-    known, right = novelty <= threshold, scores.argmax(1) == y
+    known, is_correct = novelty <= threshold, scores.argmax(1) == y
     return {
         "known": float(known.mean()),
-        "accuracy_known": float(right[known].mean()) if known.any() else None,
-        "accuracy_unknown": float(right[~known].mean()) if not known.all() else None,
+        "accuracy_known": float(is_correct[known].mean()) if known.any() else None,
+        "accuracy_unknown": float(is_correct[~known].mean()) if not known.all() else None,
     }
 
 
-def confusion_matrix(y: Labels, answers: Labels, classes: int) -> NDArray[np.int64]:
+def confusion_matrix(y: IndexArray, predictions: IndexArray, class_count: int) -> NDArray[np.int64]:
     """Return int64 [k,k]: how often the class of the row was called the class of the column."""
-    confusion = np.zeros((classes, classes), np.int64)
-    np.add.at(confusion, (y, answers), 1)
+    confusion = np.zeros((class_count, class_count), np.int64)
+    np.add.at(confusion, (y, predictions), 1)
     return confusion
 
 
-def reliability(scores: Floats, y: Labels) -> list[dict[str, Any]]:
+def reliability_curve(scores: Float32Array, y: IndexArray) -> list[dict[str, Any]]:
     """Return, for each bin of confidence that is not empty, its count, mean confidence and accuracy."""
     confidence = scores.max(1).astype(np.float64)
-    right = scores.argmax(1) == y
-    bins = np.clip(np.ceil(confidence * BINS).astype(int) - 1, 0, BINS - 1)  # (lower, upper]
+    is_correct = scores.argmax(1) == y
+    bins = np.clip(np.ceil(confidence * RELIABILITY_BINS).astype(int) - 1, 0, RELIABILITY_BINS - 1)  # (lower, upper]
     return [
         {
-            "upper": (number + 1) / BINS,
+            "upper": (number + 1) / RELIABILITY_BINS,
             "count": int(inside.sum()),
             "confidence": float(confidence[inside].mean()),
-            "accuracy": float(right[inside].mean()),
+            "accuracy": float(is_correct[inside].mean()),
         }
-        for number in range(BINS)
+        for number in range(RELIABILITY_BINS)
         if (inside := bins == number).any()
     ]

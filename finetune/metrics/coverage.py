@@ -11,14 +11,14 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.floating[Any]]
-Flags = NDArray[np.bool_]
+FloatArray = NDArray[np.floating[Any]]
+BoolArray = NDArray[np.bool_]
 
-RISKS: Final = {"coverage_at_1": 0.01, "coverage_at_5": 0.05}  # what each figure keeps the risk under
-POINTS: Final = 100  # of the curve, at most
+RISK_LIMITS: Final = {"coverage_at_1": 0.01, "coverage_at_5": 0.05}  # what each figure keeps the risk under
+MAX_CURVE_POINTS: Final = 100  # of the curve, at most
 
 
-def risk_coverage(confidence: Floats, wrong: Flags) -> dict[str, Any]:
+def risk_coverage(confidence: FloatArray, wrong: BoolArray) -> dict[str, Any]:
     """Return the risk-coverage curve, the area under it, and the largest coverages at a risk under 1 % and 5 %.
 
     Samples of the same confidence come together, for nothing tells them apart: a part of them is wrong as often as all
@@ -31,10 +31,10 @@ def risk_coverage(confidence: Floats, wrong: Flags) -> dict[str, Any]:
     counts = np.arange(1, n + 1)
     risks = np.interp(counts, np.append(0, ends + 1), np.append(0, missed[ends])) / counts
     coverage, risk = (ends + 1) / n, risks[ends]
-    shown = np.unique(np.linspace(0, len(ends) - 1, min(len(ends), POINTS)).round().astype(int))
+    shown = np.unique(np.linspace(0, len(ends) - 1, min(len(ends), MAX_CURVE_POINTS)).round().astype(int))
     return {
         "aurc": float(risks.mean()),
-        **{name: float(coverage[risk < most].max(initial=0.0)) for name, most in RISKS.items()},
+        **{name: float(coverage[risk < most].max(initial=0.0)) for name, most in RISK_LIMITS.items()},
         "curve": [
             {"coverage": float(coverage[at]), "risk": float(risk[at]), "confidence": float(ranked[ends[at]])}
             for at in shown.tolist()

@@ -8,31 +8,31 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
-Tags = NDArray[np.bool_]
+Float32Array = NDArray[np.float32]
+BoolArray = NDArray[np.bool_]
 
 
-def measure_tags(scores: Floats, y: Tags, labels: Sequence[str], thresholds: Sequence[float]) -> dict[str, Any]:
+def tagging_metrics(scores: Float32Array, y: BoolArray, labels: Sequence[str], thresholds: Sequence[float]) -> dict[str, Any]:
     """Return the metrics of `scores` against the truth `y`, ready for JSON.
 
     A tag that no sample has and none was given counts nowhere in the macro F1; one without a sample has no
     average precision. The mean average precision runs over the tags that have one.
     """
-    given = scores >= np.asarray(thresholds, np.float32)
-    hits, support, answered = (given & y).sum(0), y.sum(0), given.sum(0)
-    nothing = support + answered == 0
-    f1 = np.divide(2 * hits, support + answered, out=np.full(len(labels), np.nan), where=~nothing)
+    predictions = scores >= np.asarray(thresholds, np.float32)
+    hits, support, predicted_count = (predictions & y).sum(0), y.sum(0), predictions.sum(0)
+    nothing = support + predicted_count == 0
+    f1 = np.divide(2 * hits, support + predicted_count, out=np.full(len(labels), np.nan), where=~nothing)
     ap = [average_precision(scores[:, tag], y[:, tag]) for tag in range(len(labels))]
     known = [one for one in ap if one is not None]
     return {
         "samples": len(y),
-        "micro_f1": float(2 * hits.sum() / max(1, support.sum() + answered.sum())),
+        "micro_f1": float(2 * hits.sum() / max(1, support.sum() + predicted_count.sum())),
         "macro_f1": float(np.nanmean(f1)) if not nothing.all() else 0.0,
-        "subset_accuracy": float((given == y).all(1).mean()),
+        "subset_accuracy": float((predictions == y).all(1).mean()),
         "mean_average_precision": float(np.mean(known)) if known else None,
         "per_class": {
             label: {
-                "precision": float(hits[tag] / answered[tag]) if answered[tag] else 0.0,
+                "precision": float(hits[tag] / predicted_count[tag]) if predicted_count[tag] else 0.0,
                 "recall": float(hits[tag] / support[tag]) if support[tag] else None,
                 "f1": None if nothing[tag] else float(f1[tag]),
                 "average_precision": ap[tag],
@@ -44,7 +44,7 @@ def measure_tags(scores: Floats, y: Tags, labels: Sequence[str], thresholds: Seq
     }
 
 
-def average_precision(scores: Floats, y: Tags) -> float | None:
+def average_precision(scores: Float32Array, y: BoolArray) -> float | None:
     """Return the mean precision at each hit, best score first; equal scores count together. None without a hit."""
     if not y.any():
         return None

@@ -1,6 +1,6 @@
 """report.html: how good a model is and where it errs, in one file that opens without a network."""
 
-from finetune.report.mistakes import Outcome, worst
-from finetune.report.page import Story, render, wilson
+from finetune.report.mistakes import ReportSamples, worst_mistakes
+from finetune.report.page import ReportContent, render_report, wilson
 
-__all__ = ["Outcome", "Story", "render", "wilson", "worst"]
+__all__ = ["ReportContent", "ReportSamples", "render_report", "wilson", "worst_mistakes"]

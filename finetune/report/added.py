@@ -7,19 +7,19 @@ from typing import Any, Final
 
 from zoo.manifest import Manifest
 
-NAMES: Final = {"accuracy": "accuracy", "micro_f1": "micro F1", "rmse": "root of the mean squared error"}
-CHANGED: Final = 0.005  # of a label's recall or F1: what is less is not marked
+METRIC_NAMES: Final = {"accuracy": "accuracy", "micro_f1": "micro F1", "rmse": "root of the mean squared error"}
+MIN_MARKED_CHANGE: Final = 0.005  # of a label's recall or F1: what is less is not marked
 
 
-def section(manifest: Manifest) -> str:
+def render_added(manifest: Manifest) -> str:
     """Return the section as HTML; nothing where nothing was added."""
     added: dict[str, Any] | None = manifest.metrics.get("added")
     if not added:
         return ""
     step = manifest.data["added"][-1]
-    metric = NAMES[added["metric"]]
+    metric = METRIC_NAMES[added["metric"]]
     new = f", {added['new']:.4g} on {added['new_samples']:,} new ones" if added["new"] is not None else ""
-    rows = "".join(_row(label, facts) for label, facts in added["labels"].items())
+    rows = "".join(_render_label_row(label, facts) for label, facts in added["labels"].items())
     head = "<tr><th>label</th><th>before</th><th>after</th><th>samples</th><th>new</th><th>samples</th></tr>"
     table = f"<table>{head}{rows}</table>" if rows else ""
     return f"""<section><h2>What was added, and what that did</h2>
@@ -29,18 +29,18 @@ and is {added["after"]:.4g} now{new}.
 </p>{table}</section>"""
 
 
-def _row(label: str, facts: dict[str, Any]) -> str:
+def _render_label_row(label: str, facts: dict[str, Any]) -> str:
     before, after = facts["before"], facts["after"]
-    worse = before is not None and after is not None and after < before - CHANGED
+    worse = before is not None and after is not None and after < before - MIN_MARKED_CHANGE
     cells = (
-        _number(before),
-        f"<b>{_number(after)}</b>" if worse else _number(after),
+        _format_number(before),
+        f"<b>{_format_number(after)}</b>" if worse else _format_number(after),
         f"{facts['old_samples']:,}",
-        _number(facts["new"]),
+        _format_number(facts["new"]),
         f"{facts['new_samples']:,}",
     )
     return f"<tr><td>{escape(label)}</td>{''.join(f'<td class=number>{cell}</td>' for cell in cells)}</tr>"
 
 
-def _number(value: float | None) -> str:
+def _format_number(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"

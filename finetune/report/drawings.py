@@ -9,22 +9,22 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+Float64Array = NDArray[np.float64]
 
-DOTS: Final = 1500  # samples that a drawing shows
+MAX_DOTS: Final = 1500  # samples that a drawing shows
 
 
-def reliability(curve: Sequence[Mapping[str, Any]]) -> str:
+def draw_reliability(curve: Sequence[Mapping[str, Any]]) -> str:
     """Return the reliability curve as a drawing: accuracy over confidence, dots as large as their bins are full."""
     left, top, side = 40, 10, 280
-    most = max(b["count"] for b in curve)
+    max_count = max(b["count"] for b in curve)
 
     def place(confidence: float, accuracy: float) -> str:
         return f"{left + side * confidence:.1f},{top + side * (1 - accuracy):.1f}"
 
     points = [place(b["confidence"], b["accuracy"]) for b in curve]
     dots = "".join(
-        f"<circle cx='{x}' cy='{y}' r='{3 + 6 * (b['count'] / most) ** 0.5:.1f}' fill='var(--good)' fill-opacity='.75'>"
+        f"<circle cx='{x}' cy='{y}' r='{3 + 6 * (b['count'] / max_count) ** 0.5:.1f}' fill='var(--good)' fill-opacity='.75'>"
         f"<title>{b['count']} samples: said {b['confidence']:.1%}, right {b['accuracy']:.1%}</title></circle>"
         for b, (x, y) in zip(curve, (point.split(",") for point in points), strict=True)
     )
@@ -42,45 +42,51 @@ def reliability(curve: Sequence[Mapping[str, Any]]) -> str:
 <text x="{left + side / 2}" y="{top + side + 33}" text-anchor="middle">said probability</text></svg></section>"""
 
 
-def residuals(truth: Doubles, said: Doubles, target: str) -> str:
+def draw_residuals(truth: Float64Array, predictions: Float64Array, target: str) -> str:
     """Return what was said over what is true, and the error over what was said, each as dots; float64 [m]."""
-    rows = np.linspace(0, len(truth) - 1, min(len(truth), DOTS)).astype(int)
-    truth, said = truth[rows], said[rows]
-    low, high = float(min(truth.min(), said.min())), float(max(truth.max(), said.max()))
-    off = said - truth
-    most = float(np.abs(off).max())
+    rows = np.linspace(0, len(truth) - 1, min(len(truth), MAX_DOTS)).astype(int)
+    truth, predictions = truth[rows], predictions[rows]
+    low, high = float(min(truth.min(), predictions.min())), float(max(truth.max(), predictions.max()))
+    errors = predictions - truth
+    max_error = float(np.abs(errors).max())
     name = escape(target)
-    few = f" {DOTS:,} of the test samples are shown." if len(rows) == DOTS else ""
+    few = f" {MAX_DOTS:,} of the test samples are shown." if len(rows) == MAX_DOTS else ""
     return f"""<section><h2>What it said, and how far off</h2>
 <p class=soft>Each dot is a test sample; on the dashed lines it would be right.{few}</p>
-<div class=pair>{_scatter(truth, said, (low, high), (low, high), f"true {name}", f"said {name}", "M0 1 L1 0")}
-{_scatter(said, off, (low, high), (-most, most), f"said {name}", "said minus true", "M0 .5 L1 .5")}</div></section>"""
+<div class=pair>{_draw_scatter(truth, predictions, (low, high), (low, high), f"true {name}", f"said {name}", "M0 1 L1 0")}
+{_draw_scatter(predictions, errors, (low, high), (-max_error, max_error), f"said {name}", "said minus true", "M0 .5 L1 .5")}</div></section>"""
 
 
-def _scatter(
-    x: Doubles, y: Doubles, across: tuple[float, float], up: tuple[float, float], below: str, beside: str, dashed: str
+def _draw_scatter(
+    x: Float64Array,
+    y: Float64Array,
+    x_range: tuple[float, float],
+    y_range: tuple[float, float],
+    x_label: str,
+    y_label: str,
+    reference_line: str,
 ) -> str:
     left, top, side = 62, 18, 270
 
-    def share(value: Doubles, ends: tuple[float, float]) -> Doubles:
+    def share(value: Float64Array, ends: tuple[float, float]) -> Float64Array:
         return (value - ends[0]) / ((ends[1] - ends[0]) or 1.0)
 
     dots = "".join(
         f"<circle cx='{left + side * a:.1f}' cy='{top + side * (1 - b):.1f}' r='3'/>"
-        for a, b in zip(share(x, across), share(y, up), strict=True)
+        for a, b in zip(share(x, x_range), share(y, y_range), strict=True)
     )
     ticks = "".join(
         f"<text x='{left - 6}' y='{top + side * (1 - t) + 4}' text-anchor='end'>"
-        f"{up[0] + t * (up[1] - up[0]):.3g}</text>"
+        f"{y_range[0] + t * (y_range[1] - y_range[0]):.3g}</text>"
         f"<text x='{left + side * t}' y='{top + side + 16}' text-anchor='middle'>"
-        f"{across[0] + t * (across[1] - across[0]):.3g}</text>"
+        f"{x_range[0] + t * (x_range[1] - x_range[0]):.3g}</text>"
         for t in (0, 0.5, 1)
     )
-    (x0, y0), (x1, y1) = (point.lstrip("ML").split() for point in dashed.split(" L"))
+    (x0, y0), (x1, y1) = (point.lstrip("ML").split() for point in reference_line.split(" L"))
     line = f"M{left + side * float(x0)} {top + side * float(y0)} L{left + side * float(x1)} {top + side * float(y1)}"
-    return f"""<svg viewBox="0 0 350 330" role=img aria-label="{beside} over {below}">
+    return f"""<svg viewBox="0 0 350 330" role=img aria-label="{y_label} over {x_label}">
 <rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" stroke="var(--line)"/>
 <path d="{line}" stroke="var(--soft)" stroke-dasharray="4 4" fill="none"/>{ticks}
 <g fill="var(--good)" fill-opacity=".45">{dots}</g>
-<text x="{left}" y="12">{beside}</text>
-<text x="{left + side / 2}" y="{top + side + 33}" text-anchor="middle">{below}</text></svg>"""
+<text x="{left}" y="12">{y_label}</text>
+<text x="{left + side / 2}" y="{top + side + 33}" text-anchor="middle">{x_label}</text></svg>"""

@@ -8,38 +8,50 @@ from html import escape
 
 import numpy as np
 
-from finetune.dataset import Bad
-from finetune.report.confidence import selective, unknown
-from finetune.report.curves import training
-from finetune.report.drawings import reliability, residuals
-from finetune.report.mistakes import Outcome, worst
-from finetune.report.sections import confusion, facts, figure, mistakes, no_mistakes, per_class, per_tag
+from finetune.dataset import SkippedSample
+from finetune.report.confidence import render_risk_coverage, render_unknown
+from finetune.report.curves import render_training
+from finetune.report.drawings import draw_reliability, draw_residuals
+from finetune.report.mistakes import ReportSamples, worst_mistakes
+from finetune.report.sections import (
+    render_class_table,
+    render_confusion_matrix,
+    render_metric_card,
+    render_mistakes,
+    render_model_facts,
+    render_no_mistakes,
+    render_tag_table,
+)
 from finetune.report.style import CSS
 from finetune.tasks import Task
 from zoo.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)
-class Story:
+class ReportContent:
     """What the report tells."""
 
     manifest: Manifest
-    outcome: Outcome
-    bad: tuple[Bad, ...]
-    doctor: str = ""  # HTML: what was found in the data
-    added: str = ""  # HTML: what it did to teach the model more
+    test_samples: ReportSamples
+    skipped_samples: tuple[SkippedSample, ...]
+    findings_html: str = ""  # HTML: what was found in the data
+    added_html: str = ""  # HTML: what it did to teach the model more
 
 
-def render(story: Story) -> bytes:
+def render_report(content: ReportContent) -> bytes:
     """Return the bytes of report.html."""
-    manifest = story.manifest
+    manifest = content.manifest
     own = manifest.samples == "user"
     task = Task(manifest.task)
-    measured = {Task.CLASSIFY: _classify, Task.TAG: _tag, Task.REGRESS: _regress}
-    told = measured[task](story) if task in measured else ""
-    wrong = "" if task is Task.EMBED else mistakes(manifest, worst(manifest, story.outcome), _wrong(story))
+    renderers = {Task.CLASSIFY: _render_classification, Task.TAG: _render_tagging, Task.REGRESS: _render_regression}
+    metrics_html = renderers[task](content) if task in renderers else ""
+    mistakes_html = (
+        ""
+        if task is Task.EMBED
+        else render_mistakes(manifest, worst_mistakes(manifest, content.test_samples), _count_wrong(content))
+    )
     many = f", {len(manifest.labels)} {'tags' if task is Task.TAG else 'classes'}" if len(manifest.labels) > 1 else ""
-    tested = (
+    measured_on = (
         f"Measured on {manifest.metrics['samples']:,} test samples that nothing was trained on or chosen by."
         if manifest.metrics
         else "It answers with features; nothing was trained, so nothing is measured."
@@ -47,17 +59,17 @@ def render(story: Story) -> bytes:
     body = f"""
 <h1>{escape(manifest.name)}</h1>
 <p class=soft>{escape(manifest.backbone["name"])}, {escape(manifest.precision)} trunk, task {task}{many}.
-{tested}</p>
-{told}
-{story.added}
-{training(manifest.depth, manifest.training)}
-{wrong if own else no_mistakes()}
-{story.doctor}
-{facts(manifest, story.bad if own else ())}"""
-    return document(f"{manifest.name}: report", body)
+{measured_on}</p>
+{metrics_html}
+{content.added_html}
+{render_training(manifest.depth, manifest.training)}
+{mistakes_html if own else render_no_mistakes()}
+{content.findings_html}
+{render_model_facts(manifest, content.skipped_samples if own else ())}"""
+    return html_document(f"{manifest.name}: report", body)
 
 
-def document(title: str, body: str) -> bytes:
+def html_document(title: str, body: str) -> bytes:
     """Return the bytes of a page that opens without a network; `body` is HTML, `title` is not."""
     return f"""<!doctype html>
 <html lang=en>
@@ -71,61 +83,63 @@ def document(title: str, body: str) -> bytes:
 """.encode()
 
 
-def _figures(*figures: str) -> str:
+def _render_metric_cards(*figures: str) -> str:
     return f"<div class=figures>{''.join(figures)}</div>"
 
 
-def _classify(story: Story) -> str:
-    metrics, labels = story.manifest.metrics, story.manifest.labels
+def _render_classification(content: ReportContent) -> str:
+    metrics, labels = content.manifest.metrics, content.manifest.labels
     low, high = wilson(metrics["accuracy"], metrics["samples"])
-    figures = _figures(
-        figure("Accuracy", f"{metrics['accuracy']:.1%}", f"95 % interval {low:.1%} to {high:.1%}"),
-        figure("Balanced accuracy", f"{metrics['balanced_accuracy']:.1%}", "mean recall of the classes"),
-        figure("Macro F1", f"{metrics['macro_f1']:.3f}", "every class counts alike"),
-        figure("Calibration error", f"{metrics['ece']:.1%}", "15 bins, after temperature"),
-        figure("Log loss", f"{metrics['log_loss']:.3f}", "nats for each sample"),
+    figures = _render_metric_cards(
+        render_metric_card("Accuracy", f"{metrics['accuracy']:.1%}", f"95 % interval {low:.1%} to {high:.1%}"),
+        render_metric_card("Balanced accuracy", f"{metrics['balanced_accuracy']:.1%}", "mean recall of the classes"),
+        render_metric_card("Macro F1", f"{metrics['macro_f1']:.3f}", "every class counts alike"),
+        render_metric_card("Calibration error", f"{metrics['ece']:.1%}", "15 bins, after temperature"),
+        render_metric_card("Log loss", f"{metrics['log_loss']:.3f}", "nats for each sample"),
     )
     return f"""{figures}
-<div class=pair>{confusion(metrics["confusion"], labels)}{reliability(metrics["reliability"])}</div>
-<div class=pair>{per_class(metrics["per_class"])}{selective(metrics["risk_coverage"])}</div>
-{_unknown(story)}"""
+<div class=pair>{render_confusion_matrix(metrics["confusion"], labels)}{draw_reliability(metrics["reliability"])}</div>
+<div class=pair>{render_class_table(metrics["per_class"])}{render_risk_coverage(metrics["risk_coverage"])}</div>
+{_render_unknown(content)}"""
 
 
-def _unknown(story: Story) -> str:
-    outcome, head = story.outcome, story.manifest.head
+def _render_unknown(content: ReportContent) -> str:
+    outcome, head = content.test_samples, content.manifest.head
     if outcome.novelty is None:
         return ""
     right = outcome.scores.argmax(1) == outcome.truth
-    return unknown(head["novelty"], story.manifest.metrics["unknown"], outcome.novelty, right)
+    return render_unknown(head["novelty"], content.manifest.metrics["unknown"], outcome.novelty, right)
 
 
-def _tag(story: Story) -> str:
-    metrics = story.manifest.metrics
+def _render_tagging(content: ReportContent) -> str:
+    metrics = content.manifest.metrics
     ap = metrics["mean_average_precision"]
-    figures = _figures(
-        figure("Micro F1", f"{metrics['micro_f1']:.3f}", "every tag given or missed counts alike"),
-        figure("Macro F1", f"{metrics['macro_f1']:.3f}", "every tag of the list counts alike"),
-        figure("Subset accuracy", f"{metrics['subset_accuracy']:.1%}", "all tags of a sample right"),
-        figure("Mean average precision", "–" if ap is None else f"{ap:.3f}", "whatever the thresholds"),
+    figures = _render_metric_cards(
+        render_metric_card("Micro F1", f"{metrics['micro_f1']:.3f}", "every tag given or missed counts alike"),
+        render_metric_card("Macro F1", f"{metrics['macro_f1']:.3f}", "every tag of the list counts alike"),
+        render_metric_card("Subset accuracy", f"{metrics['subset_accuracy']:.1%}", "all tags of a sample right"),
+        render_metric_card("Mean average precision", "–" if ap is None else f"{ap:.3f}", "whatever the thresholds"),
     )
-    return figures + per_tag(metrics["per_class"])
+    return figures + render_tag_table(metrics["per_class"])
 
 
-def _regress(story: Story) -> str:
-    metrics, target = story.manifest.metrics, story.manifest.labels[0]
+def _render_regression(content: ReportContent) -> str:
+    metrics, target = content.manifest.metrics, content.manifest.labels[0]
     r2 = metrics["r2"]
-    figures = _figures(
-        figure("R²", "–" if r2 is None else f"{r2:.3f}", "share of the spread that is explained"),
-        figure("Mean absolute error", f"{metrics['mae']:.4g}", f"of {escape(target)}"),
-        figure("Root mean squared error", f"{metrics['rmse']:.4g}", "large errors count more"),
-        figure("Mean error", f"{metrics['bias']:+.3g}", "said minus true"),
+    figures = _render_metric_cards(
+        render_metric_card("R²", "–" if r2 is None else f"{r2:.3f}", "share of the spread that is explained"),
+        render_metric_card("Mean absolute error", f"{metrics['mae']:.4g}", f"of {escape(target)}"),
+        render_metric_card("Root mean squared error", f"{metrics['rmse']:.4g}", "large errors count more"),
+        render_metric_card("Mean error", f"{metrics['bias']:+.3g}", "said minus true"),
     )
-    return figures + residuals(story.outcome.truth, story.outcome.scores[:, 0].astype(np.float64), target)
+    return figures + draw_residuals(
+        content.test_samples.truth, content.test_samples.scores[:, 0].astype(np.float64), target
+    )
 
 
-def _wrong(story: Story) -> int:
+def _count_wrong(content: ReportContent) -> int:
     """Return how many test samples got a wrong answer; of numbers, all."""
-    manifest, n = story.manifest, int(story.manifest.metrics["samples"])
+    manifest, n = content.manifest, int(content.manifest.metrics["samples"])
     share = {Task.CLASSIFY: "accuracy", Task.TAG: "subset_accuracy"}.get(Task(manifest.task))
     return round(n * (1 - manifest.metrics[share])) if share else n
 

@@ -9,34 +9,34 @@ from typing import Final
 
 from PIL import Image, ImageOps
 
-from finetune.dataset import Sample
+from finetune.dataset import LabeledSample
 from zoo.errors import InputError
 from zoo.image import ImageInput, to_rgb
-from zoo.sniff import sniff
+from zoo.sniff import sniff_format
 
-SIDE: Final = 200  # pixels of a thumbnail's longer side
+MAX_SIDE: Final = 200  # pixels of a thumbnail's longer side
 
 
 @dataclass(frozen=True, slots=True)
 class Thumbnail:
-    """A small JPEG as a `data:` address; `small` where the picture itself has few pixels."""
+    """A small JPEG as a `data:` address; `is_small` where the picture itself has few pixels."""
 
-    address: str
-    small: bool
+    data_url: str
+    is_small: bool
 
 
-def thumbnail(sample: Sample) -> Thumbnail | None:
+def make_thumbnail(sample: LabeledSample) -> Thumbnail | None:
     """Return a small picture of `sample`; None where it can no longer be read."""
     try:
         data = sample.read()
-        ImageInput(SIDE)(data)  # the checks that hostile bytes need
-        with Image.open(io.BytesIO(data), formats=[sniff(data) or ""]) as image:
-            image.draft("RGB", (SIDE, SIDE))
+        ImageInput(MAX_SIDE)(data)  # the checks that hostile bytes need
+        with Image.open(io.BytesIO(data), formats=[sniff_format(data) or ""]) as image:
+            image.draft("RGB", (MAX_SIDE, MAX_SIDE))
             picture = to_rgb(ImageOps.exif_transpose(image))
     except (OSError, InputError):
         return None
-    small = max(picture.size) < SIDE // 2
-    picture.thumbnail((SIDE, SIDE))
+    small = max(picture.size) < MAX_SIDE // 2
+    picture.thumbnail((MAX_SIDE, MAX_SIDE))
     file = io.BytesIO()
     picture.save(file, "JPEG", quality=82)
     return Thumbnail(f"data:image/jpeg;base64,{base64.b64encode(file.getvalue()).decode()}", small)

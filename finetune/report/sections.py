@@ -6,29 +6,29 @@ from collections.abc import Mapping, Sequence
 from html import escape
 from typing import Any, Final
 
-from finetune.dataset import Bad
-from finetune.report.mistakes import Mistake, shown
+from finetune.dataset import SkippedSample
+from finetune.report.mistakes import Mistake, render_sample
 from finetune.tasks import Task
 from zoo.manifest import Manifest
 
-TABLE: Final = 30  # classes up to which the whole confusion matrix is drawn
-PAIRS: Final = 20  # confusions that are listed beyond that
-SKIPPED: Final = 50  # skipped files that are named
+MAX_MATRIX_CLASSES: Final = 30  # classes up to which the whole confusion matrix is drawn
+MAX_CONFUSIONS: Final = 20  # confusions that are listed beyond that
+MAX_SKIPPED_SAMPLES: Final = 50  # skipped files that are named
 
 
-def figure(what: str, value: str, note: str) -> str:
+def render_metric_card(name: str, value: str, note: str) -> str:
     """Return one headline figure."""
-    return f"<section><span class=soft>{what}</span><b>{value}</b><span class=soft>{note}</span></section>"
+    return f"<section><span class=soft>{name}</span><b>{value}</b><span class=soft>{note}</span></section>"
 
 
-def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
+def render_confusion_matrix(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
     """Return the confusion matrix, int [k,k], as a heat table; of many classes only the commonest confusions."""
-    if len(labels) > TABLE:
-        return _pairs(matrix, labels)
+    if len(labels) > MAX_MATRIX_CLASSES:
+        return _render_confusions(matrix, labels)
     head = "".join(f"<th scope=col title='{escape(label)}'>{escape(label)}</th>" for label in labels)
     rows = "".join(
         f"<tr><th scope=row title='{escape(label)}'>{escape(label)}</th>"
-        + "".join(_cell(count, max(1, sum(row)), right=at == column) for column, count in enumerate(row))
+        + "".join(_render_cell(count, max(1, sum(row)), right=at == column) for column, count in enumerate(row))
         + "</tr>"
         for at, (label, row) in enumerate(zip(labels, matrix, strict=True))
     )
@@ -38,7 +38,7 @@ def confusion(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
 <tbody>{rows}</tbody></table></section>"""
 
 
-def _cell(count: int, total: int, *, right: bool) -> str:
+def _render_cell(count: int, total: int, *, right: bool) -> str:
     share = count / total
     kind = "right" if right else "wrong"
     # A single mistake must be seen, so shades begin at a quarter.
@@ -46,11 +46,11 @@ def _cell(count: int, total: int, *, right: bool) -> str:
     return f'<td class="{kind}{"" if count else " none"}" style="--v:{shade:.2f}">{count}</td>'
 
 
-def _pairs(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
+def _render_confusions(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
     pairs = sorted(
         ((count, truth, said) for truth, row in enumerate(matrix) for said, count in enumerate(row) if truth != said),
         reverse=True,
-    )[:PAIRS]
+    )[:MAX_CONFUSIONS]
     rows = "".join(
         f"<tr><td>{escape(labels[truth])}</td><td>{escape(labels[said])}</td><td class=number>{count}</td></tr>"
         for count, truth, said in pairs
@@ -60,12 +60,12 @@ def _pairs(matrix: Sequence[Sequence[int]], labels: Sequence[str]) -> str:
 <table class=wide><tr><th>it is</th><th>it said</th><th class=number>times</th></tr>{rows}</table></section>"""
 
 
-def per_class(classes: Mapping[str, Mapping[str, Any]]) -> str:
+def render_class_table(classes: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of the classes, the weakest first."""
     ranked = sorted(classes.items(), key=lambda item: (item[1]["f1"] is None, item[1]["f1"] or 0.0, item[0]))
     rows = "".join(
-        f"<tr><td>{escape(label)}</td><td class=number>{_percent(m['precision'])}</td>"
-        f"<td class=number>{_percent(m['recall'])}</td><td class=number>{_percent(m['f1'])}</td>"
+        f"<tr><td>{escape(label)}</td><td class=number>{_format_percent(m['precision'])}</td>"
+        f"<td class=number>{_format_percent(m['recall'])}</td><td class=number>{_format_percent(m['f1'])}</td>"
         f"<td><span class=bar><i style='width:{100 * (m['f1'] or 0):.0f}%'></i></span></td>"
         f"<td class=number>{m['support']:,}</td></tr>"
         for label, m in ranked
@@ -75,18 +75,18 @@ def per_class(classes: Mapping[str, Mapping[str, Any]]) -> str:
 <th class=number>test samples</th></tr>{rows}</table></section>"""
 
 
-def _percent(share: float | None) -> str:
+def _format_percent(share: float | None) -> str:
     return "–" if share is None else f"{share:.1%}"
 
 
-def per_tag(tags: Mapping[str, Mapping[str, Any]]) -> str:
+def render_tag_table(tags: Mapping[str, Mapping[str, Any]]) -> str:
     """Return the table of the tags, the weakest first."""
     ranked = sorted(tags.items(), key=lambda item: (item[1]["f1"] is None, item[1]["f1"] or 0.0, item[0]))
     rows = "".join(
-        f"<tr><td>{escape(label)}</td><td class=number>{_percent(m['precision'])}</td>"
-        f"<td class=number>{_percent(m['recall'])}</td><td class=number>{_percent(m['f1'])}</td>"
+        f"<tr><td>{escape(label)}</td><td class=number>{_format_percent(m['precision'])}</td>"
+        f"<td class=number>{_format_percent(m['recall'])}</td><td class=number>{_format_percent(m['f1'])}</td>"
         f"<td><span class=bar><i style='width:{100 * (m['f1'] or 0):.0f}%'></i></span></td>"
-        f"<td class=number>{_percent(m['average_precision'])}</td><td class=number>{m['threshold']:.2f}</td>"
+        f"<td class=number>{_format_percent(m['average_precision'])}</td><td class=number>{m['threshold']:.2f}</td>"
         f"<td class=number>{m['support']:,}</td></tr>"
         for label, m in ranked
     )
@@ -96,38 +96,38 @@ def per_tag(tags: Mapping[str, Mapping[str, Any]]) -> str:
 <th class=number>test samples</th></tr>{rows}</table></section>"""
 
 
-def mistakes(manifest: Manifest, worst: Sequence[Mistake], total: int) -> str:
+def render_mistakes(manifest: Manifest, mistakes: Sequence[Mistake], total: int) -> str:
     """Return the worst mistakes, each with its picture or its text; `total` are all of them."""
     texts = manifest.input.get("texts")
     figures = "".join(
         f"<figure>{sample}"
-        f"<figcaption>said <span class=said>{escape(mistake.said)}</span><br>"
+        f"<figcaption>said <span class=said>{escape(mistake.prediction)}</span><br>"
         f"is <b>{escape(mistake.truth)}</b>"
         f"<br><span class=soft>{escape(mistake.sample.ref)}</span></figcaption></figure>"
-        for mistake in worst
-        if (sample := shown(mistake.sample, texts=texts))
+        for mistake in mistakes
+        if (sample := render_sample(mistake.sample, texts=texts))
     )
     if manifest.task == Task.REGRESS:
-        told = f"These {len(worst)} of {total:,} test samples were the furthest off"
+        lead = f"These {len(mistakes)} of {total:,} test samples were the furthest off"
     else:
-        told = f"{total:,} of the test samples got a wrong answer" if total else "No test sample got a wrong answer"
-        told += f"; these {len(worst)} were the worst" if total > len(worst) else ""
+        lead = f"{total:,} of the test samples got a wrong answer" if total else "No test sample got a wrong answer"
+        lead += f"; these {len(mistakes)} were the worst" if total > len(mistakes) else ""
     what = "texts" if texts else "pictures"
     kind = "mistakes texts" if texts else "mistakes"
-    return f"""<section><h2>Worst mistakes</h2><p class=soft>{told}. These are your own {what}:
+    return f"""<section><h2>Worst mistakes</h2><p class=soft>{lead}. These are your own {what}:
 mind who gets this file.</p><div class="{kind}">{figures}</div></section>"""
 
 
-def no_mistakes() -> str:
+def render_no_mistakes() -> str:
     """Return what stands there instead where the user's pictures are kept out."""
     return """<section><h2>Worst mistakes</h2>
 <p class=soft>No samples here: the model was made with --no-samples.</p></section>"""
 
 
-def facts(manifest: Manifest, bad: Sequence[Bad]) -> str:
+def render_model_facts(manifest: Manifest, skipped_samples: Sequence[SkippedSample]) -> str:
     """Return what was trained on what, and how to serve it."""
     data, counts = manifest.data, manifest.data["counts"]
-    told = {
+    model_facts = {
         "Data": data["source"],
         "Samples": f"{counts['train']:,} to train on, {counts['val']:,} to choose by, {counts['test']:,} to measure",
         "Split": f"{data['split']}, seed {data['seed']}",
@@ -135,20 +135,22 @@ def facts(manifest: Manifest, bad: Sequence[Bad]) -> str:
         "Backbone": f"{manifest.backbone['name']}, licence of the weights: {manifest.backbone['license']}",
         "Restrictions": manifest.backbone["restricts"] or "none told",
         "Trunk": f"{manifest.precision}, SHA-256 {manifest.trunk_sha256}",
-        "Head": _head(manifest),
-        "Input": _input(manifest),
+        "Head": _describe_head(manifest),
+        "Input": _describe_input(manifest),
         "Made by": f"Graft {manifest.graft}",
     }
     if manifest.task == Task.EMBED:  # nothing was split
-        told = {what: value for what, value in told.items() if what not in ("Samples", "Split")}
-    rows = "".join(f"<dt>{what}</dt><dd>{escape(str(value))}</dd>" for what, value in told.items())
-    skipped = "".join(f"<li>{escape(one.ref)}: {escape(one.reason)}</li>" for one in bad[:SKIPPED])
-    listed = f"<p class=soft>Skipped:</p><ul class=soft>{skipped}</ul>" if skipped else ""
-    return f"""<section><h2>What was trained on what</h2><dl>{rows}</dl>{listed}</section>
-<section><h2>To serve it</h2><pre>{_served(manifest)}</pre></section>"""
+        model_facts = {what: value for what, value in model_facts.items() if what not in ("Samples", "Split")}
+    rows = "".join(f"<dt>{what}</dt><dd>{escape(str(value))}</dd>" for what, value in model_facts.items())
+    skipped = "".join(
+        f"<li>{escape(one.ref)}: {escape(one.reason)}</li>" for one in skipped_samples[:MAX_SKIPPED_SAMPLES]
+    )
+    skipped_html = f"<p class=soft>Skipped:</p><ul class=soft>{skipped}</ul>" if skipped else ""
+    return f"""<section><h2>What was trained on what</h2><dl>{rows}</dl>{skipped_html}</section>
+<section><h2>To serve it</h2><pre>{_serve_commands(manifest)}</pre></section>"""
 
 
-def _head(manifest: Manifest) -> str:
+def _describe_head(manifest: Manifest) -> str:
     head = manifest.head
     match manifest.task:
         case Task.EMBED:
@@ -159,7 +161,7 @@ def _head(manifest: Manifest) -> str:
             return f"{head['kind']} regression, C = {head['strength']:g}, temperature {head['temperature']:.2f}"
 
 
-def _input(manifest: Manifest) -> str:
+def _describe_input(manifest: Manifest) -> str:
     spec = manifest.input
     if spec["kind"] == "text":
         what = "pairs of texts" if spec["texts"] == 2 else "texts"
@@ -167,10 +169,10 @@ def _input(manifest: Manifest) -> str:
     return f"{spec['size']} × {spec['size']} pixels, {spec['geometry']}, {spec['interpolation']}"
 
 
-def _served(manifest: Manifest) -> str:
+def _serve_commands(manifest: Manifest) -> str:
     verb = "embed" if manifest.task == Task.EMBED else "predict"
     address = f"http://127.0.0.1:8000/v1/models/{manifest.name}:{verb}"
-    file, tried = {
+    file, curl_command = {
         None: ("picture.jpg", f"curl --data-binary @picture.jpg {address}"),
         1: ('"a text"', f"curl -H 'Content-Type: text/plain' --data-binary 'a text' {address}"),
         2: (
@@ -178,5 +180,5 @@ def _served(manifest: Manifest) -> str:
             f"""curl -H 'Content-Type: application/json' -d '{{"instances": [["a text", "another"]]}}' {address}""",
         ),
     }[manifest.input.get("texts")]
-    asked = "" if verb == "embed" else f"predict {manifest.name} {file}\n"
-    return escape(f"serve --models models\n{asked}{tried}", quote=False)
+    predict_command = "" if verb == "embed" else f"predict {manifest.name} {file}\n"
+    return escape(f"serve --models models\n{predict_command}{curl_command}", quote=False)

@@ -1,5 +1,5 @@
 """Tables as data sets: find their columns, make samples."""
 
-from finetune.table.load import load
+from finetune.table.load import load_table
 
-__all__ = ["load"]
+__all__ = ["load_table"]

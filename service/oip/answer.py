@@ -7,33 +7,33 @@ from collections.abc import Mapping
 from typing import Final
 
 from service.model import Model
-from service.oip.asked import Asked, Wanted
-from service.oip.framing import HEADER_LENGTH
+from service.oip.asked import InferRequest, OutputRequest
+from service.oip.framing import JSON_LENGTH_HEADER
 from service.oip.tensors import DATATYPES
-from zoo.golden import Floats
+from zoo.golden import Float32Array
 
-_SHORT: Final = 256  # floats that are text sooner than a thread would begin
+_MAX_INLINE_FLOATS: Final = 256  # floats that are text sooner than a thread would begin
 
 
-def written(asked: Asked, model: Model, answers: Mapping[str, Floats]) -> tuple[bytes, dict[str, str]]:
+def encode_response(request: InferRequest, model: Model, answers: Mapping[str, Float32Array]) -> tuple[bytes, dict[str, str]]:
     """Return the body and the headers of the answer; `answers` are finite, float32 [n,…], by output."""
     facts = {"model_name": model.name, "model_version": str(model.version)}
-    if asked.id is not None:
-        facts["id"] = asked.id
-    outputs = b", ".join(_output(wanted, answers[wanted.name]) for wanted in asked.outputs)
+    if request.id is not None:
+        facts["id"] = request.id
+    outputs = b", ".join(_encode_output(wanted, answers[wanted.name]) for wanted in request.outputs)
     text = json.dumps(facts).encode()[:-1] + b', "outputs": [' + outputs + b"]}"
-    raw = [answers[wanted.name].astype("<f4", copy=False).tobytes() for wanted in asked.outputs if wanted.is_raw]
+    raw = [answers[wanted.name].astype("<f4", copy=False).tobytes() for wanted in request.outputs if wanted.is_raw]
     if not raw:
         return text, {"Content-Type": "application/json"}
-    return b"".join([text, *raw]), {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))}
+    return b"".join([text, *raw]), {"Content-Type": "application/octet-stream", JSON_LENGTH_HEADER: str(len(text))}
 
 
-def is_short(asked: Asked, answers: Mapping[str, Floats]) -> bool:
+def is_quick_to_encode(request: InferRequest, answers: Mapping[str, Float32Array]) -> bool:
     """Tell whether to write an answer at once, on the event loop."""
-    return sum(answers[wanted.name].size for wanted in asked.outputs if not wanted.is_raw) <= _SHORT
+    return sum(answers[wanted.name].size for wanted in request.outputs if not wanted.is_raw) <= _MAX_INLINE_FLOATS
 
 
-def _output(wanted: Wanted, floats: Floats) -> bytes:
+def _encode_output(wanted: OutputRequest, floats: Float32Array) -> bytes:
     """Write one output's JSON; without its numbers if they are wanted raw."""
     facts: dict[str, object] = {
         "name": wanted.name,

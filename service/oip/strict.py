@@ -1,7 +1,7 @@
 """Strict RFC 8259 JSON that is read where it lies: a tensor's numbers never become Python objects.
 
 simdjson refuses what RFC 8259 does: NaN, numbers out of a double's range, lone surrogates, bytes that are no UTF-8,
-nesting over 1,024. It keeps a key that stands twice; `members` refuses that in every object that is read.
+nesting over 1,024. It keeps a key that stands twice; `as_object` refuses that in every object that is read.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ from simdjson import Array, Object, Parser
 
 from zoo.errors import BadRequest
 
-Value = str | int | float | bool | None | Array | Object
+JsonNode = str | int | float | bool | None | Array | Object
 
-_LARGE: Final = 4 << 20  # bytes
-MOST_MEMBERS: Final = 64  # of one object; a lookup walks through them all
-_FAULTS: Final = {
+_MAX_REUSE_BYTES: Final = 4 << 20  # bytes
+MAX_MEMBERS: Final = 64  # of one object; a lookup walks through them all
+_PARSE_ERRORS: Final = {
     "NUMBER_ERROR": "a number is malformed or too large",
     "BIGINT_ERROR": "a number is too large",
     "STRING_ERROR": "a string is malformed; a lone surrogate is, too",
@@ -30,86 +30,86 @@ _FAULTS: Final = {
 }
 
 
-def document(text: bytes) -> Value:
+def parse_document(text: bytes) -> JsonNode:
     """Parse JSON: about 2 ms a megabyte.
 
     Raises:
         BadRequest: it is none.
     """
     try:
-        return _parsed(text)
+        return _parse_on_thread(text)
     except (ValueError, RuntimeError) as fault:  # RuntimeError: too deep, or a whole number beyond 64 bits
-        told = str(fault)
-        why = next((why for code, why in _FAULTS.items() if code in told), "its structure is broken")
+        message = str(fault)
+        why = next((why for code, why in _PARSE_ERRORS.items() if code in message), "its structure is broken")
         raise BadRequest(f"the JSON cannot be read: {why}.") from None
 
 
-def _parsed(text: bytes) -> Value:
+def _parse_on_thread(text: bytes) -> JsonNode:
     """Parse with the thread's own parser: its memory, new each time, would cost as much as the parsing.
 
     It keeps what its largest text took, some ten times the text; so a very large one gets a parser that is not kept.
     """
-    if len(text) > _LARGE:
+    if len(text) > _MAX_REUSE_BYTES:
         return Parser().parse(text)
     try:
-        return _threads.parser.parse(text)
+        return _thread_state.parser.parse(text)
     except RuntimeError as fault:
         if "re-use" not in str(fault):
             raise
-    _threads.parser = Parser()  # somebody, an error's traceback for one, still holds what the old one read
-    return _threads.parser.parse(text)
+    _thread_state.parser = Parser()  # somebody, an error's traceback for one, still holds what the old one read
+    return _thread_state.parser.parse(text)
 
 
-class _Threads(threading.local):
+class _ThreadState(threading.local):
     """What each thread has of its own."""
 
     def __init__(self) -> None:
         self.parser = Parser()
 
 
-_threads = _Threads()
+_thread_state = _ThreadState()
 
 
-def members(value: Value, where: str) -> Object:
+def as_object(value: JsonNode, where: str) -> Object:
     """Return a JSON object of which no key stands twice; `where` it stands is named in errors.
 
     Raises:
         BadRequest: it is something else.
     """
     if not isinstance(value, Object):
-        raise BadRequest(f"{where} must be an object, and is {said(value)}.")
-    if len(value) > MOST_MEMBERS:
-        raise BadRequest(f"{where} has {len(value):,} members; allowed are {MOST_MEMBERS}.")
+        raise BadRequest(f"{where} must be an object, and is {describe_value(value)}.")
+    if len(value) > MAX_MEMBERS:
+        raise BadRequest(f"{where} has {len(value):,} members; allowed are {MAX_MEMBERS}.")
     keys = list(value)
     if len(set(keys)) != len(keys):
-        twin = next(key for key in keys if keys.count(key) > 1)
-        raise BadRequest(f"{where} has the key {said(twin)} twice. Send it once.")
+        duplicate_key = next(key for key in keys if keys.count(key) > 1)
+        raise BadRequest(f"{where} has the key {describe_value(duplicate_key)} twice. Send it once.")
     return value
 
 
-def parameters(of: Object, where: str) -> dict[str, Value]:
-    """Return the member `parameters` of an object, {} if it has none; raises as `members` does."""
-    value = of.get("parameters")
+def get_parameters(node: Object, where: str) -> dict[str, JsonNode]:
+    """Return the member `get_parameters` of an object, {} if it has none; raises as `as_object` does."""
+    value = node.get("parameters")
     if value is None:
         return {}
-    found = members(value, f"{where}.parameters")
+    found = as_object(value, f"{where}.parameters")
     return {
         name: found.get(name) for name in ("binary_data", "binary_data_output", "binary_data_size", "classification")
     }
 
 
-def items(value: Value, where: str) -> Array:
+def as_array(value: JsonNode, where: str) -> Array:
     """Return a JSON list.
 
     Raises:
         BadRequest: it is something else.
     """
     if not isinstance(value, Array):
-        raise BadRequest(f"{where} must be a list, and is {said(value)}.")
+        raise BadRequest(f"{where} must be a list, and is {describe_value(value)}.")
     return value
 
 
-def flag(value: Value, where: str, *, default: bool) -> bool:
+def as_bool(value: JsonNode, where: str, *, default: bool) -> bool:
     """Return true or false, or the default if there is nothing.
 
     Raises:
@@ -118,11 +118,11 @@ def flag(value: Value, where: str, *, default: bool) -> bool:
     if value is None:
         return default
     if not isinstance(value, bool):
-        raise BadRequest(f"{where} must be true or false, and is {said(value)}.")
+        raise BadRequest(f"{where} must be true or false, and is {describe_value(value)}.")
     return value
 
 
-def said(value: Value) -> str:
+def describe_value(value: JsonNode) -> str:
     """Say what a JSON value is, briefly, for an error."""
     match value:
         case Array():
@@ -136,6 +136,6 @@ def said(value: Value) -> str:
     return str(value)
 
 
-def listed(names: Sequence[str]) -> str:
+def quote_names(names: Sequence[str]) -> str:
     """Write names in a row, for an error."""
     return ", ".join(map(repr, names)) or "none"

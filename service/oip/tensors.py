@@ -10,43 +10,49 @@ import numpy as np
 from numpy.typing import NDArray
 from simdjson import Array
 
-from service.oip.strict import Value, items, said
+from service.oip.strict import JsonNode, as_array, describe_value
 from zoo.errors import BadRequest
-from zoo.signature import Tensor
+from zoo.signature import TensorSpec
 
-Numbers = NDArray[Any]
-Shape = tuple[int, ...]
+NumberArray = NDArray[Any]
+TensorShape = tuple[int, ...]
 
 DATATYPES: Final[Mapping[str, str]] = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
-_OF_TYPE: Final[Mapping[str, Literal["u", "i", "d"]]] = {"u": "u", "i": "i", "f": "d"}  # NumPy's kinds, simdjson's
-_FP32_MOST: Final = float(np.nextafter(2.0**128 - 2.0**103, 0))  # the next double rounds to an infinite float32
-_NO_FORM: Final = bytes(set(range(256)) - set(b"[],"))  # every byte that says nothing of a list's form
+_SIMDJSON_TYPES: Final[Mapping[str, Literal["u", "i", "d"]]] = {
+    "u": "u",
+    "i": "i",
+    "f": "d",
+}  # NumPy's kinds, simdjson's
+_MAX_FP32: Final = float(np.nextafter(2.0**128 - 2.0**103, 0))  # the next double rounds to an infinite float32
+_NON_STRUCTURAL_BYTES: Final = bytes(set(range(256)) - set(b"[],"))  # every byte that says nothing of a list's form
 
 
-def of_json(value: Value, tensor: Tensor, shape: Shape, forms: bytes | None, where: str) -> Numbers:
+def array_from_json(
+    value: JsonNode, tensor: TensorSpec, shape: TensorShape, structure: bytes | None, where: str
+) -> NumberArray:
     """Read numbers, flat or nested as `shape` has it, which must be in row-major order.
 
-    `forms` are the brackets and commas of the whole text if a list may be nested in it.
+    `structure` are the brackets and commas of the whole text if a list may be nested in it.
 
     Raises:
         BadRequest: they do not fit; nothing is rounded and nothing wraps around.
     """
-    data, dtype = items(value, where), np.dtype(tensor.dtype)
+    data, dtype = as_array(value, where), np.dtype(tensor.dtype)
     try:
-        wide = np.frombuffer(data.as_buffer(of_type=_OF_TYPE[dtype.kind]), dtype.kind + "8")
+        wide = np.frombuffer(data.as_buffer(of_type=_SIMDJSON_TYPES[dtype.kind]), dtype.kind + "8")
     except (ValueError, TypeError):  # not of one kind, or beyond 64 bits
-        raise _misfit(data, dtype, where) from None
+        raise _out_of_range_error(data, dtype, where) from None
     if len(wide) != prod(shape):
         raise BadRequest(f"{where} has {len(wide):,} numbers; the shape {list(shape)} makes {prod(shape):,}.")
-    least, most = _limits(dtype)
-    if wide.min() < least or wide.max() > most:
-        raise _misfit(data, dtype, where)
-    if forms is not None and not _is_formed(data, shape, forms):
+    lowest, highest = _dtype_limits(dtype)
+    if wide.min() < lowest or wide.max() > highest:
+        raise _out_of_range_error(data, dtype, where)
+    if structure is not None and not _has_shape(data, shape, structure):
         raise BadRequest(f"{where} is nested otherwise than the shape {list(shape)}. Send it so, or as one flat list.")
     return wide.astype(dtype).reshape(shape)
 
 
-def of_bytes(body: bytes, start: int, tensor: Tensor, shape: Shape, where: str) -> Numbers:
+def array_from_bytes(body: bytes, start: int, tensor: TensorSpec, shape: TensorShape, where: str) -> NumberArray:
     """Read little-endian numbers in row-major order, which begin at `start` and are in `body`; not copied if aligned.
 
     Raises:
@@ -56,28 +62,30 @@ def of_bytes(body: bytes, start: int, tensor: Tensor, shape: Shape, where: str) 
     raw = np.frombuffer(body, dtype.newbyteorder("<"), prod(shape), start)
     if dtype.kind == "f" and not (finite := np.isfinite(raw)).all():
         at = int(finite.argmin())
-        raise BadRequest(f"{where} has {raw[at]} at {at:,}; {_said_range(dtype)} are allowed.")
+        raise BadRequest(f"{where} has {raw[at]} at {at:,}; {_describe_range(dtype)} are allowed.")
     return np.require(raw, dtype, ["A"]).reshape(shape)
 
 
-def forms_in(text: bytes, lists: int) -> bytes | None:
+def find_structure(text: bytes, lists: int) -> bytes | None:
     """Return the brackets and commas of a JSON text, or None if it has no more than so many lists."""
-    return text.translate(None, _NO_FORM) if text.count(b"[") > lists else None
+    return text.translate(None, _NON_STRUCTURAL_BYTES) if text.count(b"[") > lists else None
 
 
-def _is_formed(data: Array, shape: Shape, forms: bytes) -> bool:
+def _has_shape(data: Array, shape: TensorShape, structure: bytes) -> bool:
     """Tell whether numbers are flat or nested as `shape` has it, by brackets and commas of all the JSON.
 
     Another list in it might have that form by chance: so this finds mistakes, no malice.
     """
     depth = 0
-    one: Value = data
+    one: JsonNode = data
     while isinstance(one, Array):
         depth, one = depth + 1, one[0] if len(one) else None
-    return (depth == 1 and _form((prod(shape),)) in forms) or (depth == len(shape) and _form(shape) in forms)
+    return (depth == 1 and _shape_structure((prod(shape),)) in structure) or (
+        depth == len(shape) and _shape_structure(shape) in structure
+    )
 
 
-def _form(shape: Shape) -> bytes:
+def _shape_structure(shape: TensorShape) -> bytes:
     """Return the brackets and commas of a list nested as `shape` has it."""
     form = b"[" + b"," * (shape[-1] - 1) + b"]"
     for length in shape[-2::-1]:
@@ -85,23 +93,25 @@ def _form(shape: Shape) -> bytes:
     return form
 
 
-def _limits(dtype: np.dtype[Any]) -> tuple[float, float]:
+def _dtype_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
     """Return the least and the greatest number that `dtype` can hold."""
     if dtype.kind == "f":
-        return -_FP32_MOST, _FP32_MOST
+        return -_MAX_FP32, _MAX_FP32
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
-def _misfit(data: Array, dtype: np.dtype[Any], where: str) -> BadRequest:
+def _out_of_range_error(data: Array, dtype: np.dtype[Any], where: str) -> BadRequest:
     """Make the error that names the first value that is no number, or not in the range of `dtype`."""
-    least, most = _limits(dtype)
+    lowest, highest = _dtype_limits(dtype)
     kinds = (int, float) if dtype.kind == "f" else (int,)
-    wrong = ((at, one) for at, one in enumerate(_leaves(data)) if type(one) not in kinds or not least <= one <= most)
+    wrong = (
+        (at, one) for at, one in enumerate(_leaves(data)) if type(one) not in kinds or not lowest <= one <= highest
+    )
     at, value = next(wrong)
-    return BadRequest(f"{where} has {said(value)} at {at:,}; {_said_range(dtype)} are allowed.")
+    return BadRequest(f"{where} has {describe_value(value)} at {at:,}; {_describe_range(dtype)} are allowed.")
 
 
-def _said_range(dtype: np.dtype[Any]) -> str:
+def _describe_range(dtype: np.dtype[Any]) -> str:
     if dtype.kind == "f":
         return f"finite numbers that {DATATYPES[dtype.name]} can hold"
     limits = np.iinfo(dtype)

@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from service.routes.parts import service_of
+from service.routes.parts import get_service
 
-router = APIRouter(prefix="/v2/health")
+health_router = APIRouter(prefix="/v2/health")
 
 
-@router.get("/live")
-async def live() -> dict[str, bool]:
+@health_router.get("/live")
+async def report_live() -> dict[str, bool]:
     """Answer as long as the process can."""
     return {"live": True}
 
 
-@router.get("/ready")
-async def ready(request: Request) -> dict[str, bool]:
+@health_router.get("/ready")
+async def report_ready(request: Request) -> dict[str, bool]:
     """Answer 200 when the models are loaded and at least one can be asked, 503 otherwise."""
-    service_of(request).check_ready()
+    get_service(request).require_ready()
     return {"ready": True}

@@ -5,14 +5,14 @@ from __future__ import annotations
 from fastapi import APIRouter, Request, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.routes.parts import service_of
+from service.routes.parts import get_service
 
-router = APIRouter()
+metrics_router = APIRouter()
 
 
-@router.get("/metrics")
-async def metrics(request: Request) -> Response:
+@metrics_router.get("/metrics")
+async def export_metrics(request: Request) -> Response:
     """Tell everything that is measured."""
-    service = service_of(request)
-    service.metrics.loaded(service.models.loaded())
-    return Response(service.metrics.text(), media_type=CONTENT_TYPE_LATEST)
+    service = get_service(request)
+    service.metrics.set_loaded_models(service.models.count_loaded())
+    return Response(service.metrics.render_text(), media_type=CONTENT_TYPE_LATEST)

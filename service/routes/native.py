@@ -6,49 +6,63 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from service.bodies import Form, is_bare, read_body
+from service.bodies import BodyForm, is_bare_sample, parse_body
 from service.core import Service
 from service.model import Model
-from service.routes.parts import Named, as_json, body_of, gone_of, service_of
-from service.schemas import ColumnScores, Embeddings, Metadata, Names, RowScores, Status, predictions
-from service.takes import Sample
+from service.routes.parts import ModelRef, get_disconnect_check, get_service, json_response, receive_body
+from service.schemas import (
+    ColumnScores,
+    Embeddings,
+    ModelList,
+    ModelMetadata,
+    ModelStatus,
+    RowScores,
+    predictions_response,
+)
+from service.takes import WireSample
 from zoo.errors import BadRequest
 
-TOP: Final = 5  # labels of an answer, unless the query says otherwise
-MOST_TOP: Final = 100
+DEFAULT_TOP: Final = 5  # labels of an answer, unless the query says otherwise
+MAX_TOP: Final = 100
 
 router = APIRouter(prefix="/v1/models")
 
 
 async def predict(request: Request) -> Response:
     """Say of each sample what the model's task is: labels, the `top` best, or a value; every score where JSON asked."""
-    top, named, gone = _top(request), Named.of(request), gone_of(request)
-    service = named.service
-    body = await body_of(request)
-    async with named.using() as model:
-        model.check_predicts()
-        form, samples = await _samples(request, body, model, service)
-        scores = await service.answering.scores(model, samples, gone)
-        only = scores[:, : len(model.manifest.labels)]
+    top, model_ref, is_disconnected = _parse_top(request), ModelRef.from_request(request), get_disconnect_check(request)
+    service = model_ref.service
+    body = await receive_body(request)
+    async with model_ref.lease_model() as model:
+        model.require_head()
+        form, samples = await _parse_samples(request, body, model, service)
+        scores = await service.pipeline.compute_scores(model, samples, is_disconnected)
+        class_scores = scores[:, : len(model.manifest.labels)]
         if form == "instances":
-            return await service.run(lambda: as_json(RowScores(predictions=only.tolist())), gone)
+            return await service.run_on_worker(
+                lambda: json_response(RowScores(predictions=class_scores.tolist())), is_disconnected
+            )
         if form == "inputs":
-            return await service.run(lambda: as_json(ColumnScores(outputs=only.tolist())), gone)
-        return as_json(predictions(model, scores, top))
+            return await service.run_on_worker(
+                lambda: json_response(ColumnScores(outputs=class_scores.tolist())), is_disconnected
+            )
+        return json_response(predictions_response(model, scores, top))
 
 
 async def embed(request: Request) -> Response:
     """Return the trunk's features of samples, whatever form they came in."""
-    named, gone = Named.of(request), gone_of(request)
-    service = named.service
-    body = await body_of(request)
-    async with named.using() as model:
-        _, samples = await _samples(request, body, model, service)
-        features = await service.answering.features(model, samples, gone)
-        return await service.run(lambda: as_json(Embeddings.of(model, features)), gone)
+    model_ref, is_disconnected = ModelRef.from_request(request), get_disconnect_check(request)
+    service = model_ref.service
+    body = await receive_body(request)
+    async with model_ref.lease_model() as model:
+        _, samples = await _parse_samples(request, body, model, service)
+        features = await service.pipeline.compute_features(model, samples, is_disconnected)
+        return await service.run_on_worker(
+            lambda: json_response(Embeddings.from_features(model, features)), is_disconnected
+        )
 
 
-POSTS: Final = {
+NATIVE_POST_ROUTES: Final = {
     "/v1/models/{name}:predict": predict,
     "/v1/models/{name}/versions/{version}:predict": predict,
     "/v1/models/{name}:embed": embed,
@@ -57,51 +71,55 @@ POSTS: Final = {
 
 
 @router.get("")
-async def names(request: Request) -> Names:
+async def list_models(request: Request) -> ModelList:
     """Tell which models can be asked."""
-    service = service_of(request)
-    service.models.check_looked()
-    return Names.of(service.models.newest())
+    service = get_service(request)
+    service.models.require_scanned()
+    return ModelList.from_models(service.models.newest_models())
 
 
 @router.get("/{name}")
-async def status(name: str, request: Request, response: Response) -> Status:
+async def get_model_status(name: str, request: Request, response: Response) -> ModelStatus:
     """Tell how a model is; 503 while no version of it can be asked."""
-    answer = Status.of(name, service_of(request).models.status(name))
+    answer = ModelStatus.from_entries(name, get_service(request).models.get_entries(name))
     response.status_code = 200 if answer.ready else 503
     return answer
 
 
 @router.get("/{name}/versions/{version}")
-async def version_status(request: Request) -> Status:
+async def get_version_status(request: Request) -> ModelStatus:
     """Tell how one version of a model is."""
-    named = Named.of(request)
-    model, found = named.get(), named.service.models.status(named.name)
-    return Status.of(model.name, {model.version: found[model.version]})
+    model_ref = ModelRef.from_request(request)
+    model, found = model_ref.get_model(), model_ref.service.models.get_entries(model_ref.name)
+    return ModelStatus.from_entries(model.name, {model.version: found[model.version]})
 
 
 @router.get("/{name}/metadata")
 @router.get("/{name}/versions/{version}/metadata")
-async def metadata(request: Request) -> Metadata:
+async def get_metadata(request: Request) -> ModelMetadata:
     """Tell what a model says of itself."""
-    return Metadata.of(Named.of(request).get())
+    return ModelMetadata.from_model(ModelRef.from_request(request).get_model())
 
 
-def _top(request: Request) -> int:
+def _parse_top(request: Request) -> int:
     """Return how many labels the query asks for."""
     if not request.scope["query_string"]:
-        return TOP
-    asked = request.query_params.get("top", str(TOP))
-    if not (asked.isascii() and asked.isdigit() and 1 <= int(asked[:4]) <= MOST_TOP):
-        raise BadRequest(f"top={asked[:20]!r} is no number of labels. Allowed are whole numbers from 1 to {MOST_TOP}.")
-    return int(asked)
+        return DEFAULT_TOP
+    top = request.query_params.get("top", str(DEFAULT_TOP))
+    if not (top.isascii() and top.isdigit() and 1 <= int(top[:4]) <= MAX_TOP):
+        raise BadRequest(f"top={top[:20]!r} is no number of labels. Allowed are whole numbers from 1 to {MAX_TOP}.")
+    return int(top)
 
 
-async def _samples(request: Request, body: bytes, model: Model, service: Service) -> tuple[Form, list[Sample]]:
+async def _parse_samples(
+    request: Request, body: bytes, model: Model, service: Service
+) -> tuple[BodyForm, list[WireSample]]:
     """Parse a body; what takes time to parse is parsed off the event loop."""
     kind = request.headers.get("content-type", "")
-    most = service.most(model)
-    if is_bare(kind):
-        return read_body(kind, body, model.takes, most)
-    with service.workers.admitted(1):
-        return await service.run(lambda: read_body(kind, body, model.takes, most), gone_of(request))
+    max_samples = service.max_samples(model)
+    if is_bare_sample(kind):
+        return parse_body(kind, body, model.input_kind, max_samples)
+    with service.workers.admission(1):
+        return await service.run_on_worker(
+            lambda: parse_body(kind, body, model.input_kind, max_samples), get_disconnect_check(request)
+        )

@@ -6,34 +6,43 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from service.oip.answer import is_short, written
-from service.oip.asked import Asked
-from service.oip.framing import HEADER_LENGTH, check_kind, is_short_to_read
-from service.routes.parts import Named, body_of, gone_of
+from service.oip.answer import encode_response, is_quick_to_encode
+from service.oip.asked import InferRequest
+from service.oip.framing import JSON_LENGTH_HEADER, check_content_type, is_quick_to_parse
+from service.routes.parts import ModelRef, get_disconnect_check, receive_body
 
 
 async def infer(request: Request) -> Response:
     """Answer tensors that fit the model's signature with its outputs: features, and scores where it has a head."""
-    named, gone = Named.of(request), gone_of(request)
-    service = named.service
-    body, header_length = await body_of(request), request.headers.get(HEADER_LENGTH)
-    check_kind(request.headers.get("content-type", ""), body)
-    async with named.using() as model:
+    model_ref, is_disconnected = ModelRef.from_request(request), get_disconnect_check(request)
+    service = model_ref.service
+    body, header_length = await receive_body(request), request.headers.get(JSON_LENGTH_HEADER)
+    check_content_type(request.headers.get("content-type", ""), body)
+    async with model_ref.lease_model() as model:
 
-        def read() -> Asked:
-            return Asked.of(body, header_length, model, service.most(model), service.settings.max_tokens)
+        def parse_request() -> InferRequest:
+            return InferRequest.from_body(
+                body, header_length, model, service.max_samples(model), service.settings.max_tokens
+            )
 
-        if is_short_to_read(body, header_length):
-            asked = read()
+        if is_quick_to_parse(body, header_length):
+            infer_request = parse_request()
         else:
-            with service.workers.admitted(1):
-                asked = await service.run(read, gone)
-        answers = await service.answering.infer(model, asked.arrays, [one.name for one in asked.outputs], gone)
-        if is_short(asked, answers):
-            answer, headers = written(asked, model, answers)
+            with service.workers.admission(1):
+                infer_request = await service.run_on_worker(parse_request, is_disconnected)
+        answers = await service.pipeline.infer(
+            model, infer_request.arrays, [one.name for one in infer_request.outputs], is_disconnected
+        )
+        if is_quick_to_encode(infer_request, answers):
+            answer, headers = encode_response(infer_request, model, answers)
         else:
-            answer, headers = await service.run(lambda: written(asked, model, answers), gone)
+            answer, headers = await service.run_on_worker(
+                lambda: encode_response(infer_request, model, answers), is_disconnected
+            )
     return Response(answer, headers=headers)
 
 
-POSTS: Final = {"/v2/models/{name}/infer": infer, "/v2/models/{name}/versions/{version}/infer": infer}
+OPEN_INFERENCE_POST_ROUTES: Final = {
+    "/v2/models/{name}/infer": infer,
+    "/v2/models/{name}/versions/{version}/infer": infer,
+}

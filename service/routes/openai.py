@@ -6,33 +6,37 @@ from typing import Final
 
 from fastapi import Request, Response
 
-from service.bodies import check_json
-from service.embeddings import Asked, about
-from service.routes.parts import body_of, gone_of, service_of
+from service.bodies import require_json
+from service.embeddings import EmbeddingsRequest, note_parameter
+from service.routes.parts import get_disconnect_check, get_service, receive_body
 from zoo.errors import BadRequest, InputError
 
-PATH: Final = "/v1/embeddings"
+EMBEDDINGS_PATH: Final = "/v1/embeddings"
 
 
-async def embeddings(request: Request) -> Response:
+async def create_embeddings(request: Request) -> Response:
     """Embed texts or token ids: vectors of length 1, and how many tokens were read."""
-    service, gone = service_of(request), gone_of(request)
-    body = await body_of(request)
-    check_json(request.headers.get("content-type", ""), body)
-    with service.workers.admitted(1):
-        asked = await service.run(lambda: Asked.of(body, service.settings.max_texts), gone)
-    with about("model"):
-        service.models.get(asked.model)  # that there is one
-    async with service.using(asked.model) as model:
-        texts = asked.samples(model)
-        asked.check_width(model.manifest.signature.outputs[0].shape[-1])
+    service, is_disconnected = get_service(request), get_disconnect_check(request)
+    body = await receive_body(request)
+    require_json(request.headers.get("content-type", ""), body)
+    with service.workers.admission(1):
+        embeddings_request = await service.run_on_worker(
+            lambda: EmbeddingsRequest.from_body(body, service.settings.max_texts), is_disconnected
+        )
+    with note_parameter("model"):
+        service.models.get(embeddings_request.model)  # that there is one
+    async with service.lease_model(embeddings_request.model) as model:
+        texts = embeddings_request.sample_factories(model)
+        embeddings_request.check_dimensions(model.manifest.signature.outputs[0].shape[-1])
         try:
-            features, tokens = await service.answering.embeddings(model, texts, gone)
+            features, tokens = await service.pipeline.embed_texts(model, texts, is_disconnected)
         except (InputError, BadRequest) as fault:
             fault.add_note("input")
             raise
-        answer = await service.run(lambda: asked.answer(model.name, features, tokens), gone)
+        answer = await service.run_on_worker(
+            lambda: embeddings_request.encode_response(model.name, features, tokens), is_disconnected
+        )
     return Response(answer, media_type="application/json")
 
 
-POSTS: Final = {PATH: embeddings}
+OPENAI_POST_ROUTES: Final = {EMBEDDINGS_PATH: create_embeddings}

@@ -16,21 +16,21 @@ from pydantic import BaseModel
 from pydantic_core import to_json
 from starlette.requests import ClientDisconnect
 
-from service.bodies import check_encoding
+from service.bodies import check_content_encoding
 from service.core import Service
 from service.model import Model
-from service.protocol import CONNECTION
-from service.waiting import Gone
+from service.protocol import CONNECTION_KEY
+from service.waiting import DisconnectCheck
 from zoo.errors import BadRequest, BodyTooLarge
 
 
-def service_of(request: Request) -> Service:
+def get_service(request: Request) -> Service:
     """Return the service that a request came to."""
     return cast(Service, request.app.state.service)
 
 
 @dataclass(slots=True)
-class Named:
+class ModelRef:
     """The model that the path names; its newest version where it names none."""
 
     service: Service
@@ -38,20 +38,20 @@ class Named:
     version: str | None
 
     @classmethod
-    def of(cls, request: Request) -> Self:
+    def from_request(cls, request: Request) -> Self:
         """Read the path of a request."""
-        return cls(service_of(request), request.path_params["name"], request.path_params.get("version"))
+        return cls(get_service(request), request.path_params["name"], request.path_params.get("version"))
 
-    def get(self) -> Model:
+    def get_model(self) -> Model:
         """Return it as it is now; raises as `Models.get` does."""
         return self.service.models.get(self.name, self.version)
 
-    def using(self) -> AbstractAsyncContextManager[Model]:
+    def lease_model(self) -> AbstractAsyncContextManager[Model]:
         """Give the one that answers a request whose body is read; see `Service.using`."""
-        return self.service.using(self.name, self.version)
+        return self.service.lease_model(self.name, self.version)
 
 
-async def body_of(request: Request) -> bytes:
+async def receive_body(request: Request) -> bytes:
     """Read a body to its end.
 
     Raises:
@@ -60,9 +60,9 @@ async def body_of(request: Request) -> bytes:
         BadRequest: its length is no number.
         ClientDisconnect: the client hung up before its end.
     """
-    check_encoding(request.headers.get("content-encoding", ""))
-    most = service_of(request).settings.max_body
-    _check_size(_number(request.headers.get("content-length", "0")), most)
+    check_content_encoding(request.headers.get("content-encoding", ""))
+    max_bytes = get_service(request).settings.max_body
+    _check_body_size(_parse_content_length(request.headers.get("content-length", "0")), max_bytes)
     parts, more, size = [], True, 0
     while more:
         message = await request.receive()
@@ -70,38 +70,38 @@ async def body_of(request: Request) -> bytes:
             raise ClientDisconnect
         part, more = message.get("body", b""), message.get("more_body", False)
         size += len(part)
-        _check_size(size, most)
+        _check_body_size(size, max_bytes)
         if part:  # a body of one part, and perhaps an empty one, is not copied once more
             parts.append(part)
     return b"".join(parts)
 
 
-def gone_of(request: Request) -> Gone:
+def get_disconnect_check(request: Request) -> DisconnectCheck:
     """Return what tells, on any thread, whether the client of a request hung up.
 
     `service.protocol` knows; under any other server nobody ever does.
     """
-    connection = request.scope.get("extensions", {}).get(CONNECTION)
-    return _here if connection is None else partial(getattr, connection, "gone")
+    connection = request.scope.get("extensions", {}).get(CONNECTION_KEY)
+    return _never_disconnected if connection is None else partial(getattr, connection, "is_disconnected")
 
 
-def as_json(answer: BaseModel | Mapping[str, Any]) -> Response:
+def json_response(answer: BaseModel | Mapping[str, Any]) -> Response:
     """Return an answer, a schema or plain facts and dataclasses, as it goes out."""
     return Response(to_json(answer), media_type="application/json")
 
 
-def _check_size(size: int, most: int) -> None:
-    if size > most:
+def _check_body_size(size: int, max_bytes: int) -> None:
+    if size > max_bytes:
         raise BodyTooLarge(
-            f"the body has {size:,} bytes or more; allowed are {most:,}. Send a smaller one, or several requests."
+            f"the body has {size:,} bytes or more; allowed are {max_bytes:,}. Send a smaller one, or several requests."
         )
 
 
-def _number(declared: str) -> int:
+def _parse_content_length(declared: str) -> int:
     if not (declared.isascii() and declared.isdigit()):
         raise BadRequest(f"Content-Length is {declared[:50]!r}, which is no number.")
     return int(declared[:18])
 
 
-def _here() -> bool:
+def _never_disconnected() -> bool:
     return False

@@ -7,21 +7,24 @@ from typing import Final
 from fastapi import Request, Response
 from fastapi.responses import JSONResponse
 
-from service.routes.parts import Named
+from service.routes.parts import ModelRef
 
 
-async def load(request: Request) -> Response:
+async def load_model(request: Request) -> Response:
     """Look for a model and its newest version now, without waiting for the next poll."""
-    named = Named.of(request)
+    named = ModelRef.from_request(request)
     await named.service.load(named.name)
     return JSONResponse({})
 
 
-async def unload(request: Request) -> Response:
+async def unload_model(request: Request) -> Response:
     """Serve a model no more, until it is loaded again or the server starts anew."""
-    named = Named.of(request)
+    named = ModelRef.from_request(request)
     await named.service.unload(named.name)
     return JSONResponse({})
 
 
-POSTS: Final = {"/v2/repository/models/{name}/load": load, "/v2/repository/models/{name}/unload": unload}
+REPOSITORY_POST_ROUTES: Final = {
+    "/v2/repository/models/{name}/load": load_model,
+    "/v2/repository/models/{name}/unload": unload_model,
+}

@@ -66,7 +66,7 @@ REQUESTS = [
 
 
 @pytest.mark.parametrize("connections", [1, 3])
-def test_every_request_is_sent_once_and_its_own_answer_recorded(port: int, connections: int) -> None:
+def test_load_generator_sends_every_request_once_and_records_its_answer(port: int, connections: int) -> None:
     order = [0, 1, 2, 0, 3, 4, 0, 2, 1, 0] * 3
     answers = drive(REQUESTS, Plan(port=port, connections=connections, order=order, keep=True))
     assert sorted(answer.which for answer in answers) == sorted(order)
@@ -81,20 +81,20 @@ def test_every_request_is_sent_once_and_its_own_answer_recorded(port: int, conne
         assert answer.done > answer.sent
 
 
-def test_a_body_larger_than_every_buffer_arrives_whole(port: int) -> None:
+def test_load_generator_sends_a_body_larger_than_every_buffer(port: int) -> None:
     big = post("/200", "application/octet-stream", bytes(8 << 20))
     answers = drive([big, REQUESTS[0]], Plan(port=port, connections=2, order=[0, 1] * 3, keep=True))
     assert {answer.body for answer in answers} == {f"200 {8 << 20}", "200 4"}
 
 
-def test_what_is_due_counts_from_then_even_if_no_connection_was_free(port: int) -> None:
+def test_latency_counts_from_the_due_time_even_without_a_free_connection(port: int) -> None:
     dues = [0.0, 0.0, 0.0, 0.05]
     answers = drive(REQUESTS, Plan(port=port, connections=1, order=[0] * 4, dues=dues))
     assert sorted(answer.sent for answer in answers) == dues
     assert all(answer.done > answer.sent for answer in answers)
 
 
-def test_a_process_of_its_own_loads_for_the_seconds_asked(port: int) -> None:
+def test_load_generator_in_its_own_process_runs_for_the_given_seconds(port: int) -> None:
     outcome = load([REQUESTS[0]], Plan(port=port, connections=2, seconds=0.2))
     assert outcome.bad == 0
     assert 0 < len(outcome.counted) < len(outcome.answers) == len(SIZES)  # what settles is not counted
@@ -102,7 +102,7 @@ def test_a_process_of_its_own_loads_for_the_seconds_asked(port: int) -> None:
     assert outcome.cpu > 0
 
 
-def test_figures_are_of_the_time_that_counts() -> None:
+def test_throughput_and_percentiles_leave_out_warm_up_and_errors() -> None:
     answers = tuple(Answer(0, at / 10, at / 10 + 0.05, 200 if at != 7 else 500) for at in range(20))
     outcome = Outcome(answers, 0.0, since=0.5, until=1.5)
     assert len(outcome.counted) == 10
@@ -111,5 +111,5 @@ def test_figures_are_of_the_time_that_counts() -> None:
     assert outcome.percentile(0.5) == pytest.approx(0.05)
 
 
-def test_one_request_can_be_asked_by_itself(port: int) -> None:
+def test_ask_sends_a_single_request(port: int) -> None:
     assert ask(port, REQUESTS[0]) == (200, b"200 4")

@@ -25,7 +25,7 @@ def parts(request: bytes) -> tuple[dict[str, str], bytes]:
 
 
 @pytest.mark.parametrize("name", PEERS)
-def test_every_peer_sends_whole_requests(name: str) -> None:
+def test_every_peer_request_has_a_matching_content_length(name: str) -> None:
     peer = PEERS[name]
     assert peer.workloads
     for workload in peer.workloads:
@@ -41,19 +41,19 @@ def test_every_peer_has_its_program_and_pinned_requirements(name: str) -> None:
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", line) for line in lines)
 
 
-def test_each_comes_as_documented_and_tuned() -> None:
+def test_every_peer_is_measured_as_documented_and_tuned() -> None:
     assert {name.removesuffix(" tuned") for name in PEERS} == {name for name in PEERS if not name.endswith(" tuned")}
     assert len(PEERS) == 2 * len({peer.environment for peer in PEERS.values()})
 
 
-def test_the_binary_form_of_the_open_inference_protocol_tells_where_the_bytes_begin() -> None:
+def test_open_inference_binary_request_has_the_header_length() -> None:
     rows, body = parts(wires.oip_binary("/", "image", "BYTES", (1, 1))(b"photo"))
     at = int(rows["Inference-Header-Content-Length"])
     assert json.loads(body[:at])["inputs"][0]["parameters"]["binary_data_size"] == len(body) - at
     assert body[at:] == b"\x05\0\0\0photo"
 
 
-def test_an_environment_that_cannot_be_made_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failed_peer_environment_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "cache"))
     monkeypatch.setattr(environment, "REQUIREMENTS", tmp_path)
     (tmp_path / "broken.txt").write_text("./nowhere-1.0-py3-none-any.whl\n")

@@ -19,7 +19,7 @@ def throughput(rate: float, to_fp32: float) -> dict[str, dict[str, float]]:
     return {number: figures(rate, to_fp32) for number in ("1", "8", "32")}
 
 
-def test_results_are_merged_entry_by_entry_and_shown(tmp_path: Path) -> None:
+def test_results_are_merged_entry_by_entry_into_the_table(tmp_path: Path) -> None:
     results = tmp_path / "results.json"
     report.merged(results, "throughput", {"Graft": throughput(300, 0.95), "mosec|x": throughput(150, 0.5)}, "full")
     told = report.merged(results, "throughput", {"mosec|x": throughput(210, 0.7), "ray": {"failed": "no"}}, "quick")
@@ -36,7 +36,7 @@ def test_results_are_merged_entry_by_entry_and_shown(tmp_path: Path) -> None:
     assert "Graft" in {text.text for text in named.iter() if text.tag.endswith("text")}
 
 
-def test_a_server_that_failed_holds_nothing(tmp_path: Path) -> None:
+def test_failed_server_fails_its_claim_in_the_report(tmp_path: Path) -> None:
     told = report.merged(tmp_path / "results.json", "throughput", {"Graft": {"failed": "it ended"}}, "full")
     (claim,) = report.claims(told)
     assert not claim.holds
@@ -44,14 +44,14 @@ def test_a_server_that_failed_holds_nothing(tmp_path: Path) -> None:
     assert "<- NO" in report.readable([claim])
 
 
-def test_the_chart_keeps_odd_names_and_draws_bars_by_ratio() -> None:
+def test_chart_escapes_names_and_draws_bars_by_ratio() -> None:
     drawn = ElementTree.fromstring(chart({"a <b> & c": (100.0, 0.5), "Graft": (200.0, 1.0)}, "2 cores"))  # noqa: S314
     bars = [float(bar.attrib["width"]) for bar in drawn.iter() if bar.tag.endswith("rect")]
     assert bars[1] == 2 * bars[0]
     assert "a <b> & c" in {text.text for text in drawn.iter()}
 
 
-def test_the_page_shows_what_was_measured() -> None:
+def test_serving_page_shows_the_measured_results() -> None:
     docs = Path(__file__).parents[2] / "docs"
     told = json.loads((docs / "serving" / "results.json").read_text())
     assert (docs / "serving.md").read_text().endswith(report.FIGURES + report.table(told))

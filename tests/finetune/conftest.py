@@ -16,13 +16,13 @@ import pytest
 from finetune import cli
 from tests.fakes import SIZE, WIDTH, encode, tiny_trunk_bytes
 from tests.text_fakes import tiny_text_input, tiny_text_signature, tiny_text_trunk_bytes, tiny_tokenizer
-from zoo import Precision, get
-from zoo.backbone import DEFAULT, DEFAULT_TEXT
-from zoo.files import write_whole
+from zoo import Precision, get_backbone
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE
+from zoo.files import write_atomic
 from zoo.image import ImageInput
 from zoo.signature import Signature, image_signature
-from zoo.trunk_cache import key, lookup, trunks
-from zoo.weights import known_hash
+from zoo.trunk_cache import lookup_trunk, trunk_key, trunks_folder
+from zoo.weights import known_weights_hash
 
 COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 
@@ -31,29 +31,31 @@ COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
 def _tiny_trunks(_own_world: None) -> None:
     """Put the tiny trunks into this test's cache, so that every command finds them there."""
     image, text = image_signature(SIZE, WIDTH), tiny_text_signature()
-    _cached(DEFAULT, tiny_trunk_bytes(size=SIZE), image, ImageInput(SIZE).spec())
-    folders = _cached(DEFAULT_TEXT, tiny_text_trunk_bytes(), text, tiny_text_input().spec())
+    _cached(DEFAULT_IMAGE_BACKBONE, tiny_trunk_bytes(size=SIZE), image, ImageInput(SIZE).spec())
+    folders = _cached(DEFAULT_TEXT_BACKBONE, tiny_text_trunk_bytes(), text, tiny_text_input().spec())
     for folder in folders:
-        write_whole(folder / "tokenizer.json", tiny_tokenizer())
+        write_atomic(folder / "tokenizer.json", tiny_tokenizer())
 
 
 def _cached(name: str, data: bytes, signature: Signature, spec: dict) -> list[Path]:
-    backbone = get(name)
-    folders = [trunks() / key(backbone, known_hash(backbone), precision) for precision in Precision]
+    backbone = get_backbone(name)
+    folders = [
+        trunks_folder() / trunk_key(backbone, known_weights_hash(backbone), precision) for precision in Precision
+    ]
     for precision, folder in zip(Precision, folders, strict=True):
         facts = {
             "backbone": backbone.name,
             "precision": precision,
-            "weights_sha256": known_hash(backbone),
+            "weights_sha256": known_weights_hash(backbone),
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
             "signature": asdict(signature),
             "input": spec,
         }
-        write_whole(folder / "trunk.onnx", data)
-        write_whole(folder / "trunk.json", json.dumps(facts).encode())
+        write_atomic(folder / "trunk.onnx", data)
+        write_atomic(folder / "trunk.json", json.dumps(facts).encode())
         # Where the cache wants more of a record, say so at once: else every test would build the real trunk.
-        assert lookup(backbone, precision), "the tiny trunk's record is no record any more"
+        assert lookup_trunk(backbone, precision), "the tiny trunk's record is no record any more"
     return folders
 
 

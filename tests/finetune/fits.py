@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from finetune.heads import FAMILIES, Head, Rows
+from finetune.heads import HEAD_FAMILIES, FitData, Head
 from finetune.tasks import Task
 
 
@@ -21,5 +21,5 @@ def fitted(
     start: Head[Any] | None = None,
 ) -> Head[Any]:
     """A head of `task`; `weights` count while it is chosen and fitted, `start` is where its last fit begins."""
-    rows = Rows(x, y, x_val, y_val, weights)
-    return FAMILIES[task].refit(FAMILIES[task].choose(rows), rows, start)
+    rows = FitData(x, y, x_val, y_val, weights)
+    return HEAD_FAMILIES[task].refit(HEAD_FAMILIES[task].choose(rows), rows, start)

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.dataset import Sample
-from finetune.examples import NAME, Examples
-from finetune.split import NOBODY
+from finetune.dataset import LabeledSample
+from finetune.examples import RECORD_FILE, TrainingRecord
+from finetune.split import UNASSIGNED
 from tests.finetune.conftest import COLORS, Command, fill, noisy
 from tests.finetune.texts import table, texts
-from zoo.bundle import Bundle, open_bundle, versions
+from zoo.bundle import Bundle, model_versions, open_bundle
 from zoo.errors import BundleBroken
-from zoo.files import cache_root, sha256_of
+from zoo.files import cache_root, file_sha256
 
 
 def yellow(folder: Path, each: int = 8) -> Path:
@@ -29,21 +29,21 @@ def yellow(folder: Path, each: int = 8) -> Path:
 
 def newest(tmp_path: Path, name: str = "photos") -> Bundle:
     models = tmp_path / "models"
-    return open_bundle(models / name / str(versions(models, name)[-1]))
+    return open_bundle(models / name / str(model_versions(models, name)[-1]))
 
 
-def examples(bundle: Bundle) -> Examples:
-    return Examples.of_npz((bundle.layout.root / NAME).read_bytes(), NAME)
+def examples(bundle: Bundle) -> TrainingRecord:
+    return TrainingRecord.from_npz((bundle.layout.root / RECORD_FILE).read_bytes(), RECORD_FILE)
 
 
-def test_a_new_class_is_learnt_from_its_own_pictures_alone(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_learns_a_new_class_from_its_own_images(finetune: Command, photos: Path, tmp_path: Path) -> None:
     assert finetune(photos).code == 0
     first = newest(tmp_path)
     shutil.rmtree(photos)  # only what the model and the cache know is left
     said = finetune("add", yellow(tmp_path / "more"), "--to", "photos")
     assert said.code == 0, said.err
     second = newest(tmp_path)
-    assert (second.manifest.version, versions(tmp_path / "models", "photos")) == (2, [1, 2])
+    assert (second.manifest.version, model_versions(tmp_path / "models", "photos")) == (2, [1, 2])
     assert second.manifest.labels == ("blue", "green", "red", "yellow")
     assert second.manifest.metrics["accuracy"] > 0.8
     assert second.manifest.trunk_sha256 == first.manifest.trunk_sha256
@@ -64,9 +64,7 @@ def test_a_new_class_is_learnt_from_its_own_pictures_alone(finetune: Command, ph
     assert "What was added" in second.layout.report.read_text()
 
 
-def test_old_samples_keep_their_part_and_new_ones_share_likewise(
-    finetune: Command, photos: Path, tmp_path: Path
-) -> None:
+def test_add_keeps_the_old_split_and_splits_new_samples(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     before = examples(newest(tmp_path))
     finetune("add", fill(tmp_path / "more", each=10, first=50), "--to", "photos")
@@ -79,7 +77,7 @@ def test_old_samples_keep_their_part_and_new_ones_share_likewise(
         assert {"train", "val", "test"} == set(parts)
 
 
-def test_the_comparison_is_that_of_the_two_heads(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_compares_old_and_new_head_on_the_same_samples(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     first = newest(tmp_path)
     told = json.loads(finetune("add", yellow(tmp_path / "more", 30), "--to", "photos", "--json").out)
@@ -96,7 +94,7 @@ def test_the_comparison_is_that_of_the_two_heads(finetune: Command, photos: Path
     assert newest(tmp_path).manifest.metrics["added"] == compared
 
 
-def test_it_can_be_taught_again_and_again(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_works_repeatedly(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     finetune("add", yellow(tmp_path / "more"), "--to", "photos")
     assert finetune("add", fill(tmp_path / "again", each=3, first=70), "--to", "photos").code == 0
@@ -106,7 +104,7 @@ def test_it_can_be_taught_again_and_again(finetune: Command, photos: Path, tmp_p
     assert sum(manifest.data["counts"].values()) == 24 + 8 + 9
 
 
-def test_one_new_example_of_an_old_class_is_enough(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_accepts_one_new_example(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     (tmp_path / "more" / "red").mkdir(parents=True)
     (tmp_path / "more" / "red" / "x.png").write_bytes(noisy(COLORS["red"], 777))
@@ -115,7 +113,7 @@ def test_one_new_example_of_an_old_class_is_enough(finetune: Command, photos: Pa
     assert told["comparison"]["new"] is None
 
 
-def test_what_is_known_is_not_added_twice(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_skips_known_samples_and_duplicates(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     said = finetune("add", photos, "--to", "photos")
     assert said.code == 1
@@ -131,7 +129,7 @@ def test_what_is_known_is_not_added_twice(finetune: Command, photos: Path, tmp_p
     assert len(set(kept.sha256)) == len(kept.sha256) == 32
 
 
-def test_lost_features_are_asked_for_and_found_in_the_old_data(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_recovers_lost_features_from_the_old_data(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     whole = json.loads(finetune("add", yellow(tmp_path / "more"), "--to", "photos", "--json").out)
     shutil.rmtree(tmp_path / "models" / "photos" / "2")
@@ -157,7 +155,7 @@ def test_lost_features_are_asked_for_and_found_in_the_old_data(finetune: Command
         (["--to", "../photos"], ["no model '../photos'"]),
     ],
 )
-def test_an_unknown_model_is_one_clear_error(
+def test_add_to_an_unknown_model_is_one_clear_error(
     finetune: Command, photos: Path, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     finetune(photos)
@@ -165,10 +163,10 @@ def test_an_unknown_model_is_one_clear_error(
     assert (said.code, said.out) == (1, "")
     for word in words:
         assert word in said.err
-    assert versions(tmp_path / "models", "photos") == [1]
+    assert model_versions(tmp_path / "models", "photos") == [1]
 
 
-def test_data_that_do_not_fit_are_refused(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_refuses_data_of_another_kind_or_class_name(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     said = finetune("add", table(tmp_path, "text,label", texts(20)), "--to", "photos")
     assert "photos takes pictures, but" in said.err
@@ -177,20 +175,18 @@ def test_data_that_do_not_fit_are_refused(finetune: Command, photos: Path, tmp_p
     assert "differ only in case" in finetune("add", tmp_path / "twin", "--to", "photos").err
     said = finetune("add", yellow(tmp_path / "few", each=2), "--to", "photos")
     assert "'yellow' has 2; every class needs at least 3" in said.err
-    assert versions(tmp_path / "models", "photos") == [1]
+    assert model_versions(tmp_path / "models", "photos") == [1]
 
 
-def test_a_model_that_does_not_tell_what_it_was_taught_is_refused(
-    finetune: Command, photos: Path, tmp_path: Path
-) -> None:
+def test_add_refuses_a_model_without_training_record(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos, "--no-samples")
-    assert NAME not in newest(tmp_path).manifest.files
+    assert RECORD_FILE not in newest(tmp_path).manifest.files
     assert "--no-samples" in finetune("add", yellow(tmp_path / "more"), "--to", "photos").err
     finetune(photos, "--task", "embed", "--name", "e")
     assert "no head" in finetune("add", tmp_path / "more", "--to", "e").err
 
 
-def test_texts_tags_and_numbers_learn_more_too(finetune: Command, tmp_path: Path) -> None:
+def test_add_works_for_texts_tags_and_numbers(finetune: Command, tmp_path: Path) -> None:
     rows = [(text, f"{label};{'long' if len(text) > 20 else 'short'}") for text, label in texts(90)]
     numbers = [(text, str(len(text) + n / 100)) for n, (text, _) in enumerate(texts(90))]
     for name, some, options in (("tags", rows, []), ("numbers", numbers, ["--task", "regress"]), ("t", texts(90), [])):
@@ -206,36 +202,38 @@ def test_texts_tags_and_numbers_learn_more_too(finetune: Command, tmp_path: Path
         open_bundle(Path(tmp_path / told["path"]))
 
 
-def test_examples_come_back_as_they_were_written() -> None:
+def test_training_record_round_trip() -> None:
     labels = ("a", "ü\0", "", "x" * 5000, "a")
-    made = Examples(
-        tuple(bytes([number]) * 32 for number in range(5)), labels, np.array(["train", "val", "test", NOBODY, "train"])
+    made = TrainingRecord(
+        tuple(bytes([number]) * 32 for number in range(5)),
+        labels,
+        np.array(["train", "val", "test", UNASSIGNED, "train"]),
     )
-    back = Examples.of_npz(made.to_npz(), "here")
+    back = TrainingRecord.from_npz(made.to_npz(), "here")
     assert (back.sha256, back.labels, back.parts.tolist()) == (made.sha256, made.labels, made.parts.tolist())
     assert len(made.to_npz()) < 2000
     objects = io.BytesIO()
     np.savez(objects, sha256=np.zeros((1, 32), np.uint8), labels=np.array([{}]), label=[0], part=[1])
     for broken in (b"", b"PK", made.to_npz()[:-40], objects.getvalue()):
         with pytest.raises(BundleBroken, match="here"):
-            Examples.of_npz(broken, "here")
+            TrainingRecord.from_npz(broken, "here")
 
 
-def test_examples_hold_every_sample_with_its_part(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_training_record_holds_every_sample_with_its_part(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     bundle = newest(tmp_path)
     told = examples(bundle)
-    on_disk = {sha256_of(path): path.parent.name for path in photos.glob("*/*")}
+    on_disk = {file_sha256(path): path.parent.name for path in photos.glob("*/*")}
     assert {key.hex(): label for key, label in zip(told.sha256, told.labels, strict=True)} == on_disk
     counts = {part: int((told.parts == part).sum()) for part in ("train", "val", "test")}
     assert counts == bundle.manifest.data["counts"]
 
 
-def test_the_old_samples_are_never_read(finetune: Command, photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_add_never_reads_the_old_samples(finetune: Command, photos: Path, tmp_path: Path, monkeypatch) -> None:
     finetune(photos)
-    read = Sample.read
+    read = LabeledSample.read
     refs: list[str] = []
-    monkeypatch.setattr(Sample, "read", lambda sample: refs.append(sample.ref) or read(sample))
+    monkeypatch.setattr(LabeledSample, "read", lambda sample: refs.append(sample.ref) or read(sample))
     assert finetune("add", yellow(tmp_path / "more"), "--to", "photos").code == 0
     assert refs
     assert all(ref.startswith("yellow/") for ref in refs if not ref.startswith("taught earlier"))

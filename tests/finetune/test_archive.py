@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 
 from finetune.archive import unpacking
-from finetune.archive.unpacking import Unpacking, folds_case
-from finetune.dataset import Dataset, Part, load
+from finetune.archive.unpacking import SafeExtractor, is_case_insensitive
+from finetune.dataset import Dataset, SplitPart, load_dataset
 from finetune.recipe import Recipe
 from tests.finetune.conftest import Command, fill, noisy
 from zoo.bundle import open_bundle
 from zoo.errors import DatasetError
 from zoo.files import cache_root
-from zoo.progress import Silence
-from zoo.scratch import Scratch
+from zoo.progress import SilentProgress
+from zoo.scratch import ScratchFolder
 
 PNG = noisy((200, 40, 40), 1)
 TARS = {"tar": "w", "tar.gz": "w:gz", "tgz": "w:gz", "tar.bz2": "w:bz2", "tar.xz": "w:xz"}
@@ -48,83 +48,83 @@ def contents(found: Dataset) -> list[tuple[str, str, bytes]]:
 
 
 @pytest.mark.parametrize("ending", ["zip", *TARS, "ZIP", "Tar.GZ"])
-def test_an_archive_gives_what_the_folder_gives(photos: Path, ending: str) -> None:
+def test_archive_loads_like_its_folder(photos: Path, ending: str) -> None:
     path = photos.parent / f"pictures.{ending}"
     kind = ending.lower()
     zipped(photos, path) if kind == "zip" else tarred(photos, path, TARS[kind])
-    found = load(str(path))
-    assert contents(found) == contents(load(str(photos)))
+    found = load_dataset(str(path))
+    assert contents(found) == contents(load_dataset(str(photos)))
     assert found.source == str(path)
     assert Recipe(data=str(path)).name == "pictures"
 
 
 @pytest.mark.parametrize("pack", [zipped, tarred])
-def test_a_single_folder_at_the_top_is_entered_and_what_systems_leave_is_passed_over(photos: Path, pack) -> None:
+def test_archive_enters_a_single_top_folder_and_skips_system_files(photos: Path, pack) -> None:
     root = photos.parent / "root"
     root.mkdir()
     photos.rename(root / "photos")
     for beside in ("__MACOSX/photos/red/._00.png", "photos/red/.DS_Store", "photos/red/Thumbs.db", ".git/config"):
         (root / beside).parent.mkdir(parents=True, exist_ok=True)
         (root / beside).write_bytes(b"x")
-    assert contents(load(str(pack(root, photos.parent / "a.zip" if pack is zipped else photos.parent / "a.tar")))) == (
-        contents(load(str(root / "photos")))
-    )
+    assert contents(
+        load_dataset(str(pack(root, photos.parent / "a.zip" if pack is zipped else photos.parent / "a.tar")))
+    ) == (contents(load_dataset(str(root / "photos"))))
 
 
-def test_the_datas_own_split_is_obeyed(tmp_path: Path) -> None:
+def test_archive_keeps_its_train_val_test_split(tmp_path: Path) -> None:
     for at, name in enumerate(("train", "val", "test")):
         fill(tmp_path / "data" / name, each=2, first=2 * at)
-    found = load(str(zipped(tmp_path / "data", tmp_path / "data.zip", under="data/")))
-    assert {sample.part for sample in found.samples} == set(Part)
+    found = load_dataset(str(zipped(tmp_path / "data", tmp_path / "data.zip", under="data/")))
+    assert {sample.part for sample in found.samples} == set(SplitPart)
 
 
-def test_a_table_in_an_archive_names_its_files(photos: Path) -> None:
+def test_archive_with_a_table_of_paths(photos: Path) -> None:
     rows = [f"{name}/{n:02}.png,{name[0]}" for name in ("red", "green") for n in range(8)]
     (photos / "labels.csv").write_text("\n".join(["path,label", *rows]))
-    found = load(str(zipped(photos, photos.parent / "a.zip", under="photos/")))
+    found = load_dataset(str(zipped(photos, photos.parent / "a.zip", under="photos/")))
     assert found.labels == ("g", "r")
     assert len(found.samples) == 16
     assert found.samples[0].read() == (photos / "green" / "00.png").read_bytes()
 
 
-def test_a_table_of_texts_may_come_in_an_archive_and_one_beside_class_folders_is_no_samples(photos: Path) -> None:
+def test_archive_with_a_table_of_texts(photos: Path) -> None:
     folder = photos.parent / "texts"
     folder.mkdir()
     (folder / "t.csv").write_text("\n".join(["text,label", *(f"so good {n},a\nso bad {n},b" for n in range(4))]))
-    assert len(load(str(zipped(folder, photos.parent / "t.zip"))).samples) == 8
+    assert len(load_dataset(str(zipped(folder, photos.parent / "t.zip"))).samples) == 8
     (photos / "classes.csv").write_text("label,colour\nred,1\ngreen,2\n")
-    assert load(str(zipped(photos, photos.parent / "a.zip"))).labels == ("blue", "green", "red")
+    assert load_dataset(str(zipped(photos, photos.parent / "a.zip"))).labels == ("blue", "green", "red")
     (folder / "u.csv").write_text("text,label\na,b\n")
     with pytest.raises(DatasetError, match=r"t2\.zip holds several tables: t\.csv, u\.csv"):
-        load(str(zipped(folder, photos.parent / "t2.zip")))
+        load_dataset(str(zipped(folder, photos.parent / "t2.zip")))
 
 
-def test_a_table_may_not_name_files_of_ours(photos: Path) -> None:
+def test_archive_table_may_not_name_files_outside(photos: Path) -> None:
     ours = photos.parent / "ours.png"
     ours.write_bytes(PNG)
     rows = [f"red/{n:02}.png,red\ngreen/{n:02}.png,green" for n in range(8)]
     up = os.path.relpath(ours, cache_root() / "scratch" / "x")
     (photos / "labels.csv").write_text("\n".join(["path,label", *rows, f"{ours},red", f"{up},red"]))
-    found = load(str(zipped(photos, photos.parent / "a.zip")))
-    assert sorted(bad.ref for bad in found.bad) == sorted((str(ours), up))
+    found = load_dataset(str(zipped(photos, photos.parent / "a.zip")))
+    assert sorted(bad.ref for bad in found.skipped_samples) == sorted((str(ours), up))
     assert len(found.samples) == 16
 
 
 @pytest.mark.parametrize("ending", ["rar", "7Z", "csv.gz"])
-def test_an_archive_of_another_kind_is_not_taken_for_a_table(tmp_path: Path, ending: str) -> None:
+def test_archive_of_an_unsupported_format_is_refused(tmp_path: Path, ending: str) -> None:
     (tmp_path / f"data.{ending}").write_bytes(b"Rar!")
     with pytest.raises(DatasetError, match=r"pack it as zip or tar\.gz"):
-        load(str(tmp_path / f"data.{ending}"))
+        load_dataset(str(tmp_path / f"data.{ending}"))
 
 
-def test_an_empty_archive_says_that_it_holds_nothing(tmp_path: Path) -> None:
+def test_empty_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data.zip").write_bytes(zip_of())
     with pytest.raises(DatasetError, match=r"data\.zip holds no pictures"):
-        load(str(tmp_path / "data.zip"))
+        load_dataset(str(tmp_path / "data.zip"))
 
 
-def test_what_was_unpacked_lives_as_long_as_a_sample(photos: Path) -> None:
-    sample = load(str(zipped(photos, photos.parent / "a.zip"))).samples[0]
+def test_archive_scratch_lives_as_long_as_its_samples(photos: Path) -> None:
+    sample = load_dataset(str(zipped(photos, photos.parent / "a.zip"))).samples[0]
     gc.collect()
     folder = sample.source.parent
     assert sample.read() == (photos / "blue" / "00.png").read_bytes()
@@ -134,7 +134,7 @@ def test_what_was_unpacked_lives_as_long_as_a_sample(photos: Path) -> None:
     assert list((cache_root() / "scratch").iterdir()) == []
 
 
-def test_an_archive_becomes_a_bundle_and_leaves_nothing_behind(photos: Path, finetune: Command) -> None:
+def test_archive_trains_a_bundle_and_leaves_nothing_behind(photos: Path, finetune: Command) -> None:
     said = finetune(tarred(photos, photos.parent / "photos.tar.gz", "w:gz", under="photos/"))
     assert said.code == 0, said.err
     manifest = open_bundle(photos.parent / "models" / "photos" / "1").manifest
@@ -300,7 +300,7 @@ def refused(path: Path, data: bytes) -> str:
     path.write_bytes(data)
     before = everything(path.parent.parent)
     with pytest.raises(DatasetError) as error:
-        load(str(path))
+        load_dataset(str(path))
     assert everything(path.parent.parent) - before <= {cache_root()}
     assert list((cache_root() / "scratch").iterdir()) == []
     assert str(path) in str(error.value)
@@ -309,7 +309,7 @@ def refused(path: Path, data: bytes) -> str:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_an_archive_that_means_harm_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
+def test_hostile_archive_is_refused_and_leaves_nothing(tmp_path: Path, name: str) -> None:
     ending, make, words = HOSTILE[name]
     (tmp_path / "deep").mkdir()
     assert words in refused(tmp_path / "deep" / f"data.{ending}", make())
@@ -319,14 +319,16 @@ def test_an_archive_that_means_harm_is_refused_and_leaves_nothing(tmp_path: Path
     ("ending", "make"),
     [("zip", lambda: zip_of(*((f"red/{n}.png", bytes(5000)) for n in range(9)))), ("tar.gz", lambda: bomb(9, 5000))],
 )
-def test_a_bomb_is_stopped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, make) -> None:
+def test_archive_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str, make) -> None:
     path = tmp_path / f"bomb.{ending}"
-    monkeypatch.setattr(unpacking, "HARMLESS", 20_000)
-    monkeypatch.setattr(unpacking, "RATIO", 1)
+    monkeypatch.setattr(unpacking, "ALWAYS_ALLOWED_BYTES", 20_000)
+    monkeypatch.setattr(unpacking, "MAX_COMPRESSION_RATIO", 1)
     assert "would become more than 20,000 bytes" in refused(path, make())
-    monkeypatch.setattr(unpacking, "RATIO", 1000)  # it is small, and this many times that is more than it becomes
+    monkeypatch.setattr(
+        unpacking, "MAX_COMPRESSION_RATIO", 1000
+    )  # it is small, and this many times that is more than it becomes
     assert "would become" not in refused_or_not(path)
-    monkeypatch.setattr(unpacking, "MOST_BYTES", 30_000)
+    monkeypatch.setattr(unpacking, "MAX_EXTRACTED_BYTES", 30_000)
     assert "would become more than 30,000 bytes" in refused(path, make())
 
 
@@ -342,15 +344,15 @@ def bomb(files: int, size: int) -> bytes:
 
 def refused_or_not(path: Path) -> str:
     try:
-        load(str(path))
+        load_dataset(str(path))
     except DatasetError as error:
         return str(error)
     return ""
 
 
-def test_a_bomb_of_what_is_passed_over_is_stopped_as_well(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "HARMLESS", 20_000)
-    monkeypatch.setattr(unpacking, "RATIO", 1)
+def test_archive_bomb_in_skipped_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "ALWAYS_ALLOWED_BYTES", 20_000)
+    monkeypatch.setattr(unpacking, "MAX_COMPRESSION_RATIO", 1)
     file = io.BytesIO()
     with tarfile.open(fileobj=file, mode="w:gz") as archive:
         info = tarfile.TarInfo(".hidden")
@@ -359,42 +361,46 @@ def test_a_bomb_of_what_is_passed_over_is_stopped_as_well(tmp_path: Path, monkey
     assert "would become more" in refused(tmp_path / "bomb.tar.gz", file.getvalue())
 
 
-def test_a_promise_that_lies_does_not_get_past_the_cap(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archive_bomb_with_a_false_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What really comes is counted, too: here the promise is not even looked at."""
-    monkeypatch.setattr(unpacking, "HARMLESS", 20_000)
-    monkeypatch.setattr(unpacking, "RATIO", 1)
-    monkeypatch.setattr(Unpacking, "promised", lambda *_: None)
+    monkeypatch.setattr(unpacking, "ALWAYS_ALLOWED_BYTES", 20_000)
+    monkeypatch.setattr(unpacking, "MAX_COMPRESSION_RATIO", 1)
+    monkeypatch.setattr(SafeExtractor, "promised", lambda *_: None)
     zipped_bytes = zip_of(*((f"red/{n}.png", bytes(5000)) for n in range(9)))
     assert "would become more than 20,000 bytes" in refused(tmp_path / "bomb.zip", zipped_bytes)
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar"])
-def test_too_many_files_and_too_large_ones_are_refused(
+def test_archive_with_too_many_or_too_large_files_is_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ending: str
 ) -> None:
     data = zip_of(*((f"red/{n}.png", PNG) for n in range(5))) if ending == "zip" else tar_of("a", "b", "c", "d", "e")
-    monkeypatch.setattr(unpacking, "MOST_ENTRIES", 4)
+    monkeypatch.setattr(unpacking, "MAX_ENTRIES", 4)
     assert "more than 4 files and folders" in refused(tmp_path / f"many.{ending}", data)
-    monkeypatch.setattr(unpacking, "MOST_ENTRIES", 1000)
-    monkeypatch.setattr(unpacking, "MAX_BYTES", 99)
+    monkeypatch.setattr(unpacking, "MAX_ENTRIES", 1000)
+    monkeypatch.setattr(unpacking, "MAX_BYTES_PER_SAMPLE", 99)
     assert "one sample may have 99" in refused(tmp_path / f"large.{ending}", data)
 
 
-def test_folders_count_as_files_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(unpacking, "MOST_ENTRIES", 40)
+def test_archive_folders_count_as_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(unpacking, "MAX_ENTRIES", 40)
     data = zip_of(*((f"{n}/" + "a/" * 20 + "1.png", PNG) for n in range(3)))
     assert "more than 40" in refused(tmp_path / "deep.zip", data)
 
 
 @pytest.mark.parametrize("twin", ["Red/1.png", "red/1.PNG", "RED"])
-def test_names_that_differ_only_in_case_are_refused_where_they_would_be_one(tmp_path: Path, twin: str) -> None:
+def test_archive_names_that_differ_only_in_case_are_refused(tmp_path: Path, twin: str) -> None:
     read = io.BytesIO(PNG).read
-    strict = Unpacking(tmp_path / "a.zip", tmp_path, Silence(), folds_case=True) if touch(tmp_path / "a.zip") else None
-    strict.write(("red", "1.png"), 9, read)
-    strict.write(("red", "2.png"), 9, read)
+    strict = (
+        SafeExtractor(tmp_path / "a.zip", tmp_path, SilentProgress(), case_insensitive=True)
+        if touch(tmp_path / "a.zip")
+        else None
+    )
+    strict.write_file(("red", "1.png"), 9, read)
+    strict.write_file(("red", "2.png"), 9, read)
     with pytest.raises(DatasetError, match="are one name on this disk"):
-        strict.write(tuple(twin.split("/")), 9, read)
-    assert folds_case(tmp_path) is (tmp_path / "RED").exists()
+        strict.write_file(tuple(twin.split("/")), 9, read)
+    assert is_case_insensitive(tmp_path) is (tmp_path / "RED").exists()
 
 
 def touch(path: Path) -> bool:
@@ -402,7 +408,7 @@ def touch(path: Path) -> bool:
     return True
 
 
-def test_names_in_utf_8_are_read_so_even_where_the_archive_does_not_say_it(tmp_path: Path) -> None:
+def test_archive_names_without_the_utf8_flag_are_read_as_utf8(tmp_path: Path) -> None:
     fill(tmp_path / "data")
     (tmp_path / "data" / "red").rename(tmp_path / "data" / "rød")
     path = zipped(tmp_path / "data", tmp_path / "a.zip")
@@ -412,10 +418,10 @@ def test_names_in_utf_8_are_read_so_even_where_the_archive_does_not_say_it(tmp_p
         while (start := data.find(mark, start + 1)) >= 0:
             data[start + at] &= ~0x08
     path.write_bytes(data)
-    assert load(str(path)).labels == ("blue", "green", "rød")
+    assert load_dataset(str(path)).labels == ("blue", "green", "rød")
 
 
-def test_what_a_killed_process_left_is_swept_and_what_a_living_one_uses_is_not(tmp_path: Path) -> None:
+def test_archive_scratch_of_killed_processes_is_swept(tmp_path: Path) -> None:
     script = """
 import os
 from zoo.scratch import Scratch
@@ -427,7 +433,7 @@ os.kill(os.getpid(), 9)
     assert ran.returncode == -signal.SIGKILL
     left = Path(ran.stdout.strip())
     assert left.is_dir()
-    mine, other = Scratch(), Scratch()
+    mine, other = ScratchFolder(), ScratchFolder()
     assert not left.exists()
     assert mine.path.is_dir()
     other.remove()
@@ -436,7 +442,7 @@ os.kill(os.getpid(), 9)
     assert list((cache_root() / "scratch").iterdir()) == []
 
 
-def test_without_a_cache_it_is_unpacked_elsewhere(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_archive_unpacks_elsewhere_without_a_cache(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (photos.parent / "file").write_text("in the way")
     monkeypatch.setenv("GRAFT_CACHE", str(photos.parent / "file"))
-    assert len(load(str(zipped(photos, photos.parent / "a.zip"))).samples) == 24
+    assert len(load_dataset(str(zipped(photos, photos.parent / "a.zip"))).samples) == 24

@@ -9,10 +9,10 @@ import pandas as pd
 import pytest
 from PIL import Image
 
-from finetune.arrays import dataset_of
-from finetune.dataset import Kind, Part, Wanted, load
-from finetune.pipeline import train
-from finetune.plan import plan
+from finetune.arrays import dataset_from_memory
+from finetune.dataset import DataKind, DataOptions, SplitPart, load_dataset
+from finetune.pipeline import run_pipeline
+from finetune.plan import make_plan
 from finetune.recipe import Recipe
 from finetune.tasks import Task
 from tests.fakes import picture
@@ -32,91 +32,95 @@ def pixels(data: bytes) -> np.ndarray:
 
 
 @pytest.mark.parametrize("x", [PIXELS, GREY, GREY[..., None], list(PIXELS)], ids=["RGB", "grey", "one", "list"])
-def test_pictures_keep_every_pixel(x) -> None:
-    made = dataset_of((x, NUMBERS))
-    assert (made.kind, made.task, made.labels) == (Kind.IMAGE, Task.CLASSIFY, ("0", "1", "2"))
+def test_in_memory_images_keep_every_pixel(x) -> None:
+    made = dataset_from_memory((x, NUMBERS))
+    assert (made.kind, made.task, made.labels) == (DataKind.IMAGE, Task.CLASSIFY, ("0", "1", "2"))
     for sample, picture_ in zip(made.samples, x, strict=True):
         assert np.array_equal(pixels(sample.read()), np.squeeze(picture_))
     assert made.samples[1].label == "1"
 
 
-def test_pictures_may_have_sizes_of_their_own_or_be_files() -> None:
-    assert len(dataset_of(([*PIXELS, GREY[0]], [*WORDS, "red"])).samples) == 10
+def test_in_memory_images_may_be_files_or_differ_in_size() -> None:
+    assert len(dataset_from_memory(([*PIXELS, GREY[0]], [*WORDS, "red"])).samples) == 10
     data = picture()
-    assert dataset_of(([data] * 9, WORDS)).samples[0].read() == data
+    assert dataset_from_memory(([data] * 9, WORDS)).samples[0].read() == data
 
 
 @pytest.mark.parametrize("labels", [WORDS, np.array(WORDS), [word.encode() for word in WORDS], pd.Series(WORDS)])
-def test_words_are_classes(labels) -> None:
-    assert dataset_of((PIXELS, labels)).labels == ("blue", "green", "red")
+def test_in_memory_string_labels_are_classes(labels) -> None:
+    assert dataset_from_memory((PIXELS, labels)).labels == ("blue", "green", "red")
 
 
-def test_numbers_may_have_names() -> None:
-    made = dataset_of((PIXELS, NUMBERS.astype(np.uint8)), classes=("red", "green", "blue"))
+def test_in_memory_integer_labels_get_class_names() -> None:
+    made = dataset_from_memory((PIXELS, NUMBERS.astype(np.uint8)), classes=("red", "green", "blue"))
     assert [sample.label for sample in made.samples] == WORDS
     with pytest.raises(DatasetError, match="sample 2: the label 2 is none of the 2 classes"):
-        dataset_of((PIXELS, NUMBERS), classes=("red", "green"))
+        dataset_from_memory((PIXELS, NUMBERS), classes=("red", "green"))
 
 
-def test_many_whole_numbers_are_still_classes_and_floats_a_number() -> None:
+def test_in_memory_integers_are_classes_and_floats_are_numbers() -> None:
     many = np.repeat(np.arange(30), 3)
     x = RANDOM.integers(0, 256, (90, 4, 4)).astype(np.uint8)
-    assert dataset_of((x, many)).task is Task.CLASSIFY
-    assert dataset_of((x, many / 7)).task is Task.REGRESS
-    assert dataset_of((x, many), wanted=Wanted(task=Task.REGRESS)).task is Task.REGRESS
+    assert dataset_from_memory((x, many)).task is Task.CLASSIFY
+    assert dataset_from_memory((x, many / 7)).task is Task.REGRESS
+    assert dataset_from_memory((x, many), options=DataOptions(task=Task.REGRESS)).task is Task.REGRESS
 
 
-def test_texts_pairs_and_tags() -> None:
-    made = dataset_of((TEXTS, WORDS))
-    assert (made.kind, made.texts, made.samples[3].read()) == (Kind.TEXT, 1, b"a text 3")
-    assert dataset_of((np.array(TEXTS), WORDS)).samples[3].read() == b"a text 3"
-    assert dataset_of(([(text, "other") for text in TEXTS], WORDS)).texts == 2
-    tags = dataset_of((TEXTS, [["a", "b"], ["a"], []] * 3))
+def test_in_memory_texts_pairs_and_tags() -> None:
+    made = dataset_from_memory((TEXTS, WORDS))
+    assert (made.kind, made.texts_per_sample, made.samples[3].read()) == (DataKind.TEXT, 1, b"a text 3")
+    assert dataset_from_memory((np.array(TEXTS), WORDS)).samples[3].read() == b"a text 3"
+    assert dataset_from_memory(([(text, "other") for text in TEXTS], WORDS)).texts_per_sample == 2
+    tags = dataset_from_memory((TEXTS, [["a", "b"], ["a"], []] * 3))
     assert tags.task is Task.TAG
     assert [sample.label for sample in tags.samples][:3] == ['["a", "b"]', '["a"]', "[]"]
 
 
-def test_without_labels_it_is_to_embed() -> None:
-    embed = Wanted(task=Task.EMBED)
-    assert len(dataset_of(TEXTS, wanted=embed).samples) == len(dataset_of(PIXELS, wanted=embed).samples) == 9
+def test_in_memory_samples_without_labels_are_for_embedding() -> None:
+    embed = DataOptions(task=Task.EMBED)
+    assert (
+        len(dataset_from_memory(TEXTS, options=embed).samples)
+        == len(dataset_from_memory(PIXELS, options=embed).samples)
+        == 9
+    )
     # Two texts are two samples, no pair of samples and labels.
     with pytest.raises(DatasetError, match="has no labels"):
-        dataset_of(TEXTS)
+        dataset_from_memory(TEXTS)
 
 
-def test_a_missing_label_makes_a_bad_sample() -> None:
-    made = dataset_of((PIXELS[[*range(9), 0]], [*WORDS, None]))
-    assert [bad.ref for bad in made.bad] == ["000009"]
+def test_in_memory_missing_label_is_a_skipped_sample() -> None:
+    made = dataset_from_memory((PIXELS[[*range(9), 0]], [*WORDS, None]))
+    assert [bad.ref for bad in made.skipped_samples] == ["000009"]
     assert len(made.samples) == 9
 
 
-def test_parts_are_the_datas_own_split() -> None:
-    made = dataset_of({"train": (PIXELS, WORDS), "validation": (PIXELS[:3], WORDS[:3]), "test": (GREY, WORDS)})
-    assert [sum(sample.part is part for sample in made.samples) for part in Part] == [9, 3, 9]
+def test_in_memory_split_is_kept() -> None:
+    made = dataset_from_memory({"train": (PIXELS, WORDS), "validation": (PIXELS[:3], WORDS[:3]), "test": (GREY, WORDS)})
+    assert [sum(sample.part is part for sample in made.samples) for part in SplitPart] == [9, 3, 9]
     assert made.samples[-1].ref == "test/000008"
     with pytest.raises(DatasetError, match="'tset' is no part of a split"):
-        dataset_of({"train": (PIXELS, WORDS), "tset": (PIXELS, WORDS)})
+        dataset_from_memory({"train": (PIXELS, WORDS), "tset": (PIXELS, WORDS)})
     with pytest.raises(DatasetError, match="holds texts to classify, other parts pictures"):
-        dataset_of({"train": (PIXELS, WORDS), "test": (TEXTS, WORDS)})
+        dataset_from_memory({"train": (PIXELS, WORDS), "test": (TEXTS, WORDS)})
 
 
-def test_a_frame_is_read_as_a_table(tmp_path: Path) -> None:
+def test_in_memory_dataframe_is_read_as_a_table(tmp_path: Path) -> None:
     reviews = [f"so good it was {n}" for n in range(10)]
     frame = pd.DataFrame({"review": reviews, "stars": [*WORDS, None], "id": range(10)})
-    made = dataset_of(frame)
-    assert (made.kind, made.task, len(made.samples)) == (Kind.TEXT, Task.CLASSIFY, 9)
-    assert made.bad[0].ref == "row 10"
-    numbers = Wanted(label="id", text=("review",), task=Task.REGRESS)
-    assert [sample.label for sample in dataset_of(frame, wanted=numbers).samples] == list("0123456789")
+    made = dataset_from_memory(frame)
+    assert (made.kind, made.task, len(made.samples)) == (DataKind.TEXT, Task.CLASSIFY, 9)
+    assert made.skipped_samples[0].ref == "row 10"
+    numbers = DataOptions(label="id", text=("review",), task=Task.REGRESS)
+    assert [sample.label for sample in dataset_from_memory(frame, options=numbers).samples] == list("0123456789")
     for number in range(9):
         (tmp_path / f"{number}.png").write_bytes(picture())
     paths = pd.DataFrame({"path": [f"{n}.png" for n in range(9)], "label": NUMBERS})
-    made = dataset_of(paths, folder=tmp_path)
-    assert made.kind is Kind.IMAGE
+    made = dataset_from_memory(paths, folder=tmp_path)
+    assert made.kind is DataKind.IMAGE
     assert made.samples[0].read() == picture()
     twins = pd.DataFrame([["a", "b"]], columns=["text", "text"])
     with pytest.raises(DatasetError, match="several columns 'text'"):
-        dataset_of(twins)
+        dataset_from_memory(twins)
 
 
 class Stream:
@@ -145,29 +149,29 @@ class Stream:
     ],
     ids=["pictures", "batches", "one colour", "grey", "texts", "batches of texts"],
 )
-def test_a_stream_is_read_sample_by_sample(elements: tuple) -> None:
-    made = dataset_of(Stream(*elements))
+def test_in_memory_stream_is_read_sample_by_sample(elements: tuple) -> None:
+    made = dataset_from_memory(Stream(*elements))
     assert len(made.samples) == 9
     assert len(made.labels) == 3
     assert made.samples[4].read() == b"a text 4" or pixels(made.samples[4].read()).shape[:2] == (6, 5)
 
 
 @pytest.mark.slow
-def test_the_real_tf_data_is_read_so_too() -> None:
+def test_in_memory_tf_data_is_read() -> None:
     tf = pytest.importorskip("tensorflow")
     for source in (
         tf.data.Dataset.from_tensor_slices((PIXELS, NUMBERS)),
         tf.data.Dataset.from_tensors((PIXELS, NUMBERS)),
     ):
-        made = dataset_of(source, classes=("red", "green", "blue"))
+        made = dataset_from_memory(source, classes=("red", "green", "blue"))
         assert [sample.label for sample in made.samples] == WORDS
         assert np.array_equal(pixels(made.samples[7].read()), PIXELS[7])
     texts = tf.data.Dataset.from_tensor_slices((TEXTS, WORDS)).batch(4)
-    assert [sample.read().decode() for sample in dataset_of(texts).samples] == TEXTS
+    assert [sample.read().decode() for sample in dataset_from_memory(texts).samples] == TEXTS
     with pytest.raises(DatasetError, match="repeats for ever"):
-        dataset_of(texts.repeat())
+        dataset_from_memory(texts.repeat())
     with pytest.raises(DatasetError, match=r"tf\.cast"):
-        dataset_of(tf.data.Dataset.from_tensor_slices((PIXELS / 255, NUMBERS)))
+        dataset_from_memory(tf.data.Dataset.from_tensor_slices((PIXELS / 255, NUMBERS)))
 
 
 @pytest.mark.parametrize(
@@ -195,27 +199,31 @@ def test_the_real_tf_data_is_read_so_too() -> None:
         ((PIXELS, ["red"] * 9), "one class only"),
     ],
 )
-def test_what_cannot_be_used_says_what_to_do(source: object, words: str) -> None:
+def test_in_memory_unusable_data_is_refused_with_advice(source: object, words: str) -> None:
     with pytest.raises(DatasetError, match=words):
-        dataset_of(source)
+        dataset_from_memory(source)
 
 
-def test_columns_are_for_frames() -> None:
+def test_in_memory_arrays_have_no_columns() -> None:
     with pytest.raises(DatasetError, match="has no columns"):
-        dataset_of((TEXTS, WORDS), wanted=Wanted(label="y"))
+        dataset_from_memory((TEXTS, WORDS), options=DataOptions(label="y"))
 
 
-def test_what_is_wanted_is_said_where_the_data_set_is_made() -> None:
-    made = dataset_of((TEXTS, NUMBERS))
-    assert load(made) is load(made, Wanted(task=Task.CLASSIFY)) is made
+def test_in_memory_dataset_refuses_other_data_options() -> None:
+    made = dataset_from_memory((TEXTS, NUMBERS))
+    assert load_dataset(made) is load_dataset(made, DataOptions(task=Task.CLASSIFY)) is made
     with pytest.raises(DatasetError, match="is a data set already"):
-        load(made, Wanted(task=Task.REGRESS))
+        load_dataset(made, DataOptions(task=Task.REGRESS))
 
 
-def test_arrays_become_a_bundle(tmp_path: Path) -> None:
+def test_in_memory_arrays_train_a_bundle(tmp_path: Path) -> None:
     x = [pixels(noisy(color, 100 * at + n)) for at, color in enumerate(COLORS.values()) for n in range(8)]
     y = [name for name in COLORS for _ in range(8)]
-    made = train(plan(Recipe(data=dataset_of((np.stack(x), y), name="Colours in memory"), models=tmp_path / "models")))
+    made = run_pipeline(
+        make_plan(
+            Recipe(data=dataset_from_memory((np.stack(x), y), name="Colours in memory"), models=tmp_path / "models")
+        )
+    )
     assert made.bundle.manifest.name == "colours-in-memory"
     assert made.bundle.manifest.data["source"] == "Colours in memory"
     assert made.bundle.manifest.metrics["accuracy"] == 1

@@ -5,19 +5,26 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.balance import WORTH, Weighting, class_weights, fit_balanced, lightest, said
-from finetune.heads import Rows, classify
-from finetune.pipeline import train
-from finetune.plan import plan
+from finetune.balance import (
+    MIN_MACRO_F1_GAIN,
+    ClassWeighting,
+    class_weights,
+    describe_weighting,
+    fit_with_class_weights,
+    lightest_weighting,
+)
+from finetune.heads import FitData, classify
+from finetune.pipeline import run_pipeline
+from finetune.plan import make_plan
 from finetune.recipe import Recipe
 from finetune.tasks import Task
 from tests.fakes import OPSET
 from tests.finetune.conftest import fill
 from tests.finetune.fits import fitted
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 
-class Listener(Silence):
+class Listener(SilentProgress):
     """Hears what is said."""
 
     def __init__(self) -> None:
@@ -35,24 +42,24 @@ def uneven(counts: tuple[int, ...], seed: int, apart: float = 1.0, d: int = 8) -
     return x.astype(np.float32), y
 
 
-def test_even_classes_are_left_alone() -> None:
+def test_class_weights_are_off_for_balanced_classes() -> None:
     told = Listener()
     data = (*uneven((60, 25, 20), 0), *uneven((30, 12, 10), 1))
-    head, balance = fit_balanced(Rows(*data), told)
+    head, balance = fit_with_class_weights(FitData(*data), told)
     assert head.to_onnx(OPSET, 8) == fitted(Task.CLASSIFY, *data).to_onnx(OPSET, 8)
-    assert (balance.by, balance.weights.tolist(), told.lines) == (Weighting.NONE, [1, 1, 1], [])
+    assert (balance.weighting, balance.weights.tolist(), told.lines) == (ClassWeighting.NONE, [1, 1, 1], [])
     assert balance.facts() == {"by": "none", "val_macro_f1": {}}
 
 
-def test_uneven_ones_are_weighted_where_that_finds_the_rare_ones() -> None:
+def test_class_weights_are_on_if_they_find_rare_classes() -> None:
     told = Listener()
     data = (*uneven((900, 900, 30), 0, 0.8), *uneven((300, 300, 10), 1, 0.8))
-    head, balance = fit_balanced(Rows(*data), told)
-    plain = classify.choose(Rows(*data))
-    assert balance.by is not Weighting.NONE
-    assert head.choice.val_macro_f1 == balance.macro_f1[balance.by] >= plain.val_macro_f1 + WORTH
+    head, balance = fit_with_class_weights(FitData(*data), told)
+    plain = classify.choose(FitData(*data))
+    assert balance.weighting is not ClassWeighting.NONE
+    assert head.choice.val_macro_f1 == balance.macro_f1[balance.weighting] >= plain.val_macro_f1 + MIN_MACRO_F1_GAIN
     assert len(told.lines) == 1
-    for words in ("uneven (900 to 30", f"weighted by {balance.by}", "chosen on validation", "without"):
+    for words in ("uneven (900 to 30", f"weighted by {balance.weighting}", "chosen on validation", "without"):
         assert words in told.lines[0]
     # The head was fitted with these weights, on both parts.
     test_x, test_y = uneven((300, 300, 300), 2, 0.8)
@@ -62,25 +69,29 @@ def test_uneven_ones_are_weighted_where_that_finds_the_rare_ones() -> None:
     assert (found == test_y)[test_y == 2].mean() > (before == test_y)[test_y == 2].mean()
 
 
-def test_they_are_not_where_that_finds_nothing_more() -> None:
+def test_class_weights_are_off_if_they_do_not_help() -> None:
     told = Listener()
-    head, balance = fit_balanced(Rows(*uneven((200, 20), 0, 9), *uneven((60, 6), 1, 9)), told)
-    assert balance.by is Weighting.NONE
+    head, balance = fit_with_class_weights(FitData(*uneven((200, 20), 0, 9), *uneven((60, 6), 1, 9)), told)
+    assert balance.weighting is ClassWeighting.NONE
     assert "not weighted" in told.lines[0]
-    assert set(balance.macro_f1) == set(Weighting)
+    assert set(balance.macro_f1) == set(ClassWeighting)
     assert head.choice.val_macro_f1 == 1
 
 
-def test_a_heavier_weighting_must_be_worth_it() -> None:
-    none, root, inverse = Weighting
-    assert lightest({none: 0.5, root: 0.5 + WORTH / 2, inverse: 0.5 + WORTH / 2}) is none
-    assert lightest({none: 0.5, root: 0.6, inverse: 0.6 + WORTH / 2}) is root
-    assert lightest({none: 0.5, root: 0.6, inverse: 0.7}) is inverse
-    assert lightest({none: 0.5, root: 0.4, inverse: 0.6}) is inverse
+def test_class_weights_heavier_weighting_needs_a_clear_gain() -> None:
+    none, root, inverse = ClassWeighting
+    assert (
+        lightest_weighting({none: 0.5, root: 0.5 + MIN_MACRO_F1_GAIN / 2, inverse: 0.5 + MIN_MACRO_F1_GAIN / 2}) is none
+    )
+    assert lightest_weighting({none: 0.5, root: 0.6, inverse: 0.6 + MIN_MACRO_F1_GAIN / 2}) is root
+    assert lightest_weighting({none: 0.5, root: 0.6, inverse: 0.7}) is inverse
+    assert lightest_weighting({none: 0.5, root: 0.4, inverse: 0.6}) is inverse
 
 
-@pytest.mark.parametrize(("by", "power"), [(Weighting.NONE, 0), (Weighting.ROOT, 0.5), (Weighting.INVERSE, 1)])
-def test_weights_follow_frequency_and_their_mean_is_one(by: Weighting, power: float) -> None:
+@pytest.mark.parametrize(
+    ("by", "power"), [(ClassWeighting.NONE, 0), (ClassWeighting.ROOT, 0.5), (ClassWeighting.INVERSE, 1)]
+)
+def test_class_weights_follow_inverse_frequency_with_mean_one(by: ClassWeighting, power: float) -> None:
     counts = np.array([100, 50, 2])
     weights = class_weights(by, counts)
     assert weights.dtype == np.float32
@@ -88,25 +99,25 @@ def test_weights_follow_frequency_and_their_mean_is_one(by: Weighting, power: fl
     assert weights[2] / weights[0] == pytest.approx(50**power)
 
 
-def test_the_line_that_is_told() -> None:
-    none, root, inverse = Weighting
-    line = said(np.array([812, 40, 9]), root, {none: 0.61, root: 0.7, inverse: 0.68})
+def test_class_weights_message() -> None:
+    none, root, inverse = ClassWeighting
+    line = describe_weighting(np.array([812, 40, 9]), root, {none: 0.61, root: 0.7, inverse: 0.68})
     assert line == (
         "classes are uneven (812 to 9 samples to train on): weighted by root of inverse frequency, chosen on "
         "validation: macro F1 0.700 against 0.610 without, 0.680 by inverse frequency"
     )
 
 
-def test_the_manifest_says_it_and_the_samples_have_their_weights(tmp_path: Path) -> None:
+def test_class_weights_are_recorded_and_reach_the_samples(tmp_path: Path) -> None:
     fill(tmp_path / "photos", each=4)
     (tmp_path / "more").mkdir()
     fill(tmp_path / "more", each=30, first=50)
     for path in (tmp_path / "more" / "red").iterdir():
         path.rename(tmp_path / "photos" / "red" / path.name)
-    made = train(plan(Recipe(data=str(tmp_path / "photos"), models=tmp_path / "models")))
+    made = run_pipeline(make_plan(Recipe(data=str(tmp_path / "photos"), models=tmp_path / "models")))
     facts = made.bundle.manifest.head["balanced"]
-    assert set(facts["val_macro_f1"]) == set(map(str, Weighting))
+    assert set(facts["val_macro_f1"]) == set(map(str, ClassWeighting))
     assert facts["by"] in facts["val_macro_f1"]
-    weights = made.learnt.weights
+    weights = made.head_fit.sample_weights
     assert weights.shape == (len(made.features.samples),)
     assert weights.dtype == np.float32

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.cache import FeatureCache, cache_path
+from finetune.cache import FeatureCache, feature_cache_path
 from zoo.image import ImageInput
 
 WIDTH = 4
@@ -55,20 +55,24 @@ def known(path: Path, told: Listener, numbers: range = range(10)) -> int:
     return sum(x is not None for x in found)
 
 
-def test_what_was_put_is_there_the_next_time(path: Path, told: Listener) -> None:
+def test_feature_cache_round_trip(path: Path, told: Listener) -> None:
     fill(path, told)
     assert known(path, told, range(20)) == 10
     assert told.lines == []
 
 
-def test_another_input_or_trunk_is_another_file() -> None:
+def test_feature_cache_path_depends_on_input_and_trunk() -> None:
     spec = ImageInput(224).spec()
-    paths = {cache_path(spec, "a" * 64), cache_path(spec, "b" * 64), cache_path(ImageInput(160).spec(), "a" * 64)}
+    paths = {
+        feature_cache_path(spec, "a" * 64),
+        feature_cache_path(spec, "b" * 64),
+        feature_cache_path(ImageInput(160).spec(), "a" * 64),
+    }
     assert len(paths) == 3
-    assert cache_path(dict(reversed(spec.items())), "a" * 64) in paths
+    assert feature_cache_path(dict(reversed(spec.items())), "a" * 64) in paths
 
 
-def test_many_writers_share_a_file(path: Path, told: Listener) -> None:
+def test_feature_cache_has_concurrent_writers(path: Path, told: Listener) -> None:
     """Several caches as several processes would have them, and threads besides."""
     writers = [threading.Thread(target=fill, args=(path, told, range(5 * n, 5 * n + 10))) for n in range(6)]
     for writer in writers:
@@ -79,7 +83,7 @@ def test_many_writers_share_a_file(path: Path, told: Listener) -> None:
     assert told.lines == []
 
 
-def test_kill_keeps_what_was_written(path: Path, told: Listener) -> None:
+def test_feature_cache_survives_a_kill(path: Path, told: Listener) -> None:
     script = f"""
 import os, pathlib, numpy as np
 from finetune.cache import FeatureCache
@@ -117,7 +121,7 @@ def short_row(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [garbage, cut, flipped, short_row])
-def test_a_damaged_file_is_set_aside_and_made_anew(path: Path, told: Listener, damage) -> None:
+def test_feature_cache_damaged_file_is_set_aside_and_rebuilt(path: Path, told: Listener, damage) -> None:
     fill(path, told, range(2000))
     damage(path)
     assert known(path, told, range(2000)) < 2000
@@ -130,7 +134,7 @@ def test_a_damaged_file_is_set_aside_and_made_anew(path: Path, told: Listener, d
     assert len(told.lines) == 1
 
 
-def test_a_journal_left_by_a_crash_does_no_harm(path: Path, told: Listener) -> None:
+def test_feature_cache_ignores_a_journal_of_a_crash(path: Path, told: Listener) -> None:
     fill(path, told)
     garbage(path)
     journal = path.with_name(path.name + "-journal")
@@ -140,7 +144,7 @@ def test_a_journal_left_by_a_crash_does_no_harm(path: Path, told: Listener) -> N
     assert not journal.exists()
 
 
-def test_without_a_place_to_write_the_run_goes_on(tmp_path: Path, told: Listener) -> None:
+def test_feature_cache_that_cannot_be_written_is_skipped(tmp_path: Path, told: Listener) -> None:
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "x.sqlite"
     fill(path, told)
@@ -149,7 +153,7 @@ def test_without_a_place_to_write_the_run_goes_on(tmp_path: Path, told: Listener
     assert "GRAFT_CACHE" in told.lines[0]
 
 
-def test_a_full_disk_in_the_middle_is_told_once(path: Path, told: Listener) -> None:
+def test_feature_cache_reports_a_full_disk_once(path: Path, told: Listener) -> None:
     with FeatureCache(path, WIDTH, told) as cache:
         cache.put(key(1), row(1))
         cache.flush()

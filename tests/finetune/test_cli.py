@@ -14,13 +14,13 @@ import pytest
 
 from tests.fakes import picture
 from tests.finetune.conftest import Command, fill
-from zoo.bundle import open_bundle, versions
+from zoo.bundle import model_versions, open_bundle
 
 FINETUNE = [sys.executable, "-m", "finetune.cli"]
 RATHER_NOT = ("tensorflow", "keras", "torch", "sklearn")
 
 
-def test_a_folder_is_enough(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_finetune_needs_only_a_folder(finetune: Command, photos: Path, tmp_path: Path) -> None:
     said = finetune(photos)
     assert said.code == 0
     assert (tmp_path / "models" / "photos" / "1" / "report.html").is_file()
@@ -35,7 +35,9 @@ def test_a_folder_is_enough(finetune: Command, photos: Path, tmp_path: Path) -> 
     assert "24 extracted" in said.err
 
 
-def test_json_is_one_object_and_progress_goes_elsewhere(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_finetune_json_is_one_object_and_progress_goes_to_stderr(
+    finetune: Command, photos: Path, tmp_path: Path
+) -> None:
     (photos / "red" / "bad.png").write_bytes(b"")
     said = finetune(photos, "--json", "--name", "n", "--models", tmp_path / "m", "--no-samples")
     facts = json.loads(said.out)
@@ -46,7 +48,7 @@ def test_json_is_one_object_and_progress_goes_elsewhere(finetune: Command, photo
     assert open_bundle(Path(facts["path"])).manifest.samples == "zoo"
 
 
-def test_a_second_run_is_the_next_version_and_extracts_nothing(finetune: Command, photos: Path) -> None:
+def test_finetune_again_is_the_next_version_from_cached_features(finetune: Command, photos: Path) -> None:
     first, second = (json.loads(finetune(photos, "--json").out) for _ in range(2))
     assert (first["version"], second["version"]) == (1, 2)
     assert (first["features"]["extracted"], second["features"]["extracted"]) == (24, 0)
@@ -64,7 +66,7 @@ def test_a_second_run_is_the_next_version_and_extracts_nothing(finetune: Command
         (["--models", "/proc/nothing/here"], ["--models"]),
     ],
 )
-def test_what_cannot_be_done_is_said_before_anything_is_done(
+def test_finetune_refuses_impossible_options_before_any_work(
     finetune: Command, photos: Path, tmp_path: Path, options: list[str], words: list[str]
 ) -> None:
     said = finetune(photos, *options)
@@ -80,13 +82,13 @@ def test_what_cannot_be_done_is_said_before_anything_is_done(
 @pytest.mark.parametrize(
     "arguments", [[], ["a", "b"], ["a", "--precision", "fp8"], ["a", "--seed", "x"], ["a", "--wat"]]
 )
-def test_wrong_usage_is_status_2(finetune: Command, arguments: list[str]) -> None:
+def test_finetune_wrong_usage_exits_2(finetune: Command, arguments: list[str]) -> None:
     said = finetune(*arguments)
     assert said.code == 2
     assert "--help" in said.err
 
 
-def test_bad_data_are_one_clear_error(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_finetune_bad_data_is_one_clear_error(finetune: Command, photos: Path, tmp_path: Path) -> None:
     shutil.rmtree(photos / "red")
     shutil.rmtree(photos / "blue")
     said = finetune(photos)
@@ -96,7 +98,7 @@ def test_bad_data_are_one_clear_error(finetune: Command, photos: Path, tmp_path:
     assert not (tmp_path / "models").exists()
 
 
-def test_help_shows_examples_and_loads_nothing_heavy() -> None:
+def test_finetune_help_shows_examples_and_imports_nothing_heavy() -> None:
     script = f"""
 import sys
 from finetune import cli
@@ -111,7 +113,7 @@ finally:
     assert out.endswith("[]\n")
 
 
-def test_a_probe_never_loads_tensorflow(photos: Path, tmp_path: Path) -> None:
+def test_probe_never_imports_tensorflow(photos: Path, tmp_path: Path) -> None:
     script = f"""
 import sys
 from finetune import cli
@@ -137,7 +139,7 @@ def cached(tmp_path: Path) -> int:
 
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
-def test_a_run_that_is_stopped_keeps_its_features_and_leaves_no_half_bundle(photos: Path, tmp_path: Path, how) -> None:
+def test_stopped_run_keeps_features_and_leaves_no_half_bundle(photos: Path, tmp_path: Path, how) -> None:
     fill(photos, each=60)
     os.mkfifo(tmp_path / "stuck")  # a sample that never comes, so that the run surely is in the middle
     rows = [f"{path},{path.parent.name}" for path in sorted(photos.glob("*/*"))]
@@ -180,7 +182,7 @@ cli.main()
     assert not (tmp_path / "models").exists()
 
 
-def test_a_full_disk_leaves_earlier_versions_intact(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_full_disk_leaves_earlier_versions_intact(finetune: Command, photos: Path, tmp_path: Path) -> None:
     """The limit on a file's size stands in for a full disk: writing fails half way in the same place."""
     assert finetune(photos).code == 0
     run = subprocess.run(
@@ -194,12 +196,12 @@ def test_a_full_disk_leaves_earlier_versions_intact(finetune: Command, photos: P
     assert run.returncode == 1, run.stderr
     assert "Traceback" not in run.stderr
     assert "earlier versions are untouched" in run.stderr
-    assert versions(tmp_path / "models", "photos") == [1]
+    assert model_versions(tmp_path / "models", "photos") == [1]
     open_bundle(tmp_path / "models" / "photos" / "1")
     assert [p.name for p in (tmp_path / "models" / "photos").iterdir()] == ["1"]
 
 
-def test_a_full_disk_under_the_cache_does_not_stop_the_run(photos: Path, tmp_path: Path) -> None:
+def test_full_disk_for_the_feature_cache_does_not_stop_the_run(photos: Path, tmp_path: Path) -> None:
     """A small tmpfs that really is full, where this machine lets us mount one."""
     cache = tmp_path / "cache"
     mount = (
@@ -214,10 +216,10 @@ def test_a_full_disk_under_the_cache_does_not_stop_the_run(photos: Path, tmp_pat
         pytest.skip("no tmpfs may be mounted here")
     assert run.returncode == 0, run.stderr
     assert "going on without it" in run.stderr
-    assert versions(tmp_path / "models", "photos") == [1]
+    assert model_versions(tmp_path / "models", "photos") == [1]
 
 
-def test_odd_names_do_no_harm(finetune: Command, photos: Path) -> None:
+def test_odd_file_and_class_names_are_escaped(finetune: Command, photos: Path) -> None:
     (photos / "red").rename(photos / "<b>[red]\n$(x)")
     (photos / "green" / "[bold] 'q' \".png").write_bytes(picture("green"))
     (photos / "green" / "\udcff[bold].png").write_bytes(b"")

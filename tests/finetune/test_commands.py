@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from finetune import cli, toml
-from finetune.options import SECTIONS
+from finetune.options import OPTION_SECTIONS
 from finetune.recipe import Recipe
 from tests.finetune.conftest import Command, fill
 from zoo.bundle import open_bundle
@@ -70,16 +70,16 @@ def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, finetu
     words = [word for option, (value, _) in EVERY.items() for word in (option, value)]
     made = asked(monkeypatch, finetune, "d.csv", *words, *FLAGS)
     wanted = {field: value for value, field in EVERY.values()} | dict(FLAGS.values())
-    assert made == toml.recipe_of({"data": "d.csv", **wanted})
-    known = {name for _, options in SECTIONS for option in options for name in option.opts}
+    assert made == toml.recipe_from_values({"data": "d.csv", **wanted})
+    known = {name for _, options in OPTION_SECTIONS for option in options for name in option.opts}
     assert known - EVERY.keys() - FLAGS.keys() == {"--text-b", "--recipe", "--progress", "--json"}
 
 
-def test_without_options_the_recipe_is_the_default(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
+def test_recipe_without_options_is_the_default(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
     assert asked(monkeypatch, finetune, "d.csv") == Recipe(data="d.csv")
 
 
-def test_the_command_line_wins_over_the_file(
+def test_command_line_overrides_the_recipe_file(
     monkeypatch: pytest.MonkeyPatch, finetune: Command, tmp_path: Path
 ) -> None:
     (tmp_path / "sub").mkdir()
@@ -90,7 +90,7 @@ def test_the_command_line_wins_over_the_file(
     assert asked(monkeypatch, finetune, "other", "--recipe", "sub/r.toml").data == "other"
 
 
-def test_a_recipe_that_cannot_be_is_one_clear_error(finetune: Command, tmp_path: Path) -> None:
+def test_invalid_recipe_file_is_one_clear_error(finetune: Command, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('data = "photos"\nepoch = 3\n')
     for arguments, word in ((["--recipe", "r.toml"], "'epochs' meant"), (["a", "--recipe", "no.toml"], "no.toml")):
         said = finetune(*arguments)
@@ -101,7 +101,7 @@ def test_a_recipe_that_cannot_be_is_one_clear_error(finetune: Command, tmp_path:
 
 
 @pytest.mark.parametrize("arguments", [[], ["--seed", 1], ["--json"]])
-def test_without_data_it_is_wrong_usage(finetune: Command, arguments: list) -> None:
+def test_missing_data_argument_is_wrong_usage(finetune: Command, arguments: list) -> None:
     said = finetune(*arguments)
     assert said.code == 2
     assert "DATA" in said.err
@@ -109,7 +109,7 @@ def test_without_data_it_is_wrong_usage(finetune: Command, arguments: list) -> N
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])
-def test_help_shows_options_and_commands(finetune: Command, word: str) -> None:
+def test_finetune_help_shows_options_and_commands(finetune: Command, word: str) -> None:
     said = finetune(word)
     assert said.code == 0
     for part in ("Data:", "Training:", "Commands:", "  check ", "  add ", "./add", "finetune add", "[check|add]"):
@@ -119,7 +119,7 @@ def test_help_shows_options_and_commands(finetune: Command, word: str) -> None:
         assert f"{option}" in said.out
 
 
-def test_sub_commands_have_help_of_their_own(finetune: Command) -> None:
+def test_subcommands_have_their_own_help(finetune: Command) -> None:
     for name in cli.cli.commands:
         said = finetune(name, "--help")
         assert (said.code, said.err) == (0, "")
@@ -128,7 +128,7 @@ def test_sub_commands_have_help_of_their_own(finetune: Command) -> None:
         assert finetune(name, "-h").out == said.out
 
 
-def test_a_folder_with_a_commands_name_is_meant_by_its_path(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_folder_named_like_a_subcommand_is_reached_by_its_path(finetune: Command, photos: Path, tmp_path: Path) -> None:
     shutil.move(photos, tmp_path / "add")
     assert finetune("./add", "--json").code == 0
     said = finetune("add")
@@ -136,7 +136,7 @@ def test_a_folder_with_a_commands_name_is_meant_by_its_path(finetune: Command, p
     assert "finetune add" in said.err
 
 
-def test_options_may_come_first(finetune: Command, photos: Path) -> None:
+def test_options_may_precede_the_data(finetune: Command, photos: Path) -> None:
     assert json.loads(finetune("--json", "--seed", 5, photos).out)["model"] == "photos"
 
 
@@ -144,7 +144,7 @@ def lines(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_progress_as_json_lines(finetune: Command, photos: Path) -> None:
+def test_progress_json_lines(finetune: Command, photos: Path) -> None:
     said = finetune(photos, "--progress", "json", "--json")
     assert json.loads(said.out)["version"] == 1
     events = lines(said.err)
@@ -154,7 +154,7 @@ def test_progress_as_json_lines(finetune: Command, photos: Path) -> None:
     assert any("24 extracted" in one["text"] for one in events if one["event"] == "say")
 
 
-def test_errors_are_json_lines_too(finetune: Command, tmp_path: Path) -> None:
+def test_progress_json_lines_include_errors(finetune: Command, tmp_path: Path) -> None:
     fill(tmp_path / "photos", each=1)
     said = finetune("photos", "--progress", "json")
     assert (said.code, said.out) == (1, "")
@@ -162,7 +162,7 @@ def test_errors_are_json_lines_too(finetune: Command, tmp_path: Path) -> None:
     assert "every class needs" in lines(said.err)[-1]["text"]
 
 
-def test_no_progress_says_nothing_but_errors(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_progress_none_prints_only_errors(finetune: Command, photos: Path, tmp_path: Path) -> None:
     said = finetune(photos, "--progress", "none")
     assert (said.code, said.err) == (0, "")
     assert finetune("nowhere", "--progress", "none").err.startswith("error: ")

@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from finetune.report.curves import training
+from finetune.report.curves import render_training
 from finetune.report.style import CSS
 
 Colour = tuple[float, ...]  # red, green, blue, 0 to 255
@@ -31,7 +31,7 @@ def contrast(one: Colour, other: Colour) -> float:
 
 
 @pytest.mark.parametrize("theme", [LIGHT, {**LIGHT, **DARK}], ids=["light", "dark"])
-def test_all_words_can_be_read(theme: dict[str, str]) -> None:
+def test_report_text_has_enough_contrast(theme: dict[str, str]) -> None:
     for words in ("ink", "soft", "good", "bad"):
         assert contrast(colour(theme[words]), colour(theme["card"])) >= ENOUGH
     for words in ("ink", "soft"):
@@ -41,16 +41,16 @@ def test_all_words_can_be_read(theme: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("theme", [LIGHT, {**LIGHT, **DARK}], ids=["light", "dark"])
 @pytest.mark.parametrize("hue", ["good", "bad"])
-def test_the_number_in_the_darkest_cell_can_be_read(hue: str, theme: dict[str, str]) -> None:
+def test_confusion_matrix_number_has_enough_contrast(hue: str, theme: dict[str, str]) -> None:
     share = float(theme["deepest"].rstrip("%")) / 100
     pairs = zip(colour(theme[hue]), colour(theme["code"]), strict=True)
     cell = tuple(share * one + (1 - share) * other for one, other in pairs)
     assert contrast(colour(theme["ink"]), cell) >= ENOUGH
 
 
-def test_the_curves_names_lie_below_the_chart_in_their_colours() -> None:
+def test_training_curves_have_a_coloured_legend_below() -> None:
     history = [{"loss": 2.0, "val_loss": 1.9, "val_score": 0.5}, {"loss": 1.0, "val_loss": 0.9, "val_score": 0.9}]
-    drawn = training("full", {"history": history, "best_epoch": 2})
+    drawn = render_training("full", {"history": history, "best_epoch": 2})
     train, validation = "<tspan fill='var(--soft)'>train</tspan>", "<tspan fill='var(--good)'>validation</tspan>"
     assert f">Loss, over epochs: {train}, {validation}</text>" in drawn
     assert f">Score, over epochs: {validation}</text>" in drawn

@@ -4,50 +4,50 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from finetune.dataset import load
-from finetune.features import Features, extract
+from finetune.dataset import load_dataset
+from finetune.features import Features, extract_features
 from tests.fakes import WIDTH, picture
 from tests.finetune.conftest import fill, noisy
-from zoo import Precision, get
-from zoo.backbone import DEFAULT
+from zoo import Precision, get_backbone
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.errors import DatasetError
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 from zoo.trunk import Trunk
 
 
 def features(data: Path, max_bad: float = 0.05) -> Features:
-    backbone = get(DEFAULT)
-    trunk = Trunk.of(backbone, Precision.FP32)
-    return extract(trunk, load(str(data)), max_bad, Silence())
+    backbone = get_backbone(DEFAULT_IMAGE_BACKBONE)
+    trunk = Trunk.from_backbone(backbone, Precision.FP32)
+    return extract_features(trunk, load_dataset(str(data)), max_bad, SilentProgress())
 
 
-def test_every_sample_has_the_features_that_the_trunk_gives(photos: Path) -> None:
+def test_extracted_features_equal_the_trunks_output(photos: Path) -> None:
     made = features(photos)
-    backbone = get(DEFAULT)
-    trunk = Trunk.of(backbone, Precision.FP32)
+    backbone = get_backbone(DEFAULT_IMAGE_BACKBONE)
+    trunk = Trunk.from_backbone(backbone, Precision.FP32)
     assert made.x.shape == (24, WIDTH)
     assert made.x.dtype == np.float32
     for sample, x in zip(made.samples, made.x, strict=True):
         assert np.array_equal(trunk(trunk.inputs.batch([trunk.inputs(sample.read())]))[0], x)
 
 
-def test_a_second_run_extracts_nothing_and_an_added_file_one(photos: Path) -> None:
+def test_extract_uses_the_feature_cache_for_known_samples(photos: Path) -> None:
     first = features(photos)
     second = features(photos)
-    assert (first.extracted, second.extracted) == (24, 0)
+    assert (first.extracted_count, second.extracted_count) == (24, 0)
     assert np.array_equal(first.x, second.x)
     (photos / "red" / "new.png").write_bytes(noisy((200, 40, 40), 77))
     (photos / "red" / "00.png").rename(photos / "red" / "renamed.png")
-    assert features(photos).extracted == 1
+    assert features(photos).extracted_count == 1
 
 
-def test_a_changed_file_is_extracted_again(photos: Path) -> None:
+def test_extract_again_after_a_file_changed(photos: Path) -> None:
     features(photos)
     path = photos / "red" / "00.png"
     facts = path.stat()
     path.write_bytes(noisy((200, 40, 40), 78))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    assert features(photos).extracted == 1
+    assert features(photos).extracted_count == 1
 
 
 def truncated(path: Path) -> None:
@@ -98,41 +98,41 @@ def svg(path: Path) -> None:
         (svg, "SVG"),
     ],
 )
-def test_a_bad_file_is_named_and_skipped(photos: Path, make, reason: str) -> None:
+def test_unusable_file_is_named_and_skipped(photos: Path, make, reason: str) -> None:
     make(photos / "red" / "bad.jpg")
     made = features(photos)
-    assert [bad.ref for bad in made.bad] == ["red/bad.jpg"]
-    assert reason in made.bad[0].reason
+    assert [bad.ref for bad in made.skipped_samples] == ["red/bad.jpg"]
+    assert reason in made.skipped_samples[0].reason
     assert len(made.samples) == 24
 
 
-def test_too_many_bad_files_stop_the_run_with_their_names(photos: Path) -> None:
+def test_too_many_unusable_files_stop_the_run(photos: Path) -> None:
     for number in range(2):
         nothing(photos / "red" / f"bad{number}.jpg")
     with pytest.raises(DatasetError) as error:
         features(photos)
     for word in ("2 of the 26", "red/bad0.jpg", "red/bad1.jpg", "--max-bad", "Nothing was trained"):
         assert word in str(error.value)
-    assert len(features(photos, max_bad=0.1).bad) == 2
+    assert len(features(photos, max_bad=0.1).skipped_samples) == 2
 
 
-def test_a_row_of_a_table_without_its_file_is_a_bad_one(photos: Path) -> None:
+def test_table_row_without_its_file_is_skipped(photos: Path) -> None:
     rows = [f"red/{n:02}.png,red\ngreen/{n:02}.png,green" for n in range(8)]
     (photos / "t.csv").write_text("\n".join(["path,label", *rows, "gone.png,red", "nul\0.png,red"]))
     made = features(photos / "t.csv", max_bad=0.5)
-    assert sorted(bad.ref for bad in made.bad) == ["gone.png", "nul\0.png"]
+    assert sorted(bad.ref for bad in made.skipped_samples) == ["gone.png", "nul\0.png"]
 
 
-def test_a_file_that_lies_about_its_type_is_read_as_what_it_is_and_mentioned(photos: Path) -> None:
+def test_misnamed_image_file_is_read_and_reported(photos: Path) -> None:
     (photos / "red" / "liar.jpg").write_bytes(picture("red", format="PNG"))
     (photos / "red" / "fine.jpeg").write_bytes(picture("red", format="JPEG"))
     made = features(photos)
-    assert made.misnamed == ("red/liar.jpg",)
+    assert made.misnamed_files == ("red/liar.jpg",)
     assert len(made.samples) == 26
-    assert features(photos).misnamed == made.misnamed  # from the cache too
+    assert features(photos).misnamed_files == made.misnamed_files  # from the cache too
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF"])
-def test_every_allowed_format_is_read(tmp_path: Path, format: str) -> None:
+def test_every_image_format_is_extracted(tmp_path: Path, format: str) -> None:
     made = features(fill(tmp_path / "data", each=3, format=format))
-    assert (len(made.samples), made.bad, made.misnamed) == (9, (), ())
+    assert (len(made.samples), made.skipped_samples, made.misnamed_files) == (9, (), ())

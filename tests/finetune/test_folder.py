@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from finetune.dataset import Part, load
+from finetune.dataset import SplitPart, load_dataset
 from tests.fakes import picture
 from tests.finetune.conftest import fill
 from zoo.errors import DatasetError, GraftError
 
 
-def test_each_folder_is_a_class(photos: Path) -> None:
-    found = load(str(photos))
+def test_class_folders_become_labels(photos: Path) -> None:
+    found = load_dataset(str(photos))
     assert found.labels == ("blue", "green", "red")
     assert len(found.samples) == 24
     assert found.samples[0].ref == os.path.join("blue", "00.png")
@@ -21,48 +21,48 @@ def test_each_folder_is_a_class(photos: Path) -> None:
     assert {sample.part for sample in found.samples} == {None}
 
 
-def test_pictures_in_folders_of_a_class_belong_to_it(photos: Path) -> None:
+def test_nested_folders_belong_to_their_class(photos: Path) -> None:
     (photos / "red" / "more" / "deep").mkdir(parents=True)
     (photos / "red" / "more" / "deep" / "x.png").write_bytes(picture())
-    assert Counter(sample.label for sample in load(str(photos)).samples)["red"] == 9
+    assert Counter(sample.label for sample in load_dataset(str(photos)).samples)["red"] == 9
 
 
-def test_hidden_files_and_files_that_are_no_pictures_are_passed_over(photos: Path) -> None:
+def test_hidden_and_non_image_files_are_skipped(photos: Path) -> None:
     (photos / "red" / ".DS_Store").write_bytes(b"x")
     (photos / ".git").mkdir()
     (photos / "__MACOSX").mkdir()
     (photos / "red" / "Thumbs.db").write_bytes(b"x")
     (photos / "red" / "about.txt").write_text("red things")
     (photos / "README.md").write_text("photos")
-    found = load(str(photos))
+    found = load_dataset(str(photos))
     assert len(found.samples) == 24
     assert "1 files" in found.notes[0]
 
 
-def test_a_file_that_may_be_meant_is_kept_for_the_decoder_to_judge(photos: Path) -> None:
+def test_unknown_file_types_are_left_to_the_decoder(photos: Path) -> None:
     for name in ("a.heic", "b", "c.pdf"):
         (photos / "red" / name).write_bytes(b"x")
-    assert len(load(str(photos)).samples) == 27
+    assert len(load_dataset(str(photos)).samples) == 27
 
 
-def test_links_are_followed_but_never_in_a_circle(photos: Path, tmp_path: Path) -> None:
+def test_symlinks_are_followed_without_cycles(photos: Path, tmp_path: Path) -> None:
     (photos / "red" / "loop").symlink_to(photos / "red")
     (photos / "red" / "up").symlink_to(photos)
     other = fill(tmp_path / "other")
     (photos / "green" / "more").symlink_to(other / "green")
-    counts = Counter(sample.label for sample in load(str(photos)).samples)
+    counts = Counter(sample.label for sample in load_dataset(str(photos)).samples)
     assert counts["green"] == 16
     # Through `up` the other classes' folders lie in red once more: links mean what they say.
     assert counts["blue"] == 8
 
 
 @pytest.mark.parametrize("names", [("train", "val", "test"), ("Training", "valid", "testing")])
-def test_the_datas_own_split_is_obeyed(tmp_path: Path, names: tuple[str, str, str]) -> None:
+def test_split_folders_are_kept(tmp_path: Path, names: tuple[str, str, str]) -> None:
     for at, name in enumerate(names):
         fill(tmp_path / "data" / name, each=2, first=2 * at)
-    found = load(str(tmp_path / "data"))
+    found = load_dataset(str(tmp_path / "data"))
     assert found.labels == ("blue", "green", "red")
-    assert Counter(sample.part for sample in found.samples) == dict.fromkeys(Part, 6)
+    assert Counter(sample.part for sample in found.samples) == dict.fromkeys(SplitPart, 6)
 
 
 def test_classes_may_be_called_train_and_test(tmp_path: Path) -> None:
@@ -70,7 +70,7 @@ def test_classes_may_be_called_train_and_test(tmp_path: Path) -> None:
         (tmp_path / "data" / name).mkdir(parents=True)
         for number in range(3):
             (tmp_path / "data" / name / f"{number}.png").write_bytes(picture())
-    assert load(str(tmp_path / "data")).labels == ("bus", "test", "train")
+    assert load_dataset(str(tmp_path / "data")).labels == ("bus", "test", "train")
 
 
 def empty(root: Path) -> None:
@@ -141,14 +141,14 @@ def not_text(root: Path) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-def test_a_folder_that_cannot_be_used_says_why(photos: Path, damage, words: tuple[str, ...]) -> None:
+def test_unusable_folder_is_refused_with_a_reason(photos: Path, damage, words: tuple[str, ...]) -> None:
     damage(photos)
     with pytest.raises(DatasetError) as error:
-        load(str(photos))
+        load_dataset(str(photos))
     for word in (*words, str(photos)):
         assert word in str(error.value)
 
 
-def test_an_unknown_sample_names_those_that_exist() -> None:
+def test_unknown_builtin_dataset_error_names_the_known_ones() -> None:
     with pytest.raises(GraftError, match="sample:digits, sample:mnist and sample:reuters-r8"):
-        load("sample:flowers")
+        load_dataset("sample:flowers")

@@ -6,37 +6,37 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from finetune.pipeline import GOLDEN, Result, train
-from finetune.plan import plan
+from finetune.pipeline import GOLDEN_SAMPLE_COUNT, TrainResult, run_pipeline
+from finetune.plan import make_plan
 from finetune.recipe import Recipe
 from tests.finetune.conftest import fill, noisy
-from zoo.bundle import open_bundle, versions
+from zoo.bundle import model_versions, open_bundle
 from zoo.errors import DatasetError, ReplayFailed
 from zoo.image import ImageInput
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 from zoo.replay import replay
 from zoo.trunk import open_session
 
 
-def run(photos: Path, **wishes) -> Result:
-    return train(plan(Recipe(data=str(photos), models=photos.parent / "models", **wishes)))
+def run(photos: Path, **wishes) -> TrainResult:
+    return run_pipeline(make_plan(Recipe(data=str(photos), models=photos.parent / "models", **wishes)))
 
 
-def test_a_folder_becomes_a_bundle_that_repeats_itself(photos: Path) -> None:
+def test_train_publishes_a_bundle_that_replays(photos: Path) -> None:
     made = run(photos, name="colors")
     bundle = open_bundle(photos.parent / "models" / "colors" / "1")
     assert bundle.manifest == made.bundle.manifest
     trunk, head = open_session(bundle.layout.trunk), open_session(bundle.layout.head)
     replay(
-        bundle.golden(),
+        bundle.read_golden(),
         bundle.manifest,
-        ImageInput.of(bundle.manifest.input),
+        ImageInput.from_spec(bundle.manifest.input),
         lambda arrays: trunk.run(None, dict(arrays))[0],
         lambda features: head.run(None, {"features": features})[0],
     )
 
 
-def test_the_manifest_tells_what_was_done(photos: Path) -> None:
+def test_train_records_data_split_and_metrics_in_the_manifest(photos: Path) -> None:
     (photos / "red" / "bad.png").write_bytes(b"")
     facts = run(photos, seed=3).bundle.manifest
     assert facts.labels == ("blue", "green", "red")
@@ -54,16 +54,16 @@ def test_the_manifest_tells_what_was_done(photos: Path) -> None:
     assert str(photos.parent) not in facts.to_json().decode()  # where it lay is nobody's business
 
 
-def test_golden_samples_come_from_the_test_part_class_by_class(tmp_path: Path) -> None:
+def test_golden_samples_come_stratified_from_the_test_part(tmp_path: Path) -> None:
     for at, name in enumerate(("train", "val", "test")):
         fill(tmp_path / "data" / name, each=5, first=5 * at)
-    golden = run(tmp_path / "data").bundle.golden()
+    golden = run(tmp_path / "data").bundle.read_golden()
     tested = {path.read_bytes(): path.parent.name for path in (tmp_path / "data" / "test").glob("*/*")}
-    assert len(golden.samples) == GOLDEN
+    assert len(golden.samples) == GOLDEN_SAMPLE_COUNT
     assert sorted(tested[sample] for sample in golden.samples) == ["blue"] * 3 + ["green"] * 3 + ["red"] * 2
 
 
-def test_the_same_data_and_seed_give_the_same_head_wherever_they_lie(photos: Path, tmp_path: Path) -> None:
+def test_train_is_deterministic_wherever_the_data_lie(photos: Path, tmp_path: Path) -> None:
     first = run(photos).bundle
     shutil.rmtree(tmp_path / "cache" / "features")
     moved = shutil.move(photos, tmp_path / "elsewhere")
@@ -73,18 +73,18 @@ def test_the_same_data_and_seed_give_the_same_head_wherever_they_lie(photos: Pat
     assert run(Path(moved), name="photos", seed=1).bundle.layout.head.read_bytes() != first.layout.head.read_bytes()
 
 
-def test_without_samples_no_picture_of_the_user_leaves(photos: Path) -> None:
+def test_no_samples_keeps_user_images_out_of_the_bundle(photos: Path) -> None:
     bundle = run(photos, own_samples=False).bundle
     ours = {hashlib.sha256(path.read_bytes()).digest() for path in photos.glob("*/*")}
-    assert not ours & {hashlib.sha256(sample).digest() for sample in bundle.golden().samples}
-    assert len(bundle.golden().samples) == GOLDEN
+    assert not ours & {hashlib.sha256(sample).digest() for sample in bundle.read_golden().samples}
+    assert len(bundle.read_golden().samples) == GOLDEN_SAMPLE_COUNT
     assert bundle.manifest.samples == "zoo"
     report = bundle.layout.report.read_text()
     assert "data:image" not in report
     assert "00.png" not in report
 
 
-def test_two_precisions_and_a_probe_of_two_classes(photos: Path) -> None:
+def test_train_probe_in_fp32_and_int8(photos: Path) -> None:
     shutil.rmtree(photos / "blue")
     for precision in ("fp32", "int8"):
         manifest = run(photos, precision=precision).bundle.manifest
@@ -92,35 +92,33 @@ def test_two_precisions_and_a_probe_of_two_classes(photos: Path) -> None:
         assert manifest.metrics["accuracy"] == 1.0
 
 
-def test_copies_of_one_picture_are_no_class(photos: Path) -> None:
+def test_class_of_identical_images_is_refused(photos: Path) -> None:
     for path in (photos / "red").iterdir():
         path.write_bytes(noisy((200, 40, 40), 1))
     with pytest.raises(DatasetError, match="'red' has 1; every class needs at least 3 different usable pictures"):
         run(photos)
 
 
-def test_a_picture_under_two_classes_is_told(photos: Path) -> None:
-    class Listener(Silence):
+def test_contradicting_labels_are_reported(photos: Path) -> None:
+    class Listener(SilentProgress):
         lines: ClassVar[list[str]] = []
 
         def say(self, line: str) -> None:
             self.lines.append(line)
 
     shutil.copy(photos / "red" / "00.png", photos / "green" / "copy.png")
-    train(plan(Recipe(data=str(photos), models=photos.parent / "models")), Listener())
+    run_pipeline(make_plan(Recipe(data=str(photos), models=photos.parent / "models")), Listener())
     assert any("green/copy.png (green) = red/00.png (red)" in line for line in Listener.lines)
 
 
-def test_a_class_that_is_left_with_too_few_usable_pictures_is_named(photos: Path) -> None:
+def test_class_with_too_few_usable_images_is_refused(photos: Path) -> None:
     for path in sorted((photos / "red").iterdir())[2:]:
         path.write_bytes(b"")
     with pytest.raises(DatasetError, match="'red' has 2"):
         run(photos, max_bad=0.5)
 
 
-def test_a_trunk_that_answers_otherwise_when_opened_again_is_not_published(
-    photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_trunk_that_fails_replay_is_not_published(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the trunk between extraction and proof: every other call adds a little."""
     from zoo.trunk import Trunk
 
@@ -134,4 +132,4 @@ def test_a_trunk_that_answers_otherwise_when_opened_again_is_not_published(
     monkeypatch.setattr(Trunk, "__call__", drifting)
     with pytest.raises(ReplayFailed, match="trunk"):
         run(photos)
-    assert versions(photos.parent / "models", "photos") == []
+    assert model_versions(photos.parent / "models", "photos") == []

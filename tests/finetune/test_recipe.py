@@ -2,9 +2,9 @@ from pathlib import Path
 
 import pytest
 
-from finetune.plan import plan
-from finetune.recipe import Recipe, name_after
-from finetune.training import Depth, Training
+from finetune.plan import make_plan
+from finetune.recipe import Recipe, derive_model_name
+from finetune.training import Depth, TrainingOptions
 from zoo.errors import RecipeError
 
 
@@ -19,11 +19,11 @@ from zoo.errors import RecipeError
         ("_hidden_", "hidden"),
     ],
 )
-def test_a_model_is_called_after_its_data(data: str, name: str) -> None:
-    assert name_after(data) == name == Recipe(data=data).name
+def test_model_name_follows_the_data(data: str, name: str) -> None:
+    assert derive_model_name(data) == name == Recipe(data=data).name
 
 
-def test_the_folder_here_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_model_name_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "Cats").mkdir()
     monkeypatch.chdir(tmp_path / "Cats")
     assert Recipe(data=".").name == "cats"
@@ -43,13 +43,13 @@ def test_the_folder_here_has_a_name(tmp_path: Path, monkeypatch: pytest.MonkeyPa
         ({"seed": -1}, "--seed"),
     ],
 )
-def test_what_cannot_be_is_refused_with_its_option(wishes: dict, word: str) -> None:
+def test_invalid_recipe_is_refused_with_its_option(wishes: dict, word: str) -> None:
     with pytest.raises(RecipeError, match=word):
         Recipe(**{"data": "photos", **wishes})
 
 
-def test_a_probe_says_what_it_makes_no_use_of(photos: Path) -> None:
-    unused = Training(epochs=3, augment=False)
+def test_probe_warns_about_unused_training_options(photos: Path) -> None:
+    unused = TrainingOptions(epochs=3, augment=False)
     probe, deeper = (Recipe(data=str(photos), training=unused, depth=depth) for depth in (Depth.PROBE, Depth.TOP))
-    assert any("--epochs, --no-augment" in warning for warning in plan(probe).warnings())
-    assert plan(deeper).warnings() == plan(Recipe(data=str(photos), depth=Depth.TOP)).warnings()
+    assert any("--epochs, --no-augment" in warning for warning in make_plan(probe).warnings())
+    assert make_plan(deeper).warnings() == make_plan(Recipe(data=str(photos), depth=Depth.TOP)).warnings()

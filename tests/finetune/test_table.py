@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from finetune.dataset import Part, load
+from finetune.dataset import SplitPart, load_dataset
 from zoo.errors import DatasetError
 
 PATHS = [f"{name}/{number:02}.png" for name in ("red", "green") for number in range(3)]
@@ -29,19 +29,23 @@ def table(photos: Path, header: str, row: str, *, sep: str = ",", encoding: str 
     ],
     ids=["plain", "order", "by content", "semicolon", "tab", "bom", "quotes and blanks", "no header"],
 )
-def test_columns_are_found(photos: Path, header: str, row: str, options: dict) -> None:
-    found = load(table(photos, header, row, **options))
+def test_image_table_columns_are_found(photos: Path, header: str, row: str, options: dict) -> None:
+    found = load_dataset(table(photos, header, row, **options))
     assert found.labels == ("green", "red")
     assert len(found.samples) == len(PATHS)
     assert all(sample.read() == (photos / sample.ref).read_bytes() for sample in found.samples)
 
 
-def test_the_split_column_is_obeyed(photos: Path) -> None:
+def test_image_table_split_column_is_kept(photos: Path) -> None:
     rows = [
         f"{path},{path.split('/')[0]},{part}" for path, part in zip(PATHS, ["train", "VALID", "test"] * 2, strict=True)
     ]
     (photos / "t.csv").write_text("\n".join(["path,label,split", *rows]))
-    assert [sample.part for sample in load(str(photos / "t.csv")).samples] == [Part.TRAIN, Part.VAL, Part.TEST] * 2
+    assert [sample.part for sample in load_dataset(str(photos / "t.csv")).samples] == [
+        SplitPart.TRAIN,
+        SplitPart.VAL,
+        SplitPart.TEST,
+    ] * 2
 
 
 @pytest.mark.parametrize(
@@ -60,10 +64,10 @@ def test_the_split_column_is_obeyed(photos: Path) -> None:
         (b"path,label\na.png,red\nb.png,red\n", ["one class only"]),
     ],
 )
-def test_a_table_that_cannot_be_used_says_why(tmp_path: Path, text: bytes, words: list[str]) -> None:
+def test_unusable_image_table_is_refused_with_a_reason(tmp_path: Path, text: bytes, words: list[str]) -> None:
     path = tmp_path / "t.csv"
     path.write_bytes(text)
     with pytest.raises(DatasetError) as error:
-        load(str(path))
+        load_dataset(str(path))
     for word in (*words, str(path)):
         assert word in str(error.value)

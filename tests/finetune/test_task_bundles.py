@@ -8,7 +8,7 @@ from tests.finetune.conftest import Command, fill
 from tests.finetune.texts import opened, table, texts
 
 
-def test_tags(finetune: Command, tmp_path: Path) -> None:
+def test_train_texts_with_tags(finetune: Command, tmp_path: Path) -> None:
     rows = [
         (f"{'cat ' * 3 * (n % 3 == 0)}{text}", label + ";cat" * (n % 3 == 0))
         for n, (text, label) in enumerate(texts(150))
@@ -23,7 +23,7 @@ def test_tags(finetune: Command, tmp_path: Path) -> None:
     assert "3 tags" in finetune(tmp_path / "t.csv").out
 
 
-def test_a_number(finetune: Command, tmp_path: Path) -> None:
+def test_train_texts_with_numbers(finetune: Command, tmp_path: Path) -> None:
     rows = [(text, str(100 + 50 * (label == "good") + len(text) / 70)) for text, label in texts(150)]
     said = finetune(table(tmp_path, "text,price", rows), "--json")
     assert "taken as numbers" in said.err
@@ -39,7 +39,7 @@ def test_a_number(finetune: Command, tmp_path: Path) -> None:
     assert "the number is 'price'" in finetune(tmp_path / "t.csv").out
 
 
-def test_whole_numbers_are_classes_unless_told_otherwise(finetune: Command, tmp_path: Path) -> None:
+def test_whole_numbers_are_classes_unless_regress_is_requested(finetune: Command, tmp_path: Path) -> None:
     path = table(tmp_path, "text,stars", [(text, str(1 + 3 * (label == "good"))) for text, label in texts(80)])
     said = finetune(path, "--json")
     assert "2 distinct whole numbers: taken as classes (--task regress" in said.err
@@ -47,18 +47,18 @@ def test_whole_numbers_are_classes_unless_told_otherwise(finetune: Command, tmp_
     assert opened(finetune(path, "--json", "--task", "regress").out).manifest.task == "regress"
 
 
-def test_embed_publishes_no_head(finetune: Command, tmp_path: Path) -> None:
+def test_train_embed_publishes_no_head(finetune: Command, tmp_path: Path) -> None:
     path = table(tmp_path, "text", [(text,) for text, _ in texts(10)])
     bundle = opened(finetune(path, "--task", "embed", "--json").out)
     assert (bundle.manifest.labels, bundle.manifest.head, bundle.manifest.metrics) == ((), {"kind": "none"}, {})
     assert [output.name for output in bundle.manifest.signature.outputs] == ["features"]
     assert "head.onnx" not in bundle.manifest.files
-    assert bundle.golden().scores.shape == (8, 0)
+    assert bundle.read_golden().scores.shape == (8, 0)
     assert ":embed" in finetune(path, "--task", "embed").out
 
 
 @pytest.mark.parametrize("task", ["tag", "regress", "embed"])
-def test_pictures_have_all_tasks_too(finetune: Command, tmp_path: Path, task: str) -> None:
+def test_train_images_with_every_task(finetune: Command, tmp_path: Path, task: str) -> None:
     photos = sorted(fill(tmp_path / "photos", each=12).glob("*/*"))
     label = {"tag": lambda p: f"{p.parent.name}|any", "regress": lambda p: str(len(p.parent.name) + 0.5)}
     rows = [(str(path), label.get(task, lambda _: "")(path)) for path in photos]

@@ -1,9 +1,9 @@
 import numpy as np
 import pytest
 
-from finetune.dataset import Part, Sample
-from finetune.targets import targets
-from finetune.tasks import Task, guess, tags_of
+from finetune.dataset import LabeledSample, SplitPart
+from finetune.targets import build_targets
+from finetune.tasks import Task, guess_task, parse_tags
 from zoo.errors import DatasetError
 
 
@@ -25,45 +25,45 @@ from zoo.errors import DatasetError
         (["nan", "1.5"], Task.CLASSIFY),
     ],
 )
-def test_the_task_is_guessed_from_the_labels(labels: list[str], task: Task) -> None:
-    guessed, said = guess('"stars"', labels * 3)
+def test_task_is_guessed_from_the_labels(labels: list[str], task: Task) -> None:
+    guessed, said = guess_task('"stars"', labels * 3)
     assert guessed is task
     assert not said or ('"stars"' in said and "--task" in said)
 
 
-def test_tags_are_distinct_and_trimmed() -> None:
-    assert tags_of(" b ;a;; b", ";") == ("a", "b")
-    assert tags_of('["x", 3]', None) == ("3", "x")
-    assert tags_of("[not a list", None) == ("[not a list",)
+def test_tag_cells_are_split_distinct_and_trimmed() -> None:
+    assert parse_tags(" b ;a;; b", ";") == ("a", "b")
+    assert parse_tags('["x", 3]', None) == ("3", "x")
+    assert parse_tags("[not a list", None) == ("[not a list",)
 
 
-def samples(labels: list[str], part: Part | None = None) -> list[Sample]:
-    return [Sample(str(n), label, part, str(n).encode()) for n, label in enumerate(labels)]
+def samples(labels: list[str], part: SplitPart | None = None) -> list[LabeledSample]:
+    return [LabeledSample(str(n), label, part, str(n).encode()) for n, label in enumerate(labels)]
 
 
-def test_tags_on_too_few_samples_are_left_out_and_told() -> None:
-    made = targets(Task.TAG, samples(["a;b", "a", "a;b", "b;rare", "", "a"]))
+def test_rare_tags_are_left_out_with_a_note() -> None:
+    made = build_targets(Task.TAG, samples(["a;b", "a", "a;b", "b;rare", "", "a"]))
     assert made.labels == ("a", "b")
     assert made.y.tolist() == [[1, 1], [1, 0], [1, 1], [0, 1], [0, 0], [1, 0]]
     assert made.strata == ("b", "a", "b", "b", "", "a")
     assert "'rare'" in made.notes[0]
 
 
-def test_without_a_tag_that_can_be_learnt_there_is_nothing_to_do() -> None:
+def test_tags_too_rare_to_learn_are_refused() -> None:
     with pytest.raises(DatasetError, match="no tag stands on 3"):
-        targets(Task.TAG, samples(["a;b", "c"]))
+        build_targets(Task.TAG, samples(["a;b", "c"]))
 
 
 @pytest.mark.parametrize("n", [3, 7, 15, 100])
-def test_numbers_are_cut_into_even_quantiles(n: int) -> None:
-    made = targets(Task.REGRESS, samples([str(number) for number in range(n)]), "stars")
+def test_numbers_are_stratified_by_quantiles(n: int) -> None:
+    made = build_targets(Task.REGRESS, samples([str(number) for number in range(n)]), "stars")
     sizes = np.unique(made.strata, return_counts=True)[1]
     assert made.labels == ("stars",)
     assert sizes.min() >= 3
     assert len(sizes) <= 5
 
 
-def test_a_separator_that_cuts_nothing_apart_is_mentioned() -> None:
-    task, said = guess("tags", ["red;warm", "blue", "red;warm"])
+def test_tag_separator_that_splits_nothing_is_mentioned() -> None:
+    task, said = guess_task("tags", ["red;warm", "blue", "red;warm"])
     assert task is Task.CLASSIFY
     assert "--task tag" in said

@@ -5,25 +5,30 @@ from pathlib import Path
 
 import pytest
 
-from finetune.dataset import Kind, Part, Wanted, load
+from finetune.dataset import DataKind, DataOptions, SplitPart, load_dataset
 from finetune.tasks import Task
 from tests.tables import RECORDS, ROWS, jsonl
 from zoo.errors import DatasetError
 
 
-def test_a_table_becomes_samples(tmp_path: Path) -> None:
-    found = load(str(jsonl(tmp_path)))
+def test_text_table_becomes_samples(tmp_path: Path) -> None:
+    found = load_dataset(str(jsonl(tmp_path)))
     assert [(sample.read().decode(), sample.label) for sample in found.samples] == ROWS
-    assert (found.kind, found.texts, found.task, found.bad) == (Kind.TEXT, 1, Task.CLASSIFY, ())
+    assert (found.kind, found.texts_per_sample, found.task, found.skipped_samples) == (
+        DataKind.TEXT,
+        1,
+        Task.CLASSIFY,
+        (),
+    )
 
 
-def test_what_was_found_is_said(tmp_path: Path) -> None:
-    assert load(str(jsonl(tmp_path))).notes == ('text: "review", label: "stars"',)
+def test_text_table_columns_are_reported(tmp_path: Path) -> None:
+    assert load_dataset(str(jsonl(tmp_path))).notes == ('text: "review", label: "stars"',)
 
 
 def load_csv(tmp_path: Path, text: str | bytes, /, **wanted):
     (tmp_path / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load(str(tmp_path / "t.csv"), Wanted(**wanted))
+    return load_dataset(str(tmp_path / "t.csv"), DataOptions(**wanted))
 
 
 TABLE = "id,title,body,mood,set\n" + "".join(
@@ -31,44 +36,44 @@ TABLE = "id,title,body,mood,set\n" + "".join(
 )
 
 
-def test_columns_may_be_named_whatever_their_case(tmp_path: Path) -> None:
+def test_text_table_columns_are_named_case_insensitively(tmp_path: Path) -> None:
     found = load_csv(tmp_path, TABLE, text=("Title",), label="MOOD", split_column="set")
     assert found.samples[0].read() == b"title 0"
-    assert [sample.part for sample in found.samples] == [Part.TRAIN] * 6 + [Part.TEST] * 3
+    assert [sample.part for sample in found.samples] == [SplitPart.TRAIN] * 6 + [SplitPart.TEST] * 3
 
 
-def test_two_text_columns_make_pairs(tmp_path: Path) -> None:
+def test_text_table_with_two_text_columns_gives_pairs(tmp_path: Path) -> None:
     found = load_csv(tmp_path, TABLE, text=("title", "body"), label="mood")
-    assert found.texts == 2
+    assert found.texts_per_sample == 2
     assert json.loads(found.samples[1].read()) == ["title 1", "the long body of number 1"]
-    assert load_csv(tmp_path, TABLE.replace("title,body", "premise,hypothesis"), label="mood").texts == 2
+    assert load_csv(tmp_path, TABLE.replace("title,body", "premise,hypothesis"), label="mood").texts_per_sample == 2
 
 
-def test_a_label_may_be_found_by_its_content(tmp_path: Path) -> None:
+def test_text_table_label_column_is_found_by_its_content(tmp_path: Path) -> None:
     assert load_csv(tmp_path, TABLE).labels == ("x", "y", "z")
 
 
-def test_no_label_is_needed_to_embed(tmp_path: Path) -> None:
+def test_text_table_needs_no_label_to_embed(tmp_path: Path) -> None:
     found = load_csv(tmp_path, "text\nthe first\nthe second\n", task=Task.EMBED)
     assert [sample.label for sample in found.samples] == ["", ""]
 
 
-def test_rows_without_label_or_text_are_counted(tmp_path: Path) -> None:
+def test_text_table_rows_without_label_or_text_are_skipped(tmp_path: Path) -> None:
     found = load_csv(tmp_path, "text,label\n" + "some words,a\nother words,b\n" * 3 + "words,\n,a\n\na, b, c\n")
     assert len(found.samples) == 6
-    assert [(bad.ref, bad.reason.split(".")[0].split(",")[0]) for bad in found.bad] == [
+    assert [(bad.ref, bad.reason.split(".")[0].split(",")[0]) for bad in found.skipped_samples] == [
         ("line 8", "the label is missing"),
         ("line 9", "the text is missing"),
         ("line 11", "it has 3 cells"),
     ]
 
 
-def test_a_lone_surrogate_is_one_bad_row(tmp_path: Path) -> None:
+def test_text_table_row_with_a_lone_surrogate_is_skipped(tmp_path: Path) -> None:
     lines = [*map(json.dumps, RECORDS), '{"review": "half \\ud800", "stars": "a"}']
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
-    found = load(str(tmp_path / "t.jsonl"))
+    found = load_dataset(str(tmp_path / "t.jsonl"))
     assert len(found.samples) == len(ROWS)
-    assert "surrogate" in found.bad[0].reason
+    assert "surrogate" in found.skipped_samples[0].reason
 
 
 ENOUGH = "the cat rose,a\nthe dog fell,b\n"
@@ -95,7 +100,9 @@ ENOUGH = "the cat rose,a\nthe dog fell,b\n"
         ("text,label\nthe cat,4\n", {"task": Task.REGRESS}, ["1 samples", "at least 3"]),
     ],
 )
-def test_what_cannot_be_used_says_why(tmp_path: Path, text: str | bytes, wanted: dict, words: list[str]) -> None:
+def test_unusable_text_table_is_refused_with_a_reason(
+    tmp_path: Path, text: str | bytes, wanted: dict, words: list[str]
+) -> None:
     with pytest.raises(DatasetError) as error:
         load_csv(tmp_path, text, **wanted)
     for word in (*words, "t.csv"):

@@ -10,16 +10,16 @@ from pathlib import Path
 import pytest
 
 import finetune
-from finetune import Depth, Recipe, Task, Training, Wanted
-from finetune.dataset import Dataset, Sample
-from finetune.duration import seconds_of
-from finetune.toml import KINDS, recipe_of
+from finetune import DataOptions, Depth, Recipe, Task, TrainingOptions
+from finetune.dataset import Dataset, LabeledSample
+from finetune.duration import parse_duration
+from finetune.toml import KEY_SPECS, recipe_from_values
 from zoo.backbone import Precision
 from zoo.errors import RecipeError
 
 FULL = Recipe(
     data="reviews.csv",
-    wanted=Wanted(text=("a", "b"), label="stars", split_column="fold", sheet="2024", task=Task.TAG),
+    data_options=DataOptions(text=("a", "b"), label="stars", split_column="fold", sheet="2024", task=Task.TAG),
     name="stars",
     models=Path("else where/\x7f\"'"),
     backbone="x.y",
@@ -30,7 +30,7 @@ FULL = Recipe(
     max_bad=0.0,
     own_samples=False,
     depth=Depth.AUTO,
-    training=Training(
+    training=TrainingOptions(
         epochs=3, batch=8, rate=1e-5, layer_decay=0.9, weight_decay=0.0, smoothing=0.1, augment=False,
         size=128, cut="block6a", views=4, rank=4, patience=2,
     ),
@@ -48,37 +48,37 @@ def file(folder: Path, text: str) -> Path:
     return path
 
 
-def test_every_field_has_a_key_and_every_key_a_field() -> None:
-    parts = ({one.name for one in fields(part)} for part in (Recipe, Wanted, Training))
+def test_recipe_toml_has_a_key_for_every_field() -> None:
+    parts = ({one.name for one in fields(part)} for part in (Recipe, DataOptions, TrainingOptions))
     names = [name for part in parts for name in part if name not in ("wanted", "training")]
-    assert sorted(names) == sorted(KINDS)
+    assert sorted(names) == sorted(KEY_SPECS)
 
 
-def test_there_and_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_recipe_toml_round_trip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     file(Path(), FULL.to_toml())
-    assert Recipe.of_toml(Path("recipe.toml")) == FULL
+    assert Recipe.from_toml(Path("recipe.toml")) == FULL
     every = {key for line in FULL.to_toml().splitlines() if (key := line.split(" =")[0])}
-    assert every == KINDS.keys()
+    assert every == KEY_SPECS.keys()
 
 
-def test_what_is_as_by_default_is_not_written() -> None:
+def test_recipe_toml_leaves_out_defaults() -> None:
     assert Recipe(data="photos").to_toml() == 'data = "photos"\n'
 
 
-def test_paths_are_relative_to_the_file(tmp_path: Path) -> None:
+def test_recipe_toml_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     file(tmp_path, 'data = "photos"\nmodels = "../m"\ntensorboard = "/abs"\n')
-    recipe = Recipe.of_toml(tmp_path / "recipe.toml")
+    recipe = Recipe.from_toml(tmp_path / "recipe.toml")
     assert (recipe.data, recipe.name) == (str(tmp_path / "photos"), "photos")
     assert recipe.models == tmp_path / "../m"
     assert recipe.tensorboard == Path("/abs")
-    assert Recipe.of_toml(file(tmp_path, 'data = "sample:digits"\n')).data == "sample:digits"
-    assert Recipe.of_toml(file(tmp_path, 'data = "photos"\n')).models == Path("models")
+    assert Recipe.from_toml(file(tmp_path, 'data = "sample:digits"\n')).data == "sample:digits"
+    assert Recipe.from_toml(file(tmp_path, 'data = "photos"\n')).models == Path("models")
 
 
-def test_durations_and_columns_may_be_written_as_on_the_command_line(tmp_path: Path) -> None:
-    recipe = Recipe.of_toml(file(tmp_path, 'data="d.csv"\ndepth="auto"\nbudget="1h30m"\ntext="review"\n'))
-    assert (recipe.budget, recipe.wanted.text) == (5400.0, ("review",))
+def test_recipe_toml_takes_durations_and_columns_as_the_command_line(tmp_path: Path) -> None:
+    recipe = Recipe.from_toml(file(tmp_path, 'data="d.csv"\ndepth="auto"\nbudget="1h30m"\ntext="review"\n'))
+    assert (recipe.budget, recipe.data_options.text) == (5400.0, ("review",))
 
 
 @pytest.mark.parametrize(
@@ -107,26 +107,26 @@ def test_durations_and_columns_may_be_written_as_on_the_command_line(tmp_path: P
         ('data="\\xff"', ["no TOML"]),
     ],
 )
-def test_what_cannot_be_is_refused_and_said(tmp_path: Path, text: str, words: list[str]) -> None:
+def test_invalid_recipe_toml_is_refused_with_advice(tmp_path: Path, text: str, words: list[str]) -> None:
     with pytest.raises(RecipeError) as said:
-        Recipe.of_toml(file(tmp_path, text))
+        Recipe.from_toml(file(tmp_path, text))
     for word in words:
         assert word in str(said.value)
 
 
-def test_a_file_that_is_not_there_is_one_clear_error(tmp_path: Path) -> None:
+def test_missing_recipe_toml_is_one_clear_error(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"nothing\.toml cannot be read \(No such file"):
-        Recipe.of_toml(tmp_path / "nothing.toml")
+        Recipe.from_toml(tmp_path / "nothing.toml")
 
 
-def test_a_mapping_may_hold_paths_and_enums() -> None:
-    made = recipe_of({"data": Path("d.csv"), "models": Path("m"), "depth": Depth.TOP, "text": ("a", "b")})
-    assert made == Recipe(data="d.csv", models=Path("m"), depth=Depth.TOP, wanted=Wanted(text=("a", "b")))
+def test_recipe_from_a_mapping_with_paths_and_enums() -> None:
+    made = recipe_from_values({"data": Path("d.csv"), "models": Path("m"), "depth": Depth.TOP, "text": ("a", "b")})
+    assert made == Recipe(data="d.csv", models=Path("m"), depth=Depth.TOP, data_options=DataOptions(text=("a", "b")))
 
 
-def test_data_in_memory_may_be_given_but_not_written() -> None:
-    data = Dataset("arrays", (Sample("0", "a", None, b""),))
-    made = recipe_of({"data": data})
+def test_recipe_with_data_in_memory_cannot_be_written() -> None:
+    data = Dataset("arrays", (LabeledSample("0", "a", None, b""),))
+    made = recipe_from_values({"data": data})
     assert (made.data, made.name) == (data, "arrays")
     with pytest.raises(RecipeError, match="arrays was made in memory"):
         made.to_toml()
@@ -135,14 +135,14 @@ def test_data_in_memory_may_be_given_but_not_written() -> None:
 @pytest.mark.parametrize(
     ("text", "seconds"), [("90s", 90), ("10m", 600), ("1h30m", 5400), ("1H 30M", 5400), ("1.5h", 5400), ("45", 45)]
 )
-def test_durations(text: str, seconds: float) -> None:
-    assert seconds_of(text) == seconds
+def test_duration_is_parsed(text: str, seconds: float) -> None:
+    assert parse_duration(text) == seconds
 
 
 @pytest.mark.parametrize("text", ["", " ", "m", "ten minutes", "10x", "-3", "30m1h", "1e3", "nan"])
-def test_no_durations(text: str) -> None:
+def test_invalid_duration_is_refused(text: str) -> None:
     with pytest.raises(RecipeError, match="no duration"):
-        seconds_of(text)
+        parse_duration(text)
 
 
 def test_train_takes_a_recipe_a_mapping_and_a_file(photos: Path, tmp_path: Path) -> None:
@@ -161,7 +161,7 @@ def test_train_takes_a_recipe_a_mapping_and_a_file(photos: Path, tmp_path: Path)
     assert len({result.bundle.layout.head.read_bytes() for result in made}) == 1
 
 
-def test_the_import_is_light() -> None:
+def test_import_finetune_is_light() -> None:
     script = "import sys, finetune; print(*{name.split('.')[0] for name in sys.modules})"
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
     assert not {"numpy", "onnx", "onnxruntime", "sklearn", "rich", "tensorflow", "keras"} & set(out.split())

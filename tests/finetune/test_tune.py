@@ -12,15 +12,15 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from finetune.dataset import Part
-from finetune.fitting import fit_head, without_validation
-from finetune.heads import FAMILIES, Grid, Rows
-from finetune.heads.space import HeadSpace
+from finetune.dataset import SplitPart
+from finetune.fitting import fit_head, refit_on_train_only
+from finetune.heads import HEAD_FAMILIES, FitData, Grid
+from finetune.heads.space import HeadSearchSpace
 from finetune.split import Split
 from finetune.tasks import Task
-from finetune.tune import Axis, search
+from finetune.tune import SearchParameter, find_best_trial
 from tests.finetune.conftest import Command
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 
 @dataclass
@@ -28,14 +28,14 @@ class Bowl:
     """A space whose best place is known."""
 
     what = "a bowl"
-    axes = (Axis("x", -2.0, 2.0), Axis("y", 1e-4, 1e4, log=True))
+    axes = (SearchParameter("x", -2.0, 2.0), SearchParameter("y", 1e-4, 1e4, log=True))
 
     def attempt(self, at: Mapping[str, float]) -> tuple[float, str]:
         x, y = at["x"], np.log10(at["y"])
         return float((x - 1) ** 2 + (y - 2) ** 2), f"{x:.1f}"
 
 
-class Listener(Silence):
+class Listener(SilentProgress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
@@ -55,27 +55,27 @@ def world(n: int = 150, d: int = 8, k: int = 3, rare: int = 0) -> tuple[np.ndarr
     return x.astype(np.float32), y, Split(parts, "made")
 
 
-def test_the_search_finds_a_good_place_the_same_one_each_time() -> None:
-    found = [search(Bowl(), 60, seed, Silence()) for seed in (0, 0, 1)]
+def test_tune_search_is_seeded_and_finds_a_good_point() -> None:
+    found = [find_best_trial(Bowl(), 60, seed, SilentProgress()) for seed in (0, 0, 1)]
     assert found[0] == found[1]
-    assert found[0].at != found[2].at
+    assert found[0].point != found[2].point
     assert found[0].value < 0.3
-    assert found[0].made == f"{found[0].at['x']:.1f}"
+    assert found[0].outcome == f"{found[0].point['x']:.1f}"
 
 
-def test_it_writes_nothing(capfd: pytest.CaptureFixture[str]) -> None:
-    search(Bowl(), 3, 0, Silence())
+def test_tune_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
+    find_best_trial(Bowl(), 3, 0, SilentProgress())
     assert capfd.readouterr() == ("", "")
 
 
 @pytest.mark.parametrize("task", [Task.CLASSIFY, Task.TAG, Task.REGRESS])
-def test_what_is_kept_is_no_worse_on_validation(task: Task) -> None:
+def test_tune_result_is_no_worse_on_validation(task: Task) -> None:
     x, classes, parts = world()
     y = {Task.CLASSIFY: classes, Task.TAG: np.eye(3, dtype=bool)[classes], Task.REGRESS: classes + x[:, 0] ** 2}[task]
     said = Listener()
-    usual = fit_head(task, x, y, parts, Silence())
+    usual = fit_head(task, x, y, parts, SilentProgress())
     tuned = fit_head(task, x, y, parts, said, trials=12, seed=3)
-    facts, loss = tuned.facts["tuned"], FAMILIES[task].loss
+    facts, loss = tuned.facts["tuned"], HEAD_FAMILIES[task].loss_field
     assert facts["trials"] == 12
     assert facts["usual"] == getattr(usual.head.choice, loss)
     assert getattr(tuned.head.choice, loss) == min(facts["value"], facts["usual"])
@@ -83,63 +83,65 @@ def test_what_is_kept_is_no_worse_on_validation(task: Task) -> None:
     if not facts["kept"]:
         assert (tuned.head.weights == usual.head.weights).all()
     assert any(line.startswith("tuned over 12 trials: validation ") for line in said.lines)
-    again = fit_head(task, x, y, parts, Silence(), trials=12, seed=3)
+    again = fit_head(task, x, y, parts, SilentProgress(), trials=12, seed=3)
     assert (again.head.weights == tuned.head.weights).all()
     json.dumps(facts, allow_nan=False)
 
 
-def test_a_better_recipe_is_found_and_kept() -> None:
+def test_tune_finds_and_keeps_a_better_recipe() -> None:
     """The usual grid is cut down to one bad place, so that nearly all of the space is better."""
     x, y, parts = world()
-    tuned = fit_head(Task.CLASSIFY, x, y, parts, Silence(), grid=Grid((1.0,), (1e-4,)), trials=15)
+    tuned = fit_head(Task.CLASSIFY, x, y, parts, SilentProgress(), grid=Grid((1.0,), (1e-4,)), trials=15)
     assert tuned.facts["tuned"]["kept"]
     assert tuned.head.choice.val_loss == tuned.facts["tuned"]["value"] < tuned.facts["tuned"]["usual"]
     assert tuned.head.choice.strength == tuned.facts["tuned"]["at"]["strength"]
 
 
-def test_attempts_know_nothing_of_the_validation_part() -> None:
+def test_tune_trials_never_see_the_validation_part() -> None:
     """The usual head has seen it: an attempt that began there would be praised for that."""
     x, y, parts = world()
     rows, usual = spaced(x, y, parts)
     other = dataclasses.replace(usual, weights=usual.weights[::-1] * 100)
-    spaces = [HeadSpace(Task.CLASSIFY, rows, head) for head in (usual, other)]
-    values = [space.attempt({"power": 0.5, "strength": 100.0})[0] for space in spaces]
+    spaces = [HeadSearchSpace(Task.CLASSIFY, rows, head) for head in (usual, other)]
+    values = [space.evaluate({"power": 0.5, "strength": 100.0})[0] for space in spaces]
     assert values[0] == values[1]
 
 
-def test_weights_are_searched_only_where_classes_are_uneven() -> None:
+def test_tune_searches_class_weights_only_if_classes_are_uneven() -> None:
     x, y, parts = world()
-    even = HeadSpace(Task.CLASSIFY, *spaced(x, y, parts))
-    assert [axis.name for axis in even.axes] == ["power", "strength"]
+    even = HeadSearchSpace(Task.CLASSIFY, *spaced(x, y, parts))
+    assert [axis.name for axis in even.parameters] == ["power", "strength"]
     x, y, parts = world(rare=10)
-    uneven = HeadSpace(Task.CLASSIFY, *spaced(x, y, parts))
-    assert [axis.name for axis in uneven.axes] == ["power", "strength", "weighting"]
-    plain, full = (uneven.weights({"weighting": power}, y) for power in (0.0, 1.0))
+    uneven = HeadSearchSpace(Task.CLASSIFY, *spaced(x, y, parts))
+    assert [axis.name for axis in uneven.parameters] == ["power", "strength", "weighting"]
+    plain, full = (uneven.sample_weights({"weighting": power}, y) for power in (0.0, 1.0))
     assert (plain == 1).all()
-    counts = np.bincount(y[parts.rows(Part.TRAIN)])
+    counts = np.bincount(y[parts.rows(SplitPart.TRAIN)])
     assert np.allclose(full[y == 2][0] / full[y == 0][0], counts[0] / counts[2])
 
 
-def test_a_recipe_that_forgets_a_rare_class_pays_for_it() -> None:
+def test_tune_penalises_forgetting_a_rare_class() -> None:
     x, y, parts = world(rare=10)
-    space = HeadSpace(Task.CLASSIFY, *spaced(x, y, parts))
-    choice = space.usual.choice
+    space = HeadSearchSpace(Task.CLASSIFY, *spaced(x, y, parts))
+    choice = space.default_head.choice
     worse = type(choice)(choice.power, choice.strength, 1.0, choice.val_loss - 0.01, choice.val_macro_f1 - 0.1)
     alike = type(choice)(choice.power, choice.strength, 1.0, choice.val_loss - 0.01, choice.val_macro_f1 - 0.001)
-    assert space.value(alike) < space.value(choice) < space.value(worse)
+    assert space.objective(alike) < space.objective(choice) < space.objective(worse)
 
 
-def test_a_head_that_has_not_seen_the_validation_part() -> None:
+def test_head_without_validation_never_sees_the_validation_part() -> None:
     x, y, parts = world()
-    fitted = fit_head(Task.CLASSIFY, x, y, parts, Silence())
+    fitted = fit_head(Task.CLASSIFY, x, y, parts, SilentProgress())
     other = np.where(parts.parts == "val", (y + 1) % 3, y)
-    heads = [without_validation(Task.CLASSIFY, fitted.head, x, truth, parts, fitted.weights) for truth in (y, other)]
+    heads = [
+        refit_on_train_only(Task.CLASSIFY, fitted.head, x, truth, parts, fitted.sample_weights) for truth in (y, other)
+    ]
     assert (heads[0].weights == heads[1].weights).all()
     assert (heads[0].weights != fitted.head.weights).any()
     assert heads[0].choice == fitted.head.choice
 
 
-def test_the_command_tunes_and_the_manifest_says_so(finetune: Command, photos, tmp_path) -> None:
+def test_tune_is_recorded_in_the_manifest(finetune: Command, photos, tmp_path) -> None:
     said = finetune(photos, "--tune", 4, "--json")
     assert said.code == 0, said.err
     assert "tuned over 4 trials" in said.err
@@ -159,5 +161,5 @@ print("optuna" in sys.modules)
 
 def spaced(x: np.ndarray, y: np.ndarray, parts: Split) -> tuple[tuple, object]:
     """What a HeadSpace is made of."""
-    train, val = parts.rows(Part.TRAIN), parts.rows(Part.VAL)
-    return Rows(x[train], y[train], x[val], y[val]), fit_head(Task.CLASSIFY, x, y, parts, Silence()).head
+    train, val = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.VAL)
+    return FitData(x[train], y[train], x[val], y[val]), fit_head(Task.CLASSIFY, x, y, parts, SilentProgress()).head

@@ -7,7 +7,7 @@ import numpy as np
 
 from tests.text_fakes import WORDS
 from zoo.bundle import Bundle, open_bundle
-from zoo.columns import together
+from zoo.columns import concat_outputs
 from zoo.inputs import open_input
 from zoo.replay import replay
 from zoo.trunk import open_session
@@ -38,10 +38,10 @@ def opened(said: str) -> Bundle:
     trunk = open_session(layout.trunk)
     head = open_session(layout.head) if layout.head.is_file() else None
     replay(
-        bundle.golden(),
+        bundle.read_golden(),
         manifest,
         open_input(manifest.input, tokenizer),
         lambda arrays: trunk.run(None, dict(arrays))[0],
-        (lambda features: together(head.run(None, {"features": features}))) if head else None,
+        (lambda features: concat_outputs(head.run(None, {"features": features}))) if head else None,
     )
     return bundle

@@ -49,7 +49,7 @@ def routes(http: TestClient) -> list[tuple[str, str]]:
     return [(method, path.replace("{name}", "tiny").replace("{version}", "1")) for method, path in sorted(found)]
 
 
-def test_all_routes_are_known_to_this_test(http: TestClient) -> None:
+def test_auth_test_knows_every_route(http: TestClient) -> None:
     assert len(routes(http)) >= 17
     assert {path for _, path in routes(http)} > OPEN
 
@@ -72,7 +72,7 @@ def test_all_routes_are_known_to_this_test(http: TestClient) -> None:
         {"X-Forwarded-For": "127.0.0.1", "X-Original-URL": "/v2/health/live"},
     ],
 )
-def test_without_the_key_only_health_answers(http: TestClient, headers: dict[str, str]) -> None:
+def test_auth_without_the_key_only_health_answers(http: TestClient, headers: dict[str, str]) -> None:
     raw = {name: value.encode("latin-1") for name, value in headers.items()}
     for method, path in routes(http):
         answer = ask(http, method, path, raw)
@@ -85,11 +85,11 @@ def test_without_the_key_only_health_answers(http: TestClient, headers: dict[str
 @pytest.mark.parametrize(
     "headers", [{"Authorization": f"Bearer {KEY}"}, {"authorization": f"bearer {KEY}"}, {"X-API-Key": KEY}]
 )
-def test_with_the_key_everything_answers(http: TestClient, headers: dict[str, str]) -> None:
+def test_auth_with_the_key_every_route_answers(http: TestClient, headers: dict[str, str]) -> None:
     for method, path in routes(http):
         answer = ask(http, method, path, headers)
         assert answer.status_code == 200, (method, path)
 
 
-def test_a_key_that_is_missing_is_told_before_anything_about_models(http: TestClient) -> None:
+def test_auth_is_checked_before_the_model_name(http: TestClient) -> None:
     assert http.post("/v1/models/nobody:predict?top=x").json()["code"] == "unauthorized"

@@ -10,14 +10,14 @@ import openai
 import pytest
 from starlette.testclient import TestClient
 
-from service.engine import Grafted
+from service.engine import LoadedGraphs
 from tests.fakes import FakeEngine
 from tests.service.conftest import Serving
 from tests.service.test_openai import PATH
 from tests.text_fakes import MAX_TOKENS
 from zoo.bundle import Bundle
-from zoo.golden import Floats
-from zoo.inputs import Arrays
+from zoo.golden import Float32Array
+from zoo.inputs import BatchArrays
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def http(serving: Serving, text_models: Path) -> TestClient:
         ({"truncate": "END"}, 400, "bad_request", "truncate", "Allowed are"),
     ],
 )
-def test_what_is_asked_is_answered_or_refused_in_openai_s_words(
+def test_openai_invalid_request_gets_an_openai_error(
     http: TestClient, changes: dict[str, Any], status: int, code: str | None, param: str | None, said: str
 ) -> None:
     answer = http.post(PATH, json={"model": "topics", "input": "the cat"} | changes)
@@ -97,12 +97,12 @@ def test_what_is_asked_is_answered_or_refused_in_openai_s_words(
         (b'{"model": "topics", "model": "topics", "input": "cat"}', "bad_request"),
     ],
 )
-def test_bad_json(http: TestClient, body: bytes, code: str) -> None:
+def test_openai_malformed_json_is_400(http: TestClient, body: bytes, code: str) -> None:
     answer = http.post(PATH, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code), answer.text
 
 
-def test_other_refusals_have_the_same_envelope(http: TestClient) -> None:
+def test_openai_errors_405_and_415_have_the_openai_envelope(http: TestClient) -> None:
     answers = [
         http.get(PATH),
         http.post(PATH, content="the cat", headers={"Content-Type": "text/plain"}),
@@ -112,7 +112,7 @@ def test_other_refusals_have_the_same_envelope(http: TestClient) -> None:
     assert all(set(one.json()["error"]) == {"message", "type", "param", "code"} for one in answers)
 
 
-def test_too_much_at_once_is_a_rate_limit(http: TestClient) -> None:
+def test_openai_overload_is_a_rate_limit_error_429(http: TestClient) -> None:
     client = openai.OpenAI(base_url="http://testserver/v1", api_key="none", http_client=http, max_retries=0)
     service = http.app.state.service  # type: ignore[attr-defined]
     with service.workers.admitted(10**6), pytest.raises(openai.RateLimitError) as raised:
@@ -121,7 +121,7 @@ def test_too_much_at_once_is_a_rate_limit(http: TestClient) -> None:
     assert raised.value.response.headers["retry-after"] == "1"
 
 
-def test_numbers_that_are_not_finite_never_leave(serving: Serving, text_models: Path) -> None:
+def test_openai_non_finite_embedding_is_500(serving: Serving, text_models: Path) -> None:
     http = serving(NotFinite())
     answer = http.post(PATH, json={"model": "topics", "input": "price 9"})
     assert (answer.status_code, answer.json()["error"]["type"]) == (500, "server_error")
@@ -130,11 +130,11 @@ def test_numbers_that_are_not_finite_never_leave(serving: Serving, text_models: 
 class NotFinite(FakeEngine):
     """A trunk that says NaN to whatever is no golden sample."""
 
-    def open(self, bundle: Bundle) -> Grafted:
+    def open(self, bundle: Bundle) -> LoadedGraphs:
         good = super().open(bundle)
 
-        def trunk(arrays: Arrays) -> Floats:
+        def trunk(arrays: BatchArrays) -> Float32Array:
             features = good.trunk(arrays)
             return np.where((features == 1).all(axis=1, keepdims=True), np.float32("nan"), features)
 
-        return Grafted(trunk, good.head)
+        return LoadedGraphs(trunk, good.head)

@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from service.bodies import read_body
-from service.takes import Texts
+from service.bodies import parse_body
+from service.takes import TextKind
 from tests.fakes import picture
 from tests.service.conftest import Serving
 from tests.service.test_texts import EMBED, PREDICT, TEXT, post
@@ -41,7 +41,7 @@ def http(serving: Serving, text_models: Path) -> TestClient:
         pytest.param(b"cat " * 5_000_000, 413, "body_too_large", "16,777,216", id="20-MB"),
     ],
 )
-def test_bad_texts(http: TestClient, body: bytes, status: int, code: str, said: str) -> None:
+def test_bad_text_is_refused_on_every_route(http: TestClient, body: bytes, status: int, code: str, said: str) -> None:
     answers = [post(http, body), post(http, body, "application/octet-stream"), post(http, body, path=EMBED)]
     if len(body) < 1 << 20:
         answers.append(http.post(PREDICT, files={"text": body}))
@@ -51,7 +51,7 @@ def test_bad_texts(http: TestClient, body: bytes, status: int, code: str, said: 
 
 
 @pytest.mark.parametrize("kind", ["text/plain; charset=latin-1", "text/plain;charset=utf-16", "text/plain; charset=x"])
-def test_other_charsets_are_refused_by_name(http: TestClient, kind: str) -> None:
+def test_other_charset_is_415(http: TestClient, kind: str) -> None:
     answer = post(http, TEXT, kind)
     assert (answer.status_code, answer.json()["code"]) == (415, "wrong_content_type")
     assert kind.split("=")[1] in answer.json()["error"]
@@ -59,7 +59,7 @@ def test_other_charsets_are_refused_by_name(http: TestClient, kind: str) -> None
 
 
 @pytest.mark.parametrize("kind", ["image/png", "text/html", "application/x-www-form-urlencoded", "text/plainer"])
-def test_other_bodies_are_told_what_the_model_takes(http: TestClient, kind: str) -> None:
+def test_other_content_type_is_415_and_says_what_the_model_takes(http: TestClient, kind: str) -> None:
     answer = post(http, picture(), kind)
     assert (answer.status_code, answer.json()["code"]) == (415, "wrong_content_type")
     assert "the model takes texts" in answer.json()["error"]
@@ -77,7 +77,7 @@ def test_other_bodies_are_told_what_the_model_takes(http: TestClient, kind: str)
         ({"json": {"instances": [{"text": TEXT}]}}, 400, "'image'"),
     ],
 )
-def test_a_text_for_an_image_model(http: TestClient, send: dict[str, Any], status: int, said: str) -> None:
+def test_text_for_an_image_model_is_refused(http: TestClient, send: dict[str, Any], status: int, said: str) -> None:
     answer = http.post("/v1/models/tiny:predict", **send)
     assert answer.status_code == status
     assert said in answer.json()["error"]
@@ -104,14 +104,14 @@ BAD_INSTANCES = [
 
 
 @pytest.mark.parametrize(("body", "said"), BAD_INSTANCES)
-def test_bad_instances(http: TestClient, body: Any, said: str) -> None:
+def test_bad_text_instances_are_400(http: TestClient, body: Any, said: str) -> None:
     answer = http.post(PREDICT, json=body)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), answer.text
     assert said in answer.json()["error"]
 
 
 @pytest.mark.parametrize("one", ["a cat", ["a cat"], ["a", "b", "c"], ["a", 1], {"text": "a cat"}])
-def test_no_pair_for_a_model_that_takes_pairs(http: TestClient, one: Any) -> None:
+def test_single_text_for_a_pair_model_is_400(http: TestClient, one: Any) -> None:
     answer = http.post("/v1/models/pairs:predict", json={"instances": [one]})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
     assert "takes a pair of texts" in answer.json()["error"]
@@ -129,14 +129,14 @@ def test_no_pair_for_a_model_that_takes_pairs(http: TestClient, one: Any) -> Non
         b'{"inputs": {"text": ["\\ud83d cat \\ude00"]}}',
     ],
 )
-def test_half_a_character_in_json(http: TestClient, body: bytes) -> None:
+def test_lone_surrogate_in_json_is_not_text(http: TestClient, body: bytes) -> None:
     answer = post(http, body, "application/json")
     assert (answer.status_code, answer.json()["code"]) == (400, "not_text"), answer.text
     assert "surrogate" in answer.json()["error"]
     assert "[0]" in answer.json()["error"] or "[1]" in answer.json()["error"]
 
 
-def test_the_bad_text_among_good_ones_is_named(http: TestClient) -> None:
+def test_bad_text_in_a_batch_is_named_by_its_position(http: TestClient) -> None:
     answer = http.post(PREDICT, json={"instances": ["a cat", "", "a dog"]})
     assert (answer.status_code, answer.json()["code"]) == (400, "not_text")
     assert "text 2 of 3" in answer.json()["error"]
@@ -153,9 +153,9 @@ KINDS = st.sampled_from(
     st.binary(max_size=100) | st.text(alphabet='{}[]",:\\instancepud8 0', max_size=200).map(str.encode),
     st.booleans(),
 )
-def test_any_body_is_samples_or_a_named_error(kind: str, body: bytes, pairs: bool) -> None:
+def test_fuzzed_text_body_is_samples_or_a_named_error(kind: str, body: bytes, pairs: bool) -> None:
     try:
-        _, samples = read_body(kind, body, Texts(2 if pairs else 1), 4)
+        _, samples = parse_body(kind, body, TextKind(2 if pairs else 1), 4)
     except (BadRequest, WrongContentType, NotText) as error:
         assert str(error)
     else:
@@ -169,9 +169,9 @@ def test_any_body_is_samples_or_a_named_error(kind: str, body: bytes, pairs: boo
         lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(["b64", "text", "x"]), inner),
     )
 )
-def test_any_instance_is_a_sample_or_a_named_error(value: Any) -> None:
+def test_fuzzed_text_instance_is_a_sample_or_a_named_error(value: Any) -> None:
     for each in (1, 2):
         try:
-            read_body("application/json", json.dumps({"instances": [value]}).encode(), Texts(each), 4)  # type: ignore[arg-type]
+            parse_body("application/json", json.dumps({"instances": [value]}).encode(), TextKind(each), 4)  # type: ignore[arg-type]
         except (BadRequest, NotText) as error:
             assert str(error)

@@ -10,8 +10,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from starlette.testclient import TestClient
 
-from service.bodies import read_body
-from service.takes import Images
+from service.bodies import parse_body
+from service.takes import ImageKind
 from tests.service.conftest import Serving
 from zoo.errors import BadRequest, WrongContentType
 
@@ -69,14 +69,14 @@ def http(serving: Serving) -> TestClient:
         "\ud800",
     ],
 )
-def test_bad_json(http: TestClient, body: str) -> None:
+def test_malformed_json_body_is_400(http: TestClient, body: str) -> None:
     kind = {"Content-Type": "application/json"}
     answer = http.post(PREDICT, content=body.encode("utf-8", "surrogatepass"), headers=kind)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), answer.text
 
 
 @pytest.mark.parametrize("shape", [[[[[0, 0, 0, 0]]]], [[[[0]]]], [[0, 0, 0]][0], [[[[[0, 0, 0]]]]]])
-def test_arrays_of_another_shape(http: TestClient, shape: Any) -> None:
+def test_image_array_of_another_shape_is_refused(http: TestClient, shape: Any) -> None:
     assert http.post(PREDICT, json={"instances": [shape]}).json()["code"] == "not_an_image"
 
 
@@ -97,9 +97,9 @@ KINDS = st.sampled_from(
     KINDS,
     st.binary(max_size=200) | st.text(alphabet='{}[]",:0123456789b64instancesu -.eE\\', max_size=200).map(str.encode),
 )
-def test_any_body_is_samples_or_a_named_error(kind: str, body: bytes) -> None:
+def test_fuzzed_image_body_is_samples_or_a_named_error(kind: str, body: bytes) -> None:
     try:
-        _, samples = read_body(kind, body, Images("image"), 4)
+        _, samples = parse_body(kind, body, ImageKind("image"), 4)
     except (BadRequest, WrongContentType) as error:
         assert str(error)
     else:
@@ -113,8 +113,8 @@ def test_any_body_is_samples_or_a_named_error(kind: str, body: bytes) -> None:
         lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["b64", "image", "x"]), inner),
     )
 )
-def test_any_instance_is_a_sample_or_a_named_error(value: Any) -> None:
+def test_fuzzed_image_instance_is_a_sample_or_a_named_error(value: Any) -> None:
     try:
-        read_body("application/json", json.dumps({"instances": [value]}).encode(), Images("image"), 4)
+        parse_body("application/json", json.dumps({"instances": [value]}).encode(), ImageKind("image"), 4)
     except BadRequest as error:
         assert str(error)

@@ -15,7 +15,7 @@ from starlette.testclient import TestClient
 
 from tests.fakes import FakeEngine, picture, tiny_bundle
 from tests.service.conftest import Serving, until
-from zoo.cores import cores
+from zoo.cores import available_cores
 
 PREDICT = "/v1/models/tiny:predict"
 RED = picture("red")
@@ -36,10 +36,10 @@ def busy(http: TestClient, engine: FakeEngine, requests: int) -> Iterator[list[F
             go_on.set()
 
 
-def test_a_storm_is_answered_by_429_health_goes_on_and_no_accepted_request_is_lost(serving: Serving) -> None:
+def test_overload_is_429_with_retry_after_and_loses_no_admitted_request(serving: Serving) -> None:
     engine = FakeEngine()
     http = serving(engine, max_waiting=3)
-    full = cores() + 3
+    full = available_cores() + 3
     with busy(http, engine, full) as waiting:
         for _ in range(3):
             refused = http.post(PREDICT, content=picture("gray"))
@@ -52,7 +52,7 @@ def test_a_storm_is_answered_by_429_health_goes_on_and_no_accepted_request_is_lo
     assert http.post(PREDICT, content=picture("gray")).status_code == 200
 
 
-def test_who_was_asked_before_a_new_version_answers_with_the_old_one(serving: Serving, models: Path) -> None:
+def test_running_request_is_answered_by_its_old_version(serving: Serving, models: Path) -> None:
     engine = FakeEngine()
     http = serving(engine)
     with busy(http, engine, 1) as waiting:
@@ -62,7 +62,7 @@ def test_who_was_asked_before_a_new_version_answers_with_the_old_one(serving: Se
     assert http.post(PREDICT, content=picture("gray")).json()["version"] == 2
 
 
-def test_ready_only_while_a_model_can_be_asked_and_the_server_is_not_stopping(serving: Serving, models: Path) -> None:
+def test_readiness_needs_a_model_and_ends_with_shutdown(serving: Serving, models: Path) -> None:
     shutil.move(models / "tiny", models.parent / "tiny")
     http = serving(wait=False)
     until(lambda: "no model to serve" in http.get("/v2/health/ready").text)
@@ -75,7 +75,7 @@ def test_ready_only_while_a_model_can_be_asked_and_the_server_is_not_stopping(se
     assert http.post(PREDICT, content=RED).status_code == 200
 
 
-def test_a_model_of_which_every_version_is_refused_says_why(serving: Serving, models: Path) -> None:
+def test_model_with_only_refused_versions_says_why(serving: Serving, models: Path) -> None:
     (models / "tiny" / "1" / "head.onnx").write_bytes(b"")
     http = serving(wait=False)
     until(lambda: http.get("/v1/models/tiny").json().get("ready") is False)
@@ -89,7 +89,7 @@ def test_a_model_of_which_every_version_is_refused_says_why(serving: Serving, mo
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "not_ready", "1")
 
 
-def test_the_watch_goes_on_after_a_fault_and_tells_it_once(
+def test_repository_watch_survives_a_fault_and_logs_it_once(
     serving: Serving, models: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     http = serving()

@@ -29,27 +29,27 @@ def taken() -> Iterator[int]:
         (["--models", ".", "--versions", "0"], "versions"),
     ],
 )
-def test_serve_says_what_is_wrong_and_what_to_do(arguments: list[str], text: str, taken: int) -> None:
+def test_serve_invalid_options_say_what_to_do(arguments: list[str], text: str, taken: int) -> None:
     result = CliRunner().invoke(serve, ["--port", str(taken), *arguments])
     assert result.exit_code != 0
     assert text in result.output
     assert "Traceback" not in result.output
 
 
-def test_serve_names_the_setting_of_the_environment_that_is_wrong(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_serve_names_the_invalid_environment_setting(taken: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_POLL", "often")
     result = CliRunner().invoke(serve, ["--models", ".", "--port", str(taken)])
     assert "GRAFT_POLL" in result.output
 
 
-def test_serve_says_when_the_port_is_taken(taken: int) -> None:
+def test_serve_port_in_use_is_said(taken: int) -> None:
     result = CliRunner().invoke(serve, ["--models", ".", "--port", str(taken)])
     assert result.exit_code == 1
     assert f"port {taken}" in result.output
     assert "--port" in result.output
 
 
-def test_predict_says_when_nobody_answers(tmp_path: Path) -> None:
+def test_predict_without_a_server_is_one_clear_error(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(picture())
     with socket.create_server(("127.0.0.1", 0)) as free:
         url = f"http://127.0.0.1:{free.getsockname()[1]}"
@@ -73,5 +73,5 @@ def test_predict_says_when_nobody_answers(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("command", [serve, predict])
-def test_every_flag_is_explained(command: object) -> None:
+def test_every_option_of_serve_and_predict_has_help(command: object) -> None:
     assert all(getattr(one, "help", "") for one in command.params if one.param_type_name == "option")  # type: ignore[attr-defined]

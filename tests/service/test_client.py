@@ -32,7 +32,7 @@ RED = np.array([[[255, 0, 0]] * 20] * 16, np.uint8)
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "BACKOFF", 0.001)
+    monkeypatch.setattr(asking, "BACKOFF_SECONDS", 0.001)
 
 
 @pytest.fixture
@@ -40,7 +40,7 @@ def client(serving: Serving) -> Client:
     return Client(http=serving(versions=1))
 
 
-def test_bytes_path_and_array_of_one_image_get_one_answer(client: Client, tmp_path: Path) -> None:
+def test_client_accepts_bytes_path_and_array(client: Client, tmp_path: Path) -> None:
     path = tmp_path / "red.png"
     path.write_bytes(picture("red"))
     answers = [client.predict("tiny", one) for one in (picture("red"), path, str(path), RED)]
@@ -49,8 +49,8 @@ def test_bytes_path_and_array_of_one_image_get_one_answer(client: Client, tmp_pa
     assert (answers[0].label, answers[0].probability) == (answers[0].top[0].label, answers[0].top[0].probability)
 
 
-def test_a_list_is_answered_by_a_list_in_the_same_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "BATCH_SAMPLES", 3)
+def test_client_list_is_answered_in_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "MAX_REQUEST_SAMPLES", 3)
     images = [picture((shade, 0, 255 - shade)) for shade in range(0, 250, 25)]
     for answer, image in zip(client.predict("tiny", images, top=1), images, strict=True):
         alone = client.predict("tiny", image, top=1)  # no batch: equal within 1e-5
@@ -59,15 +59,15 @@ def test_a_list_is_answered_by_a_list_in_the_same_order(client: Client, monkeypa
     assert [one.label for one in client.predict("tiny", [RED])] == [client.predict("tiny", RED).label]
 
 
-def test_batches_stay_below_what_a_request_may_hold() -> None:
+def test_client_request_batches_stay_within_size_and_count_limits() -> None:
     images = [b"x" * size for size in (5 << 20, 5 << 20, 1, 9 << 20, 1)] + [b"y"] * 40
-    cut = list(calls.batches(images))
+    cut = list(calls.split_into_requests(images))
     assert [one for batch in cut for one in batch] == images
-    assert all(len(batch) == 1 or sum(map(len, batch)) <= calls.BATCH_BYTES for batch in cut)
-    assert max(map(len, cut)) == calls.BATCH_SAMPLES
+    assert all(len(batch) == 1 or sum(map(len, batch)) <= calls.MAX_REQUEST_BYTES for batch in cut)
+    assert max(map(len, cut)) == calls.MAX_REQUEST_SAMPLES
 
 
-def test_arrays_lose_nothing_on_the_way(client: Client) -> None:
+def test_client_sends_arrays_losslessly(client: Client) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     scaled = noise / np.float32(255)
     embedded = client.embed("tiny", [noise, noise[..., 0]])
@@ -78,7 +78,7 @@ def test_arrays_lose_nothing_on_the_way(client: Client) -> None:
     np.testing.assert_allclose(embedded[0], expected, rtol=1e-3)
 
 
-def test_models_and_metadata(client: Client) -> None:
+def test_client_models_and_metadata(client: Client) -> None:
     assert client.models() == ["tiny"]
     assert client.metadata("tiny")["labels"] == ["red", "green", "blue"]
     assert client.metadata("tiny", version=1)["version"] == 1
@@ -101,7 +101,7 @@ def test_models_and_metadata(client: Client) -> None:
         (lambda client: client.metadata("nobody"), UnknownModel, "nobody"),
     ],
 )
-def test_the_server_s_errors_are_raised_here(
+def test_client_raises_the_servers_errors(
     client: Client, ask: Callable[[Client], object], error: type[GraftError], text: str
 ) -> None:
     with pytest.raises(error, match=text) as raised:
@@ -109,7 +109,7 @@ def test_the_server_s_errors_are_raised_here(
     assert error is GraftError or raised.type is error
 
 
-def test_the_key_is_given_or_read_from_the_environment(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_client_api_key_by_argument_or_environment(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     http = serving(api_key="secret")
     with pytest.raises(Unauthorized):
         Client(http=http).models()
@@ -119,12 +119,12 @@ def test_the_key_is_given_or_read_from_the_environment(serving: Serving, monkeyp
 
 
 @pytest.mark.parametrize("url", ["localhost:8000", "ftp://x", ""])
-def test_an_address_that_is_none(url: str) -> None:
+def test_client_invalid_url_is_refused(url: str) -> None:
     with pytest.raises(BadRequest, match="Write it like"):
         Client(url)
 
 
-def test_the_asynchronous_client_says_the_same(models: Path, client: Client) -> None:
+def test_async_client_answers_like_the_client(models: Path, client: Client) -> None:
     async def story() -> None:
         app = create_app(Settings(models=models))
         http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app))

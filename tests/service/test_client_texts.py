@@ -41,7 +41,7 @@ def client(serving: Serving, repository: Path) -> Client:
     return Client(http=serving())
 
 
-def test_a_string_is_a_text_for_a_text_model_and_a_path_for_an_image_model(client: Client, tmp_path: Path) -> None:
+def test_client_string_is_a_text_for_text_models_and_a_path_for_image_models(client: Client, tmp_path: Path) -> None:
     file = tmp_path / "letter.txt"
     file.write_text(TEXT)
     answers = [client.predict("topics", one) for one in (TEXT, TEXT.encode(), file)]
@@ -52,8 +52,8 @@ def test_a_string_is_a_text_for_a_text_model_and_a_path_for_an_image_model(clien
     assert client.predict("tiny", str(tmp_path / "red.png")) == client.predict("tiny", picture("red"))
 
 
-def test_lists_keep_their_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(calls, "BATCH_SAMPLES", 3)
+def test_client_list_of_texts_is_answered_in_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(calls, "MAX_REQUEST_SAMPLES", 3)
     texts = [f"the {word} rose {number}" for number, word in enumerate(["cat", "dog", "fish", "price"] * 2)]
     for answer, text in zip(client.predict("topics", texts), texts, strict=True):
         alone = client.predict("topics", text)  # no batch: equal within 1e-5
@@ -63,14 +63,14 @@ def test_lists_keep_their_order(client: Client, monkeypatch: pytest.MonkeyPatch)
     np.testing.assert_allclose(embedded, [client.embed("embed", text) for text in texts], atol=1e-5)
 
 
-def test_pairs(client: Client) -> None:
+def test_client_pairs_of_texts(client: Client) -> None:
     one = client.predict("pairs", PAIR)
     first, _ = client.predict("pairs", [PAIR, PAIR[::-1]])
     assert (first.label, first.probability) == (one.label, pytest.approx(one.probability, abs=1e-5))
     assert client.predict("pairs", json.dumps(PAIR).encode()) == one
 
 
-def test_the_model_is_asked_once_what_it_takes(repository: Path, serving: Serving) -> None:
+def test_client_asks_for_the_input_kind_only_once(repository: Path, serving: Serving) -> None:
     served, asked = serving(), []
 
     def passed_on(request: httpx2.Request) -> httpx2.Response:
@@ -116,19 +116,19 @@ def test_the_model_is_asked_once_what_it_takes(repository: Path, serving: Servin
         (lambda client: client.predict("nobody", TEXT), UnknownModel, "There are"),
     ],
 )
-def test_what_cannot_be_asked(
+def test_client_invalid_texts_are_refused(
     client: Client, ask: Callable[[Client], object], error: type[GraftError], text: str
 ) -> None:
     with pytest.raises(error, match=text):
         ask(client)
 
 
-def test_the_asynchronous_client_says_the_same(repository: Path, client: Client) -> None:
+def test_async_client_texts_answer_like_the_client(repository: Path, client: Client) -> None:
     async def story() -> None:
         app = create_app(Settings(models=repository))
         http = httpx2.AsyncClient(transport=httpx2.ASGITransport(app))
         async with app.router.lifespan_context(app), AsyncClient(http=http, retries=1000) as same:
-            assert await same.takes("pairs") == client.takes("pairs") == "pair"
+            assert await same.sample_kind("pairs") == client.sample_kind("pairs") == "pair"
             assert await same.predict("topics", [TEXT, "a dog"]) == client.predict("topics", [TEXT, "a dog"])
             assert await same.predict("pairs", PAIR) == client.predict("pairs", PAIR)
             assert await same.predict("regress", TEXT) == client.predict("regress", TEXT)
@@ -148,7 +148,7 @@ def run(repository: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> It
         yield lambda *arguments: CliRunner().invoke(predict, [*arguments, "--url", server.url])
 
 
-def test_the_command_takes_texts_and_files_of_texts(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_predict_texts_and_text_files(run: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "letter.txt").write_text(TEXT)
     shown = run("topics", TEXT, "letter.txt", "a dog " * 100)
     assert shown.exit_code == 0, shown.output
@@ -162,7 +162,7 @@ def test_the_command_takes_texts_and_files_of_texts(run: Callable[..., Result], 
     assert len(rows[0]["top"]) == 1
 
 
-def test_the_command_takes_pairs_two_by_two(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_predict_pairs_two_by_two(run: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "b.txt").write_text(PAIR[1])
     rows = json.loads(run("pairs", PAIR[0], "b.txt", *PAIR, "--json").output)["predictions"]
     assert rows[0] == rows[1]
@@ -172,7 +172,7 @@ def test_the_command_takes_pairs_two_by_two(run: Callable[..., Result], tmp_path
     assert "two by two" in odd.output
 
 
-def test_the_command_tells_every_task(run: Callable[..., Result]) -> None:
+def test_predict_prints_every_task(run: Callable[..., Result]) -> None:
     assert re.fullmatch(r"the cat  (no tag|(\w+ [\d.]+% *)+)\n", run("tag", "the cat").output)
     assert re.fullmatch(r"the cat  -?[\d.]+\n", run("regress", "the cat").output)
     (tagged,) = json.loads(run("tag", "the cat", "--json").output)["predictions"]
@@ -182,7 +182,7 @@ def test_the_command_tells_every_task(run: Callable[..., Result]) -> None:
     assert isinstance(run("embed", "the cat").exception, BadRequest)
 
 
-def test_one_bad_text_does_not_keep_the_answers_to_the_others(run: Callable[..., Result], tmp_path: Path) -> None:
+def test_predict_bad_text_does_not_stop_the_others(run: Callable[..., Result], tmp_path: Path) -> None:
     (tmp_path / "latin.txt").write_bytes(b"caf\xe9")
     shown = run("topics", "the cat", "", "latin.txt")
     assert shown.exit_code == 1
@@ -192,7 +192,7 @@ def test_one_bad_text_does_not_keep_the_answers_to_the_others(run: Callable[...,
     assert "error: these 4 bytes are no UTF-8" in lines[2]
 
 
-def test_the_ready_line_shows_how_to_ask(tmp_path: Path) -> None:
+def test_serve_ready_line_shows_an_example_request(tmp_path: Path) -> None:
     models = tmp_path / "models"
     tiny_text_bundle(models, "topics", task="embed")
     with running(models) as server:

@@ -11,10 +11,10 @@ from service.engine import OnnxEngine
 from tests.fakes import SIZE, WIDTH, tiny_bundle
 from zoo.bundle import Bundle
 from zoo.errors import BundleBroken
-from zoo.signature import Signature, Tensor
+from zoo.signature import Signature, TensorSpec
 
 
-def test_models_on_the_same_trunk_share_it(tmp_path: Path) -> None:
+def test_engine_shares_one_trunk_between_models(tmp_path: Path) -> None:
     engine = OnnxEngine()
     first, second = (engine.open(tiny_bundle(tmp_path / "models", name)) for name in ("a", "b"))
     other = engine.open(tiny_bundle(tmp_path / "models", "c", trunk_seed=1))
@@ -23,7 +23,7 @@ def test_models_on_the_same_trunk_share_it(tmp_path: Path) -> None:
     assert other.trunk is not first.trunk
 
 
-def test_a_trunk_leaves_with_its_last_model(tmp_path: Path) -> None:
+def test_engine_releases_a_trunk_with_its_last_model(tmp_path: Path) -> None:
     engine = OnnxEngine()
     models = [engine.open(tiny_bundle(tmp_path / "models", name)) for name in ("a", "b")]
     models.pop()
@@ -34,7 +34,7 @@ def test_a_trunk_leaves_with_its_last_model(tmp_path: Path) -> None:
     assert len(engine._trunks) == 0
 
 
-def test_shapes(tmp_path: Path) -> None:
+def test_engine_output_shapes(tmp_path: Path) -> None:
     grafted = OnnxEngine().open(tiny_bundle(tmp_path / "models"))
     features = grafted.trunk({"image": np.zeros((4, SIZE, SIZE, 3), np.uint8)})
     assert (features.shape, features.dtype) == ((4, WIDTH), np.float32)
@@ -44,13 +44,13 @@ def test_shapes(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "input_",
     [
-        Tensor("image", "uint8", (-1, 9, 9, 3)),
-        Tensor("image", "float32", (-1, 8, 8, 3)),
-        Tensor("picture", "uint8", (-1, 8, 8, 3)),
-        Tensor("image", "uint8", (-1, 8)),
+        TensorSpec("image", "uint8", (-1, 9, 9, 3)),
+        TensorSpec("image", "float32", (-1, 8, 8, 3)),
+        TensorSpec("picture", "uint8", (-1, 8, 8, 3)),
+        TensorSpec("image", "uint8", (-1, 8)),
     ],
 )
-def test_a_manifest_that_lies_about_its_graph_is_refused(tmp_path: Path, input_: Tensor) -> None:
+def test_engine_refuses_a_manifest_that_contradicts_the_graph(tmp_path: Path, input_: TensorSpec) -> None:
     bundle = tiny_bundle(tmp_path / "models")
     lie = Signature((input_,), bundle.manifest.signature.outputs)
     lying = Bundle(bundle.layout, dataclasses.replace(bundle.manifest, signature=lie))

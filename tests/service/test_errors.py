@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.errors import WIRE, from_wire, to_wire
+from service.errors import HTTP_ERRORS, error_from_response, error_to_response
 from zoo.errors import BadRequest, GraftError, InputError, ServerFailed, ServiceError, TrunkError, Unreachable
 
 
@@ -10,31 +10,31 @@ def leaves(error: type[GraftError]) -> set[type[GraftError]]:
     return set().union(*(leaves(child) for child in error.__subclasses__())) or {error}
 
 
-def test_every_error_that_the_service_can_raise_is_in_the_table() -> None:
-    assert leaves(InputError) | leaves(ServiceError) == WIRE.keys() | {Unreachable}
+def test_every_service_error_has_a_status_and_code() -> None:
+    assert leaves(InputError) | leaves(ServiceError) == HTTP_ERRORS.keys() | {Unreachable}
 
 
-def test_codes_are_unique() -> None:
-    assert len({code for _, code in WIRE.values()}) == len(WIRE)
+def test_error_codes_are_unique() -> None:
+    assert len({code for _, code in HTTP_ERRORS.values()}) == len(HTTP_ERRORS)
 
 
-@pytest.mark.parametrize("error", WIRE)
-def test_the_client_raises_what_the_server_raised(error: type[GraftError]) -> None:
+@pytest.mark.parametrize("error", HTTP_ERRORS)
+def test_error_round_trip_from_server_to_client(error: type[GraftError]) -> None:
     import json
 
-    status, body = to_wire(error("what, where, what next"))
-    back = from_wire(status, json.dumps(body).encode())
+    status, body = error_to_response(error("what, where, what next"))
+    back = error_from_response(status, json.dumps(body).encode())
     assert (type(back), str(back)) == (error, "what, where, what next")
 
 
 @pytest.mark.parametrize("defect", [KeyError("/secret/path"), TrunkError("/secret/path"), Unreachable("/secret/path")])
-def test_defects_tell_nothing_of_the_inside(defect: Exception) -> None:
-    status, body = to_wire(defect)
+def test_internal_errors_reveal_no_details(defect: Exception) -> None:
+    status, body = error_to_response(defect)
     assert (status, body["code"]) == (500, "server_failed")
     assert "secret" not in body["error"]
 
 
 @pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"error": 1}', b"[" * 100_000])
-def test_answers_of_something_else_become_errors_too(body: bytes) -> None:
-    assert type(from_wire(502, body)) is ServerFailed
-    assert type(from_wire(404, body)) is BadRequest
+def test_foreign_error_bodies_become_client_errors(body: bytes) -> None:
+    assert type(error_from_response(502, body)) is ServerFailed
+    assert type(error_from_response(404, body)) is BadRequest

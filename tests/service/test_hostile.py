@@ -65,7 +65,7 @@ def webp_of(width: int, height: int) -> bytes:
         pytest.param(b"\xff" * (MAX_BODY + 1), 413, "body_too_large", id="too-large"),
     ],
 )
-def test_bad_images(http: TestClient, body: bytes, status: int, code: str) -> None:
+def test_bad_image_is_refused_on_every_route(http: TestClient, body: bytes, status: int, code: str) -> None:
     answers = [http.post(PREDICT, content=body), http.post("/v1/models/tiny:embed", content=body)]
     if body and code != "body_too_large":
         answers.append(http.post(PREDICT, files={"image": body}))
@@ -73,13 +73,13 @@ def test_bad_images(http: TestClient, body: bytes, status: int, code: str) -> No
     assert [(one.status_code, one.json()["code"]) for one in answers] == [(status, code)] * len(answers)
 
 
-def test_the_bad_image_among_good_ones_is_named(http: TestClient) -> None:
+def test_bad_image_in_a_batch_is_named_by_its_position(http: TestClient) -> None:
     answer = http.post(PREDICT, files=[("a", picture()), ("b", b"hello"), ("c", picture())])
     assert answer.json()["code"] == "not_an_image"
     assert "image 2 of 3" in answer.json()["error"]
 
 
-def test_an_endless_body_is_not_read_to_its_end(http: TestClient) -> None:
+def test_endless_body_is_413_without_reading_it_all(http: TestClient) -> None:
     given_out = 0
 
     def endless() -> Iterator[bytes]:
@@ -94,12 +94,12 @@ def test_an_endless_body_is_not_read_to_its_end(http: TestClient) -> None:
 @pytest.mark.parametrize(
     "kind", ["text/plain", "text/html", "video/mp4", "application/xml", "multipart/mixed", "x", "\xff"]
 )
-def test_wrong_content_type(http: TestClient, kind: str) -> None:
+def test_wrong_content_type_is_415(http: TestClient, kind: str) -> None:
     answer = http.post(PREDICT, content=picture(), headers={"Content-Type": kind.encode("latin-1")})
     assert (answer.status_code, answer.json()["code"]) == (415, "wrong_content_type")
 
 
-def test_compressed_bodies_are_not_unpacked(http: TestClient) -> None:
+def test_compressed_body_is_415(http: TestClient) -> None:
     answer = http.post(PREDICT, content=zlib.compress(picture()), headers={"Content-Encoding": "deflate"})
     assert (answer.status_code, answer.json()["code"]) == (415, "wrong_content_type")
 
@@ -119,7 +119,7 @@ def test_compressed_bodies_are_not_unpacked(http: TestClient) -> None:
         ("multipart/form-data; boundary=" + "x" * 300, b"--x--"),
     ],
 )
-def test_bad_multipart(http: TestClient, kind: str, body: bytes) -> None:
+def test_malformed_multipart_is_400(http: TestClient, kind: str, body: bytes) -> None:
     answer = http.post(PREDICT, content=body, headers={"Content-Type": kind})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), answer.text
 
@@ -153,19 +153,19 @@ def test_bad_multipart(http: TestClient, kind: str, body: bytes) -> None:
         ("POST", "/v1/models/tiny;x=1:predict", 404, "unknown_model"),
     ],
 )
-def test_bad_paths(http: TestClient, method: str, path: str, status: int, code: str) -> None:
+def test_bad_path_version_or_query_is_refused(http: TestClient, method: str, path: str, status: int, code: str) -> None:
     answer = http.request(method, path, content=picture() if method == "POST" else None)
     assert (answer.status_code, answer.json()["code"]) == (status, code), answer.text
     assert answer.json()["error"]
 
 
 @pytest.mark.parametrize("length", ["-1", "x", "1_000", "9" * 400])
-def test_bad_content_length(http: TestClient, length: str) -> None:
+def test_malformed_content_length_is_refused(http: TestClient, length: str) -> None:
     answer = http.post(PREDICT, content=picture(), headers={"Content-Length": length})
     assert answer.json()["code"] in ("bad_request", "body_too_large")
 
 
-def test_nothing_is_left_on_the_disk(http: TestClient, tmp_path: Path) -> None:
+def test_refused_request_leaves_no_file(http: TestClient, tmp_path: Path) -> None:
     before = sorted(tmp_path.rglob("*"))
     http.post(PREDICT, files={"image": b"\xff" * (MAX_BODY - 1000)})
     assert sorted(tmp_path.rglob("*")) == before

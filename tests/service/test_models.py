@@ -10,65 +10,65 @@ from pathlib import Path
 import pytest
 
 from service.engine import OnnxEngine
-from service.models import Models
+from service.models import ModelRegistry
 from tests.fakes import tiny_bundle, tiny_head_bytes
-from zoo.bundle import Layout
+from zoo.bundle import BundleLayout
 from zoo.errors import NotReady, UnknownModel, UnknownVersion
-from zoo.files import sha256_of
+from zoo.files import file_sha256
 
 
-def opened(folder: Path, keep: int = 2) -> Models:
-    models = Models(folder, OnnxEngine(), keep)
+def opened(folder: Path, keep: int = 2) -> ModelRegistry:
+    models = ModelRegistry(folder, OnnxEngine(), keep)
     models.refresh()
     return models
 
 
-def vouch_for(layout: Layout, **changes: object) -> None:
+def vouch_for(layout: BundleLayout, **changes: object) -> None:
     """Make the manifest say what the files are, and whatever else."""
     facts = json.loads(layout.manifest.read_text()) | changes
     for name in facts["files"]:
         path = layout.root / name
-        facts["files"][name] = {"sha256": sha256_of(path), "bytes": path.stat().st_size}
+        facts["files"][name] = {"sha256": file_sha256(path), "bytes": path.stat().st_size}
     layout.manifest.write_text(json.dumps(facts))
 
 
-def cut_head(layout: Layout) -> None:
+def cut_head(layout: BundleLayout) -> None:
     layout.head.write_bytes(layout.head.read_bytes()[:-1])
 
 
-def flip_a_bit_of_the_head(layout: Layout) -> None:
+def flip_a_bit_of_the_head(layout: BundleLayout) -> None:
     data = bytearray(layout.head.read_bytes())
     data[len(data) // 2] ^= 1
     layout.head.write_bytes(data)
 
 
-def garble_manifest(layout: Layout) -> None:
+def garble_manifest(layout: BundleLayout) -> None:
     layout.manifest.write_bytes(b"{")
 
 
-def answer_otherwise(layout: Layout) -> None:
+def answer_otherwise(layout: BundleLayout) -> None:
     layout.head.write_bytes(tiny_head_bytes(3, seed=7))
     vouch_for(layout)
 
 
-def want_another_decoder(layout: Layout) -> None:
+def want_another_decoder(layout: BundleLayout) -> None:
     vouch_for(layout, input={"kind": "image", "size": 8, "decoder": "opencv"})
 
 
-def be_no_onnx(layout: Layout) -> None:
+def be_no_onnx(layout: BundleLayout) -> None:
     layout.head.write_bytes(b"pickle")
     vouch_for(layout)
 
 
-def have_too_few_labels(layout: Layout) -> None:
+def have_too_few_labels(layout: BundleLayout) -> None:
     vouch_for(layout, labels=["one"])
 
 
-def be_another_task(layout: Layout) -> None:
+def be_another_task(layout: BundleLayout) -> None:
     vouch_for(layout, task="detect")
 
 
-def be_odd_inside(layout: Layout) -> None:
+def be_odd_inside(layout: BundleLayout) -> None:
     vouch_for(layout, input={"kind": "image", "size": {}})
 
 
@@ -86,28 +86,28 @@ FAULTS = [
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_bad_version_is_refused_and_the_old_one_stays(models: Path, fault: Callable[[Layout], None]) -> None:
+def test_bad_version_is_refused_and_the_old_one_stays(models: Path, fault: Callable[[BundleLayout], None]) -> None:
     fault(tiny_bundle(models, seed=1).layout)
     served = opened(models)
     assert served.get("tiny").version == 1
-    refusal = served.status("tiny")[2].refusal
+    refusal = served.get_entries("tiny")[2].refusal
     assert refusal
     assert str(models) not in refusal
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_served_version_stays_as_it_was_when_its_files_are_tampered_with(
-    models: Path, fault: Callable[[Layout], None]
+def test_served_version_stays_when_its_files_are_tampered_with(
+    models: Path, fault: Callable[[BundleLayout], None]
 ) -> None:
     served = opened(models)
     before = served.get("tiny")
-    fault(Layout(models / "tiny" / "1"))
+    fault(BundleLayout(models / "tiny" / "1"))
     served.refresh()
     assert served.get("tiny") is before
-    assert served.status("tiny")[1].refusal
+    assert served.get_entries("tiny")[1].refusal
 
 
-def test_new_versions_are_found_and_the_newest_wins(models: Path) -> None:
+def test_newest_version_is_found_and_served(models: Path) -> None:
     served = opened(models)
     held = served.get("tiny")
     for _ in range(3):
@@ -118,24 +118,22 @@ def test_new_versions_are_found_and_the_newest_wins(models: Path) -> None:
     assert served.get("tiny", "3").version == 3
     with pytest.raises(UnknownVersion, match="Served are 3, 4"):
         served.get("tiny", "2")
-    assert served.loaded() == 2
+    assert served.count_loaded() == 2
 
 
 @pytest.mark.parametrize("version", ["0", "9", "01", "+1", "1.0", "-1", "latest", "", "../1", "1\0", "١", "9" * 5000])
-def test_odd_versions_are_unknown(models: Path, version: str) -> None:
+def test_odd_version_names_are_unknown(models: Path, version: str) -> None:
     with pytest.raises(UnknownVersion):
         opened(models).get("tiny", version)
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../models/tiny", "tiny/1", "/", ".trunks", "TINY", "tiny\0", "tïny"])
-def test_odd_names_are_unknown(models: Path, name: str) -> None:
+def test_odd_model_names_are_unknown(models: Path, name: str) -> None:
     with pytest.raises(UnknownModel, match="There are: tiny"):
         opened(models).get(name)
 
 
-def test_a_refused_version_is_not_tried_again_until_its_files_change(
-    models: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_refused_version_is_retried_only_after_its_files_change(models: Path, caplog: pytest.LogCaptureFixture) -> None:
     layout = tiny_bundle(models, seed=1).layout
     whole = layout.head.read_bytes()
     cut_head(layout)
@@ -148,7 +146,7 @@ def test_a_refused_version_is_not_tried_again_until_its_files_change(
     assert served.get("tiny").version == 2
 
 
-def test_a_copy_under_way_is_served_once_it_is_whole(models: Path) -> None:
+def test_version_being_copied_is_served_once_complete(models: Path) -> None:
     source = tiny_bundle(models.parent / "elsewhere", seed=1).layout
     served = opened(models)
     target = models / "tiny" / "2"
@@ -159,14 +157,14 @@ def test_a_copy_under_way_is_served_once_it_is_whole(models: Path) -> None:
         assert served.get("tiny").version == (2 if file.name == "trunk.onnx" else 1)
 
 
-def test_loaded_models_are_not_loaded_again(models: Path) -> None:
+def test_loaded_version_is_not_loaded_again(models: Path) -> None:
     served = opened(models)
     before = served.get("tiny")
     served.refresh()
     assert served.get("tiny") is before
 
 
-def test_removed_models_go_and_a_removed_version_uncovers_the_one_before(models: Path) -> None:
+def test_removed_version_uncovers_the_previous_one(models: Path) -> None:
     tiny_bundle(models)
     tiny_bundle(models, "other")
     served = opened(models)
@@ -177,7 +175,7 @@ def test_removed_models_go_and_a_removed_version_uncovers_the_one_before(models:
     assert served.names() == ["tiny"]
 
 
-def test_when_the_whole_repository_vanishes_what_is_loaded_stays(models: Path) -> None:
+def test_vanished_repository_keeps_loaded_models(models: Path) -> None:
     served = opened(models)
     models.rename(models.with_name("unmounted"))
     with pytest.raises(OSError, match="still served"):
@@ -185,14 +183,14 @@ def test_when_the_whole_repository_vanishes_what_is_loaded_stays(models: Path) -
     assert served.get("tiny").version == 1
 
 
-def test_a_model_without_a_good_version_is_not_ready_and_says_why(models: Path) -> None:
-    cut_head(Layout(models / "tiny" / "1"))
+def test_model_without_a_good_version_is_not_ready_and_says_why(models: Path) -> None:
+    cut_head(BundleLayout(models / "tiny" / "1"))
     served = opened(models)
     assert served.names() == []
     with pytest.raises(NotReady, match=r"version 1: .*not what the manifest says"):
         served.get("tiny")
 
 
-def test_before_the_first_look_nothing_is_known(models: Path) -> None:
+def test_registry_before_the_first_scan_is_not_ready(models: Path) -> None:
     with pytest.raises(NotReady, match="still being loaded"):
-        Models(models, OnnxEngine(), 1).get("tiny")
+        ModelRegistry(models, OnnxEngine(), 1).get("tiny")

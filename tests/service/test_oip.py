@@ -14,7 +14,7 @@ import pytest
 from numpy.typing import NDArray
 from starlette.testclient import TestClient
 
-from service.oip.framing import HEADER_LENGTH
+from service.oip.framing import JSON_LENGTH_HEADER
 from tests.fakes import SIZE, WIDTH, picture, tiny_bundle
 from tests.service.conftest import Serving
 from tests.text_fakes import tiny_text_bundle, tiny_text_input
@@ -50,14 +50,14 @@ def post(
 ) -> httpx2.Response:
     """Send JSON, with raw tensors behind it if there are `blobs`."""
     text = json.dumps(facts).encode()
-    headers = {"Content-Type": "application/octet-stream", HEADER_LENGTH: str(len(text))} if blobs else {}
+    headers = {"Content-Type": "application/octet-stream", JSON_LENGTH_HEADER: str(len(text))} if blobs else {}
     return http.post(path, content=b"".join([text, *(blob.tobytes() for blob in blobs)]), headers=headers)
 
 
 def outputs(answer: httpx2.Response) -> dict[str, NDArray[np.float32]]:
     """The arrays of an answer, whichever form each has."""
     assert answer.status_code == 200, answer.text
-    end = int(answer.headers.get(HEADER_LENGTH, len(answer.content)))
+    end = int(answer.headers.get(JSON_LENGTH_HEADER, len(answer.content)))
     found = {}
     for facts in json.loads(answer.content[:end])["outputs"]:
         assert facts["datatype"] == "FP32"
@@ -71,7 +71,7 @@ def outputs(answer: httpx2.Response) -> dict[str, NDArray[np.float32]]:
     return found
 
 
-def test_images_in_json(http: TestClient) -> None:
+def test_infer_images_in_json(http: TestClient) -> None:
     answer = post(http, {"id": "42 é", "inputs": [tensor("image", IMAGES)], "parameters": {"priority": 1}})
     told = answer.json()
     assert answer.headers["content-type"] == "application/json"
@@ -80,7 +80,7 @@ def test_images_in_json(http: TestClient) -> None:
     np.testing.assert_allclose(outputs(answer)["scores"].sum(axis=1), 1, atol=1e-5)
 
 
-def test_a_tensor_gets_the_answer_that_its_file_gets(http: TestClient) -> None:
+def test_infer_tensor_gets_the_same_answer_as_its_file(http: TestClient) -> None:
     file = picture("green")
     pixels = ImageInput(SIZE)(file)[None]
     instances = [{"b64": base64.b64encode(file).decode()}]
@@ -90,18 +90,18 @@ def test_a_tensor_gets_the_answer_that_its_file_gets(http: TestClient) -> None:
 
 
 @pytest.mark.parametrize("data", [IMAGES.ravel().tolist(), IMAGES.tolist()], ids=["flat", "nested"])
-def test_every_form_is_the_same_tensor_bit_for_bit(http: TestClient, data: list[Any]) -> None:
+def test_infer_json_binary_and_raw_bodies_are_bit_identical(http: TestClient, data: list[Any]) -> None:
     in_json = outputs(post(http, {"inputs": [tensor("image", IMAGES, data=data)]}))
     as_raw = outputs(
         post(http, {"inputs": [raw("image", IMAGES)], "parameters": {"binary_data_output": True}}, [IMAGES])
     )
-    alone = outputs(http.post(PATH, content=IMAGES.tobytes(), headers={HEADER_LENGTH: "0"}))
+    alone = outputs(http.post(PATH, content=IMAGES.tobytes(), headers={JSON_LENGTH_HEADER: "0"}))
     assert in_json.keys() == as_raw.keys() == alone.keys() == {"features", "scores"}
     for name, floats in in_json.items():
         assert floats.tobytes() == as_raw[name].tobytes() == alone[name].tobytes()
 
 
-def test_which_outputs_and_in_which_form(http: TestClient) -> None:
+def test_infer_selects_outputs_and_their_format(http: TestClient) -> None:
     def ask(*wanted: dict[str, Any], **parameters: Any) -> httpx2.Response:
         return post(http, {"inputs": [tensor("image", IMAGES)], "outputs": wanted, "parameters": parameters})
 
@@ -109,15 +109,15 @@ def test_which_outputs_and_in_which_form(http: TestClient) -> None:
     assert list(outputs(ask({"name": "scores"}))) == ["scores"]
     assert list(outputs(ask({"name": "scores"}, {"name": "features"}))) == ["scores", "features"]
     mixed = ask({"name": "scores", "parameters": {"binary_data": False}}, {"name": "features"}, binary_data_output=True)
-    facts = json.loads(mixed.content[: int(mixed.headers[HEADER_LENGTH])])["outputs"]
+    facts = json.loads(mixed.content[: int(mixed.headers[JSON_LENGTH_HEADER])])["outputs"]
     assert [set(one) & {"data", "parameters"} for one in facts] == [{"data"}, {"parameters"}]
     assert list(outputs(mixed)) == ["scores", "features"]
     in_json = ask({"name": "features", "parameters": {"binary_data": False, "mine": [1]}}, binary_data_output=True)
-    assert HEADER_LENGTH not in in_json.headers
+    assert JSON_LENGTH_HEADER not in in_json.headers
     assert "id" not in in_json.json()
 
 
-def test_texts_in_json_raw_and_mixed(http: TestClient) -> None:
+def test_infer_texts_in_json_binary_and_mixed(http: TestClient) -> None:
     path = "/v2/models/topics/versions/1/infer"
     names = list(IDS)
     in_json = outputs(post(http, {"inputs": [tensor(name, IDS[name]) for name in names]}, path=path))
@@ -128,7 +128,7 @@ def test_texts_in_json_raw_and_mixed(http: TestClient) -> None:
         assert floats.tobytes() == as_raw[name].tobytes() == both[name].tobytes()
 
 
-def test_token_ids_get_the_answer_that_their_text_gets(http: TestClient) -> None:
+def test_infer_token_ids_get_the_same_answer_as_their_text(http: TestClient) -> None:
     inputs = tiny_text_input()
     arrays = inputs.batch([inputs(b"the cat rose")])
     facts = {"inputs": [tensor(name, array) for name, array in arrays.items()]}
@@ -137,12 +137,12 @@ def test_token_ids_get_the_answer_that_their_text_gets(http: TestClient) -> None
     np.testing.assert_allclose(features, embedded, rtol=1e-6)
 
 
-def test_a_model_without_a_head_has_one_output(http: TestClient) -> None:
+def test_infer_headless_model_outputs_features_only(http: TestClient) -> None:
     facts = {"inputs": [tensor(name, array) for name, array in IDS.items()]}
     assert list(outputs(post(http, facts, path="/v2/models/headless/infer"))) == ["features"]
 
 
-def test_the_newest_version_answers_unless_one_is_named(models: Path, serving: Serving) -> None:
+def test_infer_uses_the_newest_version_by_default(models: Path, serving: Serving) -> None:
     tiny_bundle(models, seed=5)
     http, facts = serving(), {"inputs": [tensor("image", IMAGES)]}
     versions = [post(http, facts, path=f"/v2/models/tiny{one}/infer").json() for one in ("", "/versions/1")]
@@ -151,7 +151,7 @@ def test_the_newest_version_answers_unless_one_is_named(models: Path, serving: S
     assert post(http, facts, path="/v2/models/nobody/infer").json()["code"] == "unknown_model"
 
 
-def test_many_rows_are_written_on_a_thread(models: Path, serving: Serving) -> None:
+def test_infer_large_response_is_encoded_on_a_thread(models: Path, serving: Serving) -> None:
     tiny_text_bundle(models, "topics")
     many = {name: np.repeat(array, 100, axis=0) for name, array in IDS.items()}
     found = outputs(post(serving(), {"inputs": [tensor(*one) for one in many.items()]}, path="/v2/models/topics/infer"))

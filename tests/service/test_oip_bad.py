@@ -14,8 +14,8 @@ from starlette.testclient import TestClient
 
 from service.engine import OnnxEngine
 from service.model import Model, open_model
-from service.oip.asked import Asked
-from service.oip.framing import HEADER_LENGTH
+from service.oip.asked import InferRequest
+from service.oip.framing import JSON_LENGTH_HEADER
 from tests.fakes import SIZE, tiny_bundle
 from tests.service.conftest import Serving
 from tests.service.test_oip import IDS, IMAGES, PATH, post, raw, tensor
@@ -68,7 +68,7 @@ def pixels(at: int, value: Any) -> dict[str, Any]:
         ([{k: v for k, v in GOOD.items() if k != "data"}], ["exactly one of 'data'"]),
         ([GOOD | {"parameters": {"binary_data_size": SIZE_OF_ONE}}], ["exactly one of 'data'"]),
         ([GOOD | {"parameters": 5}], ["inputs[0] 'image'.parameters must be an object"]),
-        ([raw("image", ONE)], ["0 bytes", "make 192", HEADER_LENGTH]),
+        ([raw("image", ONE)], ["0 bytes", "make 192", JSON_LENGTH_HEADER]),
         ([GOOD | {"data": "AAAA"}], ["'image'.data must be a list, and is 'AAAA'"]),
         ([GOOD | {"data": [0] * 193}], ["193 numbers", "makes 192"]),
         ([GOOD | {"data": []}], ["0 numbers", "makes 192"]),
@@ -86,7 +86,7 @@ def pixels(at: int, value: Any) -> dict[str, Any]:
         ([GOOD | {"data": ONE.reshape(8, 24).tolist()}], ["nested otherwise"]),
     ],
 )
-def test_inputs_of_an_image_model(http: TestClient, inputs: Any, said: list[str]) -> None:
+def test_infer_invalid_image_inputs_are_400(http: TestClient, inputs: Any, said: list[str]) -> None:
     answer = post(http, {"inputs": inputs})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), answer.text
     assert all(one in answer.json()["error"] for one in said), answer.text
@@ -116,7 +116,7 @@ MANY = {name: [[1] * 8] * 3 for name in IDS}
         ([ids()[0] | {"data": [2**31] * 8}, ids()[1]], "bad_request", ["2147483648 at 0", "2,147,483,647"]),
     ],
 )
-def test_inputs_of_a_text_model(http: TestClient, inputs: Any, code: str, said: list[str]) -> None:
+def test_infer_invalid_text_inputs_are_refused(http: TestClient, inputs: Any, code: str, said: list[str]) -> None:
     answer = post(http, {"inputs": inputs}, path="/v2/models/topics/infer")
     assert answer.json()["code"] == code, answer.text
     assert all(one in answer.json()["error"] for one in said), answer.text
@@ -137,7 +137,7 @@ def test_inputs_of_a_text_model(http: TestClient, inputs: Any, code: str, said: 
         ({str(number): number for number in range(100)}, "allowed are 64"),
     ],
 )
-def test_the_rest_of_the_request(http: TestClient, changes: dict[str, Any], said: str) -> None:
+def test_infer_invalid_request_fields_are_400(http: TestClient, changes: dict[str, Any], said: str) -> None:
     answer = post(http, {"inputs": [GOOD]} | changes)
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), answer.text
     assert said in answer.json()["error"]
@@ -167,7 +167,7 @@ DEEP = json.dumps({"inputs": [GOOD | {"data": 0}]}).replace("0}", "[" * 900 + "t
         (DEEP.encode(), "true at 0"),
     ],
 )  # fmt: skip
-def test_bad_json(http: TestClient, body: bytes, said: str) -> None:
+def test_infer_malformed_json_is_400(http: TestClient, body: bytes, said: str) -> None:
     answer = http.post(PATH, content=body, headers={"Content-Type": "application/json"})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), answer.text
     assert said in answer.json()["error"]
@@ -195,18 +195,18 @@ RAW = json.dumps({"inputs": [raw("image", ONE)]}).encode()
         (BIG.tobytes(), "0", "5 rows"),
     ],
 )
-def test_bad_raw_requests(http: TestClient, body: bytes, length: str | None, said: str) -> None:
-    answer = http.post(PATH, content=body, headers={} if length is None else {HEADER_LENGTH: length})
+def test_infer_malformed_binary_request_is_400(http: TestClient, body: bytes, length: str | None, said: str) -> None:
+    answer = http.post(PATH, content=body, headers={} if length is None else {JSON_LENGTH_HEADER: length})
     assert (answer.status_code, answer.json()["code"]) == (400, "bad_request"), answer.text
     assert said in answer.json()["error"]
 
 
-def test_one_raw_tensor_is_not_enough_for_a_text(http: TestClient) -> None:
-    answer = http.post("/v2/models/topics/infer", content=b"abcd", headers={HEADER_LENGTH: "0"})
+def test_infer_single_raw_tensor_for_a_text_model_is_refused(http: TestClient) -> None:
+    answer = http.post("/v2/models/topics/infer", content=b"abcd", headers={JSON_LENGTH_HEADER: "0"})
     assert "more than one tensor" in answer.json()["error"]
 
 
-def test_other_types_and_encodings(http: TestClient) -> None:
+def test_infer_other_content_types_are_415(http: TestClient) -> None:
     text = json.dumps({"inputs": [GOOD]})
     headers = [{"Content-Type": "image/png"}, {"Content-Type": "text/plain"}, {"Content-Encoding": "gzip"}]
     codes = [http.post(PATH, content=text, headers=one).json()["code"] for one in headers]
@@ -214,7 +214,7 @@ def test_other_types_and_encodings(http: TestClient) -> None:
     assert http.get(PATH).status_code == 405
 
 
-def test_nothing_is_queued_for_a_bad_request(http: TestClient) -> None:
+def test_infer_bad_request_is_refused_before_admission(http: TestClient) -> None:
     service = http.app.state.service  # type: ignore[attr-defined]
     with service.workers.admitted(10**6):
         assert post(http, {"inputs": [GOOD | {"datatype": "FP32"}]}).status_code == 400
@@ -246,26 +246,28 @@ REQUESTS = st.fixed_dictionaries(
 
 @settings(max_examples=400, deadline=None)
 @given(facts=REQUESTS, blob=st.binary(max_size=16), declared=st.integers(-2, 2), which=st.integers(0, 1))
-def test_whatever_comes_is_read_or_refused_in_words(
+def test_infer_fuzzed_json_is_read_or_refused(
     opened: tuple[Model, Model], facts: dict[str, Any], blob: bytes, declared: int, which: int
 ) -> None:
     text = json.dumps(facts).encode()
     try:
-        Asked.of(text + blob, str(max(0, len(text) + declared)), opened[which], 4, 20)
+        InferRequest.from_body(text + blob, str(max(0, len(text) + declared)), opened[which], 4, 20)
     except (BadRequest, TextTooLong) as fault:
         assert len(str(fault)) < 1000
 
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), rows=st.integers(1, 4), tokens=st.integers(1, 5))
-def test_what_is_read_gets_an_answer(opened: tuple[Model, Model], data: st.DataObject, rows: int, tokens: int) -> None:
+def test_infer_fuzzed_valid_request_is_answered(
+    opened: tuple[Model, Model], data: st.DataObject, rows: int, tokens: int
+) -> None:
     kinds = {"token_ids": st.integers(-1, VOCABULARY), "padding_mask": st.integers(0, 1)}
     drawn = {
         name: np.array([[data.draw(kind) for _ in range(tokens)] for _ in range(rows)]) for name, kind in kinds.items()
     }
     facts = {"inputs": [tensor(name, array.astype(np.int32)) for name, array in drawn.items()]}
     try:
-        asked = Asked.of(json.dumps(facts).encode(), None, opened[1], 4, 20)
+        asked = InferRequest.from_body(json.dumps(facts).encode(), None, opened[1], 4, 20)
     except BadRequest:
         ids, mask = drawn.values()
         assert ids.min() < 0 or ids.max() >= opened[1].inputs.vocabulary or not mask.any(axis=1).all()
@@ -275,9 +277,9 @@ def test_what_is_read_gets_an_answer(opened: tuple[Model, Model], data: st.DataO
 
 @settings(max_examples=200, deadline=None)
 @given(body=st.binary(max_size=64), length=st.none() | st.text(max_size=6))
-def test_bytes_are_read_or_refused_in_words(opened: tuple[Model, Model], body: bytes, length: str | None) -> None:
+def test_infer_fuzzed_bytes_are_refused(opened: tuple[Model, Model], body: bytes, length: str | None) -> None:
     with pytest.raises((BadRequest, TextTooLong)):
-        Asked.of(body, length, opened[0], 4, 20)
+        InferRequest.from_body(body, length, opened[0], 4, 20)
 
 
 @settings(max_examples=200, deadline=None)
@@ -287,13 +289,13 @@ def test_bytes_are_read_or_refused_in_words(opened: tuple[Model, Model], body: b
     datatype=st.sampled_from(["UINT8", "INT8", "INT32", "FP32"]),
     count=st.sampled_from([0, 191, 192, 193]),
 )
-def test_expected_and_got_are_named(
+def test_infer_refusal_names_expected_and_actual_tensor(
     opened: tuple[Model, Model], name: str, shape: list[int], datatype: str, count: int
 ) -> None:
     if (name, shape, datatype, count) == ("image", [1, 8, 8, 3], "UINT8", 192):
         return
     facts = {"inputs": [{"name": name, "shape": shape, "datatype": datatype, "data": [1] * count}]}
     with pytest.raises(BadRequest) as raised:
-        Asked.of(json.dumps(facts).encode(), None, opened[0], 4, 20)
+        InferRequest.from_body(json.dumps(facts).encode(), None, opened[0], 4, 20)
     pairs = [(repr(name), "'image'"), (datatype, "UINT8"), (str(shape), "[-1, 8, 8, 3]"), (f"{count:,} numbers", "192")]
     assert any(came in str(raised.value) and due in str(raised.value) for came, due in pairs)

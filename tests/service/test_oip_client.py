@@ -46,7 +46,7 @@ def given(arrays: dict[str, NDArray[Any]], *, binary: bool) -> list[triton.Infer
 
 
 @pytest.mark.parametrize(("model", "arrays"), [("tiny", {"image": IMAGES}), ("topics", IDS)], ids=["images", "text"])
-def test_plain_and_binary_are_the_same(
+def test_triton_client_json_and_binary_are_identical(
     client: triton.InferenceServerClient, model: str, arrays: dict[str, NDArray[Any]]
 ) -> None:
     answers = []
@@ -61,7 +61,7 @@ def test_plain_and_binary_are_the_same(
     assert len({(scores.tobytes(), features.tobytes()) for scores, features in answers}) == 1
 
 
-def test_it_can_read_a_refusal(client: triton.InferenceServerClient) -> None:
+def test_triton_client_reads_errors(client: triton.InferenceServerClient) -> None:
     with pytest.raises(InferenceServerException, match=r"'FP32'; the model takes UINT8 \[-1, 8, 8, 3\]") as raised:
         client.infer("tiny", given({"image": IMAGES.astype(np.float32)}, binary=True))
     assert raised.value.status() == "400"
@@ -72,6 +72,6 @@ def test_it_can_read_a_refusal(client: triton.InferenceServerClient) -> None:
         client.infer("tiny", given({"image": IMAGES}, binary=True), request_compression_algorithm="gzip")
 
 
-def test_the_answer_may_be_asked_for_compressed(client: triton.InferenceServerClient) -> None:
+def test_triton_client_accepts_a_compressed_response(client: triton.InferenceServerClient) -> None:
     answer = client.infer("tiny", given({"image": IMAGES}, binary=True), response_compression_algorithm="gzip")
     assert answer.as_numpy("scores").shape == (2, 3)

@@ -11,7 +11,7 @@ import openai
 import pytest
 from starlette.testclient import TestClient
 
-from service.embeddings import Asked
+from service.embeddings import EmbeddingsRequest
 from tests.service.conftest import Serving
 from tests.service.process import Running, running
 from tests.text_fakes import MAX_TOKENS, tiny_text_input
@@ -37,7 +37,7 @@ def native(http: TestClient, text: str) -> np.ndarray:
     return row / np.linalg.norm(row)
 
 
-def test_a_real_server_and_the_client_as_it_is(text_models: Path) -> None:
+def test_openai_client_against_a_real_server(text_models: Path) -> None:
     with running(text_models, GRAFT_API_KEY="secret") as server:
         client = openai.OpenAI(base_url=f"{server.url}/v1", api_key="secret")
         answer = client.embeddings.create(model="topics", input=TEXTS)  # base64, unless told otherwise
@@ -59,7 +59,7 @@ def assert_it_says_which_fields_are_wrong(server: Running, client: openai.OpenAI
     )
 
 
-def test_float_and_base64_are_the_same_numbers_as_embed_gives(http: TestClient, client: openai.OpenAI) -> None:
+def test_openai_float_and_base64_embeddings_equal_embed(http: TestClient, client: openai.OpenAI) -> None:
     for encoding in ("float", "base64"):
         answer = client.embeddings.create(model="topics", input=TEXTS, encoding_format=encoding)  # type: ignore[arg-type]
         rows = [
@@ -70,7 +70,7 @@ def test_float_and_base64_are_the_same_numbers_as_embed_gives(http: TestClient, 
     assert np.shape(client.embeddings.create(model="topics", input=TEXTS).data[0].embedding) == (6,)
 
 
-def test_usage_is_the_tokens_that_were_read(client: openai.OpenAI) -> None:
+def test_openai_usage_counts_tokens(client: openai.OpenAI) -> None:
     lengths = [len(tiny_text_input()(text.encode())) for text in TEXTS]
     assert lengths[-1] == MAX_TOKENS  # the rest is cut
     answer = client.embeddings.create(model="topics", input=TEXTS)
@@ -78,7 +78,7 @@ def test_usage_is_the_tokens_that_were_read(client: openai.OpenAI) -> None:
     assert (answer.model, answer.object) == ("topics", "list")
 
 
-def test_token_ids_with_and_without_their_frame_are_the_text(client: openai.OpenAI) -> None:
+def test_openai_token_ids_with_and_without_special_tokens_equal_the_text(client: openai.OpenAI) -> None:
     whole = tiny_text_input()(TEXTS[0].encode()).tolist()
     text = client.embeddings.create(model="topics", input=TEXTS[0])
     for ids in (whole, whole[1:-1], [whole], [whole[1:-1]]):
@@ -89,26 +89,26 @@ def test_token_ids_with_and_without_their_frame_are_the_text(client: openai.Open
     np.testing.assert_allclose([one.embedding for one in several.data], [text.data[0].embedding] * 2, atol=1e-5)
 
 
-def test_dimensions_are_cut_and_the_rest_is_of_length_1(client: openai.OpenAI) -> None:
+def test_openai_dimensions_truncate_and_renormalize(client: openai.OpenAI) -> None:
     whole = np.array(client.embeddings.create(model="topics", input="a cat").data[0].embedding)
     cut = client.embeddings.create(model="topics", input="a cat", dimensions=3, user="somebody").data[0].embedding
     np.testing.assert_allclose(cut, whole[:3] / np.linalg.norm(whole[:3]), atol=1e-6)
 
 
-def test_the_answer_is_the_same_alone_and_in_company(client: openai.OpenAI) -> None:
+def test_openai_embedding_is_the_same_alone_and_in_a_batch(client: openai.OpenAI) -> None:
     together = client.embeddings.create(model="headless", input=TEXTS).data
     alone = [client.embeddings.create(model="headless", input=text).data[0] for text in TEXTS]
     # Those that come together share a batch: equal within 1e-5.
     np.testing.assert_allclose([one.embedding for one in together], [one.embedding for one in alone], atol=1e-5)
 
 
-def test_models_are_listed_with_the_time_they_were_made(client: openai.OpenAI) -> None:
+def test_openai_models_list_has_creation_times(client: openai.OpenAI) -> None:
     listed = {one.id: one for one in client.models.list()}
     assert set(listed) == {"tiny", "topics", "pairs", "headless"}
     assert all(one.created > 1.7e9 and one.owned_by == "graft" for one in listed.values())
 
 
-def test_a_row_of_zeros_stays_one() -> None:
-    asked = Asked.of(b'{"model": "m", "input": "a", "dimensions": 1}', 1)
-    rows = asked.vectors(np.array([[0, 5], [3, 4], [1e-30, 0]], np.float32))
+def test_openai_zero_vector_is_not_normalized() -> None:
+    asked = EmbeddingsRequest.from_body(b'{"model": "m", "input": "a", "dimensions": 1}', 1)
+    rows = asked.truncate_and_normalize(np.array([[0, 5], [3, 4], [1e-30, 0]], np.float32))
     np.testing.assert_array_equal(rows, np.float32([[0], [1], [1]]))

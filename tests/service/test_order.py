@@ -2,26 +2,26 @@ from __future__ import annotations
 
 import asyncio
 
-from service.order import Order
+from service.order import VersionOrder
 
 
-def test_a_newer_version_waits_for_the_answers_of_older_ones() -> None:
+def test_version_order_new_version_waits_for_older_answers() -> None:
     async def story() -> list[str]:
-        order, told = Order(), []
+        order, told = VersionOrder(), []
         old_may_answer = asyncio.Event()
 
         async def old(number: int) -> None:
-            order.enter("m", 1)
+            order.begin_request("m", 1)
             await old_may_answer.wait()
             await asyncio.sleep(0.01 * number)
             told.append("old")
-            order.leave("m", 1)
-            await order.turn("m", 1)
+            order.end_request("m", 1)
+            await order.wait_for_older_versions("m", 1)
 
         async def new(name: str, version: int) -> None:
-            order.enter(name, version)
-            order.leave(name, version)
-            await order.turn(name, version)
+            order.begin_request(name, version)
+            order.end_request(name, version)
+            await order.wait_for_older_versions(name, version)
             told.append(f"{name} {version}")
 
         tasks = [asyncio.create_task(one) for one in (old(0), old(1), old(2))]
@@ -36,11 +36,11 @@ def test_a_newer_version_waits_for_the_answers_of_older_ones() -> None:
     assert asyncio.run(story()) == ["other 9", "old", "old", "old", "m 2", "m 3"]
 
 
-def test_after_a_step_back_the_older_version_answers_at_once() -> None:
+def test_version_order_rollback_answers_at_once_and_never_waits() -> None:
     async def story() -> None:
-        order = Order()
-        order.enter("m", 2)
-        order.enter("m", 1)
-        await asyncio.wait_for(order.turn("m", 1), 5)
+        order = VersionOrder()
+        order.begin_request("m", 2)
+        order.begin_request("m", 1)
+        await asyncio.wait_for(order.wait_for_older_versions("m", 1), 5)
 
     asyncio.run(story())

@@ -33,7 +33,7 @@ def scores_of(answer: Response) -> list[float]:
 
 
 @pytest.mark.parametrize("kind", ["image/png", "image/jpeg", "application/octet-stream", "IMAGE/PNG; q=1", None])
-def test_a_bare_image(http: TestClient, kind: str | None) -> None:
+def test_predict_image_body_with_any_content_type(http: TestClient, kind: str | None) -> None:
     answer = http.post(PREDICT, content=RED, headers={"Content-Type": kind} if kind else {})
     assert answer.status_code == 200
     facts = answer.json()
@@ -46,11 +46,11 @@ def test_a_bare_image(http: TestClient, kind: str | None) -> None:
 
 
 @pytest.mark.parametrize(("top", "shown"), [(1, 1), (2, 2), (100, 3)])
-def test_top_is_capped_at_the_number_of_labels(http: TestClient, top: int, shown: int) -> None:
+def test_top_k_is_capped_at_the_number_of_labels(http: TestClient, top: int, shown: int) -> None:
     assert len(http.post(f"{PREDICT}?top={top}", content=RED).json()["predictions"][0]["top"]) == shown
 
 
-def test_multipart_with_several_files_answers_in_their_order(http: TestClient) -> None:
+def test_predict_multipart_answers_in_order(http: TestClient) -> None:
     colors = [picture("red"), picture("blue"), picture("green")]
     together = http.post(PREDICT, files=[("image", (f"{at}.png", one)) for at, one in enumerate(colors)])
     alone = [http.post(PREDICT, content=one).json()["predictions"][0] for one in colors]
@@ -70,33 +70,33 @@ def test_multipart_with_several_files_answers_in_their_order(http: TestClient) -
         ({"inputs": {"image": [PIXELS.tolist()]}}, "outputs"),
     ],
 )
-def test_tensorflow_serving_json_is_answered_by_score_vectors(http: TestClient, body: Any, key: str) -> None:
+def test_predict_tensorflow_serving_json_gives_score_vectors(http: TestClient, body: Any, key: str) -> None:
     answer = http.post(PREDICT, json=body)
     assert answer.status_code == 200
     assert list(answer.json()) == [key]
     np.testing.assert_allclose(answer.json()[key], [scores_of(http.post(PREDICT, content=RED))], atol=1e-6)
 
 
-def test_curl_without_a_content_type_may_send_json(http: TestClient) -> None:
+def test_predict_json_with_curls_default_content_type(http: TestClient) -> None:
     kind = {"Content-Type": "application/x-www-form-urlencoded"}
     answer = http.post(PREDICT, content=json.dumps({"instances": [B64, B64]}), headers=kind)
     assert len(answer.json()["predictions"]) == 2
 
 
-def test_a_version_in_the_path(http: TestClient) -> None:
+def test_predict_version_in_the_path(http: TestClient) -> None:
     assert http.post("/v1/models/tiny/versions/1:predict", content=RED).json()["version"] == 1
     assert http.post("/v1/models/tiny/versions/2:predict", content=RED).json()["code"] == "unknown_version"
 
 
 @pytest.mark.parametrize("path", ["/v1/models/tiny:embed", "/v1/models/tiny/versions/1:embed"])
-def test_embed_gives_the_features_of_the_trunk(http: TestClient, path: str) -> None:
+def test_embed_gives_the_trunks_features(http: TestClient, path: str) -> None:
     bare, rows = http.post(path, content=RED), http.post(path, json={"instances": [B64, B64]})
     assert (bare.json()["model"], bare.json()["version"]) == ("tiny", 1)
     assert np.array(bare.json()["embeddings"]).shape == (1, 6)
     np.testing.assert_array_equal(rows.json()["embeddings"], bare.json()["embeddings"] * 2)
 
 
-def test_what_is_served_is_what_zoo_decodes(http: TestClient) -> None:
+def test_served_image_decoding_equals_training(http: TestClient) -> None:
     noise = np.random.default_rng(0).integers(0, 256, (31, 17, 3), np.uint8)
     bare = http.post("/v1/models/tiny:embed", content=encode(noise)).json()
     array = http.post("/v1/models/tiny:embed", json={"instances": [ImageInput(8)(encode(noise)).tolist()]}).json()
@@ -119,7 +119,7 @@ def test_models_status_and_metadata(http: TestClient) -> None:
     assert not {"data", "samples", "files"} & facts.keys()
 
 
-def test_metrics_tell_of_served_models_only(http: TestClient) -> None:
+def test_metrics_count_only_served_models(http: TestClient) -> None:
     http.post(PREDICT, content=RED)
     for _ in range(3):
         http.post("/v1/models/nobody-knows-it:predict", content=RED)
@@ -131,7 +131,7 @@ def test_metrics_tell_of_served_models_only(http: TestClient) -> None:
     assert "nobody" not in text
 
 
-def test_numbers_that_are_not_finite_never_leave(serving: Serving) -> None:
+def test_non_finite_scores_are_500(serving: Serving) -> None:
     http = serving(FakeEngine(scores=(float("nan"), 0.5, float("inf"))))
     bare = http.post(PREDICT, content=picture("gray"))
     rows = http.post(PREDICT, json={"instances": [[[[128, 128, 128]]]]})
@@ -139,7 +139,7 @@ def test_numbers_that_are_not_finite_never_leave(serving: Serving) -> None:
     assert http.post(PREDICT, content=RED).status_code == 200
 
 
-def test_a_defect_is_told_without_its_inside(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
+def test_internal_error_reveals_no_details_to_the_client(serving: Serving, caplog: pytest.LogCaptureFixture) -> None:
     def fail() -> None:
         raise RuntimeError("secret inside")
 
@@ -149,6 +149,6 @@ def test_a_defect_is_told_without_its_inside(serving: Serving, caplog: pytest.Lo
     assert "secret inside" in caplog.text
 
 
-def test_no_probability_is_above_one(serving: Serving) -> None:
+def test_probability_never_exceeds_one(serving: Serving) -> None:
     answer = serving(FakeEngine(scores=(1.0000002, 0, 0))).post(PREDICT, content=picture("gray")).json()
     assert answer["predictions"][0]["probability"] == 1

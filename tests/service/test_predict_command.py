@@ -74,14 +74,14 @@ def failed(result: Result, error: type[BaseException], *words: str) -> None:
 # What samples may be
 
 
-def test_a_folder_is_every_image_in_it_and_below(run: Run, photos: Path) -> None:
+def test_predict_image_folder_recursively(run: Run, photos: Path) -> None:
     rows = rows_of(run("tiny", "photos", "--json"))
     assert [row["file"] for row in rows] == ["photos/green.PNG", "photos/more/blue.PNG", "photos/red.PNG"]
     alone = rows_of(run("tiny", "photos/more/blue.PNG", "--json"))
     assert alone == [rows[1]]
 
 
-def test_a_folder_of_texts(run: Run, tmp_path: Path) -> None:
+def test_predict_text_folder(run: Run, tmp_path: Path) -> None:
     (tmp_path / "letters" / "deep").mkdir(parents=True)
     (tmp_path / "letters" / "deep" / "a.txt").write_text("the cat rose")
     (tmp_path / "letters" / "b.png").write_bytes(picture())
@@ -92,7 +92,7 @@ def test_a_folder_of_texts(run: Run, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
-def test_every_table_gives_the_answers_of_its_texts(run: Run, tmp_path: Path, write: Callable[[Path], Path]) -> None:
+def test_predict_tables_of_every_format(run: Run, tmp_path: Path, write: Callable[[Path], Path]) -> None:
     path = write(tmp_path)
     rows = rows_of(run("topics", path, "--json"))
     typed = rows_of(
@@ -104,7 +104,7 @@ def test_every_table_gives_the_answers_of_its_texts(run: Run, tmp_path: Path, wr
     assert all(row["file"] == str(path) and row["row"] for row in rows)
 
 
-def test_a_table_of_paths_begins_in_its_own_folder(run: Run, photos: Path) -> None:
+def test_predict_table_of_paths_is_relative_to_its_folder(run: Run, photos: Path) -> None:
     (photos / "t.csv").write_text("path,label\nred.PNG,a\nmore/blue.PNG,b\nmissing.png,c\n,d\nred.PNG,e,f\n")
     ran = run("tiny", "photos/t.csv", "--csv", "-")
     rows = table_of(ran.stdout)
@@ -117,7 +117,7 @@ def test_a_table_of_paths_begins_in_its_own_folder(run: Run, photos: Path) -> No
     assert "3 of 5" in str(ran.exception)
 
 
-def test_columns_may_be_named(run: Run, tmp_path: Path) -> None:
+def test_predict_column_option_names_the_text_column(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("one,two,three\nthe cat rose,a bad fish,1\n")
     failed(run("topics", "t.csv"), DatasetError, "--column", "'one', 'two', 'three'")
     (row,) = rows_of(run("topics", "t.csv", "--column", "Two", "--json"))
@@ -128,7 +128,7 @@ def test_columns_may_be_named(run: Run, tmp_path: Path) -> None:
     assert pair["top"] == typed["top"]
 
 
-def test_pairs_are_found_by_their_names(run: Run, tmp_path: Path) -> None:
+def test_predict_pair_columns_are_found_by_name(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.jsonl").write_text('{"premise": "the cat", "hypothesis": "a dog", "id": 7}')
     (pair,) = rows_of(run("pairs", "t.jsonl", "--json"))
     (typed,) = rows_of(run("pairs", "the cat", "a dog", "--json"))
@@ -138,7 +138,7 @@ def test_pairs_are_found_by_their_names(run: Run, tmp_path: Path) -> None:
 # What is told
 
 
-def test_one_bad_sample_never_stops_the_rest(run: Run, photos: Path) -> None:
+def test_predict_bad_sample_does_not_stop_the_rest(run: Run, photos: Path) -> None:
     (photos / "empty.jpg").write_bytes(b"")
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
     (photos / "dangling.gif").symlink_to("nowhere")
@@ -152,7 +152,7 @@ def test_one_bad_sample_never_stops_the_rest(run: Run, photos: Path) -> None:
     failed(ran, GraftError, "4 of 7")
 
 
-def test_many_samples_get_a_summary_and_a_whole_csv(run: Run, tmp_path: Path) -> None:
+def test_predict_many_samples_print_a_summary_and_a_complete_csv(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text\n" + "".join(f"the cat rose {n}\n" for n in range(200)) + '" \x01"\n')
     ran = run("topics", "t.csv", "--csv", "out.csv")
     assert "201 samples" in ran.stdout
@@ -164,7 +164,7 @@ def test_many_samples_get_a_summary_and_a_whole_csv(run: Run, tmp_path: Path) ->
     assert "predicting" in ran.stderr
 
 
-def test_windows_and_batches_change_no_answer_and_no_order(run: Run, tmp_path: Path, monkeypatch) -> None:
+def test_predict_batches_and_windows_change_no_answer_or_order(run: Run, tmp_path: Path, monkeypatch) -> None:
     from service import offline
 
     texts = [f"{'cat dog ' * (n % 5)}price {n}" if n % 7 else "" for n in range(60)]
@@ -180,7 +180,7 @@ def test_windows_and_batches_change_no_answer_and_no_order(run: Run, tmp_path: P
         assert one.get("probability", 0) == pytest.approx(other.get("probability", 0), abs=1e-5)
 
 
-def test_every_task_has_its_columns(run: Run) -> None:
+def test_predict_csv_columns_of_every_task(run: Run) -> None:
     def header(model: str) -> list[str]:
         return run(model, "the cat", "a dog", "--top", 2, "--csv", "-").stdout.splitlines()[0].split(",")
 
@@ -191,7 +191,7 @@ def test_every_task_has_its_columns(run: Run) -> None:
     assert run("pairs", "a cat", "the dog", "--top", 1, "--csv", "-").stdout.startswith("text_a,text_b,label,prob")
 
 
-def test_several_tables_share_one_csv(run: Run, tmp_path: Path) -> None:
+def test_predict_several_tables_into_one_csv(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("text,id\nthe cat,1\n")
     (tmp_path / "b.csv").write_text("review,id,error\nthe dog,2,odd\n")
     typed, first, second = table_of(run("topics", "a text", "a.csv", "b.csv", "--csv", "-").stdout)
@@ -200,7 +200,7 @@ def test_several_tables_share_one_csv(run: Run, tmp_path: Path) -> None:
     assert (second["review"], second["error"], second["predicted_error"]) == ("the dog", "odd", "")
 
 
-def test_no_cell_is_a_formula(run: Run, tmp_path: Path) -> None:
+def test_predict_csv_cells_are_never_formulas(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,n\n=1+1 cat,-3.5\n-cat,+4\n@cat,\n＝cat,=2\nthe = cat,a\n")
     rows = table_of(run("topics", "t.csv", "--csv", "-").stdout)
     assert [row["text"] for row in rows] == ["'=1+1 cat", "'-cat", "'@cat", "'＝cat", "the = cat"]
@@ -208,7 +208,7 @@ def test_no_cell_is_a_formula(run: Run, tmp_path: Path) -> None:
     assert all("'" not in row["text"] for row in rows_of(run("topics", "=cat", "--json")))
 
 
-def test_control_characters_do_not_reach_the_terminal(run: Run, tmp_path: Path) -> None:
+def test_predict_escapes_control_characters(run: Run, tmp_path: Path) -> None:
     (tmp_path / "a\x1b[2J.png").write_bytes(picture())
     shown = run("tiny", "a\x1b[2J.png", "b\x1b[2J.png").stdout
     assert "\x1b" not in shown
@@ -217,13 +217,13 @@ def test_control_characters_do_not_reach_the_terminal(run: Run, tmp_path: Path) 
 # What goes wrong
 
 
-def test_an_unknown_model_names_the_nearest(run: Run) -> None:
+def test_predict_unknown_model_error_names_the_nearest(run: Run) -> None:
     failed(run("topic", "a text"), UnknownModel, "Did you mean 'topics'", "tiny")
     failed(run("../models/topics", "a text"), UnknownModel, "There are")
     failed(run("headless", "a text"), BadRequest, "embed")
 
 
-def test_a_refused_version_leaves_the_word_to_the_one_before(run: Run, tmp_path: Path) -> None:
+def test_predict_falls_back_to_the_previous_version(run: Run, tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "models", seed=3)
     (tmp_path / "a.png").write_bytes(picture())
     assert json.loads(run("tiny", "a.png", "--json").stdout)["version"] == 2
@@ -252,7 +252,7 @@ def test_a_refused_version_leaves_the_word_to_the_one_before(run: Run, tmp_path:
         (["topics", "odd.xls"], [".xlsx"]),
     ],
 )
-def test_what_cannot_be_a_sample_is_said_first(
+def test_predict_unusable_sample_arguments_are_refused_first(
     run: Run, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     (tmp_path / "nothing").mkdir()
@@ -284,7 +284,7 @@ def test_what_cannot_be_a_sample_is_said_first(
         (["topics", "link.csv", "--csv", "t.csv"], ["would be lost"]),
     ],
 )
-def test_wrong_usage_is_explained(run: Run, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
+def test_predict_wrong_usage_is_explained(run: Run, tmp_path: Path, arguments: list[str], words: list[str]) -> None:
     (tmp_path / "t.csv").write_text("text\nthe cat\n")
     (tmp_path / "link.csv").symlink_to("t.csv")
     ran = run(*arguments)
@@ -295,21 +295,21 @@ def test_wrong_usage_is_explained(run: Run, tmp_path: Path, arguments: list[str]
     assert (tmp_path / "t.csv").read_text() == "text\nthe cat\n"
 
 
-def test_a_mistyped_file_is_no_text(run: Run) -> None:
+def test_predict_mistyped_file_name_is_an_error_and_no_text(run: Run) -> None:
     ran = run("topics", "lettre.txt", "reviws.csv", "the cat.", "gone/", "--json")
     assert ["error" in row for row in rows_of(ran)] == [True, True, False, True]
     assert "No such file" in rows_of(ran)[0]["error"]
 
 
-def test_an_existing_file_stays_until_a_whole_one_replaces_it(run: Run, tmp_path: Path, monkeypatch) -> None:
-    from service.offline import Offline
+def test_predict_csv_is_atomic(run: Run, tmp_path: Path, monkeypatch) -> None:
+    from service.offline import LocalModel
 
     out = tmp_path / "out.csv"
     out.write_text("old")
     out.chmod(0o640)
     (tmp_path / "t.csv").write_text("text\n" + "the cat\n" * 50)
     with monkeypatch.context() as patch:
-        patch.setattr(Offline, "_run", lambda *_: 1 / 0)
+        patch.setattr(LocalModel, "_run", lambda *_: 1 / 0)
         assert isinstance(run("topics", "t.csv", "--csv", "out.csv").exception, ZeroDivisionError)
     assert out.read_text() == "old"
     assert [path.name for path in tmp_path.glob(".out*")] == []
@@ -318,7 +318,7 @@ def test_an_existing_file_stays_until_a_whole_one_replaces_it(run: Run, tmp_path
     assert out.stat().st_mode & 0o777 == 0o640
 
 
-def test_a_folder_that_may_not_be_written_to_is_said_before_the_work(run: Run, tmp_path: Path) -> None:
+def test_predict_unwritable_csv_folder_is_refused_before_work(run: Run, tmp_path: Path) -> None:
     if os.geteuid() == 0:
         pytest.skip("root may write anywhere")
     (tmp_path / "locked").mkdir(mode=0o500)
@@ -334,7 +334,7 @@ def command(*arguments: object, **options: object) -> subprocess.Popen[str]:
     )  # fmt: skip
 
 
-def test_ctrl_c_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
+def test_predict_interrupted_leaves_no_csv(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text\n" + "the cat rose and the dog fell\n" * 200_000)
     ran = command(
         *("topics", "t.csv", "--csv", "out.csv"),
@@ -351,7 +351,7 @@ def test_ctrl_c_leaves_nothing_behind(run: Run, tmp_path: Path) -> None:
     assert list(tmp_path.glob("*out.csv*")) + list(tmp_path.glob(".out.csv*")) == []
 
 
-def test_a_reader_that_leaves_early_is_no_error_to_tell(run: Run, tmp_path: Path) -> None:
+def test_predict_closed_pipe_is_no_error(run: Run, tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text\n" + "the cat rose and the dog fell\n" * 20_000)
     ran = command("topics", "t.csv", "--csv", "-")
     assert ran.stdout
@@ -366,7 +366,7 @@ def test_a_reader_that_leaves_early_is_no_error_to_tell(run: Run, tmp_path: Path
 
 
 @pytest.mark.parametrize("package", ["onnxruntime", "tokenizers"])
-def test_without_the_extra_it_says_what_to_install(run: Run, package: str) -> None:
+def test_predict_without_the_serve_extra_says_what_to_install(run: Run, package: str) -> None:
     code = f"import sys; sys.modules[{package!r}] = None; from service.cli import predict_main; predict_main()"
     ran = subprocess.run([sys.executable, "-c", code, "topics", "a"], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
@@ -375,7 +375,7 @@ def test_without_the_extra_it_says_what_to_install(run: Run, package: str) -> No
     assert "Traceback" not in ran.stderr
 
 
-def test_a_server_can_be_asked_without_the_extra(run: Run, text_models: Path) -> None:
+def test_predict_url_works_without_the_serve_extra(run: Run, text_models: Path) -> None:
     hidden = "onnxruntime", "tokenizers", "pydantic", "fastapi", "starlette", "uvicorn", "prometheus_client", "openpyxl"
     code = f"import sys; sys.modules |= dict.fromkeys({hidden!r}); from service.cli import predict_main; predict_main()"
     with running(text_models) as server:
@@ -386,7 +386,7 @@ def test_a_server_can_be_asked_without_the_extra(run: Run, text_models: Path) ->
     assert ran.stdout.splitlines()[1].startswith("a cat,")
 
 
-def test_help_is_light() -> None:
+def test_predict_help_imports_nothing_heavy() -> None:
     script = (
         "import sys; from click.testing import CliRunner; from service.cli import predict; "
         "r = CliRunner().invoke(predict, ['--help']); assert r.exit_code == 0; print(*sys.modules)"
@@ -398,20 +398,20 @@ def test_help_is_light() -> None:
 # Whom it asks
 
 
-def test_nowhere_to_ask_says_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_without_models_or_server_says_both_ways(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("service.asked.URL", "http://127.0.0.1:9")
+    monkeypatch.setattr("service.asked.DEFAULT_URL", "http://127.0.0.1:9")
     ran = CliRunner().invoke(predict, ["topics", "a text"])
     failed(ran, Unreachable, "no folder 'models'", "`serve`", "--models")
 
 
-def test_the_environment_names_the_repository(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_predict_models_folder_from_the_environment(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "models").rename(tmp_path / "elsewhere")
     monkeypatch.setenv("GRAFT_MODELS", "elsewhere")
     assert len(rows_of(run("topics", "a text", "--json"))) == 1
 
 
-def test_a_server_gives_the_same_answers(run: Run, photos: Path, tmp_path: Path) -> None:
+def test_predict_url_answers_like_local_models(run: Run, photos: Path, tmp_path: Path) -> None:
     (photos / "empty.jpg").write_bytes(b"")
     (photos / "broken.jpg").write_bytes(b"\xff\xd8\xff\xe0 cut")
     (tmp_path / "t.csv").write_text(
@@ -429,7 +429,7 @@ def test_a_server_gives_the_same_answers(run: Run, photos: Path, tmp_path: Path)
                 assert one.get("value", 0) == pytest.approx(other.get("value", 0), abs=1e-5)
 
 
-def test_a_device_that_is_not_here_is_said(run: Run) -> None:
+def test_predict_missing_device_is_refused(run: Run) -> None:
     refused = run("topics", "a text", "--device", "cuda")
     assert refused.exit_code != 0
     assert isinstance(refused.exception, DeviceMissing)

@@ -56,7 +56,7 @@ def asked_all_the_time(server: Running) -> Iterator[list[int]]:
     assert not faults
 
 
-def test_twenty_versions_are_published_under_load_and_no_request_is_lost(server: Running, models: Path) -> None:
+def test_reload_under_load_loses_no_request(server: Running, models: Path) -> None:
     with asked_all_the_time(server) as answered:
         until(lambda: 1 in answered)
         for version in range(2, 22):
@@ -65,7 +65,7 @@ def test_twenty_versions_are_published_under_load_and_no_request_is_lost(server:
     assert set(answered) == set(range(1, 22))
 
 
-def test_a_tampered_version_under_load_is_refused_and_told(server: Running, models: Path) -> None:
+def test_reload_refuses_a_tampered_version_under_load(server: Running, models: Path) -> None:
     with asked_all_the_time(server) as answered:
         until(lambda: 1 in answered)
         layout = tiny_bundle(models.parent / "elsewhere", seed=5).layout
@@ -77,7 +77,7 @@ def test_a_tampered_version_under_load_is_refused_and_told(server: Running, mode
     assert set(answered) == {1, 3}
 
 
-def test_term_says_not_ready_finishes_what_is_under_way_and_ends_well(models: Path) -> None:
+def test_shutdown_on_sigterm_drains_running_requests(models: Path) -> None:
     with running(models, GRAFT_DRAIN="3") as server:
         image = encode(np.zeros((50, 50, 3), np.uint8))
         head = f"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\nContent-Length: {len(image)}\r\n\r\n".encode()
@@ -108,14 +108,14 @@ def reachable(port: int) -> bool:
     return True
 
 
-def test_ctrl_c_does_not_wait_for_balancers_and_ends_well(models: Path) -> None:
+def test_shutdown_on_sigint_skips_the_drain_delay(models: Path) -> None:
     with running(models, GRAFT_DRAIN="300") as server:
         server.process.send_signal(signal.SIGINT)
         assert server.process.wait(30) == 0
         assert "Traceback" not in server.log
 
 
-def test_an_empty_repository_is_waited_on(tmp_path: Path) -> None:
+def test_empty_repository_is_waited_for(tmp_path: Path) -> None:
     models = tmp_path / "models"
     models.mkdir()
     with running(models) as server, Client(server.url, retries=0) as client:

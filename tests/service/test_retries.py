@@ -17,7 +17,7 @@ GOOD = {"model": "m", "version": 1, "predictions": [{"label": "a", "probability"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(asking, "BACKOFF", 0.001)
+    monkeypatch.setattr(asking, "BACKOFF_SECONDS", 0.001)
 
 
 def mocked(*answers: httpx2.Response | Exception) -> tuple[Client, list[httpx2.Request]]:
@@ -48,7 +48,7 @@ def refusal(status: int, code: str, **headers: str) -> httpx2.Response:
         refusal(503, "not_ready", **{"Retry-After": "soon"}),
     ],
 )
-def test_what_did_not_get_through_is_tried_again(first: httpx2.Response | Exception) -> None:
+def test_retry_on_connection_errors_429_and_503(first: httpx2.Response | Exception) -> None:
     client, asked = mocked(first, httpx2.Response(200, json=GOOD))
     assert client.predict("m", RED).label == "a"
     assert len(asked) == 2
@@ -67,27 +67,27 @@ def test_what_did_not_get_through_is_tried_again(first: httpx2.Response | Except
         (refusal(429, "overloaded", **{"Retry-After": "60"}), Overloaded),
     ],
 )
-def test_what_would_not_help_is_not_tried_again(answer: httpx2.Response, error: type[GraftError]) -> None:
+def test_no_retry_where_it_would_not_help(answer: httpx2.Response, error: type[GraftError]) -> None:
     client, asked = mocked(answer)
     with pytest.raises(error):
         client.predict("m", RED)
     assert len(asked) == 1
 
 
-def test_it_gives_up_after_its_retries() -> None:
+def test_retry_gives_up_after_its_limit() -> None:
     client, asked = mocked(*[refusal(503, "not_ready")] * 9)
     with pytest.raises(NotReady, match="why"):
         client.models()
     assert len(asked) == 3
 
 
-def test_nobody_there() -> None:
+def test_retry_without_a_server_raises_unreachable() -> None:
     client, _ = mocked(*[httpx2.ConnectError("refused")] * 3)
     with pytest.raises(Unreachable, match=r"127\.0\.0\.1:8000 \(refused\).*`serve`"):
         client.models()
 
 
-def test_the_asynchronous_client_keeps_its_deadline() -> None:
+def test_async_client_timeout_is_its_deadline() -> None:
     async def never(request: httpx2.Request) -> httpx2.Response:
         await asyncio.sleep(60)
         raise AssertionError

@@ -49,7 +49,7 @@ def raw(port: int, request: bytes) -> bytes:
     return answer
 
 
-def test_asked_with_nothing_but_a_socket(shared: Running) -> None:
+def test_server_answers_a_plain_socket(shared: Running) -> None:
     image = picture("red")
     head = (
         f"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {len(image)}\r\n\r\n"
@@ -70,7 +70,7 @@ def test_asked_with_nothing_but_a_socket(shared: Running) -> None:
         b"http://x/v2/health/live/../../v1/models/nobody:predict",
     ],
 )
-def test_tricks_with_paths_find_nothing(shared: Running, target: bytes) -> None:
+def test_server_path_traversal_is_404(shared: Running, target: bytes) -> None:
     answer = raw(
         shared.port, b"POST " + target + b" HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: 1\r\n\r\nx"
     )
@@ -91,7 +91,7 @@ def test_tricks_with_paths_find_nothing(shared: Running, target: bytes) -> None:
         (b"Transfer-Encoding: chunked\r\n\r\n0\r\n" + b"X: y\r\n" * 200_000, b"431"),
     ],
 )
-def test_lies_about_the_body(shared: Running, headers: bytes, status: bytes) -> None:
+def test_server_false_content_length_is_refused(shared: Running, headers: bytes, status: bytes) -> None:
     with socket.create_connection(("127.0.0.1", shared.port), timeout=20) as line:
         with suppress(ConnectionError):  # the server does not read floods to their end
             line.sendall(b"POST /v1/models/tiny:predict HTTP/1.1\r\nHost: x\r\nConnection: close\r\n" + headers)
@@ -102,7 +102,7 @@ def test_lies_about_the_body(shared: Running, headers: bytes, status: bytes) -> 
 
 
 @pytest.mark.parametrize("sent", [b"X: y", b"Content-Length: 9\r\n\r\nxx", b"Transfer-Encoding: chunked\r\n\r\n1\r\nx"])
-def test_who_does_not_go_on_is_hung_up_on(models: Path, sent: bytes) -> None:
+def test_server_stalled_upload_times_out_with_408(models: Path, sent: bytes) -> None:
     with (
         running(models, GRAFT_UPLOAD="0.3") as server,
         socket.create_connection(("127.0.0.1", server.port), timeout=20) as line,
@@ -115,12 +115,12 @@ def test_who_does_not_go_on_is_hung_up_on(models: Path, sent: bytes) -> None:
             assert client.models() == ["tiny"]
 
 
-def test_a_body_that_is_too_large_is_refused_in_words(shared: Running) -> None:
+def test_server_too_large_body_is_413(shared: Running) -> None:
     with Client(shared.url) as client, pytest.raises(BodyTooLarge, match="16,777,216"):
         client.predict("tiny", b"\xff" * (20 << 20))
 
 
-def test_the_predict_command(shared: Running, tmp_path: Path) -> None:
+def test_predict_command_against_a_real_server(shared: Running, tmp_path: Path) -> None:
     (tmp_path / "red.png").write_bytes(picture("red"))
     (tmp_path / "text.png").write_bytes(b"hello")
 
@@ -143,7 +143,7 @@ def test_the_predict_command(shared: Running, tmp_path: Path) -> None:
     assert (row["file"], len(row["top"])) == ("red.png", 2)
 
 
-def test_serving_loads_no_training_framework(models: Path) -> None:
+def test_serving_imports_no_training_framework(models: Path) -> None:
     with running(models, SPYING) as server:
         with Client(server.url) as client:
             client.predict("tiny", picture())

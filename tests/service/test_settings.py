@@ -7,13 +7,13 @@ from service.settings import Settings, is_loopback
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.9.9.9", "::1", "localhost"])
-def test_loopback_needs_no_key(host: str) -> None:
+def test_loopback_needs_no_api_key(host: str) -> None:
     assert is_loopback(host)
     assert Settings(host=host).api_key is None
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "", "192.168.1.5", "example.com", "127.0.0.1.example.com"])  # noqa: S104
-def test_other_machines_come_in_only_with_a_key_or_when_told_so_in_plain_words(host: str) -> None:
+def test_binding_beyond_loopback_needs_an_api_key_or_consent(host: str) -> None:
     with pytest.raises(ValidationError, match="no API key"):
         Settings(host=host)
     with pytest.raises(ValidationError, match="no API key"):
@@ -22,7 +22,7 @@ def test_other_machines_come_in_only_with_a_key_or_when_told_so_in_plain_words(h
     assert Settings(host=host, allow_anyone=True).allow_anyone
 
 
-def test_flags_are_above_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_settings_from_flags_override_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_PORT", "9001")
     monkeypatch.setenv("GRAFT_API_KEY", "secret")
     assert Settings().port == 9001
@@ -31,5 +31,5 @@ def test_flags_are_above_the_environment(monkeypatch: pytest.MonkeyPatch) -> Non
 
 
 @pytest.mark.parametrize(("host", "url"), [("0.0.0.0", "http://127.0.0.1:80"), ("::1", "http://[::1]:80")])  # noqa: S104
-def test_url_is_one_that_works_on_this_machine(host: str, url: str) -> None:
+def test_settings_url_is_reachable_from_this_machine(host: str, url: str) -> None:
     assert Settings(host=host, port=80, api_key="k").url == url

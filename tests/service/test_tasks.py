@@ -12,11 +12,11 @@ from starlette.testclient import TestClient
 
 from service import Client, Prediction, Tags, Value
 from service.engine import OnnxEngine
-from service.models import Models
+from service.models import ModelRegistry
 from tests.fakes import LABELS, FakeEngine, picture, tiny_bundle
 from tests.service.conftest import Serving
 from tests.text_fakes import tiny_text_bundle
-from zoo.bundle import Layout
+from zoo.bundle import BundleLayout
 from zoo.errors import BadRequest
 
 TASKS = ("classify", "tag", "regress", "embed")
@@ -42,7 +42,7 @@ def ask(http: TestClient, model: str, verb: str = "predict") -> Any:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_tag_gives_the_labels_over_their_threshold(http: TestClient, kind: str) -> None:
+def test_tag_answer_has_the_labels_above_their_thresholds(http: TestClient, kind: str) -> None:
     facts = ask(http, f"{kind}-tag").json()
     (one,) = facts["predictions"]
     assert (facts["model"], facts["version"], list(one)) == (f"{kind}-tag", 1, ["tags", "top"])
@@ -53,14 +53,14 @@ def test_tag_gives_the_labels_over_their_threshold(http: TestClient, kind: str) 
 
 
 @pytest.mark.parametrize(("score", "tags"), [(0.5, 3), (0.4999, 0)])
-def test_a_threshold_itself_is_enough_and_there_may_be_no_tag(serving: Serving, score: float, tags: int) -> None:
+def test_tag_threshold_is_inclusive_and_there_may_be_no_tag(serving: Serving, score: float, tags: int) -> None:
     http = serving(FakeEngine(scores=(score,) * 3))
     (one,) = ask(http, "text-tag").json()["predictions"]
     assert (len(one["tags"]), len(one["top"])) == (tags, 3)
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_regress_gives_a_value_of_any_size(serving: Serving, kind: str) -> None:
+def test_regress_answer_is_a_value(serving: Serving, kind: str) -> None:
     http = serving(FakeEngine(scores=(-312.5,)))
     assert ask(http, f"{kind}-regress").json()["predictions"] == [{"value": -312.5}]
     rows = http.post("/v1/models/text-regress:predict", json={"instances": ["a cat", "a dog"]}).json()
@@ -68,7 +68,7 @@ def test_regress_gives_a_value_of_any_size(serving: Serving, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_every_task_embeds_and_embed_predicts_nothing(http: TestClient, kind: str) -> None:
+def test_embed_works_for_every_task_and_predict_not_for_embed(http: TestClient, kind: str) -> None:
     for task in TASKS:
         assert np.shape(ask(http, f"{kind}-{task}", "embed").json()["embeddings"]) == (1, 6)
     answer = ask(http, f"{kind}-embed")
@@ -77,7 +77,7 @@ def test_every_task_embeds_and_embed_predicts_nothing(http: TestClient, kind: st
 
 
 @pytest.mark.parametrize("kind", SAMPLES)
-def test_the_client_gives_what_the_task_is(http: TestClient, kind: str) -> None:
+def test_client_answer_type_follows_the_task(http: TestClient, kind: str) -> None:
     client, sample = Client(http=http), SAMPLES[kind]
     classified, tagged, value = (client.predict(f"{kind}-{task}", sample) for task in TASKS[:3])
     assert isinstance(classified, Prediction)
@@ -91,7 +91,7 @@ def test_the_client_gives_what_the_task_is(http: TestClient, kind: str) -> None:
         client.predict(f"{kind}-embed", sample)
 
 
-def test_metadata_tells_the_task_and_what_belongs_to_it(http: TestClient) -> None:
+def test_metadata_has_the_task_and_its_fields(http: TestClient) -> None:
     facts = {task: http.get(f"/v1/models/text-{task}/metadata").json() for task in TASKS}
     assert {task: tuple(one["labels"]) for task, one in facts.items()} == LABELS
     assert facts["tag"]["head"]["thresholds"] == [0.5] * 3
@@ -115,20 +115,20 @@ def test_metadata_tells_the_task_and_what_belongs_to_it(http: TestClient) -> Non
         ("classify", {"input": {"kind": "sound"}}),
     ],
 )
-def test_a_manifest_that_does_not_fit_its_task_is_refused(models: Path, task: str, changes: dict[str, Any]) -> None:
-    layout = Layout(models / f"text-{task}" / "1")
+def test_model_whose_manifest_contradicts_its_task_is_refused(models: Path, task: str, changes: dict[str, Any]) -> None:
+    layout = BundleLayout(models / f"text-{task}" / "1")
     layout.manifest.write_text(json.dumps(json.loads(layout.manifest.read_text()) | changes))
-    served = Models(models, OnnxEngine(), 1)
+    served = ModelRegistry(models, OnnxEngine(), 1)
     served.refresh()
-    assert served.status(f"text-{task}")[1].refusal
+    assert served.get_entries(f"text-{task}")[1].refusal
     assert len(served.names()) == 2 * len(TASKS) - 1
 
 
-def test_a_text_bundle_without_its_tokenizer_is_refused(models: Path) -> None:
-    layout = Layout(models / "text-tag" / "1")
+def test_text_model_without_its_tokenizer_is_refused(models: Path) -> None:
+    layout = BundleLayout(models / "text-tag" / "1")
     facts = json.loads(layout.manifest.read_text())
     del facts["files"]["tokenizer.json"]
     layout.manifest.write_text(json.dumps(facts))
-    served = Models(models, OnnxEngine(), 1)
+    served = ModelRegistry(models, OnnxEngine(), 1)
     served.refresh()
-    assert "does not vouch for tokenizer.json" in (served.status("text-tag")[1].refusal or "")
+    assert "does not vouch for tokenizer.json" in (served.get_entries("text-tag")[1].refusal or "")

@@ -14,7 +14,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.engine import OnnxEngine
-from service.models import Models
+from service.models import ModelRegistry
 from tests.service.conftest import Serving
 from tests.text_fakes import tiny_text_input
 from zoo.text import TextInput
@@ -36,7 +36,7 @@ def post(http: TestClient, body: bytes | str, kind: str | None = "text/plain", p
 @pytest.mark.parametrize(
     "kind", ["text/plain", "text/plain; charset=utf-8", 'TEXT/PLAIN;format=flowed;Charset="UTF-8"', None]
 )
-def test_a_bare_text(http: TestClient, kind: str | None) -> None:
+def test_predict_text_body_with_any_content_type(http: TestClient, kind: str | None) -> None:
     answer = post(http, TEXT, kind)
     facts = answer.json()
     assert answer.status_code == 200, answer.text
@@ -46,7 +46,7 @@ def test_a_bare_text(http: TestClient, kind: str | None) -> None:
     assert one["label"] == one["top"][0]["label"]
 
 
-def test_embed_is_what_the_trunk_says_of_what_zoo_reads(http: TestClient, models: Path) -> None:
+def test_embed_text_equals_the_trunks_features(http: TestClient, models: Path) -> None:
     inputs = tiny_text_input()
     trunk = open_session(models / "topics" / "1" / "trunk.onnx")
     expected = trunk.run(None, inputs.batch([inputs(TEXT.encode())]))[0]
@@ -65,14 +65,14 @@ def test_embed_is_what_the_trunk_says_of_what_zoo_reads(http: TestClient, models
     ],
 )
 @pytest.mark.parametrize("path", [PREDICT, "/v1/models/topics/versions/1:predict"])
-def test_json_is_answered_by_score_vectors_the_same_alone_and_in_company(
+def test_predict_text_json_scores_are_the_same_alone_and_in_a_batch(
     http: TestClient, body: Any, key: str, path: str
 ) -> None:
     rows = http.post(path, json=body).json()[key]
     assert rows == [http.post(path, json={"inputs": text}).json()["outputs"][0] for text in (TEXT, "a dog")]
 
 
-def test_multipart_answers_in_its_order_what_each_gets_alone(http: TestClient) -> None:
+def test_predict_text_multipart_answers_in_order(http: TestClient) -> None:
     texts = [TEXT, "a dog", "bad fish price " * 9]
     together = http.post(PREDICT, files=[("text", text.encode()) for text in texts]).json()
     for answer, text in zip(together["predictions"], texts, strict=True):
@@ -86,7 +86,7 @@ def test_multipart_answers_in_its_order_what_each_gets_alone(http: TestClient) -
     np.testing.assert_allclose(embedded, alone, atol=1e-5)  # they shared a batch
 
 
-def test_pairs_are_two_texts_in_their_order(http: TestClient) -> None:
+def test_predict_pairs_are_two_texts_in_order(http: TestClient) -> None:
     pair = ["the cat", "a dog"]
     path = "/v1/models/pairs:predict"
     rows = [
@@ -99,7 +99,7 @@ def test_pairs_are_two_texts_in_their_order(http: TestClient) -> None:
     assert sorted(rows[0], reverse=True) == pytest.approx([one["probability"] for one in bare["top"]])
 
 
-def test_a_nul_within_a_text_is_a_character_like_any_other(http: TestClient) -> None:
+def test_nul_within_a_text_is_accepted(http: TestClient) -> None:
     assert post(http, "the \0good cat rose").json() == post(http, TEXT).json()
 
 
@@ -109,7 +109,7 @@ def test_metadata_says_what_a_text_model_takes(http: TestClient) -> None:
     assert [one["name"] for one in facts["signature"]["inputs"]] == ["token_ids", "padding_mask"]
 
 
-def test_texts_are_tokenised_off_the_event_loop(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_tokenization_runs_off_the_event_loop(http: TestClient, monkeypatch: pytest.MonkeyPatch) -> None:
     threads: set[str] = set()
     tokenise = TextInput.__call__
 
@@ -124,8 +124,8 @@ def test_texts_are_tokenised_off_the_event_loop(http: TestClient, monkeypatch: p
     assert threads == {"graft"}
 
 
-def test_models_with_the_same_tokenizer_share_it_and_it_leaves_with_the_last(text_models: Path) -> None:
-    served = Models(text_models, OnnxEngine(), 1)
+def test_tokenizer_is_shared_and_released_with_its_last_model(text_models: Path) -> None:
+    served = ModelRegistry(text_models, OnnxEngine(), 1)
     served.refresh()
     assert served.get("topics").inputs is served.get("headless").inputs
     assert served.get("topics").inputs is not served.get("pairs").inputs
@@ -133,4 +133,4 @@ def test_models_with_the_same_tokenizer_share_it_and_it_leaves_with_the_last(tex
     shutil.rmtree(text_models / "headless")
     served.refresh()
     gc.collect()
-    assert list(served._inputs._opened.values()) == [served.get("pairs").inputs]
+    assert list(served._input_cache._text_inputs.values()) == [served.get("pairs").inputs]

@@ -17,11 +17,11 @@ from starlette.testclient import TestClient
 from service import Client, Prediction
 from service.cli import predict
 from service.engine import OnnxEngine
-from service.models import Models
+from service.models import ModelRegistry
 from tests.fakes import SIZE, FakeEngine, picture, tiny_bundle
 from tests.service.conftest import Serving, until
 from tests.service.process import running
-from zoo.bundle import Layout
+from zoo.bundle import BundleLayout
 
 # The length of the tiny trunk's features: a dark picture is short of the threshold, a bright one beyond it.
 DARK, BRIGHT = picture((40, 10, 10)), picture((250, 240, 255))
@@ -49,7 +49,7 @@ def said(http: TestClient, model: str, sample: bytes, query: str = "") -> dict[s
     return one
 
 
-def test_what_is_new_is_unknown_and_every_answer_says_how_new(http: TestClient) -> None:
+def test_unknown_label_and_novelty_over_http(http: TestClient) -> None:
     known, new = said(http, "picky", DARK), said(http, "picky", BRIGHT)
     assert list(known) == list(new) == ["label", "probability", "top", "novelty", "threshold"]
     assert known["threshold"] == new["threshold"] == AT
@@ -58,7 +58,7 @@ def test_what_is_new_is_unknown_and_every_answer_says_how_new(http: TestClient) 
     assert new["label"] == "unknown"
 
 
-def test_the_classes_are_told_all_the_same(http: TestClient) -> None:
+def test_unknown_answer_still_has_its_top_k_classes(http: TestClient) -> None:
     new, plain = said(http, "picky", BRIGHT), said(http, "plain", BRIGHT)
     assert new["top"] == plain["top"]
     assert new["probability"] == plain["top"][0]["probability"]
@@ -66,24 +66,24 @@ def test_the_classes_are_told_all_the_same(http: TestClient) -> None:
     assert len(said(http, "picky", BRIGHT, "?top=1")["top"]) == 1
 
 
-def test_other_models_answer_as_they_always_did(http: TestClient) -> None:
+def test_models_without_unknown_answer_as_before(http: TestClient) -> None:
     assert list(said(http, "plain", BRIGHT)) == ["label", "probability", "top"]
 
 
 @pytest.mark.parametrize(("novelty", "label"), [(AT, "green"), (np.nextafter(np.float32(AT), 9), "unknown")])
-def test_the_threshold_itself_is_known(serving: Serving, novelty: float, label: str) -> None:
+def test_unknown_threshold_is_inclusive(serving: Serving, novelty: float, label: str) -> None:
     http = serving(FakeEngine(scores=(0.2, 0.7, 0.1, novelty)))
     assert said(http, "picky", picture("gray"))["label"] == label
 
 
-def test_a_novelty_that_is_not_finite_never_leaves(serving: Serving) -> None:
+def test_non_finite_novelty_is_500(serving: Serving) -> None:
     answer = serving(FakeEngine(scores=(0.2, 0.7, 0.1, float("nan")))).post(
         "/v1/models/picky:predict", content=picture("gray")
     )
     assert (answer.status_code, answer.json()["code"]) == (500, "server_failed")
 
 
-def test_the_client_shows_both(http: TestClient) -> None:
+def test_client_shows_unknown_and_novelty(http: TestClient) -> None:
     client = Client(http=http)
     known, new = client.predict("picky", [DARK, BRIGHT])
     plain = client.predict("plain", BRIGHT)
@@ -98,14 +98,14 @@ def test_the_client_shows_both(http: TestClient) -> None:
 
 
 @pytest.mark.parametrize(("key", "body"), [("predictions", "instances"), ("outputs", "inputs")])
-def test_tensorflow_servings_answer_stays_the_scores(http: TestClient, key: str, body: str) -> None:
+def test_unknown_leaves_tensorflow_serving_scores_unchanged(http: TestClient, key: str, body: str) -> None:
     facts = {body: [{"b64": base64.b64encode(BRIGHT).decode()}]}
     ours, plain = (http.post(f"/v1/models/{name}:predict", json=facts).json() for name in ("picky", "plain"))
     assert ours == plain
     assert np.shape(ours[key]) == (1, 3)
 
 
-def test_open_inference_has_it_as_third_output(http: TestClient) -> None:
+def test_infer_has_novelty_as_third_output(http: TestClient) -> None:
     pixels = np.stack([np.full((SIZE, SIZE, 3), 20, np.uint8), np.full((SIZE, SIZE, 3), 250, np.uint8)])
     tensor = {"name": "image", "shape": list(pixels.shape), "datatype": "UINT8", "data": pixels.ravel().tolist()}
 
@@ -142,7 +142,7 @@ def run(models: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callab
     return ran
 
 
-def test_the_command_tells_it_in_every_form(run: Callable[..., str]) -> None:
+def test_predict_prints_unknown_in_every_format(run: Callable[..., str]) -> None:
     dark, light = run("picky").splitlines()
     assert "unknown" not in dark
     assert "unknown (novelty " in light
@@ -159,13 +159,13 @@ def test_the_command_tells_it_in_every_form(run: Callable[..., str]) -> None:
     assert float(light["novelty"]) > float(light["threshold"]) == AT
 
 
-def test_the_command_tells_of_other_models_as_it_did(run: Callable[..., str]) -> None:
+def test_predict_without_unknown_prints_as_before(run: Callable[..., str]) -> None:
     assert list(json.loads(run("plain", "--json"))["predictions"][0]) == ["file", "label", "probability", "top"]
     assert run("plain", "--csv", "-", "--top", "1").splitlines()[0] == "file,label,probability,error"
     assert "novelty" not in run("plain")
 
 
-def test_through_a_server_the_command_tells_the_same(run: Callable[..., str], models: Path) -> None:
+def test_predict_url_prints_unknown_like_local_models(run: Callable[..., str], models: Path) -> None:
     here = json.loads(run("picky", "--json"))["predictions"]
     with running(models) as server:
         until(lambda: "ready: " in server.log)
@@ -190,21 +190,21 @@ def test_through_a_server_the_command_tells_the_same(run: Callable[..., str], mo
         {"task": "tag", "head": {"thresholds": [0.5] * 3, "novelty": {"threshold": 5.0}}},
     ],
 )
-def test_a_manifest_that_does_not_fit_is_refused(models: Path, changes: dict[str, Any]) -> None:
-    layout = Layout(models / "picky" / "1")
+def test_model_with_an_invalid_unknown_manifest_is_refused(models: Path, changes: dict[str, Any]) -> None:
+    layout = BundleLayout(models / "picky" / "1")
     layout.manifest.write_text(json.dumps(json.loads(layout.manifest.read_text()) | changes))
-    served = Models(models, OnnxEngine(), 1)
+    served = ModelRegistry(models, OnnxEngine(), 1)
     served.refresh()
-    assert "novelty" in (served.status("picky")[1].refusal or "")
+    assert "novelty" in (served.get_entries("picky")[1].refusal or "")
     assert served.names() == ["plain"]
 
 
 @pytest.mark.parametrize(("name", "shape"), [("strangeness", [-1]), ("novelty", [-1, 1])])
-def test_a_signature_that_does_not_fit_is_refused(models: Path, name: str, shape: list[int]) -> None:
-    layout = Layout(models / "picky" / "1")
+def test_model_with_an_invalid_novelty_signature_is_refused(models: Path, name: str, shape: list[int]) -> None:
+    layout = BundleLayout(models / "picky" / "1")
     facts = json.loads(layout.manifest.read_text())
     facts["signature"]["outputs"][2] |= {"name": name, "shape": shape}
     layout.manifest.write_text(json.dumps(facts))
-    served = Models(models, OnnxEngine(), 1)
+    served = ModelRegistry(models, OnnxEngine(), 1)
     served.refresh()
-    assert served.status("picky")[1].refusal
+    assert served.get_entries("picky")[1].refusal

@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 from starlette.types import Message, Receive, Scope, Send
 
-from service.direct import Direct
+from service.direct import FastRouteApp
 from tests.fakes import FakeEngine, picture, tiny_bundle
 from tests.service.conftest import Serving, until
 from tests.service.process import running
@@ -25,7 +25,7 @@ def version(http: TestClient) -> int:
     return int(http.post(PREDICT, content=picture("gray")).json()["version"])
 
 
-def test_after_one_reply_of_a_version_none_of_an_older_one(models: Path) -> None:
+def test_versions_never_go_back_under_load(models: Path) -> None:
     """1,000 requests over eight connections while versions are published, on a real server with two workers."""
     import httpx2
 
@@ -53,9 +53,9 @@ def test_after_one_reply_of_a_version_none_of_an_older_one(models: Path) -> None
 def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The versions of the answers in the order the server gave them away: clients may hear another."""
     versions: list[int] = []
-    answer = Direct.__call__
+    answer = FastRouteApp.__call__
 
-    async def noting(app: Direct, scope: Scope, receive: Receive, send: Send) -> None:
+    async def noting(app: FastRouteApp, scope: Scope, receive: Receive, send: Send) -> None:
         async def note(message: Message) -> None:
             if scope["type"] == "http" and scope["path"] == PREDICT and message["type"] == "http.response.body":
                 versions.append(json.loads(message["body"])["version"])
@@ -63,11 +63,11 @@ def sent(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
         await answer(app, scope, receive, note)
 
-    monkeypatch.setattr(Direct, "__call__", noting)
+    monkeypatch.setattr(FastRouteApp, "__call__", noting)
     return versions
 
 
-def test_a_newer_version_answers_only_when_the_older_one_has(serving: Serving, models: Path, sent: list[int]) -> None:
+def test_new_version_waits_for_running_answers_of_the_old(serving: Serving, models: Path, sent: list[int]) -> None:
     """Two workers: one is slow with version 1, and the other could answer with version 2 at once."""
     engine, go_on, newer = FakeEngine(), threading.Event(), threading.Event()
     http = serving(engine, workers=2)
@@ -88,7 +88,7 @@ def test_a_newer_version_answers_only_when_the_older_one_has(serving: Serving, m
     assert sent == [1, 2]
 
 
-def test_a_load_is_done_when_it_is_answered(serving: Serving, models: Path) -> None:
+def test_model_load_is_complete_when_answered(serving: Serving, models: Path) -> None:
     http = serving(poll=3600)
     assert version(http) == 1
     tiny_bundle(models, seed=1)
@@ -97,7 +97,7 @@ def test_a_load_is_done_when_it_is_answered(serving: Serving, models: Path) -> N
     assert version(http) == 2
 
 
-def test_an_unload_holds_until_a_load(serving: Serving) -> None:
+def test_model_unload_lasts_until_a_load(serving: Serving) -> None:
     http = serving()
     assert http.post(UNLOAD).json() == {}
     gone = http.post(PREDICT, content=picture())
@@ -109,7 +109,7 @@ def test_an_unload_holds_until_a_load(serving: Serving) -> None:
     assert version(http) == 1
 
 
-def test_loading_what_is_not_there_says_so(serving: Serving, models: Path) -> None:
+def test_model_load_of_an_unknown_model_is_404(serving: Serving, models: Path) -> None:
     http = serving()
     answer = http.post("/v2/repository/models/nobody/load")
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_model")
@@ -118,7 +118,7 @@ def test_loading_what_is_not_there_says_so(serving: Serving, models: Path) -> No
     assert http.post("/v2/repository/models/broken/load").status_code in (404, 503)
 
 
-def test_an_unload_waits_for_the_answers_under_way(serving: Serving) -> None:
+def test_model_unload_waits_for_running_answers(serving: Serving) -> None:
     engine, go_on = FakeEngine(), threading.Event()
     http = serving(engine)
     engine.before = lambda: go_on.wait(30)  # type: ignore[assignment,return-value]
@@ -133,7 +133,7 @@ def test_an_unload_waits_for_the_answers_under_way(serving: Serving) -> None:
         assert unloaded.result(30).status_code == 200
 
 
-def test_metrics_count_every_request_whoever_worked(serving: Serving) -> None:
+def test_metrics_count_requests_of_every_worker(serving: Serving) -> None:
     http = serving(workers=2)
     for _ in range(20):
         http.post(PREDICT, content=picture())

@@ -9,46 +9,46 @@ from queue import SimpleQueue
 
 import pytest
 
-from service.workers import Workers, background
+from service.workers import WorkerPool, create_background_executor
 from zoo.errors import Overloaded
 
 
-def test_the_crowd_is_bounded_and_places_are_given_back() -> None:
-    workers = Workers(1, max_waiting=2)
+def test_admission_is_limited_and_slots_are_released() -> None:
+    workers = WorkerPool(1, max_waiting=2)
     for _ in range(2):
-        with workers.admitted(3), pytest.raises(Overloaded, match="Try again"), workers.admitted(1):
+        with workers.admission(3), pytest.raises(Overloaded, match="Try again"), workers.admission(1):
             pass
-        with pytest.raises(ZeroDivisionError), workers.admitted(3):
+        with pytest.raises(ZeroDivisionError), workers.admission(3):
             raise ZeroDivisionError
     workers.close()
 
 
-def test_one_large_request_is_taken_by_an_idle_server() -> None:
-    workers = Workers(1, max_waiting=0)
-    with workers.admitted(10):
+def test_admission_accepts_one_large_request_on_an_idle_server() -> None:
+    workers = WorkerPool(1, max_waiting=0)
+    with workers.admission(10):
         pass
     workers.close()
 
 
-def test_as_many_work_at_a_time_as_there_are_threads() -> None:
-    workers = Workers(3, max_waiting=0)
+def test_worker_pool_runs_as_many_tasks_as_threads() -> None:
+    workers = WorkerPool(3, max_waiting=0)
     together = threading.Barrier(3, timeout=30)  # breaks unless three come
     came: SimpleQueue[int] = SimpleQueue()
     for _ in range(3):
-        workers.do(lambda: came.put(together.wait()))
+        workers.submit(lambda: came.put(together.wait()))
     assert sorted(came.get(timeout=30) for _ in range(3)) == [0, 1, 2]
     workers.close()
 
 
-def test_nothing_of_finished_work_stays_in_memory() -> None:
+def test_worker_pool_keeps_no_reference_to_finished_work() -> None:
     class Large:
         pass
 
-    workers, large = Workers(1, max_waiting=0), Large()
+    workers, large = WorkerPool(1, max_waiting=0), Large()
     ghost = weakref.ref(large)
     over = threading.Event()
-    workers.do(lambda large=large: None)
-    workers.do(over.set)
+    workers.submit(lambda large=large: None)
+    workers.submit(over.set)
     del large
     assert over.wait(30)
     gc.collect()
@@ -57,11 +57,11 @@ def test_nothing_of_finished_work_stays_in_memory() -> None:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere threads have no priority of their own")
-def test_background_work_yields_and_nothing_else_does() -> None:
+def test_background_thread_has_lower_priority() -> None:
     def niceness() -> int:
         return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
 
     before = niceness()
-    with background("behind") as thread:
+    with create_background_executor("behind") as thread:
         assert thread.submit(niceness).result(30) > before
     assert niceness() == before

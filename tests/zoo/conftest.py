@@ -11,15 +11,15 @@ from tests.zoo import tiny
 from tests.zoo.packs import NET, PRESET, Go
 from tests.zoo.servers import FaultyServer, faulty_server
 from zoo import download
-from zoo.backbone import get
-from zoo.packing import pack
-from zoo.progress import Silence
+from zoo.backbone import get_backbone
+from zoo.packing import pack_weights
+from zoo.progress import SilentProgress
 
 
 @pytest.fixture
 def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
     """A server, set as the mirror, that has the tiny weights."""
-    monkeypatch.setattr(download, "_PAUSES", (0.0, 0.0, 0.0))
+    monkeypatch.setattr(download, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
     with faulty_server() as server:
         server.files[tiny.PATH] = tiny.DATA
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
@@ -51,6 +51,6 @@ def packed(mirror: FaultyServer, tmp_path: Path, elsewhere: Go) -> Path:
     """A small pack, and a machine that has nothing of it."""
     mirror.files |= {**tiny.mirrored(NET), **tiny.mirrored(PRESET)}
     path = tmp_path / "weights.tar"
-    pack([get(NET), get(PRESET)], path, Silence(), trunks=False)
+    pack_weights([get_backbone(NET), get_backbone(PRESET)], path, SilentProgress(), trunks=False)
     elsewhere()
     return path

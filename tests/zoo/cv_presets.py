@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from tests.zoo.image_presets import drawn
 from zoo.backbone import Scaling
-from zoo.build.random_weights import enliven
+from zoo.build.random_weights import randomize_weights
 
 SIZE = 64
 SIDE = 224  # of published networks
@@ -59,7 +59,7 @@ def saved(family: str, folder: Path, layers: dict[str, Any] | None = None, *, re
 
     model = getattr(keras_cv().models, family)(include_rescaling=rescales, **layers or CONFIGS[family])
     if layers:
-        enliven(model, SIDE, Scaling.RAW)
+        randomize_weights(model, SIDE, Scaling.RAW)
     else:
         random = np.random.default_rng(0)
         model.set_weights([drawn(random, weight) for weight in model.weights])

@@ -10,9 +10,9 @@ import numpy as np
 
 from tests.zoo.image_presets import SIZE, backbone, drawn
 from tests.zoo.presets import keras_hub
-from zoo.build.networks.tops import last_dense
+from zoo.build.networks.tops import find_last_dense
 from zoo.image import ImageInput
-from zoo.pictures import photos
+from zoo.pictures import load_photos
 
 
 def save_classifier(
@@ -33,7 +33,7 @@ def save_classifier(
     for weight in classifier.weights:
         if id(weight) not in inside:
             weight.assign(drawn(random, weight))
-    dense, pictures = last_dense(classifier), np.stack([ImageInput(size)(photo) for photo in photos()])
+    dense, pictures = find_last_dense(classifier), np.stack([ImageInput(size)(photo) for photo in load_photos()])
     link, dense.activation = dense.activation, keras.activations.linear
     unit = 0.3 * np.std(classifier(preprocessor(pictures), training=False))  # logits from -9 to 9
     dense.set_weights([weight / unit for weight in dense.get_weights()])

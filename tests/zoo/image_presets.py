@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from tests.zoo.presets import keras_hub
-from zoo.backbone import Affine, Pooling
-from zoo.build.random_weights import enliven
+from zoo.backbone import AffineScaling, Pooling
+from zoo.build.random_weights import randomize_weights
 
 SIZE = 64
 SCALE, OFFSET = (0.017, 0.0175, 0.0174), (-2.1, -2.0, -1.8)
@@ -187,7 +187,7 @@ def published(family: str, layers: dict[str, Any], size: int) -> keras.Model:
     """A network of published layers, for pictures of `size`, with random weights that keep it alive."""
     model = getattr(keras_hub().models, f"{family}Backbone")(**layers)
     image = keras.Input((size, size, 3))
-    enliven(keras.Model(image, _called(model, image)), size, Affine(scale=SCALE, offset=OFFSET))
+    randomize_weights(keras.Model(image, _called(model, image)), size, AffineScaling(scale=SCALE, offset=OFFSET))
     return model
 
 

@@ -18,29 +18,29 @@ import keras
 import numpy as np
 from keras.src.legacy.saving import legacy_h5_format
 
-from zoo.backbone import Backbone, get
-from zoo.build.networks import body, scaled
-from zoo.build.networks.applications import with_top
-from zoo.build.networks.tops import last_dense
-from zoo.heads import own_head
+from zoo.backbone import Backbone, get_backbone
+from zoo.build.networks import build_backbone_network, scale_pixels
+from zoo.build.networks.applications import build_application_classifier
+from zoo.build.networks.tops import find_last_dense
+from zoo.heads import find_pretrained_classifier
 from zoo.image import ImageInput
-from zoo.pictures import photos
-from zoo.weights import path_of
+from zoo.pictures import load_photos
+from zoo.weights import weights_path
 
 
 def main(name: str, folder: Path, seeds: list[int]) -> None:
     """Write the files that publishing needs and their records into `folder`, and expected.npz."""
-    backbone, own = get(name), own_head(get(name))
+    backbone, own = get_backbone(name), find_pretrained_classifier(get_backbone(name))
     folder.mkdir(parents=True, exist_ok=True)
     if own.source:
-        write(random(body(backbone, None), seeds[0]), folder, backbone)
-    whole = random(with_top(own.factory, backbone.takes.size, None), seeds[1])
-    pictures = np.stack([ImageInput(backbone.takes.size)(photo) for photo in photos()])
-    pixels = scaled(pictures, backbone.takes.scaling)
-    dense = last_dense(whole)
+        write(random(build_backbone_network(backbone, None), seeds[0]), folder, backbone)
+    whole = random(build_application_classifier(own.factory, backbone.takes.size, None), seeds[1])
+    pictures = np.stack([ImageInput(backbone.takes.size)(photo) for photo in load_photos()])
+    pixels = scale_pixels(pictures, backbone.takes.scaling)
+    dense = find_last_dense(whole)
     unit = 0.3 * np.std(whole(pixels, training=False))  # logits from -9 to 9: no class takes it all
     dense.set_weights([weight / unit for weight in dense.get_weights()])
-    write(whole, folder, own.fetched())
+    write(whole, folder, own.backbone_to_fetch())
     logits = whole(pixels, training=False)
     np.savez(folder / "expected.npz", scores=keras.ops.convert_to_numpy(keras.ops.softmax(logits)))
 
@@ -62,7 +62,7 @@ def drawn(rng: np.random.Generator, variable: keras.Variable) -> np.ndarray:
 
 
 def write(model: keras.Model, folder: Path, backbone: Backbone) -> None:
-    path = folder / path_of(backbone).name
+    path = folder / weights_path(backbone).name
     with h5py.File(path, "w") as target:
         legacy_h5_format.save_weights_to_hdf5_group(target, model)
     digest = hashlib.sha256(path.read_bytes()).hexdigest()

@@ -10,16 +10,16 @@ import sys
 import h5py
 from keras.src.legacy.saving import legacy_h5_format
 
-from zoo.backbone import get
-from zoo.build.networks import body, pixels_of
-from zoo.build.random_weights import enliven
+from zoo.backbone import get_backbone
+from zoo.build.networks import build_backbone_network, require_pixels
+from zoo.build.random_weights import randomize_weights
 
 
 def main(name: str, file: str) -> None:
     """Write the weights of the backbone `name` to `file`; numbers of a size that real ones have."""
-    backbone = get(name)
-    model, pixels = body(backbone, None), pixels_of(backbone)
-    enliven(model, pixels.size, pixels.scaling)
+    backbone = get_backbone(name)
+    model, pixels = build_backbone_network(backbone, None), require_pixels(backbone)
+    randomize_weights(model, pixels.size, pixels.scaling)
     with h5py.File(file, "w") as target:
         legacy_h5_format.save_weights_to_hdf5_group(target, model)
 

@@ -9,8 +9,8 @@ from typing import Final
 from tests.zoo.tiny import sha256
 from zoo import plain_tar, unpacking
 from zoo.files import cache_root
-from zoo.pack_index import INDEX, Index, Packed, checksum
-from zoo.progress import Silence
+from zoo.pack_index import INDEX_FILE, PackEntry, PackIndex, checksum_file
+from zoo.progress import SilentProgress
 
 NET: Final = "mobilenet_v2.imagenet"  # one file, without a hash
 PRESET: Final = "bert_tiny.en_uncased"  # several files in folders
@@ -18,8 +18,8 @@ PRESET: Final = "bert_tiny.en_uncased"  # several files in folders
 Go = Callable[[], None]  # moves to another machine
 
 
-def unpack(path: Path) -> list[unpacking.Taken]:
-    return unpacking.unpack(path, Silence())
+def unpack(path: Path) -> list[unpacking.UnpackResult]:
+    return unpacking.unpack_weights(path, SilentProgress())
 
 
 def nothing_came() -> bool:
@@ -27,12 +27,12 @@ def nothing_came() -> bool:
     return not [path for path in cache_root().rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
-def made(path: Path, files: dict[str, bytes], index: Index | None = None) -> Path:
+def made(path: Path, files: dict[str, bytes], index: PackIndex | None = None) -> Path:
     """A pack of our own making, whose index fits whatever is in it."""
-    facts = tuple(Packed(name, len(data), sha256(data)) for name, data in files.items())
-    first = (index or Index((NET,), facts)).to_json()
+    facts = tuple(PackEntry(name, len(data), sha256(data)) for name, data in files.items())
+    first = (index or PackIndex((NET,), facts)).to_json()
     tar = b""
-    for name, data in {INDEX: first, f"{INDEX}.sha256": checksum(first), **files}.items():
+    for name, data in {INDEX_FILE: first, f"{INDEX_FILE}.sha256": checksum_file(first), **files}.items():
         tar += plain_tar.header(name, len(data)) + data + plain_tar.padding(len(data))
-    path.write_bytes(tar + plain_tar.end())
+    path.write_bytes(tar + plain_tar.end_marker())
     return path

@@ -12,7 +12,7 @@ import keras
 
 from tests.zoo.text_assets import BYTE_PAIRS, LAYOUTS, asset_of, byte_pairs, wordpiece
 from zoo.backbone import Backbone, FileSource
-from zoo.build.assets import Asset
+from zoo.build.assets import PresetTokenizerFiles
 
 FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
     "albert": "Albert",
@@ -44,7 +44,7 @@ def family_of(name: str) -> str:
     return next(FAMILIES[begin] for begin in begins if f"{name}_".startswith(f"{begin}_"))
 
 
-def their_tokenizer(kind: str, asset: Asset) -> object:
+def their_tokenizer(kind: str, asset: PresetTokenizerFiles) -> object:
     """KerasHub's tokenizer of the same files."""
     if kind in LAYOUTS:
         arguments = {"proto": asset.files["vocabulary.spm"]}
@@ -52,7 +52,7 @@ def their_tokenizer(kind: str, asset: Asset) -> object:
         vocabulary, merges = byte_pairs().files.values()
         arguments = {"vocabulary": json.loads(vocabulary), "merges": merges.decode().split("\n")[1:-1]}
     else:
-        arguments = {"vocabulary": asset.text("vocabulary.txt").split("\n")[:-1], **asset.config}
+        arguments = {"vocabulary": asset.file_text("vocabulary.txt").split("\n")[:-1], **asset.config}
     return getattr(keras_hub().tokenizers, kind)(**arguments)
 
 

@@ -15,15 +15,15 @@ import pytest
 from keras.src.utils import file_utils
 from numpy.typing import NDArray
 
-from zoo.backbone import FileSource, catalog, get
-from zoo.build.applications_table import FILE, factories, facts_of, table
-from zoo.build.networks import assign, body, pixels_of, scaled
-from zoo.build.networks.applications import as_published, headless
-from zoo.build.random_weights import enliven
-from zoo.pictures import crops
+from zoo.backbone import FileSource, all_backbones, get_backbone
+from zoo.build.applications_table import APPLICATIONS_FILE, application_facts, list_factories, render_applications
+from zoo.build.networks import assign_weights, build_backbone_network, require_pixels, scale_pixels
+from zoo.build.networks.applications import add_published_rescaling, headless
+from zoo.build.random_weights import randomize_weights
+from zoo.pictures import random_photo_crops
 
-ENTRIES = {b.builder.rpartition(":")[2]: b for b in catalog() if b.library == "keras.applications"}
-TOLD = json.loads(FILE.read_bytes())
+ENTRIES = {b.builder.rpartition(":")[2]: b for b in all_backbones() if b.library == "keras.applications"}
+TOLD = json.loads(APPLICATIONS_FILE.read_bytes())
 MEAN, VARIANCE = (0.4, 0.5, 0.6), (0.2, 0.3, 0.4)  # of no real network; only EfficientNet reads such from its file
 STARTS = (keras.layers.Conv2D, keras.layers.ZeroPadding2D, keras.Sequential)  # a network begins with one of these
 
@@ -69,35 +69,35 @@ def as_the_library_does(factory: str, pictures: NDArray[np.uint8]) -> NDArray[np
 
 
 def as_we_do(factory: str, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-    ours = scaled(pictures, pixels_of(ENTRIES[factory]).scaling)
+    ours = scale_pixels(pictures, require_pixels(ENTRIES[factory]).scaling)
     first = before_the_first_convolution(lambda: headless(factory, pictures.shape[1], None))
-    return keras.ops.convert_to_numpy(as_published(first)(ours))
+    return keras.ops.convert_to_numpy(add_published_rescaling(first)(ours))
 
 
-def test_every_network_of_the_library_is_there() -> None:
-    assert len(factories()) == 40
-    assert sorted(ENTRIES) == sorted(TOLD) == factories()
+def test_keras_applications_are_all_in_the_catalog() -> None:
+    assert len(list_factories()) == 40
+    assert sorted(ENTRIES) == sorted(TOLD) == list_factories()
 
 
-def test_the_four_that_were_there_first_are_what_they_were() -> None:
+def test_keras_applications_first_four_entries_are_unchanged() -> None:
     sizes = {"mobilenet_v2": 9.4, "mobilenet_v3_small": 4.0, "resnet50": 94.8, "vgg16": 58.9}
     for name, megabytes in sizes.items():
-        assert get(f"{name}.imagenet").megabytes == megabytes
-        assert get(name) is get(f"{name}.imagenet")
+        assert get_backbone(f"{name}.imagenet").megabytes == megabytes
+        assert get_backbone(name) is get_backbone(f"{name}.imagenet")
 
 
 @pytest.mark.parametrize("factory", ["ConvNeXtTiny", "EfficientNetB0", "MobileNetV3Small", "VGG16", "Xception"])
-def test_facts_are_read_from_the_library(factory: str) -> None:
-    assert facts_of(factory) == TOLD[factory]
+def test_keras_applications_facts_come_from_the_library(factory: str) -> None:
+    assert application_facts(factory) == TOLD[factory]
 
 
 @pytest.mark.slow
-def test_the_table_is_what_the_library_says_today() -> None:
-    assert FILE.read_text() == table(), "run: python -m zoo.build.applications_table"
+def test_keras_applications_table_is_up_to_date() -> None:
+    assert APPLICATIONS_FILE.read_text() == render_applications(), "run: python -m zoo.build.applications_table"
 
 
 @pytest.mark.parametrize("factory", ENTRIES)
-def test_hashes_stand_in_the_sources_of_the_library(factory: str) -> None:
+def test_keras_applications_checksums_stand_in_the_library_source(factory: str) -> None:
     source = ENTRIES[factory].source
     assert isinstance(source, FileSource)
     (file,) = source.files
@@ -113,18 +113,18 @@ def test_hashes_stand_in_the_sources_of_the_library(factory: str) -> None:
 
 
 @pytest.mark.parametrize("factory", ENTRIES)
-def test_pixels_are_scaled_as_the_library_scales_them(factory: str) -> None:
-    size = pixels_of(ENTRIES[factory]).size
+def test_keras_applications_pixel_scaling_equals_the_library(factory: str) -> None:
+    size = require_pixels(ENTRIES[factory]).size
     pictures = np.random.default_rng(7).integers(0, 256, (2, size, size, 3), dtype=np.uint8)
     theirs, ours = as_the_library_does(factory, pictures), as_we_do(factory, pictures)
     assert np.ptp(theirs) > 1
     np.testing.assert_allclose(ours, theirs, atol=1e-5 * np.abs(theirs).max(), rtol=0)
 
 
-def test_what_only_the_fetched_weights_of_efficientnet_get_is_there_without() -> None:
-    model = body(get("efficientnet_b0"), None)
+def test_efficientnet_has_its_normalization_without_weights() -> None:
+    model = build_backbone_network(get_backbone("efficientnet_b0"), None)
     assert [type(layer).__name__ for layer in model.layers[1:4]] == ["Rescaling", "Normalization", "Rescaling"]
-    assert model.count_params() == get("efficientnet_b0").params
+    assert model.count_params() == get_backbone("efficientnet_b0").params
 
 
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras, where it saves
@@ -138,27 +138,27 @@ def test_what_only_the_fetched_weights_of_efficientnet_get_is_there_without() ->
         ),
     ],
 )
-def test_the_whole_is_the_library_s_own_network_with_the_same_weights(
+def test_keras_applications_network_equals_the_librarys(
     factory: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Fed as the library's documentation says, loaded by the library itself."""
     size, file = 96, tmp_path / "w.weights.h5"
-    scaling = pixels_of(ENTRIES[factory]).scaling
+    scaling = require_pixels(ENTRIES[factory]).scaling
     inner = headless(factory, size, None)
-    enliven(inner, size, scaling)
+    randomize_weights(inner, size, scaling)
     inner.save_weights(file)
     monkeypatch.setattr(file_utils, "get_file", lambda *_, **__: str(file))
     make = getattr(keras.applications, factory)
     whole = make(include_top=False, weights="imagenet", input_shape=(size, size, 3))
-    pictures = crops(2, size, 9)
+    pictures = random_photo_crops(2, size, 9)
     theirs = whole(inspect.getmodule(make).preprocess_input(pictures.astype("float32")), training=False)
-    ours = headless(factory, size, file)(scaled(pictures, scaling), training=False)
+    ours = headless(factory, size, file)(scale_pixels(pictures, scaling), training=False)
     np.testing.assert_allclose(ours, theirs, atol=1e-4 * np.abs(theirs).max(), rtol=0)
 
 
-def test_weights_that_are_assigned_reach_the_normalisation() -> None:
+def test_assigned_weights_reach_the_normalization_layer() -> None:
     image = keras.Input((2, 2, 3))
     model = keras.Model(image, keras.layers.Normalization()(image))
-    assign(model, [np.array(MEAN, "float32"), np.array(VARIANCE, "float32"), np.array(1)])
+    assign_weights(model, [np.array(MEAN, "float32"), np.array(VARIANCE, "float32"), np.array(1)])
     expected = (1.0 - np.array(MEAN)) / np.sqrt(VARIANCE)
     np.testing.assert_allclose(model(np.ones((1, 2, 2, 3)))[0, 0, 0], expected, rtol=1e-5)

@@ -4,37 +4,37 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.backbone import DEFAULT, DEFAULT_TEXT, get
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, get_backbone
 from zoo.errors import UnknownBackbone
 
 
-def test_the_whole_name_and_the_architecture_alone_both_find_it() -> None:
-    assert get("vgg16.imagenet") is get("vgg16")
+def test_backbone_is_found_by_full_name_and_by_architecture() -> None:
+    assert get_backbone("vgg16.imagenet") is get_backbone("vgg16")
 
 
-def test_of_several_weights_the_default_is_meant_or_those_called_plainly_imagenet() -> None:
-    assert get("efficientnet_lite0").name == DEFAULT  # not efficientnet_lite0.ra_imagenet
-    assert get("all_minilm_l6_v2").name == DEFAULT_TEXT
-    assert get("resnet50").name == "resnet50.imagenet"  # not resnet50.cv_imagenet
+def test_backbone_name_without_weights_means_the_default_or_imagenet() -> None:
+    assert get_backbone("efficientnet_lite0").name == DEFAULT_IMAGE_BACKBONE  # not efficientnet_lite0.ra_imagenet
+    assert get_backbone("all_minilm_l6_v2").name == DEFAULT_TEXT_BACKBONE
+    assert get_backbone("resnet50").name == "resnet50.imagenet"  # not resnet50.cv_imagenet
 
 
-def test_of_several_weights_none_of_which_is_meant_all_are_named() -> None:
+def test_ambiguous_backbone_name_lists_the_choices() -> None:
     with pytest.raises(UnknownBackbone, match=r"'bert_base' has .*bert_base\.en, bert_base\.en_uncased, .*Choose one"):
-        get("bert_base")
+        get_backbone("bert_base")
 
 
-def test_the_default_is_in_the_catalog() -> None:
-    assert get(DEFAULT).name == DEFAULT
+def test_default_backbone_is_in_the_catalog() -> None:
+    assert get_backbone(DEFAULT_IMAGE_BACKBONE).name == DEFAULT_IMAGE_BACKBONE
 
 
 @pytest.mark.parametrize(
     ("wrong", "near"), [("mobilnet_v2", "mobilenet_v2"), ("ResNet50", "resnet50"), ("vgg", "vgg16")]
 )
-def test_a_wrong_name_is_answered_by_the_nearest(wrong: str, near: str) -> None:
+def test_unknown_backbone_error_names_the_nearest(wrong: str, near: str) -> None:
     with pytest.raises(UnknownBackbone, match=rf"Did you mean .*{near}.*zoo list"):
-        get(wrong)
+        get_backbone(wrong)
 
 
-def test_a_name_like_no_other_gets_no_guess() -> None:
+def test_unknown_backbone_error_without_a_near_name() -> None:
     with pytest.raises(UnknownBackbone, match=r"'xyz'\. `zoo list` shows all"):
-        get("xyz")
+        get_backbone("xyz")

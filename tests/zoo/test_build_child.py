@@ -20,10 +20,10 @@ from zoo.errors import TrunkError, WeightsError
         ("sys.exit(3)", TrunkError, "built: exit status 3, without a word"),
     ],
 )
-def test_its_end_is_told(
+def test_convert_child_process_failure_is_reported(
     ends: str, kind: type[Exception], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "ends_so.py").write_text(f"import os, sys\n{ends}\n")
     with pytest.raises(kind, match=said):
-        child.run("ends_so", [], "the trunk could not be built: ")
+        child.run_module("ends_so", [], "the trunk could not be built: ")

@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.build.canonical import canonical, serialized
+from zoo.build.canonical import canonical, serialize_onnx
 from zoo.build.fold import fold
 from zoo.trunk import open_session
 
@@ -61,7 +61,7 @@ def kinds(model: onnx.ModelProto) -> Counter[str]:
     return Counter(node.op_type for node in model.graph.node)
 
 
-def test_normalisation_and_padding_fold_into_the_convolution() -> None:
+def test_fold_batch_norm_and_padding_into_the_convolution() -> None:
     plain, folded = (onnx.load_from_string(convolution()) for _ in "ab")
     fold(folded)
     assert kinds(folded) == {"Conv": 1, "Relu": 1, "Abs": 1, "Add": 1}
@@ -70,25 +70,25 @@ def test_normalisation_and_padding_fold_into_the_convolution() -> None:
 
 
 @pytest.mark.parametrize("shape", [(CHANNELS, 1, 1), (1,), ()], ids=["three axes", "one number", "scalar"])
-def test_constants_fold_where_they_are_one_number_per_channel(shape: Sequence[int]) -> None:
+def test_fold_per_channel_constants(shape: Sequence[int]) -> None:
     plain, folded = (onnx.load_from_string(convolution(shape=shape)) for _ in "ab")
     assert kinds(fold(folded))["Mul"] == 0
     np.testing.assert_allclose(answer(folded), answer(plain), atol=1e-5)
 
 
-def test_a_constant_per_column_is_left_alone() -> None:
+def test_fold_leaves_per_column_constants_alone() -> None:
     plain, folded = (onnx.load_from_string(convolution(shape=(5,))) for _ in "ab")
     assert kinds(fold(folded))["Mul"] == 1
     np.testing.assert_allclose(answer(folded), answer(plain), atol=1e-5)
 
 
-def test_padding_with_another_number_than_zero_stays() -> None:
+def test_fold_leaves_nonzero_padding_alone() -> None:
     plain, folded = (onnx.load_from_string(convolution(pad=1.5)) for _ in "ab")
     assert kinds(fold(folded))["Pad"] == 1
     np.testing.assert_allclose(answer(folded), answer(plain), atol=1e-5)
 
 
-def test_a_convolution_that_two_read_is_left_alone() -> None:
+def test_fold_leaves_a_shared_convolution_alone() -> None:
     model = onnx.load_from_string(convolution())
     model.graph.node[-1].input[1] = "c"
     before = answer(model)
@@ -96,7 +96,7 @@ def test_a_convolution_that_two_read_is_left_alone() -> None:
     np.testing.assert_array_equal(answer(model), before)
 
 
-def test_a_kernel_that_is_computed_is_left_alone() -> None:
+def test_fold_leaves_a_computed_kernel_alone() -> None:
     model = onnx.load_from_string(convolution())
     model.graph.node.insert(0, helper.make_node("Neg", ["kernel"], ["computed"]))
     next(node for node in model.graph.node if node.op_type == "Conv").input[1] = "computed"
@@ -105,12 +105,12 @@ def test_a_kernel_that_is_computed_is_left_alone() -> None:
     np.testing.assert_array_equal(answer(model), before)
 
 
-def test_names_and_order_do_not_show_in_the_bytes() -> None:
+def test_canonical_bytes_do_not_depend_on_names_or_order() -> None:
     one, other = (onnx.load_from_string(convolution(*how)) for how in (("x", 1), ("other/", -1)))
-    assert serialized(canonical(one)) == serialized(canonical(other))
+    assert serialize_onnx(canonical(one)) == serialize_onnx(canonical(other))
 
 
-def test_the_canonical_graph_computes_the_same_and_stores_equal_constants_once() -> None:
+def test_canonical_graph_computes_the_same_and_merges_constants() -> None:
     model = onnx.load_from_string(convolution("x"))
     written = canonical(model)
     np.testing.assert_array_equal(answer(written), answer(model))
@@ -118,7 +118,7 @@ def test_the_canonical_graph_computes_the_same_and_stores_equal_constants_once()
     assert written.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
 
 
-def test_what_is_computed_twice_becomes_one() -> None:
+def test_canonical_graph_merges_equal_nodes() -> None:
     """Twins would else stand in the order, and bear the names, that the converter happened to give them."""
     written = []
     for twin in ("Relu", "Abs"):
@@ -137,12 +137,12 @@ def test_what_is_computed_twice_becomes_one() -> None:
     assert (written[0] != written[1]).any()
 
 
-def test_other_weights_do_show_in_the_bytes() -> None:
+def test_canonical_bytes_depend_on_weights() -> None:
     one, other = (onnx.load_from_string(convolution()) for _ in "ab")
     other.graph.initializer[0].raw_data = one.graph.initializer[0].raw_data[::-1]
-    assert serialized(canonical(one)) != serialized(canonical(other))
+    assert serialize_onnx(canonical(one)) != serialize_onnx(canonical(other))
 
 
-def test_the_canonical_form_is_its_own() -> None:
+def test_canonical_is_idempotent() -> None:
     once = canonical(onnx.load_from_string(convolution("x")))
-    assert serialized(canonical(once)) == serialized(once)
+    assert serialize_onnx(canonical(once)) == serialize_onnx(once)

@@ -15,11 +15,11 @@ from tests.finetune.fits import fitted
 from tests.zoo.presets import save_preset, served
 from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, Precision, get
+from zoo.backbone import Backbone, Precision, get_backbone
 from zoo.errors import WeightsError
-from zoo.sentences import SENTENCES
+from zoo.sentences import SAMPLE_SENTENCES
 from zoo.trunk import Trunk
-from zoo.utf8 import to_sample
+from zoo.utf8 import encode_text_sample
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
 pytestmark = [
@@ -43,17 +43,17 @@ SLOW = (
 
 
 @pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
-def test_every_family_s_preset_becomes_trunks(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = get(name)
+def test_text_trunks_are_built_for_every_family(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = get_backbone(name)
     save_preset(entry, tmp_path / "preset")
     with faulty_server() as server:
         server.files = served(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
-        trunks = {precision: Trunk.of(entry, precision) for precision in Precision}
+        trunks = {precision: Trunk.from_backbone(entry, precision) for precision in Precision}
         assert [path for path, *_ in server.asked] == list(server.files)  # each file once, and no other
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
-    assert Trunk.of(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
-    assert all(part.is_whole() for part in weights.parts(entry))
+    assert Trunk.from_backbone(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
+    assert all(part.is_intact() for part in weights.weights_files(entry))
     features = {precision: features_of(trunk, entry) for precision, trunk in trunks.items()}
     assert cosines(*features.values()).min() > 0.97
     assert trunks[Precision.INT8].path.stat().st_size < trunks[Precision.FP32].path.stat().st_size
@@ -63,16 +63,16 @@ def test_every_family_s_preset_becomes_trunks(name: str, tmp_path: Path, monkeyp
 def probe_accuracy(trunk: Trunk) -> float:
     """Share of 32 unseen texts that a probe on a random encoder tells apart: a word repeated, or another."""
     y = np.arange(128) % 2
-    rests = [SENTENCES[at // 2 % 15][: 5 + at % 7] for at in range(128)]
+    rests = [SAMPLE_SENTENCES[at // 2 % 15][: 5 + at % 7] for at in range(128)]
     texts = [f"{('cat', 'moon')[label]} " * 3 + rest for label, rest in zip(y, rests, strict=True)]
-    x = trunk(trunk.inputs.batch([trunk.inputs(to_sample(text)) for text in texts]))
+    x = trunk(trunk.inputs.batch([trunk.inputs(encode_text_sample(text)) for text in texts]))
     head = fitted(Task.CLASSIFY, x[:64], y[:64], x[64:96], y[64:96])
     return float(((x[96:] @ head.weights.T + head.bias).argmax(1) == y[96:]).mean())
 
 
 def features_of(trunk: Trunk, entry: Backbone) -> NDArray[np.float32]:
     """Features [16,d] of the zoo's sentences; each alone must get what it gets among the others."""
-    samples = [trunk.inputs(to_sample(sentence)) for sentence in SENTENCES]
+    samples = [trunk.inputs(encode_text_sample(sentence)) for sentence in SAMPLE_SENTENCES]
     together = trunk(trunk.inputs.batch(samples))
     alone = np.concatenate([trunk(trunk.inputs.batch([sample])) for sample in samples])
     assert together.shape == (16, entry.width)
@@ -94,12 +94,12 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
         ({"vocabulary": 50}, "embeddings of 50 tokens"),
     ],
 )
-def test_weights_of_another_network_are_refused(sizes: dict[str, int], said: str, tmp_path: Path) -> None:
-    from zoo.build.text import build_text
+def test_text_trunk_refuses_weights_of_another_network(sizes: dict[str, int], said: str, tmp_path: Path) -> None:
+    from zoo.build.text import build_text_trunk
 
-    save_preset(get("bert_tiny.en_uncased"), tmp_path, **sizes)
+    save_preset(get_backbone("bert_tiny.en_uncased"), tmp_path, **sizes)
     with pytest.raises(WeightsError, match=said):
-        build_text(get("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
+        build_text_trunk(get_backbone("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
 
 
 @pytest.mark.parametrize(
@@ -112,37 +112,37 @@ def test_weights_of_another_network_are_refused(sizes: dict[str, int], said: str
         ("model.weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(500)),
     ],
 )
-def test_damaged_files_are_told(path: str, content: bytes, tmp_path: Path) -> None:
-    from zoo.build.text import build_text
+def test_text_trunk_refuses_damaged_preset_files(path: str, content: bytes, tmp_path: Path) -> None:
+    from zoo.build.text import build_text_trunk
 
-    save_preset(get("bert_tiny.en_uncased"), tmp_path)
+    save_preset(get_backbone("bert_tiny.en_uncased"), tmp_path)
     (tmp_path / path).write_bytes(content)
     with pytest.raises(WeightsError, match=r"does not hold bert_tiny\.en_uncased .*Pull it again"):
-        build_text(get("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
+        build_text_trunk(get_backbone("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
 
 
-def test_weights_that_lack_a_matrix_are_refused(tmp_path: Path) -> None:
-    from zoo.build.text import build_text
+def test_text_trunk_refuses_weights_with_a_missing_matrix(tmp_path: Path) -> None:
+    from zoo.build.text import build_text_trunk
 
-    save_preset(get("bert_tiny.en_uncased"), tmp_path)
+    save_preset(get_backbone("bert_tiny.en_uncased"), tmp_path)
     with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
         found: list[str] = []
         file.visititems(lambda path, item: found.append(path) if item.__class__ is h5py.Dataset else None)
         del file[next(path for path in found if "query_dense" in path)]
     with pytest.raises(WeightsError, match=r"does not hold bert_tiny\.en_uncased"):
-        build_text(get("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
+        build_text_trunk(get_backbone("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
 
 
 @pytest.mark.slow
-def test_what_stopped_the_child_reaches_the_user_and_nothing_is_cached(
+def test_text_trunk_build_error_reaches_the_user_and_caches_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    entry = get("bert_tiny.en_uncased")
+    entry = get_backbone("bert_tiny.en_uncased")
     save_preset(entry, tmp_path / "preset", hidden_dim=64)
     with faulty_server() as server:
         server.files = served(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         with pytest.raises(WeightsError, match="width 64, not 128"):
-            Trunk.of(entry, Precision.FP32)
-    assert trunk_cache.lookup(entry, Precision.FP32) is None
-    assert not list(trunk_cache.trunks().glob(".draft-*"))
+            Trunk.from_backbone(entry, Precision.FP32)
+    assert trunk_cache.lookup_trunk(entry, Precision.FP32) is None
+    assert not list(trunk_cache.trunks_folder().glob(".draft-*"))

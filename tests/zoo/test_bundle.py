@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from tests.fakes import tiny_bundle
-from zoo.bundle import Layout, model_names, open_bundle, versions
+from zoo.bundle import BundleLayout, model_names, model_versions, open_bundle
 from zoo.errors import BundleBroken, BundleUnsupported, PublishFailed, RecipeError
-from zoo.files import sha256_of
-from zoo.names import check_name
+from zoo.files import file_sha256
+from zoo.names import validate_model_name
 from zoo.publish import publish
 
 
@@ -26,32 +26,32 @@ def republish(models: Path, source: Path, **extras: bytes) -> None:
         bundle.manifest,
         trunk=bundle.layout.trunk,
         head=bundle.layout.head.read_bytes(),
-        golden=bundle.golden(),
+        golden=bundle.read_golden(),
         extras=extras,
     )
 
 
 def snapshot(folder: Path) -> dict[str, str]:
-    return {str(path.relative_to(folder)): sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+    return {str(path.relative_to(folder)): file_sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
 
 
-def test_a_bundle_comes_back_as_it_was(tmp_path: Path) -> None:
+def test_bundle_round_trip(tmp_path: Path) -> None:
     made = tiny_bundle(tmp_path / "models")
     opened = open_bundle(made.layout.root)
     assert opened.manifest == made.manifest
     assert opened.manifest.version == 1
     assert set(opened.manifest.files) == {"trunk.onnx", "head.onnx", "golden.npz"}
-    golden = opened.golden()
+    golden = opened.read_golden()
     assert len(golden.samples) == len(golden.arrays_sha256) == len(golden.features) == len(golden.scores) == 3
     assert golden.scores.dtype == np.float32
 
 
-def test_versions_count_up_and_one_trunk_is_stored_once(tmp_path: Path) -> None:
+def test_publish_counts_versions_and_stores_one_trunk_once(tmp_path: Path) -> None:
     models = tmp_path / "models"
     for _ in range(3):
         tiny_bundle(models)
     tiny_bundle(models, "other")
-    assert versions(models, "tiny") == [1, 2, 3]
+    assert model_versions(models, "tiny") == [1, 2, 3]
     assert model_names(models) == ["other", "tiny"]
     (stored,) = (models / ".trunks").iterdir()
     assert stored.stat().st_nlink == 5
@@ -60,7 +60,7 @@ def test_versions_count_up_and_one_trunk_is_stored_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("file", ["trunk.onnx", "head.onnx", "golden.npz"])
 @pytest.mark.parametrize("harm", ["flip", "cut", "remove", "grow"])
-def test_a_changed_byte_is_noticed(tmp_path: Path, file: str, harm: str) -> None:
+def test_bundle_checksum_detects_any_changed_file(tmp_path: Path, file: str, harm: str) -> None:
     root = tiny_bundle(tmp_path / "models").layout.root
     path = root / file
     data = bytearray(path.read_bytes())
@@ -85,7 +85,7 @@ def test_a_changed_byte_is_noticed(tmp_path: Path, file: str, harm: str) -> None
         ({"trunk_sha256": "0" * 64}, BundleBroken, "does not vouch"),
     ],
 )
-def test_a_manifest_that_lies_is_refused(tmp_path: Path, change: dict, error: type, says: str) -> None:
+def test_bundle_with_a_false_manifest_is_refused(tmp_path: Path, change: dict, error: type, says: str) -> None:
     layout = tiny_bundle(tmp_path / "models").layout
     layout.manifest.write_text(json.dumps(json.loads(layout.manifest.read_text()) | change))
     with pytest.raises(error, match=says):
@@ -93,26 +93,26 @@ def test_a_manifest_that_lies_is_refused(tmp_path: Path, change: dict, error: ty
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '{"protocol": 1, "protocol": 1}', "[" * 100_000, "null"])
-def test_what_is_no_manifest_is_refused(tmp_path: Path, text: str) -> None:
+def test_bundle_without_a_valid_manifest_is_refused(tmp_path: Path, text: str) -> None:
     layout = tiny_bundle(tmp_path / "models").layout
     layout.manifest.write_text(text)
     with pytest.raises(BundleBroken, match="no manifest"):
         open_bundle(layout.root)
 
 
-def test_golden_samples_hold_no_objects(tmp_path: Path) -> None:
+def test_golden_samples_with_pickled_objects_are_refused(tmp_path: Path) -> None:
     layout = tiny_bundle(tmp_path / "models").layout
     with layout.golden.open("wb") as file:
         np.savez(file, sizes=np.array([{}], object), bytes=np.zeros(1), arrays_sha256=np.zeros(1), features=0, scores=0)
     manifest = json.loads(layout.manifest.read_text())
-    manifest["files"]["golden.npz"] = {"sha256": sha256_of(layout.golden), "bytes": layout.golden.stat().st_size}
+    manifest["files"]["golden.npz"] = {"sha256": file_sha256(layout.golden), "bytes": layout.golden.stat().st_size}
     layout.manifest.write_text(json.dumps(manifest))
     with pytest.raises(BundleBroken, match="no golden samples"):
-        open_bundle(layout.root).golden()
+        open_bundle(layout.root).read_golden()
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "link", "mkdir"])
-def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+def test_publish_is_atomic_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
     models = tmp_path / "models"
     root = tiny_bundle(models).layout.root
     before = snapshot(models)
@@ -124,7 +124,7 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: py
         patch.setattr(os, call, full)
         if call == "link":  # copies instead
             republish(models, root)
-            assert versions(models, "tiny") == [1, 2]
+            assert model_versions(models, "tiny") == [1, 2]
             return
         with pytest.raises(PublishFailed, match=r"No space left.*earlier versions are untouched"):
             republish(models, root, **{"report.html": b"x" * 100})
@@ -133,7 +133,7 @@ def test_a_full_disk_leaves_everything_as_it_was(tmp_path: Path, monkeypatch: py
     assert open_bundle(root)
 
 
-def test_two_publishers_get_two_versions(tmp_path: Path) -> None:
+def test_publish_concurrently_gives_distinct_versions(tmp_path: Path) -> None:
     models = tmp_path / "models"
     root = tiny_bundle(models).layout.root
     threads = [threading.Thread(target=republish, args=(models, root)) for _ in range(8)]
@@ -141,20 +141,20 @@ def test_two_publishers_get_two_versions(tmp_path: Path) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    assert versions(models, "tiny") == list(range(1, 10))
+    assert model_versions(models, "tiny") == list(range(1, 10))
     assert {open_bundle(models / "tiny" / str(v)).manifest.version for v in range(1, 10)} == set(range(1, 10))
 
 
-def test_half_made_and_foreign_folders_are_no_versions(tmp_path: Path) -> None:
+def test_unfinished_and_foreign_folders_are_no_versions(tmp_path: Path) -> None:
     models = tmp_path / "models"
     tiny_bundle(models)
     for odd in ("2", "03", "x", ".draft-y", "1.5"):
         (models / "tiny" / odd).mkdir()
-    Layout(models / "tiny" / "03").manifest.write_text("{}")
-    assert versions(models, "tiny") == [1]
+    BundleLayout(models / "tiny" / "03").manifest.write_text("{}")
+    assert model_versions(models, "tiny") == [1]
 
 
-def test_a_half_copied_folder_keeps_its_number(tmp_path: Path) -> None:
+def test_publish_skips_the_number_of_a_half_copied_version(tmp_path: Path) -> None:
     models = tmp_path / "models"
     tiny_bundle(models)
     (models / "tiny" / "2").mkdir()
@@ -162,7 +162,7 @@ def test_a_half_copied_folder_keeps_its_number(tmp_path: Path) -> None:
     assert tiny_bundle(models).manifest.version == 3
 
 
-def test_drafts_of_killed_processes_are_swept(tmp_path: Path) -> None:
+def test_publish_sweeps_drafts_of_killed_processes(tmp_path: Path) -> None:
     models = tmp_path / "models"
     old, young = models / "tiny" / ".draft-old", models / "tiny" / ".draft-young"
     for draft in (old, young):
@@ -173,14 +173,14 @@ def test_drafts_of_killed_processes_are_swept(tmp_path: Path) -> None:
     assert young.exists()
 
 
-def test_a_locked_folder_hides_no_other_model(tmp_path: Path) -> None:
+def test_stray_file_in_the_repository_hides_no_model(tmp_path: Path) -> None:
     models = tmp_path / "models"
     tiny_bundle(models)
     (models / "odd").write_text("no folder")
     assert model_names(models) == ["tiny"]
 
 
-def test_unused_trunks_are_swept_and_used_ones_stay(tmp_path: Path) -> None:
+def test_publish_sweeps_unused_trunks_and_keeps_used_ones(tmp_path: Path) -> None:
     models = tmp_path / "models"
     root = tiny_bundle(models).layout.root
     (used,) = (models / ".trunks").iterdir()
@@ -195,12 +195,12 @@ def test_unused_trunks_are_swept_and_used_ones_stay(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "A", "ä", "-x", "x" * 65, "a\n", "a b"])
-def test_odd_names_are_refused(name: str) -> None:
+def test_invalid_model_name_is_refused(name: str) -> None:
     with pytest.raises(RecipeError, match="--name"):
-        check_name(name)
+        validate_model_name(name)
 
 
-def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path) -> None:
+def test_publish_to_an_unwritable_folder_names_it(tmp_path: Path) -> None:
     root = tiny_bundle(tmp_path / "models").layout.root
     blocked = tmp_path / "a file"
     blocked.write_text("")

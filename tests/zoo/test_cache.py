@@ -13,14 +13,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from finetune.cache import FeatureCache, cache_path
+from finetune.cache import FeatureCache, feature_cache_path
 from tests.zoo.tiny import DATA
 from zoo import cache, trunk_cache, weights
-from zoo.backbone import DEFAULT, Precision, get
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Precision, get_backbone
 from zoo.cli import cli
-from zoo.files import cache_root, locked
-from zoo.progress import Silence
-from zoo.scratch import Scratch
+from zoo.files import cache_root, exclusive_lock
+from zoo.progress import SilentProgress
+from zoo.scratch import ScratchFolder
 
 DAY = 24 * 3600
 
@@ -44,24 +44,24 @@ def old(path: Path, days: float) -> None:
         os.utime(one, (time.time() - days * DAY,) * 2)
 
 
-def names(found: list[cache.Item]) -> list[str]:
+def names(found: list[cache.CacheEntry]) -> list[str]:
     return [item.path.relative_to(cache_root()).as_posix() for item in found]
 
 
-def test_an_empty_cache_is_told() -> None:
+def test_cache_report_of_an_empty_cache() -> None:
     assert "nothing is cached" in zoo("cache").stdout
     assert json.loads(zoo("cache", "--json").stdout) == []
 
 
-def test_everything_is_told_with_its_size(shared_trunks: None) -> None:
+def test_cache_report_lists_every_entry_with_its_size(shared_trunks: None) -> None:
     put("weights/vgg16.imagenet/w.h5", 1000, 1)
     put("weights/bert_tiny.en_uncased/assets/tokenizer/vocabulary.txt", 70, 1)
     put("runs/0123/state", 500, 1)
     put("data/reuters-r8/train.tab", 300, 1)
     put("peers/one/big", 9000, 1)
-    found = trunk_cache.lookup(get(DEFAULT), Precision.INT8)
+    found = trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8)
     assert found is not None
-    with FeatureCache(cache_path({}, found.facts["sha256"]), 4, Silence()):
+    with FeatureCache(feature_cache_path({}, found.facts["sha256"]), 4, SilentProgress()):
         pass
     told = {(item["kind"], item["name"]): item["bytes"] for item in json.loads(zoo("cache", "--json").stdout)}
     assert told["weights", "vgg16.imagenet"] == 1000
@@ -69,13 +69,15 @@ def test_everything_is_told_with_its_size(shared_trunks: None) -> None:
     assert told["runs", "0123"] == 500
     assert told["data", "reuters-r8"] == 300
     assert told["other", "peers"] == 9000
-    assert told["trunks", f"{DEFAULT} in int8"] == sum(file.stat().st_size for file in found.folder.iterdir())
-    assert ("features", f"{DEFAULT} in int8") in told
+    assert told["trunks", f"{DEFAULT_IMAGE_BACKBONE} in int8"] == sum(
+        file.stat().st_size for file in found.folder.iterdir()
+    )
+    assert ("features", f"{DEFAULT_IMAGE_BACKBONE} in int8") in told
     assert "9,0" not in zoo("cache").stdout.splitlines()[1]
     assert zoo("cache").stdout.splitlines()[-1].split() == ["in", str(cache_root())]
 
 
-def test_nothing_is_deleted_unless_it_is_asked_for() -> None:
+def test_cache_eviction_deletes_nothing_without_yes() -> None:
     file = put("weights/gone_model.imagenet/w.h5", 10, 1)
     for words in (["--prune"], ["--max-size", "0"], ["--prune", "--json"]):
         assert zoo("cache", *words).exit_code == 0
@@ -85,57 +87,63 @@ def test_nothing_is_deleted_unless_it_is_asked_for() -> None:
     assert "--yes does it" in zoo("cache", "--prune").stderr
 
 
-def test_prune_deletes_what_nothing_refers_to(shared_trunks: None) -> None:
+def test_cache_eviction_prune_deletes_what_nothing_refers_to(shared_trunks: None) -> None:
     put("weights/gone_model.imagenet/w.h5", 10, 1)
     kept = put("weights/vgg16.imagenet/w.h5", 10, 1)
     put("features/0-1.sqlite.damaged-5", 10, 1)
     put("trunks/.draft-0123/trunk.onnx", 10, 0)
-    found = trunk_cache.lookup(get(DEFAULT), Precision.INT8)
+    found = trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8)
     assert found is not None
     of_another_version = found.folder.rename(found.folder.with_name("f" * 64))
     old(of_another_version / "trunk.json", 1)
     old(of_another_version / "trunk.onnx", 1)
     assert zoo("cache", "--prune", "--yes").exit_code == 0
-    left = names(cache.items())
+    left = names(cache.list_cache_entries())
     assert kept.exists()
     assert [name for name in left if not name.startswith("trunks")] == ["weights/vgg16.imagenet"]
-    assert [item.name for item in cache.items() if item.kind == "trunks"] == [f"{DEFAULT} in fp32"]
+    assert [item.name for item in cache.list_cache_entries() if item.kind == "trunks"] == [
+        f"{DEFAULT_IMAGE_BACKBONE} in fp32"
+    ]
 
 
-def test_the_oldest_go_first_and_no_more_than_needed() -> None:
+def test_cache_eviction_deletes_the_least_recently_used_first() -> None:
     put("weights/vgg16.imagenet/w.h5", 400, 3)
     put("runs/a/state", 400, 5)
     put("data/b/c", 400, 1)
     put("peers/one/big", 9000, 9)
-    assert names(cache.to_delete(cache.items(), 1200)) == []
-    assert names(cache.to_delete(cache.items(), 1199)) == ["runs/a"]
-    assert names(cache.to_delete(cache.items(), 500)) == ["runs/a", "weights/vgg16.imagenet"]
-    assert names(cache.to_delete(cache.items(), 0)) == ["runs/a", "weights/vgg16.imagenet", "data/b"]
+    assert names(cache.select_evictions(cache.list_cache_entries(), 1200)) == []
+    assert names(cache.select_evictions(cache.list_cache_entries(), 1199)) == ["runs/a"]
+    assert names(cache.select_evictions(cache.list_cache_entries(), 500)) == ["runs/a", "weights/vgg16.imagenet"]
+    assert names(cache.select_evictions(cache.list_cache_entries(), 0)) == [
+        "runs/a",
+        "weights/vgg16.imagenet",
+        "data/b",
+    ]
 
 
-def test_what_was_just_used_stays() -> None:
+def test_cache_eviction_keeps_recently_used_entries() -> None:
     put("weights/vgg16.imagenet/w.h5", 400, 0)
     put("weights/gone_model.imagenet/w.h5", 400, 0)
-    assert cache.to_delete(cache.items(), 0) == []
-    assert len(cache.to_delete(cache.items(), 0, now=time.time() + DAY)) == 2
+    assert cache.select_evictions(cache.list_cache_entries(), 0) == []
+    assert len(cache.select_evictions(cache.list_cache_entries(), 0, now=time.time() + DAY)) == 2
 
 
-def test_use_is_noted(shared_trunks: None, shared_weights: None) -> None:
-    entry = get(DEFAULT)
-    found = trunk_cache.lookup(entry, Precision.FP32)
+def test_cache_use_updates_the_last_used_time(shared_trunks: None, shared_weights: None) -> None:
+    entry = get_backbone(DEFAULT_IMAGE_BACKBONE)
+    found = trunk_cache.lookup_trunk(entry, Precision.FP32)
     assert found is not None
-    for path in (*found.folder.iterdir(), *(part.path for part in weights.parts(entry))):
+    for path in (*found.folder.iterdir(), *(part.path for part in weights.weights_files(entry))):
         old(path, 9)
-    assert all(time.time() - item.used > DAY for item in cache.items() if item.kind == "weights")
-    trunk_cache.ensure(entry, Precision.FP32, Silence())
-    weights.fetch(entry)
-    used = {item.path: item.used for item in cache.items()}
+    assert all(time.time() - item.used > DAY for item in cache.list_cache_entries() if item.kind == "weights")
+    trunk_cache.ensure_trunk(entry, Precision.FP32, SilentProgress())
+    weights.fetch_weights(entry)
+    used = {item.path: item.used for item in cache.list_cache_entries()}
     assert time.time() - used[found.folder] < DAY
-    assert time.time() - used[weights.folder_of(entry)] < DAY
+    assert time.time() - used[weights.weights_folder(entry)] < DAY
 
 
 @pytest.mark.parametrize("kind", ["weights", "trunks", "runs", "data"])
-def test_what_a_process_has_locked_stays(kind: str) -> None:
+def test_cache_eviction_keeps_locked_entries(kind: str) -> None:
     name = "vgg16.imagenet" if kind == "weights" else "name"
     file = put(f"{kind}/{name}/content", 10, 9)
     script = "import sys; from pathlib import Path; from zoo.files import locked\n"
@@ -154,16 +162,16 @@ def test_what_a_process_has_locked_stays(kind: str) -> None:
     assert not file.exists()
 
 
-def test_a_draft_that_somebody_is_at_stays() -> None:
+def test_cache_eviction_keeps_locked_drafts() -> None:
     draft = put("trunks/.draft-0123/trunk.onnx", 10, 9)
-    with locked(draft.parent.with_name("0123")):
-        assert cache.to_delete(cache.items()) == []
-    assert names(cache.to_delete(cache.items())) == ["trunks/.draft-0123"]
+    with exclusive_lock(draft.parent.with_name("0123")):
+        assert cache.select_evictions(cache.list_cache_entries()) == []
+    assert names(cache.select_evictions(cache.list_cache_entries())) == ["trunks/.draft-0123"]
 
 
-def test_features_that_are_being_written_stay() -> None:
+def test_cache_eviction_keeps_features_being_written() -> None:
     path = cache_root() / "features" / "0-1.sqlite"
-    with FeatureCache(path, 4, Silence()):
+    with FeatureCache(path, 4, SilentProgress()):
         pass
     writer = sqlite3.connect(path)
     writer.execute("BEGIN IMMEDIATE")
@@ -176,10 +184,10 @@ def test_features_that_are_being_written_stay() -> None:
     assert not path.exists()
 
 
-def test_scratch_belongs_to_the_process_that_made_it() -> None:
-    scratch = Scratch()
+def test_cache_eviction_keeps_scratch_of_living_processes() -> None:
+    scratch = ScratchFolder()
     (scratch.path / "file").write_bytes(DATA)
-    assert cache.to_delete(cache.items(), 0) == []
+    assert cache.select_evictions(cache.list_cache_entries(), 0) == []
     left = put("scratch/graft-left/file", 10, 0)
     assert zoo("cache", "--prune", "--yes").exit_code == 0
     assert scratch.path.is_dir()
@@ -187,7 +195,7 @@ def test_scratch_belongs_to_the_process_that_made_it() -> None:
     scratch.remove()
 
 
-def test_a_link_is_neither_counted_nor_followed(tmp_path: Path) -> None:
+def test_cache_eviction_never_follows_symlinks(tmp_path: Path) -> None:
     outside = tmp_path / "precious"
     outside.mkdir()
     (outside / "file").write_bytes(bytes(10))
@@ -204,7 +212,7 @@ def test_a_link_is_neither_counted_nor_followed(tmp_path: Path) -> None:
     assert (outside / "file").exists()
 
 
-def test_sizes_are_read_as_people_write_them() -> None:
+def test_cache_max_size_is_parsed() -> None:
     assert zoo("cache", "--max-size", "1.5GB").exit_code == 0
     ran = zoo("cache", "--max-size", "much")
     assert ran.exit_code == 2

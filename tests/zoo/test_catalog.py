@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from zoo.backbone import Backbone, Pixels, Precision, Scaling, WheelSource, catalog
+from zoo.backbone import Backbone, ImageSpec, Precision, Scaling, WheelSource, all_backbones
 
 # Builds each network with random weights and tells what it really is; TensorFlow stays in the child.
 MEASURE = """
@@ -27,14 +27,14 @@ def names(backbone: Backbone) -> str:
     return backbone.name
 
 
-def test_the_catalog_is_sorted_and_names_are_architecture_dot_weights() -> None:
-    found = [backbone.name for backbone in catalog()]
+def test_catalog_is_sorted_and_names_are_well_formed() -> None:
+    found = [backbone.name for backbone in all_backbones()]
     assert found == sorted(set(found))
     assert all(re.fullmatch(r"[a-z0-9_]+\.[a-z0-9_]+", name) for name in found)
 
 
-@pytest.mark.parametrize("backbone", catalog(), ids=names)
-def test_facts_are_plausible(backbone: Backbone) -> None:
+@pytest.mark.parametrize("backbone", all_backbones(), ids=names)
+def test_catalog_facts_are_plausible(backbone: Backbone) -> None:
     # What is not known is None: never a zero, never an empty word.
     told = (backbone.params, backbone.ships, backbone.width, backbone.megabytes, backbone.top1)
     assert all(fact is None or fact > 0 for fact in told)
@@ -47,8 +47,8 @@ def test_facts_are_plausible(backbone: Backbone) -> None:
     assert backbone.precision is Precision.FP32 or backbone.int8.startswith("proven")
 
 
-@pytest.mark.parametrize("backbone", catalog(), ids=names)
-def test_weights_are_vouched_for(backbone: Backbone) -> None:
+@pytest.mark.parametrize("backbone", all_backbones(), ids=names)
+def test_catalog_weights_have_checksums_and_licenses(backbone: Backbone) -> None:
     source = backbone.source
     if isinstance(source, WheelSource):
         assert re.fullmatch(r"[0-9a-f]{64}", source.sha256)
@@ -60,11 +60,11 @@ def test_weights_are_vouched_for(backbone: Backbone) -> None:
 
 
 @pytest.mark.slow
-def test_networks_are_what_the_catalog_says() -> None:
+def test_catalog_width_params_and_size_equal_the_networks() -> None:
     ran = subprocess.run([sys.executable, "-c", MEASURE], capture_output=True, text=True, check=True)
     measured = json.loads(ran.stdout.splitlines()[-1])
     assert measured == {
         b.name: [b.params, b.takes.size, b.takes.size, 3, b.width]
-        for b in catalog()
-        if isinstance(b.takes, Pixels) and b.takes.scaling is not Scaling.PRESET
+        for b in all_backbones()
+        if isinstance(b.takes, ImageSpec) and b.takes.scaling is not Scaling.PRESET
     }

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.backbone import catalog, get
+from zoo.backbone import all_backbones, get_backbone
 
 MODULES = {
     "zoo": "zoo.cli:main",
@@ -40,13 +40,13 @@ def plain(*words: str) -> list[str]:
 @pytest.mark.parametrize(
     "line", ["zoo show resnet50", "zoo pull vgg16 resnet50", "finetune x --backbone resnet50", "zoo publish resnet50"]
 )
-def test_names_of_backbones(line: str) -> None:
-    fitting = [entry.name for entry in catalog() if entry.name.startswith("resnet50")]
+def test_completion_offers_backbone_names(line: str) -> None:
+    fitting = [entry.name for entry in all_backbones() if entry.name.startswith("resnet50")]
     assert asked("bash", line) == plain(*fitting)
-    assert get("resnet50").name in fitting
+    assert get_backbone("resnet50").name in fitting
 
 
-def test_every_shell_speaks_its_own_form() -> None:
+def test_completion_output_of_each_shell() -> None:
     assert asked("fish", "zoo show vgg16.im") == plain("vgg16.imagenet")
     assert asked("zsh", "zoo show vgg16.im") == ["plain", "vgg16.imagenet", "_"]
 
@@ -67,16 +67,16 @@ def test_every_shell_speaks_its_own_form() -> None:
         ("predict digits pho", ["file,pho"]),
     ],
 )
-def test_commands_options_values_and_files(line: str, offered: list[str], tmp_path: Path) -> None:
+def test_completion_offers_commands_options_values_and_files(line: str, offered: list[str], tmp_path: Path) -> None:
     assert asked("bash", line, tmp_path) == offered
 
 
-def test_a_file_is_offered_before_a_command_of_the_same_beginning(tmp_path: Path) -> None:
+def test_completion_offers_files_before_subcommands(tmp_path: Path) -> None:
     (tmp_path / "checked").mkdir()
     assert asked("bash", "finetune che", tmp_path) == ["file,che"]
 
 
-def test_models_of_the_repository(tmp_path: Path) -> None:
+def test_completion_offers_models_of_the_repository(tmp_path: Path) -> None:
     for name in ("models/digits/1", "models/.trunks", "other/dishes/1"):
         (tmp_path / name).mkdir(parents=True)
     assert asked("bash", "predict di", tmp_path) == plain("digits")
@@ -85,7 +85,7 @@ def test_models_of_the_repository(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
-def test_the_script_is_for_all_four_programs(shell: str) -> None:
+def test_completion_script_covers_all_four_programs(shell: str) -> None:
     script = [sys.executable, "-c", "from zoo.cli import main; main()", "completion", shell]
     said = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     for program in MODULES:
@@ -95,7 +95,7 @@ def test_the_script_is_for_all_four_programs(shell: str) -> None:
         subprocess.run([parser, "-n"], input=said, text=True, check=True)
 
 
-def test_bash_itself_completes(tmp_path: Path) -> None:
+def test_completion_works_in_bash_itself(tmp_path: Path) -> None:
     """The script, read by bash, calls `zoo` on the PATH and fills COMPREPLY."""
     bash = shutil.which("bash")
     if bash is None:

@@ -21,13 +21,13 @@ import pytest
 from tests.zoo.contract import checks, verdict
 from tests.zoo.contract.__main__ import main, record
 from tests.zoo.contract.stand_in import stand_in_of
-from zoo.backbone import Backbone, Pixels, Scaling, catalog, get
-from zoo.build.convert import to_onnx
-from zoo.build.fp32 import proven
-from zoo.build.networks import body, pixels_of, whole
-from zoo.build.random_weights import enliven
+from zoo.backbone import Backbone, ImageSpec, Scaling, all_backbones, get_backbone
+from zoo.build.convert import image_model_to_onnx
+from zoo.build.fp32 import convert_image_trunk
+from zoo.build.networks import build_backbone_network, require_pixels, trunk_from_network
+from zoo.build.random_weights import randomize_weights
 from zoo.errors import TrunkError
-from zoo.possible import reason_against
+from zoo.possible import unsupported_reason
 from zoo.trunk import open_session
 
 QUICK = ("mobilenet_v3_small.imagenet", "efficientnet_b0.imagenet")  # in every run, at SMALL pixels
@@ -36,14 +36,14 @@ GIANT = 100_000_000  # parameters; the largest builds in 18 GB
 
 
 def smaller(name: str, size: int = SMALL) -> Backbone:
-    backbone = get(name)
-    return dataclasses.replace(backbone, takes=Pixels(size=size, scaling=pixels_of(backbone).scaling))
+    backbone = get_backbone(name)
+    return dataclasses.replace(backbone, takes=ImageSpec(size=size, scaling=require_pixels(backbone).scaling))
 
 
 def alive(backbone: Backbone) -> keras.Model:
-    inner = body(backbone, None)
-    enliven(inner, pixels_of(backbone).size, pixels_of(backbone).scaling)
-    return whole(backbone, inner)
+    inner = build_backbone_network(backbone, None)
+    randomize_weights(inner, require_pixels(backbone).size, require_pixels(backbone).scaling)
+    return trunk_from_network(backbone, inner)
 
 
 @pytest.fixture
@@ -51,7 +51,7 @@ def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
     """Memory for a trial: those of very large networks wait until no other worker tries one, and keep others off."""
     base = tmp_path_factory.getbasetemp()
     shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    entry = get(request.node.callspec.params["name"])
+    entry = get_backbone(request.node.callspec.params["name"])
     is_giant = (entry.params or 0) > GIANT and not verdict.is_preset(entry)  # a preset's stand-in is never as large
     with (shared / "room").open("w") as file:
         fcntl.flock(file, fcntl.LOCK_EX if is_giant else fcntl.LOCK_SH)
@@ -62,19 +62,19 @@ def room(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactor
 @pytest.mark.contract
 @pytest.mark.usefixtures("room")
 @pytest.mark.parametrize("name", verdict.groups())
-def test_it_keeps_the_contract(name: str) -> None:
-    found = verdict.verdict(get(name))
+def test_contract_holds_for_every_backbone(name: str) -> None:
+    found = verdict.verdict(get_backbone(name))
     assert found["outcome"] == "passes", found["why"]
     assert max(found["parity"].values()) <= 1e-4
     assert found["parity"].keys() == {"1", "7"}
 
 
-def test_every_entry_that_is_not_refused_is_tried_once() -> None:
+def test_contract_tries_every_buildable_backbone_once() -> None:
     tried = [entry.name for group in verdict.groups().values() for entry in group]
     assert len(tried) == len(set(tried))
-    assert set(tried) == {entry.name for entry in catalog() if not reason_against(entry)}
+    assert set(tried) == {entry.name for entry in all_backbones() if not unsupported_reason(entry)}
     alone = [name for name, group in verdict.groups().items() if len(group) == 1]
-    assert len([name for name in alone if get(name).library == "keras.applications"]) == 40
+    assert len([name for name in alone if get_backbone(name).library == "keras.applications"]) == 40
 
 
 @pytest.mark.parametrize(
@@ -87,20 +87,20 @@ def test_every_entry_that_is_not_refused_is_tried_once() -> None:
         ("resnet50.cv_imagenet", "whole", {"stackwise_blocks": [3, 4, 6, 3]}),
     ],
 )
-def test_a_stand_in_is_as_much_of_the_published_network_as_can_be(
+def test_stand_in_is_as_much_of_the_published_network_as_possible(
     name: str, network: str, layers: dict[str, Any]
 ) -> None:
-    made = stand_in_of(get(name))
+    made = stand_in_of(get_backbone(name))
     assert made.network == network
     assert layers.items() <= made.layers.items()
 
 
 @pytest.mark.parametrize("name", QUICK)
-def test_a_small_one_repeats_keras_one_by_one_and_in_sevens(name: str) -> None:
+def test_small_backbone_passes_parity_alone_and_in_batches(name: str) -> None:
     backbone = smaller(name)
     model = alive(backbone)
     assert model.count_params() == backbone.params
-    _, report = proven(model, SMALL, get(name).width)
+    _, report = convert_image_trunk(model, SMALL, get_backbone(name).width)
     off, largest = report["parity"]["offs"], report["parity"]["largest"]
     assert len(off) == 2
     assert max(off) <= 1e-4 * largest
@@ -113,24 +113,24 @@ def test_grouped_convolution_exact_gelu_and_layer_scale_convert() -> None:
     y = keras.layers.Conv2D(8, 7, padding="same", groups=8)(x)
     y = keras.layers.Dense(8, activation="gelu")(keras.layers.LayerNormalization()(y))
     inner = keras.Model(image, keras.layers.Add()([x, y]))
-    enliven(inner, 16, Scaling.TORCH)
-    model = whole(smaller("convnext_tiny", 16), inner)
-    _, report = proven(model, 16, 8)
+    randomize_weights(inner, 16, Scaling.TORCH)
+    model = trunk_from_network(smaller("convnext_tiny", 16), inner)
+    _, report = convert_image_trunk(model, 16, 8)
     assert report["parity"]["off"] <= 1e-5 * report["parity"]["largest"]
 
 
-def test_zeros_around_negative_numbers_are_zeros_to_a_pool() -> None:
+def test_zero_padding_before_max_pooling_stays_zero() -> None:
     """ONNX Runtime would let the pool pad, with the lowest number there is: ResNet V2 was wrong by 5 %."""
     image = keras.Input((16, 16, 3), dtype="uint8", name="image")
     x = keras.layers.Conv2D(4, 3, kernel_initializer="ones")(-keras.ops.cast(image, "float32") / 255.0)
     x = keras.layers.MaxPooling2D(3, strides=2)(keras.layers.ZeroPadding2D(1)(x))
     model = keras.Model(image, keras.ops.mean(keras.ops.transpose(x, (0, 3, 1, 2)), axis=(2, 3)))
     pictures = np.random.default_rng(0).integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
-    answer = open_session(to_onnx(model).SerializeToString()).run(None, {"image": pictures})[0]
+    answer = open_session(image_model_to_onnx(model).SerializeToString()).run(None, {"image": pictures})[0]
     np.testing.assert_allclose(answer, model(pictures), rtol=1e-5)
 
 
-def test_random_weights_are_the_same_every_time_and_tell_pictures_apart() -> None:
+def test_random_weights_are_deterministic_and_tell_images_apart() -> None:
     backbone = smaller("mobilenet_v3_small", 64)
     one, other = alive(backbone), alive(backbone)
     for a, b in zip(one.get_weights(), other.get_weights(), strict=True):
@@ -157,29 +157,29 @@ BUILT = {
         ("size", {"input": {"size": 192}}),
     ],
 )
-def test_an_entry_that_says_what_is_not_true_fails(word: str, wrong: dict[str, Any]) -> None:
-    entry, whole = get("mobilenet_v3_small"), {"network": "whole"}
+def test_contract_refuses_false_catalog_facts(word: str, wrong: dict[str, Any]) -> None:
+    entry, whole = get_backbone("mobilenet_v3_small"), {"network": "whole"}
     checks.check_facts(entry, whole, BUILT)
     with pytest.raises(TrunkError, match=f"{word} is .*declared"):
         checks.check_facts(entry, whole, BUILT | wrong)
 
 
 @pytest.mark.parametrize("features", [np.ones((2, 4)), np.array([[1, 2], [1, np.nan]])], ids=["equal", "not finite"])
-def test_features_that_tell_nothing_fail(features: np.ndarray) -> None:
+def test_contract_refuses_constant_or_nan_features(features: np.ndarray) -> None:
     with pytest.raises(TrunkError, match="sees nothing"):
         checks.check_alive(features)
 
 
-def test_features_that_the_library_would_not_give_fail() -> None:
+def test_contract_refuses_features_unlike_the_librarys() -> None:
     checks.check_same(np.ones((2, 4)), np.full((2, 4), 1.00009))
     with pytest.raises(TrunkError, match="own preprocessing gives other features"):
         checks.check_same(np.ones((2, 4)), np.full((2, 4), 1.0002))
 
 
-def test_a_verdict_is_added_to_the_others(tmp_path: Path) -> None:
+def test_verdict_is_added_to_the_file(tmp_path: Path) -> None:
     file = tmp_path / "docs" / "verdicts.json"
-    one, alike = get("all_minilm_l6_v1.en"), get("all_minilm_l6_v2.en")
-    record([get("vgg16")], {"outcome": "fails"}, file)
+    one, alike = get_backbone("all_minilm_l6_v1.en"), get_backbone("all_minilm_l6_v2.en")
+    record([get_backbone("vgg16")], {"outcome": "fails"}, file)
     record([one, alike], {"outcome": "passes"}, file)
     assert json.loads(file.read_bytes()) == {
         "vgg16.imagenet": {"outcome": "fails"},
@@ -189,7 +189,7 @@ def test_a_verdict_is_added_to_the_others(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("words", "said"), [(["vgg17"], "Did you mean vgg"), ([], "name at least one backbone")])
-def test_a_wrong_wish_is_answered_in_words(
+def test_contract_unknown_name_is_answered_in_words(
     words: list[str], said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sys.argv", ["contract", *words])

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from zoo.cores import cores
+from zoo.cores import available_cores
 
 ALL = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
 
@@ -19,18 +19,18 @@ ALL = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.c
         ("cpu.max", "99900000 100000", ALL),
     ],
 )
-def test_quota_of_a_container(tmp_path: Path, file: str, text: str, expected: int) -> None:
+def test_cpu_count_obeys_a_cgroup_quota(tmp_path: Path, file: str, text: str, expected: int) -> None:
     (tmp_path / file).write_text(text)
-    assert cores(tmp_path) == expected
+    assert available_cores(tmp_path) == expected
 
 
 @pytest.mark.parametrize(("quota", "expected"), [("-1", ALL), ("100000", 1)])
-def test_quota_of_an_older_kernel(tmp_path: Path, quota: str, expected: int) -> None:
+def test_cpu_count_obeys_a_cgroup_v1_quota(tmp_path: Path, quota: str, expected: int) -> None:
     (tmp_path / "cpu").mkdir()
     (tmp_path / "cpu" / "cpu.cfs_quota_us").write_text(quota + "\n")
     (tmp_path / "cpu" / "cpu.cfs_period_us").write_text("100000\n")
-    assert cores(tmp_path) == expected
+    assert available_cores(tmp_path) == expected
 
 
-def test_without_a_quota_affinity_counts(tmp_path: Path) -> None:
-    assert cores(tmp_path) == ALL
+def test_cpu_count_without_a_quota_is_the_affinity(tmp_path: Path) -> None:
+    assert available_cores(tmp_path) == ALL

@@ -12,43 +12,45 @@ import pytest
 
 from tests.zoo.cv_presets import CONFIGS, SIZE, keras_cv, saved, theirs
 from tests.zoo.true_sizes import CV
-from zoo.backbone import Backbone, Pixels, Scaling, get
+from zoo.backbone import Backbone, ImageSpec, Scaling, get_backbone
 from zoo.catalog import cv
-from zoo.catalog.preset import families, rows
+from zoo.catalog.preset import families, read_preset_rows
 from zoo.errors import WeightsError
-from zoo.pictures import crops
-from zoo.presets import settled
+from zoo.pictures import random_photo_crops
+from zoo.presets import resolve_preset
 from zoo.trunk import open_session
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore::UserWarning:keras"),
 ]
-NAMES = {row["family"]: row["name"] for row in rows("cv.json")}
+NAMES = {row["family"]: row["name"] for row in read_preset_rows("cv.json")}
 
 
 def entry_of(family: str, size: int) -> Backbone:
-    entry = get(NAMES[family])
-    assert isinstance(entry.takes, Pixels)
+    entry = get_backbone(NAMES[family])
+    assert isinstance(entry.takes, ImageSpec)
     return dataclasses.replace(entry, takes=dataclasses.replace(entry.takes, size=size))
 
 
-def test_every_family_has_a_tiny_network() -> None:
-    assert {row["family"] for row in rows("cv.json")} == CONFIGS.keys()
-    assert all(entry.cannot is None for entry in cv.TABLE)
+def test_keras_cv_families_all_have_a_tiny_network() -> None:
+    assert {row["family"] for row in read_preset_rows("cv.json")} == CONFIGS.keys()
+    assert all(entry.cannot is None for entry in cv.BACKBONES)
 
 
 @pytest.mark.parametrize(
     "family", [f if f in ("ResNetV2Backbone",) else pytest.param(f, marks=pytest.mark.slow) for f in CONFIGS]
 )
-def test_a_preset_s_graph_repeats_keras_cv(family: str, tmp_path: Path) -> None:
-    from zoo.build.fp32 import build
+def test_keras_cv_trunk_equals_keras_cv(family: str, tmp_path: Path) -> None:
+    from zoo.build.fp32 import build_image_trunk
 
     model = saved(family, tmp_path)
     size = model.input_shape[1] or SIZE
-    data, report = build(entry_of(family, size), tmp_path / "model.weights.h5")  # which proves batches of 1 and 7
+    data, report = build_image_trunk(
+        entry_of(family, size), tmp_path / "model.weights.h5"
+    )  # which proves batches of 1 and 7
     assert report["input"]["size"] == size
-    pictures = crops(7, size, seed=3)
+    pictures = random_photo_crops(7, size, seed=3)
     expected = theirs(model, pictures)
     session = open_session(data)
     for batch in (1, 7):
@@ -58,30 +60,30 @@ def test_a_preset_s_graph_repeats_keras_cv(family: str, tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", CV)
-def test_parameters_are_those_of_the_published_layers(name: str) -> None:
+def test_keras_cv_parameter_counts_equal_the_published_layers(name: str) -> None:
     import keras
 
     family = families("cv.json")[name]
     with keras.StatelessScope(initialize_variables=False):  # shapes without memory
         model = getattr(keras_cv().models, family)(include_rescaling=True, **CV[name])
-    assert sum(math.prod(weight.shape) for weight in model.weights) == get(name).params
+    assert sum(math.prod(weight.shape) for weight in model.weights) == get_backbone(name).params
 
 
-def test_a_network_that_does_not_rescale_is_refused(tmp_path: Path) -> None:
+def test_keras_cv_network_without_rescaling_is_refused(tmp_path: Path) -> None:
     saved("ResNetBackbone", tmp_path, rescales=False)
     with pytest.raises(WeightsError, match="does not scale its pixels, and nothing says who does"):
-        settled(get("resnet50.cv_imagenet"), tmp_path)
+        resolve_preset(get_backbone("resnet50.cv_imagenet"), tmp_path)
     facts = json.loads((tmp_path / "config.json").read_bytes())
     facts["config"]["include_rescaling"] = True
     (tmp_path / "config.json").write_text(json.dumps(facts))
-    takes = settled(get("resnet50.cv_imagenet"), tmp_path).takes
-    assert takes == Pixels(size=224, scaling=Scaling.RAW)
+    takes = resolve_preset(get_backbone("resnet50.cv_imagenet"), tmp_path).takes
+    assert takes == ImageSpec(size=224, scaling=Scaling.RAW)
 
 
-def test_damaged_files_are_told(tmp_path: Path) -> None:
-    from zoo.build.fp32 import build
+def test_keras_cv_damaged_weights_are_refused(tmp_path: Path) -> None:
+    from zoo.build.fp32 import build_image_trunk
 
     saved("ResNetBackbone", tmp_path)
     (tmp_path / "model.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     with pytest.raises(WeightsError, match="does not hold the network that it should"):
-        build(entry_of("ResNetBackbone", SIZE), tmp_path / "model.weights.h5")
+        build_image_trunk(entry_of("ResNetBackbone", SIZE), tmp_path / "model.weights.h5")

@@ -10,9 +10,9 @@ from click.testing import CliRunner, Result
 
 from tests.zoo.tiny import mirrored
 from zoo import download, weights
-from zoo.backbone import get
+from zoo.backbone import get_backbone
 from zoo.cli import cli
-from zoo.dead_hosts import check_alive, note_dead, waited_for_once
+from zoo.dead_hosts import fail_fast_on_dead_hosts, record_dead_host, require_live_host
 from zoo.errors import DownloadFailed
 
 NET, OTHER_NET = "mobilenet.imagenet", "mobilenet_v2.imagenet"
@@ -25,7 +25,7 @@ def pull(*words: str) -> Result:
 @pytest.fixture
 def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
     """The mirror is a host where nobody answers."""
-    monkeypatch.setattr(download, "_PAUSES", ())
+    monkeypatch.setattr(download, "_RETRY_DELAYS", ())
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         host = f"127.0.0.1:{free.getsockname()[1]}"
@@ -33,7 +33,7 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
     return host
 
 
-def test_the_others_of_a_dead_host_fail_at_once_and_the_table_says_so(nobody: str) -> None:
+def test_unreachable_host_fails_the_other_downloads_at_once(nobody: str) -> None:
     told = json.loads(pull(NET, OTHER_NET, "--json").stdout)
     first, second = (one["why"] for one in told["failed"])
     assert "could not be fetched in 1 attempts" in first
@@ -43,50 +43,50 @@ def test_the_others_of_a_dead_host_fail_at_once_and_the_table_says_so(nobody: st
     assert "was not asked again" in rows[0]
 
 
-def test_a_bench_of_many_waits_once_as_well(nobody: str) -> None:
+def test_unreachable_host_is_waited_for_once_in_bench(nobody: str) -> None:
     ran = CliRunner().invoke(cli, ["bench", NET, OTHER_NET])
     assert ran.exit_code == 1
     assert ran.stderr.count("could not be fetched in") == ran.stderr.count("was not asked again") == 1
 
 
-def test_what_was_found_dead_is_forgotten_with_the_command(nobody: str) -> None:
+def test_unreachable_host_is_forgotten_after_the_command(nobody: str) -> None:
     for _ in range(2):
         assert "could not be fetched in" in str(pull(NET).exception)
     with pytest.raises(DownloadFailed, match="could not be fetched in"):
-        weights.fetch(get(NET))
+        weights.fetch_weights(get_backbone(NET))
 
 
-def test_a_host_that_answers_with_an_error_is_alive(mirror: object) -> None:
+def test_host_answering_an_error_is_not_unreachable(mirror: object) -> None:
     told = json.loads(pull(NET, OTHER_NET, "--json").stdout)
     assert all("404" in one["why"] for one in told["failed"])
 
 
-def test_a_fetch_of_which_nothing_came_leaves_no_folder(nobody: str, mirror: object) -> None:
+def test_failed_download_leaves_no_folder(nobody: str, mirror: object) -> None:
     assert "404" in str(pull(NET).exception)
-    assert not weights.folder_of(get(NET)).exists()
+    assert not weights.weights_folder(get_backbone(NET)).exists()
     mirror.files |= mirrored(NET)  # type: ignore[attr-defined]
     assert pull(NET).exit_code == 0
 
 
-def test_only_that_host_is_dead() -> None:
-    with waited_for_once():
-        note_dead("http://one.example/file", "no route")
-        check_alive("http://other.example/file")
+def test_unreachable_host_does_not_affect_other_hosts() -> None:
+    with fail_fast_on_dead_hosts():
+        record_dead_host("http://one.example/file", "no route")
+        require_live_host("http://other.example/file")
         with pytest.raises(DownloadFailed, match=r"one\.example was not asked again.*no route"):
-            check_alive("http://one.example/another")
-    note_dead("http://one.example/file", "no route")  # outside a block nothing is kept
-    check_alive("http://one.example/file")
+            require_live_host("http://one.example/another")
+    record_dead_host("http://one.example/file", "no route")  # outside a block nothing is kept
+    require_live_host("http://one.example/file")
 
 
 @pytest.mark.parametrize("mirror_", ["mirror.example", "ftp://mirror.example"])
-def test_a_mirror_of_no_kind_is_told_at_once(mirror_: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_invalid_mirror_url_is_refused_at_once(mirror_: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(download.time, "sleep", lambda _: pytest.fail("there is nothing to wait for"))
     monkeypatch.setenv("GRAFT_MIRROR", mirror_)
     with pytest.raises(DownloadFailed, match="begins with https:// or http://"):
-        weights.fetch(get(NET))
+        weights.fetch_weights(get_backbone(NET))
 
 
-def test_all_of_leaves_out_what_cannot_become_a_trunk_and_says_why(nobody: str) -> None:
+def test_pull_all_of_leaves_out_unbuildable_backbones(nobody: str) -> None:
     ran = pull("--all-of", "keras-hub")
     assert "left out, because no trunk can be made of them:" in ran.stderr.splitlines()[0]
     row = next(line for line in ran.stderr.splitlines() if line.startswith("dinov3_vit_7b.lvd1689m "))
@@ -96,6 +96,6 @@ def test_all_of_leaves_out_what_cannot_become_a_trunk_and_says_why(nobody: str) 
     assert "dinov3_vit_7b.lvd1689m" in told["left_out"]
 
 
-def test_what_cannot_become_a_trunk_is_still_fetched_by_its_own_name(mirror: object) -> None:
+def test_unbuildable_backbone_is_still_fetched_by_name(mirror: object) -> None:
     mirror.files |= mirrored("dinov3_vit_7b.lvd1689m")  # type: ignore[attr-defined]
     assert pull("dinov3_vit_7b.lvd1689m").exit_code == 0

@@ -6,9 +6,9 @@ import onnxruntime
 import pytest
 
 from tests.fakes import tiny_trunk_bytes
-from zoo.device import CPU, CUDA, Device, providers
+from zoo.device import CPU_PROVIDER, CUDA_PROVIDER, Device, execution_providers
 from zoo.errors import DeviceMissing
-from zoo.trunk import check_device_here, open_session
+from zoo.trunk import open_session, require_available_device
 
 HERE = onnxruntime.get_available_providers()
 
@@ -16,33 +16,33 @@ HERE = onnxruntime.get_available_providers()
 @pytest.mark.parametrize(
     ("device", "there", "chosen"),
     [
-        ("auto", [CPU], [CPU]),
-        ("auto", [CUDA, CPU], [CUDA, CPU]),
-        ("cpu", [CUDA, CPU], [CPU]),
-        ("cuda", [CUDA, CPU], [CUDA, CPU]),
+        ("auto", [CPU_PROVIDER], [CPU_PROVIDER]),
+        ("auto", [CUDA_PROVIDER, CPU_PROVIDER], [CUDA_PROVIDER, CPU_PROVIDER]),
+        ("cpu", [CUDA_PROVIDER, CPU_PROVIDER], [CPU_PROVIDER]),
+        ("cuda", [CUDA_PROVIDER, CPU_PROVIDER], [CUDA_PROVIDER, CPU_PROVIDER]),
     ],
 )
-def test_the_device_decides_the_providers(device: Device, there: list[str], chosen: list[str]) -> None:
-    assert [one if isinstance(one, str) else one[0] for one in providers(device, there)] == chosen
+def test_device_selects_the_execution_providers(device: Device, there: list[str], chosen: list[str]) -> None:
+    assert [one if isinstance(one, str) else one[0] for one in execution_providers(device, there)] == chosen
 
 
-def test_cuda_without_cuda_is_refused_and_says_what_to_do() -> None:
+def test_device_cuda_missing_is_refused_with_advice() -> None:
     with pytest.raises(DeviceMissing, match=r"keras-graft\[serve,gpu\].*--device cpu"):
-        providers("cuda", [CPU])
+        execution_providers("cuda", [CPU_PROVIDER])
 
 
-@pytest.mark.skipif(CUDA in HERE, reason="there is CUDA here")
-def test_here_is_none(tmp_path: Path) -> None:
-    check_device_here("auto")
+@pytest.mark.skipif(CUDA_PROVIDER in HERE, reason="there is CUDA here")
+def test_device_cuda_on_this_machine_is_refused(tmp_path: Path) -> None:
+    require_available_device("auto")
     with pytest.raises(DeviceMissing):
-        check_device_here("cuda")
-    assert open_session(tiny_trunk_bytes(), "auto").get_providers() == [CPU]
+        require_available_device("cuda")
+    assert open_session(tiny_trunk_bytes(), "auto").get_providers() == [CPU_PROVIDER]
 
 
-def test_cuda_that_does_not_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_device_cuda_that_fails_to_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime leaves a provider out that fails to start, and says nothing."""
-    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CUDA, CPU])
-    monkeypatch.setattr("zoo.trunk.providers", lambda *_: [CPU])
+    monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CUDA_PROVIDER, CPU_PROVIDER])
+    monkeypatch.setattr("zoo.trunk.execution_providers", lambda *_: [CPU_PROVIDER])
     with pytest.raises(DeviceMissing):
         open_session(tiny_trunk_bytes(), "cuda")
-    assert open_session(tiny_trunk_bytes(), "auto").get_providers() == [CPU]
+    assert open_session(tiny_trunk_bytes(), "auto").get_providers() == [CPU_PROVIDER]

@@ -8,16 +8,19 @@ import pytest
 
 from tests.zoo.presets import their_tokenizer
 from tests.zoo.text_assets import BYTE_PAIRS, asset_of, bare_ids, fuzzed, text_input
-from zoo.build.tokenizers import FAMILIES, of_assets, of_preset
-from zoo.differences import DIFFERENCES
+from zoo.build.tokenizers import TOKENIZER_FAMILIES, tokenizer_from_files, tokenizer_from_preset
+from zoo.differences import TOKENIZER_DIFFERENCES
 
 counts = pytest.mark.parametrize("count", [500, pytest.param(20_000, marks=pytest.mark.slow)])
 
 
 @counts
-@pytest.mark.parametrize("kind", FAMILIES)
-def test_plain_text_has_keras_hub_s_ids(kind: str, count: int) -> None:
-    ours, reference = text_input(of_assets(kind, asset_of(kind)), 1 << 20), their_tokenizer(kind, asset_of(kind))
+@pytest.mark.parametrize("kind", TOKENIZER_FAMILIES)
+def test_tokenizer_ids_of_plain_text_equal_keras_hub(kind: str, count: int) -> None:
+    ours, reference = (
+        text_input(tokenizer_from_files(kind, asset_of(kind)), 1 << 20),
+        their_tokenizer(kind, asset_of(kind)),
+    )
     texts = ["".join(c for c in text if " " <= c <= "~") for text in fuzzed(count)]
     texts = [text[:90] for text in texts if text.strip()]
     if kind == "AlbertTokenizer":  # the plain differences are in the table
@@ -30,20 +33,20 @@ def test_plain_text_has_keras_hub_s_ids(kind: str, count: int) -> None:
 
 @pytest.mark.parametrize(
     ("kind", "example"),
-    [(kind, odd.example) for kind, rows in DIFFERENCES.items() for odd in rows if odd.example],
+    [(kind, odd.example) for kind, rows in TOKENIZER_DIFFERENCES.items() for odd in rows if odd.example],
 )
-def test_a_listed_difference_is_real(kind: str, example: str) -> None:
+def test_tokenizer_difference_listed_is_real(kind: str, example: str) -> None:
     asset = asset_of(kind)
-    ours = bare_ids(text_input(of_assets(kind, asset)), example)
+    ours = bare_ids(text_input(tokenizer_from_files(kind, asset)), example)
     assert ours != [int(id) for id in their_tokenizer(kind, asset)(example)]
 
 
-@pytest.mark.parametrize("kind", FAMILIES)
-def test_a_preset_that_keras_hub_saved_is_read(kind: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("kind", TOKENIZER_FAMILIES)
+def test_tokenizer_saved_by_keras_hub_is_read(kind: str, tmp_path: Path) -> None:
     asset = asset_of(kind)
     their_tokenizer(kind, asset).save_to_preset(str(tmp_path))
-    assert of_preset(tmp_path) == of_assets(kind, asset)
+    assert tokenizer_from_preset(tmp_path) == tokenizer_from_files(kind, asset)
 
 
-def test_every_family_has_its_row() -> None:
-    assert DIFFERENCES.keys() == FAMILIES.keys()
+def test_tokenizer_differences_cover_every_family() -> None:
+    assert TOKENIZER_DIFFERENCES.keys() == TOKENIZER_FAMILIES.keys()

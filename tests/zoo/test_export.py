@@ -21,10 +21,10 @@ from tests.text_fakes import TEXTS, tiny_text_bundle, tiny_text_input
 from zoo.bundle import Bundle
 from zoo.cli import cli
 from zoo.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, UnknownModel, UnknownVersion
-from zoo.export.folder import made_whole
-from zoo.export.found import found
-from zoo.export.run import export
-from zoo.progress import Silence
+from zoo.export.folder import atomic_folder
+from zoo.export.found import resolve_bundle
+from zoo.export.run import export_bundle
+from zoo.progress import SilentProgress
 from zoo.publish import publish
 from zoo.trunk import open_session
 
@@ -40,11 +40,11 @@ def props(path: Path) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("task", LABELS)
-def test_one_onnx_file_answers_as_the_bundle(task: str, tmp_path: Path) -> None:
+def test_export_onnx_answers_like_the_bundle(task: str, tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models", task=task)
-    made = export(bundle, "onnx", tmp_path / "out", Silence())
+    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
     session = open_session(made.folder / "model.onnx")
-    golden, told = bundle.golden(), [tensor.name for tensor in bundle.manifest.signature.outputs]
+    golden, told = bundle.read_golden(), [tensor.name for tensor in bundle.manifest.signature.outputs]
     assert [tensor.name for tensor in session.get_outputs()] == told
     picture = np.full((2, 8, 8, 3), (255, 0, 0), np.uint8)
     answers = dict(zip(told, session.run(None, {"image": picture}), strict=True))
@@ -56,8 +56,8 @@ def test_one_onnx_file_answers_as_the_bundle(task: str, tmp_path: Path) -> None:
     assert files == {"model.onnx", *FACTS, *(["labels.txt"] if LABELS[task] else [])}
 
 
-def test_novelty_comes_along_with_its_threshold(tmp_path: Path) -> None:
-    made = export(tiny_bundle(tmp_path / "models", threshold=3.0), "onnx", tmp_path / "out", Silence())
+def test_export_onnx_includes_novelty_and_its_threshold(tmp_path: Path) -> None:
+    made = export_bundle(tiny_bundle(tmp_path / "models", threshold=3.0), "onnx", tmp_path / "out", SilentProgress())
     session = open_session(made.folder / "model.onnx")
     features, novelty = session.run(["features", "novelty"], {"image": np.ones((4, 8, 8, 3), np.uint8)})
     assert np.allclose(novelty, np.linalg.norm(features, axis=1))
@@ -66,21 +66,21 @@ def test_novelty_comes_along_with_its_threshold(tmp_path: Path) -> None:
     assert "novelty is above 3 is unknown" in (made.folder / "README.md").read_text()
 
 
-def test_texts_take_token_ids_and_their_tokenizer_comes_along(tmp_path: Path) -> None:
+def test_export_onnx_text_model_includes_its_tokenizer(tmp_path: Path) -> None:
     bundle = tiny_text_bundle(tmp_path / "models")
-    made = export(bundle, "onnx", tmp_path / "out", Silence())
+    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
     inputs = tiny_text_input()
     arrays = inputs.batch([inputs(text.encode()) for text in TEXTS])
     (scores,) = open_session(made.folder / "model.onnx").run(["scores"], arrays)
-    assert np.allclose(scores, bundle.golden().scores, atol=1e-5)
+    assert np.allclose(scores, bundle.read_golden().scores, atol=1e-5)
     assert (made.folder / "tokenizer.json").read_bytes() == bundle.layout.tokenizer.read_bytes()
     assert "tokenizer.json" in (made.folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("text", [False, True])
-def test_the_readmes_example_runs(text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_export_readme_example_runs(text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = tiny_text_bundle(tmp_path / "models") if text else tiny_bundle(tmp_path / "models")
-    made = export(bundle, "onnx", tmp_path / "out", Silence())
+    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
     monkeypatch.chdir(made.folder)
     example = Path("README.md").read_text().split("```python\n")[1].split("```")[0]
     ids = np.ones((2, 5), np.int32)
@@ -89,14 +89,14 @@ def test_the_readmes_example_runs(text: bool, tmp_path: Path, monkeypatch: pytes
     assert names["scores"].shape == (2, 3)
 
 
-def test_what_is_stopped_leaves_nothing(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), made_whole(tmp_path / "out") as draft:
+def test_atomic_folder_leaves_nothing_when_interrupted(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out") as draft:
         (draft / "half").write_text("half")
         raise KeyboardInterrupt
     assert not list(tmp_path.iterdir())
 
 
-def test_what_a_kill_leaves_is_swept_by_the_next_run_and_nothing_else(tmp_path: Path) -> None:
+def test_atomic_folder_sweeps_only_its_own_killed_draft(tmp_path: Path) -> None:
     code = (
         "import os, signal, sys\nfrom pathlib import Path\nfrom zoo.export.folder import made_whole\n"
         "with made_whole(Path(sys.argv[1])) as draft:\n"
@@ -107,41 +107,43 @@ def test_what_a_kill_leaves_is_swept_by_the_next_run_and_nothing_else(tmp_path: 
     users = tmp_path / ".out.draft-mine"
     users.mkdir()
     assert len(list(tmp_path.glob(".out.draft-*/half"))) == 1  # the second swept the first one's
-    with made_whole(tmp_path / "out"):
+    with atomic_folder(tmp_path / "out"):
         pass
     names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".other."))
     assert names == [".out.draft-mine", "out"]
     assert len(list(tmp_path.glob(".other.draft-*/half"))) == 1  # of another target: its own next run sweeps it
 
 
-def test_what_another_run_is_making_is_not_swept(tmp_path: Path) -> None:
-    with pytest.raises(PublishFailed, match="is there already"), made_whole(tmp_path / "out") as first:
+def test_atomic_folder_keeps_the_draft_of_a_running_process(tmp_path: Path) -> None:
+    with pytest.raises(PublishFailed, match="is there already"), atomic_folder(tmp_path / "out") as first:
         (first / "half").write_text("half")
-        with made_whole(tmp_path / "out") as second:
+        with atomic_folder(tmp_path / "out") as second:
             (second / "whole").write_text("whole")
         assert (first / "half").is_file()
     assert [path.name for path in tmp_path.rglob("*")] == ["out", "whole"]
 
 
-def test_the_same_bundle_gives_the_same_bytes(tmp_path: Path) -> None:
+def test_export_onnx_is_deterministic(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models", threshold=3.0)
-    one, other = (export(bundle, "onnx", tmp_path / name, Silence()).folder / "model.onnx" for name in ("a", "b"))
+    one, other = (
+        export_bundle(bundle, "onnx", tmp_path / name, SilentProgress()).folder / "model.onnx" for name in ("a", "b")
+    )
     assert one.read_bytes() == other.read_bytes()
 
 
-def test_a_triton_repository_takes_one_model_after_another(tmp_path: Path) -> None:
+def test_export_triton_repository_holds_several_models(tmp_path: Path) -> None:
     repository = tmp_path / "repository"
-    export(tiny_bundle(tmp_path / "models", "colors", threshold=3.0), "triton", repository, Silence())
-    export(tiny_text_bundle(tmp_path / "models", "topics"), "triton", repository, Silence())
+    export_bundle(tiny_bundle(tmp_path / "models", "colors", threshold=3.0), "triton", repository, SilentProgress())
+    export_bundle(tiny_text_bundle(tmp_path / "models", "topics"), "triton", repository, SilentProgress())
     assert sorted(path.name for path in repository.iterdir()) == ["colors", "topics"]
     assert (repository / "colors/1/model.onnx").is_file()
     assert (repository / "colors/labels.txt").read_text() == "red\ngreen\nblue\n"
 
 
-def test_tritons_own_schema_reads_the_configuration(tmp_path: Path) -> None:
+def test_export_triton_config_matches_tritons_schema(tmp_path: Path) -> None:
     schema, parse = pytest.importorskip("tritonclient"), pytest.importorskip("google.protobuf.text_format").Parse
     messages = _module(Path(schema.__path__[0]) / "grpc/model_config_pb2.py")
-    made = export(tiny_bundle(tmp_path / "models", threshold=3.0), "triton", tmp_path / "out", Silence())
+    made = export_bundle(tiny_bundle(tmp_path / "models", threshold=3.0), "triton", tmp_path / "out", SilentProgress())
     config = parse((made.folder / "config.pbtxt").read_text(), messages.ModelConfig())
     graph = open_session(made.folder / "1/model.onnx")
     assert [(one.name, list(one.dims)) for one in config.input] == [("image", [8, 8, 3])]
@@ -168,7 +170,7 @@ def _module(path: Path) -> ModuleType:
 
 def with_other_answers(bundle: Bundle, models: Path) -> Bundle:
     """Publish the same bundle once more, its golden scores turned round: whole by its hashes, wrong by its answers."""
-    golden = bundle.golden()
+    golden = bundle.read_golden()
     turned = dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy())
     layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
     head = layout.head.read_bytes()
@@ -176,31 +178,31 @@ def with_other_answers(bundle: Bundle, models: Path) -> Bundle:
 
 
 @pytest.mark.parametrize("form", ["onnx", "triton"])
-def test_other_answers_leave_nothing(form: Any, tmp_path: Path) -> None:
+def test_export_that_fails_parity_leaves_nothing(form: Any, tmp_path: Path) -> None:
     wrong = with_other_answers(tiny_bundle(tmp_path / "models"), tmp_path / "models")
     (tmp_path / "out").mkdir()
     with pytest.raises(ReplayFailed, match=r"ONNX Runtime .* does not repeat .*Nothing was exported"):
-        export(wrong, form, tmp_path / "out" / "new", Silence())
+        export_bundle(wrong, form, tmp_path / "out" / "new", SilentProgress())
     assert not list((tmp_path / "out").rglob("*.*"))
 
 
-def test_what_is_there_stays_as_it_is(tmp_path: Path) -> None:
+def test_export_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
     with pytest.raises(PublishFailed, match="is there already"):
-        export(tiny_bundle(tmp_path / "models"), "onnx", tmp_path / "out", Silence())
+        export_bundle(tiny_bundle(tmp_path / "models"), "onnx", tmp_path / "out", SilentProgress())
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
 
-def test_a_bundle_cannot_name_a_folder_elsewhere(tmp_path: Path) -> None:
+def test_export_refuses_a_model_name_that_leaves_the_folder(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models")
     stray = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, name="../stray"))
     with pytest.raises(RecipeError, match="cannot be called"):
-        export(stray, "triton", tmp_path / "out", Silence())
+        export_bundle(stray, "triton", tmp_path / "out", SilentProgress())
     assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "tiny-trunks"]
 
 
-def test_a_head_of_another_opset_is_refused(tmp_path: Path) -> None:
+def test_export_refuses_a_head_of_another_opset(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models")
     head = onnx.load(bundle.layout.head)
     head.opset_import[0].version = 15
@@ -210,26 +212,26 @@ def test_a_head_of_another_opset_is_refused(tmp_path: Path) -> None:
         manifest,
         trunk=layout.trunk,
         head=head.SerializeToString(),
-        golden=bundle.golden(),
+        golden=bundle.read_golden(),
         extras={},
     )
     with pytest.raises(BundleUnsupported, match="do not fit into one graph"):
-        export(other, "onnx", tmp_path / "out", Silence())
+        export_bundle(other, "onnx", tmp_path / "out", SilentProgress())
 
 
-def test_models_are_named_by_folder_or_version(tmp_path: Path) -> None:
+def test_bundle_is_found_by_model_or_version_folder(tmp_path: Path) -> None:
     models = tmp_path / "models"
     tiny_bundle(models)
     tiny_bundle(models, seed=1)
-    assert found(models / "tiny").manifest.version == 2
-    assert found(models / "tiny" / "1").manifest.version == 1
+    assert resolve_bundle(models / "tiny").manifest.version == 2
+    assert resolve_bundle(models / "tiny" / "1").manifest.version == 1
     with pytest.raises(UnknownVersion, match="has no version 7; it has 1, 2"):
-        found(models / "tiny" / "7")
+        resolve_bundle(models / "tiny" / "7")
     with pytest.raises(UnknownModel, match="no published model"):
-        found(tmp_path)
+        resolve_bundle(tmp_path)
 
 
-def test_the_command_tells_what_it_proved(tmp_path: Path) -> None:
+def test_export_command_reports_its_proof(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "models")
     ran = zoo("export", tmp_path / "models/tiny", "--format", "onnx", "-o", tmp_path / "a")
     assert ran.exit_code == 0, ran.output
@@ -243,7 +245,7 @@ def test_the_command_tells_what_it_proved(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words", ["export m --format onnx -o out", "publish efficientnet_lite0", "import m.keras --labels labels.txt"]
 )
-def test_what_is_not_installed_is_told_with_what_to_install(words: str) -> None:
+def test_missing_package_error_says_what_to_install(words: str) -> None:
     script = f"import sys; sys.modules['onnx'] = None; sys.argv[1:] = {words.split()}; from zoo.cli import main; main()"
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert ran.returncode == 1

@@ -9,24 +9,24 @@ import pytest
 
 from zoo import lockfile
 from zoo.errors import WeightsError
-from zoo.files import cache_root, locked, write_whole, written_whole
+from zoo.files import cache_root, exclusive_lock, open_atomic, write_atomic
 
 
-def test_a_failure_leaves_the_old_file(tmp_path: Path) -> None:
+def test_atomic_write_keeps_the_old_file_on_failure(tmp_path: Path) -> None:
     path = tmp_path / "folder" / "file"
-    write_whole(path, b"old")
-    with pytest.raises(KeyboardInterrupt), written_whole(path) as file:
+    write_atomic(path, b"old")
+    with pytest.raises(KeyboardInterrupt), open_atomic(path) as file:
         file.write(b"half of the new")
         raise KeyboardInterrupt
     assert path.read_bytes() == b"old"
     assert [p.name for p in path.parent.iterdir()] == ["file"]
 
 
-def test_one_holds_the_lock(tmp_path: Path) -> None:
+def test_lock_is_held_by_one_thread(tmp_path: Path) -> None:
     inside, most = [], []
 
     def work() -> None:
-        with locked(tmp_path / "thing"):
+        with exclusive_lock(tmp_path / "thing"):
             inside.append(1)
             most.append(len(inside))
             inside.pop()
@@ -39,7 +39,7 @@ def test_one_holds_the_lock(tmp_path: Path) -> None:
     assert set(most) == {1}
 
 
-def test_the_cache_is_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_CACHE", "/some/where")
     assert cache_root() == Path("/some/where")
     monkeypatch.delenv("GRAFT_CACHE")
@@ -48,7 +48,7 @@ def test_the_cache_is_where_the_settings_say(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("setting", ["GRAFT_CACHE", "GRAFT_LOCK"])
-def test_a_home_folder_that_there_is_not_is_told(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unknown_home_folder_in_a_setting_is_reported(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(setting, "~no-such-user-here/x")
     with pytest.raises(WeightsError, match=rf"home folder that is not here\. {setting} names another place"):
-        (lockfile.place if setting == "GRAFT_LOCK" else cache_root)()
+        (lockfile.find_lockfile if setting == "GRAFT_LOCK" else cache_root)()

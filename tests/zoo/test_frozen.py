@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from zoo.build import frozen
-from zoo.build.convert import to_onnx
-from zoo.build.frozen import freeze
+from zoo.build.convert import image_model_to_onnx
+from zoo.build.frozen import freeze_graph
 from zoo.trunk import open_session
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
@@ -26,20 +26,20 @@ def model() -> keras.Model:
     return keras.Model(image, keras.layers.Dense(4, name="small")(keras.ops.mean(x, axis=(1, 2))))
 
 
-def test_large_matrices_alone_are_kept_apart(model: keras.Model) -> None:
+def test_freeze_keeps_only_large_matrices_apart(model: keras.Model) -> None:
     traced = tf.function(lambda image: model(image, training=False))
-    found = freeze(traced.get_concrete_function(tf.TensorSpec((None, 4, 4, 3), tf.uint8, "image")))
-    (name,) = found.apart
+    found = freeze_graph(traced.get_concrete_function(tf.TensorSpec((None, 4, 4, 3), tf.uint8, "image")))
+    (name,) = found.constant_inputs
     assert "large" in name
-    np.testing.assert_array_equal(found.apart[name], model.get_layer("large").kernel.numpy())
+    np.testing.assert_array_equal(found.constant_inputs[name], model.get_layer("large").kernel.numpy())
     assert found.inputs == ["image:0", name]
     assert max(node.ByteSize() for node in found.graph.node if "large" in node.name) < 1000
 
 
-def test_the_graph_is_the_same_as_with_them_inside(model: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    apart = to_onnx(model)
-    monkeypatch.setattr(frozen, "_LARGE", 1 << 30)
-    assert to_onnx(model).SerializeToString() == apart.SerializeToString()
+def test_freeze_leaves_the_onnx_graph_unchanged(model: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    apart = image_model_to_onnx(model)
+    monkeypatch.setattr(frozen, "_MIN_LARGE_BYTES", 1 << 30)
+    assert image_model_to_onnx(model).SerializeToString() == apart.SerializeToString()
     assert [value.name for value in apart.graph.input] == ["image"]
     pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
     (answer,) = open_session(apart.SerializeToString()).run(None, {"image": pictures})

@@ -12,18 +12,18 @@ import pytest
 from tests.zoo.packs import NET, Go, made, nothing_came, unpack
 from tests.zoo.tiny import DATA, sha256
 from zoo import plain_tar, weights
-from zoo.backbone import DEFAULT, get
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, get_backbone
 from zoo.errors import HashMismatch, WeightsError
 from zoo.files import cache_root
-from zoo.pack_index import INDEX, Index, Packed, checksum
-from zoo.packing import pack
-from zoo.progress import Silence
+from zoo.pack_index import INDEX_FILE, PackEntry, PackIndex, checksum_file
+from zoo.packing import pack_weights
+from zoo.progress import SilentProgress
 
 
-def test_every_flipped_bit_is_refused_and_nothing_is_left(packed: Path, tmp_path: Path) -> None:
+def test_checksum_refuses_every_bit_flip_in_a_pack(packed: Path, tmp_path: Path) -> None:
     whole = packed.read_bytes()
     chosen = np.random.default_rng(0).integers(len(whole), size=120).tolist()
-    in_the_checksum = whole.index(f"  {INDEX}\n".encode())
+    in_the_checksum = whole.index(f"  {INDEX_FILE}\n".encode())
     for at in [*range(0, 600, 37), in_the_checksum - 9, in_the_checksum + 5, *chosen, len(whole) - 1]:
         (tmp_path / "bad.tar").write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
         with pytest.raises((WeightsError, HashMismatch)):
@@ -32,14 +32,14 @@ def test_every_flipped_bit_is_refused_and_nothing_is_left(packed: Path, tmp_path
 
 
 @pytest.mark.parametrize("keep", [0, 1, 511, 512, 5000, -1, -1024, -1025])
-def test_a_pack_that_is_cut_short_is_refused(keep: int, packed: Path, tmp_path: Path) -> None:
+def test_truncated_pack_is_refused(keep: int, packed: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.tar").write_bytes(packed.read_bytes()[:keep])
     with pytest.raises(WeightsError, match="ends too early"):
         unpack(tmp_path / "cut.tar")
     assert nothing_came()
 
 
-def test_something_behind_the_end_is_refused(packed: Path) -> None:
+def test_pack_with_trailing_data_is_refused(packed: Path) -> None:
     packed.write_bytes(packed.read_bytes() + b"\0")
     with pytest.raises(WeightsError, match="behind the last file"):
         unpack(packed)
@@ -66,7 +66,7 @@ HOSTILE = {
 
 
 @pytest.mark.parametrize("member", HOSTILE.values(), ids=HOSTILE)
-def test_what_a_tar_may_hold_and_a_pack_may_not(member: tarfile.TarInfo, packed: Path, tmp_path: Path) -> None:
+def test_hostile_tar_members_are_refused(member: tarfile.TarInfo, packed: Path, tmp_path: Path) -> None:
     """The hostile entry stands first, then behind a true index."""
     entry = member.tobuf(tarfile.GNU_FORMAT) + b"bad".ljust(512, b"\0")
     with tarfile.open(packed) as tar:
@@ -84,69 +84,69 @@ STRANGE = ["../escaped", "/escaped", f"weights/{NET}/../../escaped", "weights/ot
 
 
 @pytest.mark.parametrize("name", STRANGE)
-def test_an_index_cannot_name_what_the_catalog_does_not(name: str, packed: Path, tmp_path: Path) -> None:
-    path = f"weights/{NET}/{weights.path_of(get(NET)).name}"
+def test_pack_index_with_paths_outside_the_catalog_is_refused(name: str, packed: Path, tmp_path: Path) -> None:
+    path = f"weights/{NET}/{weights.weights_path(get_backbone(NET)).name}"
     with pytest.raises(WeightsError, match="no use for"):
         unpack(made(tmp_path / "bad.tar", {path: DATA, name: b"bad"}))
     assert nothing_came()
 
 
-def test_an_index_that_is_strange_otherwise(packed: Path, tmp_path: Path) -> None:
-    path = f"weights/{NET}/{weights.path_of(get(NET)).name}"
-    fact = Packed(path, len(DATA), sha256(DATA))
+def test_pack_index_that_is_inconsistent_is_refused(packed: Path, tmp_path: Path) -> None:
+    path = f"weights/{NET}/{weights.weights_path(get_backbone(NET)).name}"
+    fact = PackEntry(path, len(DATA), sha256(DATA))
     for index, word in (
-        (Index((NET,), ()), "lacks"),
-        (Index((NET,), (fact, fact)), "twice"),
-        (Index((NET, NET), (fact,)), "twice"),
-        (Index(("mobilenet_v2",), (fact,)), "catalog does not"),
-        (Index(("none.of_us",), (fact,)), "Update Graft"),
-        (Index((NET,), (Packed(path, 1 << 40, sha256(DATA)),)), "were expected"),
-        (Index((NET,), (Packed(path, -1, sha256(DATA)),)), "were expected"),
+        (PackIndex((NET,), ()), "lacks"),
+        (PackIndex((NET,), (fact, fact)), "twice"),
+        (PackIndex((NET, NET), (fact,)), "twice"),
+        (PackIndex(("mobilenet_v2",), (fact,)), "catalog does not"),
+        (PackIndex(("none.of_us",), (fact,)), "Update Graft"),
+        (PackIndex((NET,), (PackEntry(path, 1 << 40, sha256(DATA)),)), "were expected"),
+        (PackIndex((NET,), (PackEntry(path, -1, sha256(DATA)),)), "were expected"),
     ):
         with pytest.raises(WeightsError, match=word):
             unpack(made(tmp_path / "bad.tar", {path: DATA}, index))
         assert nothing_came()
 
 
-def test_a_newer_pack_is_not_guessed_at(tmp_path: Path) -> None:
+def test_pack_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     first = b'{"graft_weights": 2}'
-    tar = plain_tar.header(INDEX, len(first)) + first + plain_tar.padding(len(first))
-    second = checksum(first)
-    tar += plain_tar.header(f"{INDEX}.sha256", len(second)) + second + plain_tar.padding(len(second))
-    (tmp_path / "new.tar").write_bytes(tar + plain_tar.end())
+    tar = plain_tar.header(INDEX_FILE, len(first)) + first + plain_tar.padding(len(first))
+    second = checksum_file(first)
+    tar += plain_tar.header(f"{INDEX_FILE}.sha256", len(second)) + second + plain_tar.padding(len(second))
+    (tmp_path / "new.tar").write_bytes(tar + plain_tar.end_marker())
     with pytest.raises(WeightsError, match="Update Graft"):
         unpack(tmp_path / "new.tar")
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\3\4", b"\x1f\x8b", bytes(4096), b"<html>" * 999])
-def test_another_kind_of_file_is_told(content: bytes, tmp_path: Path) -> None:
+def test_file_that_is_no_pack_is_refused(content: bytes, tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(content)
     with pytest.raises(WeightsError, match="was not written by `zoo bundle-weights`"):
         unpack(tmp_path / "other")
 
 
-def test_what_is_pinned_holds_for_packs(shared_weights: None, tmp_path: Path, elsewhere: Go) -> None:
+def test_pack_is_held_to_the_catalogs_checksums(shared_weights: None, tmp_path: Path, elsewhere: Go) -> None:
     """Weights other than the catalog's, in a pack that is true to itself."""
     elsewhere()
-    path = f"weights/{DEFAULT}/{weights.path_of(get(DEFAULT)).name}"
-    index = Index((DEFAULT,), (Packed(path, len(DATA), sha256(DATA)),))
+    path = f"weights/{DEFAULT_IMAGE_BACKBONE}/{weights.weights_path(get_backbone(DEFAULT_IMAGE_BACKBONE)).name}"
+    index = PackIndex((DEFAULT_IMAGE_BACKBONE,), (PackEntry(path, len(DATA), sha256(DATA)),))
     with pytest.raises(HashMismatch, match="the catalog says 5793"):
         unpack(made(tmp_path / "bad.tar", {path: DATA}, index))
     assert nothing_came()
 
 
-def test_a_trunk_that_belies_its_record_is_refused(
+def test_pack_with_a_trunk_unlike_its_record_is_refused(
     shared_weights: None, tmp_path: Path, elsewhere: Go, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "w.tar"
-    index = pack([get(DEFAULT)], path, Silence(), trunks=True)
+    index = pack_weights([get_backbone(DEFAULT_IMAGE_BACKBONE)], path, SilentProgress(), trunks=True)
     files = {file.path: (cache_root() / file.path).read_bytes() for file in index.files}
     elsewhere()
     record = next(name for name in files if name.endswith("trunk.json"))
     good = json.loads(files[record])
     for bad in ({**good, "sha256": "0" * 64}, {**good, "precision": "int4"}, {**good, "input": None}, [], "x"):
         spoilt = {**files, record: json.dumps(bad).encode()}
-        facts = tuple(Packed(name, len(data), sha256(data)) for name, data in spoilt.items())
+        facts = tuple(PackEntry(name, len(data), sha256(data)) for name, data in spoilt.items())
         with pytest.raises(HashMismatch, match="not what its own record says"):
-            unpack(made(path, spoilt, Index((DEFAULT,), facts)))
+            unpack(made(path, spoilt, PackIndex((DEFAULT_IMAGE_BACKBONE,), facts)))
         assert nothing_came()

@@ -14,7 +14,7 @@ from PIL import Image
 
 from tests.fakes import encode
 from zoo.errors import BrokenImage, BundleUnsupported, InputError, NotAnImage, TooManyPixels
-from zoo.image import FORMATS, ImageInput
+from zoo.image import IMAGE_FORMATS, ImageInput
 
 to_8 = ImageInput(8)
 to_32 = ImageInput(32)
@@ -32,8 +32,8 @@ def photo(width: int = 96, height: int = 64) -> Image.Image:
     return Image.fromarray((np.stack([x, y, (x + y) / 2], -1) * 255).astype(np.uint8))
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_every_format_gives_the_same_picture(format: str) -> None:
+@pytest.mark.parametrize("format", IMAGE_FORMATS)
+def test_every_image_format_gives_the_same_pixels(format: str) -> None:
     options = {"lossless": True} if format == "WEBP" else {"quality": 95} if format == "JPEG" else {}
     pixels = to_32(saved(photo(), format, **options))
     assert pixels.shape == (32, 32, 3)
@@ -53,7 +53,7 @@ def test_every_format_gives_the_same_picture(format: str) -> None:
         ("P", 3, None),
     ],
 )
-def test_modes_become_rgb_on_white(mode: str, fill: object, expected: tuple[int, int, int] | None) -> None:
+def test_image_modes_become_rgb_on_white(mode: str, fill: object, expected: tuple[int, int, int] | None) -> None:
     image = Image.new(mode, (5, 5), fill)
     if mode == "P":
         image.putpalette([0, 0, 0] * 3 + [9, 8, 7])
@@ -61,18 +61,18 @@ def test_modes_become_rgb_on_white(mode: str, fill: object, expected: tuple[int,
     assert (to_8(saved(image, "PNG")) == np.array(expected)).all()
 
 
-def test_a_palette_with_a_transparent_colour_lies_on_white() -> None:
+def test_transparent_palette_becomes_white() -> None:
     image = Image.new("P", (4, 4), 0)
     image.putpalette([200, 0, 0])
     assert (to_8(saved(image, "PNG", transparency=0)) == 255).all()
 
 
-def test_cmyk_is_converted() -> None:
+def test_cmyk_is_converted_to_rgb() -> None:
     pixels = to_8(saved(Image.new("CMYK", (40, 40), (0, 255, 255, 0)), "JPEG", quality=95))
     assert np.abs(pixels.astype(int) - [254, 0, 0]).max() <= 8
 
 
-def test_sixteen_bits_are_scaled_and_never_clipped() -> None:
+def test_sixteen_bit_images_are_scaled_not_clipped() -> None:
     ramp = np.linspace(0, 65_535, 64).astype(np.uint16)[None].repeat(4, 0)
     out = to_32(saved(Image.fromarray(ramp), "PNG"))[0, :, 0].astype(int)
     assert (np.diff(out) > 0).all()
@@ -80,7 +80,7 @@ def test_sixteen_bits_are_scaled_and_never_clipped() -> None:
 
 @pytest.mark.parametrize("orientation", range(1, 9))
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP"])
-def test_exif_orientation_is_obeyed(orientation: int, format: str) -> None:
+def test_exif_orientation_is_applied(orientation: int, format: str) -> None:
     upright = photo(40, 40)
     stored = {
         1: upright,
@@ -99,35 +99,35 @@ def test_exif_orientation_is_obeyed(orientation: int, format: str) -> None:
     assert np.abs(pixels.astype(int) - to_32(encode(np.asarray(upright)))).max() <= 4
 
 
-def test_one_pixel_is_enough() -> None:
+def test_one_pixel_image_is_accepted() -> None:
     assert (to_8(encode(np.full((1, 1, 3), 7, np.uint8))) == 7).all()
 
 
-def test_the_first_frame_counts() -> None:
+def test_animated_image_uses_its_first_frame() -> None:
     red, blue = Image.new("RGB", (8, 8), "red"), Image.new("RGB", (8, 8), "blue")
     for format in ("GIF", "WEBP", "PNG"):
         data = saved(red, format, save_all=True, append_images=[blue], duration=50)
         assert np.abs(to_8(data).astype(int) - [255, 0, 0]).max() <= 12
 
 
-def test_a_large_jpeg_is_decoded_small_and_looks_the_same() -> None:
+def test_large_jpeg_is_decoded_at_reduced_size() -> None:
     large = photo(1600, 1200)
     full = np.asarray(large.resize((32, 32), Image.Resampling.BILINEAR)).astype(int)
     assert np.abs(to_32(saved(large, "JPEG", quality=95)).astype(int) - full).mean() < 2
 
 
-def test_an_array_is_an_image_too() -> None:
+def test_image_array_equals_its_file() -> None:
     pixels = np.asarray(photo())
-    assert (to_32.array(pixels) == to_32(encode(pixels))).all()
-    assert (to_8.array(np.full((3, 9), 50, np.uint8)) == 50).all()
+    assert (to_32.resize_array(pixels) == to_32(encode(pixels))).all()
+    assert (to_8.resize_array(np.full((3, 9), 50, np.uint8)) == 50).all()
 
 
 @pytest.mark.parametrize(
     "odd", [np.zeros((4, 4, 3)), np.zeros((4, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(9, np.uint8)]
 )
-def test_odd_arrays_are_refused(odd: np.ndarray) -> None:
+def test_invalid_image_array_is_refused(odd: np.ndarray) -> None:
     with pytest.raises(NotAnImage, match="allowed are uint8"):
-        to_8.array(odd)
+        to_8.resize_array(odd)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +146,14 @@ def test_odd_arrays_are_refused(odd: np.ndarray) -> None:
         (b"\x80\x81\x82\xff" * 9, "no known image format"),
     ],
 )
-def test_what_is_refused_is_named(data: bytes, named: str) -> None:
+def test_foreign_file_format_is_named_in_the_error(data: bytes, named: str) -> None:
     with pytest.raises(NotAnImage, match=named) as refusal:
         to_8(data)
     assert "Allowed are JPEG, PNG, WebP, BMP and GIF" in str(refusal.value)
 
 
-@pytest.mark.parametrize("format", FORMATS)
-def test_a_truncated_file_never_passes(format: str) -> None:
+@pytest.mark.parametrize("format", IMAGE_FORMATS)
+def test_truncated_image_is_refused(format: str) -> None:
     random = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     data = encode(random, format)
     for share in (0.3, 0.6, 0.9):
@@ -196,18 +196,18 @@ BOMBS = {
 
 
 @pytest.mark.parametrize("bomb", BOMBS)
-def test_bombs_are_refused_by_their_header(bomb: str) -> None:
+def test_decompression_bomb_is_refused_by_its_header(bomb: str) -> None:
     with pytest.raises(TooManyPixels, match="40,000,000"):
         to_8(BOMBS[bomb])
 
 
 @given(
     st.binary(max_size=400),
-    st.sampled_from([encode(np.zeros((9, 9, 3), np.uint8), f) for f in FORMATS]),
+    st.sampled_from([encode(np.zeros((9, 9, 3), np.uint8), f) for f in IMAGE_FORMATS]),
     st.integers(0, 80),
 )
 @settings(max_examples=300, deadline=None)
-def test_no_bytes_raise_anything_but_an_input_error(noise: bytes, image: bytes, at: int) -> None:
+def test_fuzzed_image_bytes_raise_only_input_errors(noise: bytes, image: bytes, at: int) -> None:
     for data in (noise, image[:at] + noise + image[at + len(noise) :]):
         try:
             assert to_8(data).shape == (8, 8, 3)
@@ -217,8 +217,8 @@ def test_no_bytes_raise_anything_but_an_input_error(noise: bytes, image: bytes, 
             raise AssertionError(f"{type(fault)}") from fault
 
 
-def test_the_spec_says_everything_and_is_obeyed_exactly() -> None:
-    assert ImageInput.of(to_8.spec() | {"decoder_version": "1.2"}) == to_8
+def test_image_input_spec_round_trip_and_unknown_rules_refused() -> None:
+    assert ImageInput.from_spec(to_8.spec() | {"decoder_version": "1.2"}) == to_8
     for change in (
         {"interpolation": "bicubic"},
         {"rules": 2},
@@ -229,9 +229,9 @@ def test_the_spec_says_everything_and_is_obeyed_exactly() -> None:
         {"size": 0},
     ):
         with pytest.raises(BundleUnsupported, match=next(iter(change))):
-            ImageInput.of(to_8.spec() | change)
+            ImageInput.from_spec(to_8.spec() | change)
 
 
-def test_broken_is_told_apart_from_foreign() -> None:
+def test_broken_image_differs_from_foreign_format() -> None:
     with pytest.raises(BrokenImage, match="truncated or corrupt"):
         to_8(encode(np.asarray(photo()), "JPEG")[:-200])

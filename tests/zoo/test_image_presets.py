@@ -16,13 +16,13 @@ from tests.zoo.image_presets import CONFIGS, TOWERS, save_preset, theirs
 from tests.zoo.presets import served
 from tests.zoo.servers import faulty_server
 from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, Pixels, Pooling, Precision, get
-from zoo.catalog.preset import rows
+from zoo.backbone import Backbone, ImageSpec, Pooling, Precision, get_backbone
+from zoo.catalog.preset import read_preset_rows
 from zoo.cli import cli
 from zoo.errors import TrunkError, WeightsError
 from zoo.image import ImageInput
-from zoo.pictures import crops
-from zoo.presets import filled
+from zoo.pictures import random_photo_crops
+from zoo.presets import fill_from_trunk
 from zoo.trunk import Trunk, open_session
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet; Swin's windows carry a mask along.
@@ -30,32 +30,34 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
     pytest.mark.filterwarnings("ignore:Layer 'attn':UserWarning"),
 ]
-NAMES = {row["family"].removesuffix("Backbone"): row["name"] for row in rows("hub.json")}
+NAMES = {row["family"].removesuffix("Backbone"): row["name"] for row in read_preset_rows("hub.json")}
 QUICK = ("ResNet", "SigLIP", "ViT")
 BUILT = [family if family in QUICK else pytest.param(family, marks=pytest.mark.slow) for family in (*CONFIGS, *TOWERS)]
 
 
 def entry_of(family: str) -> Backbone:
     """An entry of the family; the tiny network is not as wide as that one's, so nothing is known of the width."""
-    return dataclasses.replace(get(NAMES[family]), width=None)
+    return dataclasses.replace(get_backbone(NAMES[family]), width=None)
 
 
-def test_every_image_family_has_a_tiny_network() -> None:
-    pictures = [row["family"] for row in rows("hub.json") if isinstance(get(row["name"]).takes, Pixels)]
+def test_keras_hub_image_families_all_have_a_tiny_network() -> None:
+    pictures = [
+        row["family"] for row in read_preset_rows("hub.json") if isinstance(get_backbone(row["name"]).takes, ImageSpec)
+    ]
     assert {family.removesuffix("Backbone") for family in pictures} == {*CONFIGS, *TOWERS}
 
 
 @pytest.mark.parametrize("family", BUILT)
-def test_a_preset_s_graph_repeats_keras_hub_with_its_own_preprocessing(family: str, tmp_path: Path) -> None:
-    from zoo.build.fp32 import build
+def test_keras_hub_image_trunk_equals_keras_hub_preprocessing(family: str, tmp_path: Path) -> None:
+    from zoo.build.fp32 import build_image_trunk
 
     entry = entry_of(family)
-    assert isinstance(entry.takes, Pixels)
+    assert isinstance(entry.takes, ImageSpec)
     save_preset(family, tmp_path)
-    data, report = build(entry, tmp_path / "model.weights.h5")  # which proves batches of 1 and 7
+    data, report = build_image_trunk(entry, tmp_path / "model.weights.h5")  # which proves batches of 1 and 7
     size = report["input"]["size"]
     assert report["input"] == ImageInput(size).spec()
-    pictures = crops(7, size, seed=3)
+    pictures = random_photo_crops(7, size, seed=3)
     expected = theirs(tmp_path, pictures, entry.takes.pooling)
     session = open_session(data)
     for batch in (1, 7):
@@ -66,53 +68,51 @@ def test_a_preset_s_graph_repeats_keras_hub_with_its_own_preprocessing(family: s
 
 
 @pytest.mark.slow
-def test_a_served_preset_becomes_trunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    entry = get("resnet_18.imagenet")
+def test_keras_hub_image_preset_from_a_server_becomes_trunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = get_backbone("resnet_18.imagenet")
     save_preset("ResNet", tmp_path / "preset", sizes={"stackwise_num_filters": [64, 512]})
     with faulty_server() as server:
         server.files = served(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
-        trunks = {precision: Trunk.of(entry, precision) for precision in Precision}
+        trunks = {precision: Trunk.from_backbone(entry, precision) for precision in Precision}
         assert [path for path, *_ in server.asked] == list(server.files)  # each file once, and no other
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
-    assert Trunk.of(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
-    assert all(part.is_whole() for part in weights.parts(entry))
+    assert Trunk.from_backbone(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
+    assert all(part.is_intact() for part in weights.weights_files(entry))
     trunk = trunks[Precision.FP32]
-    known = filled(dataclasses.replace(entry, width=None, params=None), trunk.facts)
-    assert isinstance(known.takes, Pixels)
+    known = fill_from_trunk(dataclasses.replace(entry, width=None, params=None), trunk.facts)
+    assert isinstance(known.takes, ImageSpec)
     assert (known.takes.size, known.width) == (64, 512)
     assert known.params == trunk.facts["params"] > 0
     assert "uint8 [n,64,64,3]" in CliRunner().invoke(cli, ["show", entry.name]).stdout
     assert "uint8 [n,64,64,3] -> float32 [n,512]" in CliRunner().invoke(cli, ["pull", entry.name]).stdout
     assert isinstance(trunk.inputs, ImageInput)
     assert trunk.inputs.size == trunks[Precision.INT8].inputs.size == 64  # type: ignore[attr-defined]
-    pictures = crops(3, 64, seed=3)
+    pictures = random_photo_crops(3, 64, seed=3)
     expected = theirs(tmp_path / "preset", pictures, Pooling.MEAN)
     assert np.abs(trunk({"image": pictures}) - expected).max() <= 1e-4 * np.abs(expected).max()
     assert trunks[Precision.INT8].facts["cosine"] > 0.9
 
 
 @pytest.mark.slow
-def test_weights_of_another_width_are_told_and_nothing_is_cached(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    entry = get("resnet_18.imagenet")
+def test_keras_hub_image_weights_of_another_width_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    entry = get_backbone("resnet_18.imagenet")
     save_preset("ResNet", tmp_path / "preset")
     with faulty_server() as server:
         server.files = served(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         with pytest.raises(WeightsError, match="features of width 64; the catalog says 512"):
-            Trunk.of(entry, Precision.FP32)
-    assert trunk_cache.lookup(entry, Precision.FP32) is None
-    assert not list(trunk_cache.trunks().glob(".draft-*"))
+            Trunk.from_backbone(entry, Precision.FP32)
+    assert trunk_cache.lookup_trunk(entry, Precision.FP32) is None
+    assert not list(trunk_cache.trunks_folder().glob(".draft-*"))
 
 
-def test_a_network_of_another_size_than_its_converter_makes_is_refused(tmp_path: Path) -> None:
-    from zoo.build.fp32 import build
+def test_keras_hub_image_size_unlike_its_converter_is_refused(tmp_path: Path) -> None:
+    from zoo.build.fp32 import build_image_trunk
 
     save_preset("ViT", tmp_path, image_size=(32, 32))
     with pytest.raises(TrunkError, match=r"64 x 64.*makes 32 x 32"):
-        build(entry_of("ViT"), tmp_path / "model.weights.h5")
+        build_image_trunk(entry_of("ViT"), tmp_path / "model.weights.h5")
 
 
 @pytest.mark.parametrize(
@@ -124,18 +124,18 @@ def test_a_network_of_another_size_than_its_converter_makes_is_refused(tmp_path:
         ("model.weights.h5", b"\x89HDF\r\n\x1a\n" + bytes(500)),
     ],
 )
-def test_damaged_files_are_told(path: str, content: bytes, tmp_path: Path) -> None:
-    from zoo.build.fp32 import build
+def test_keras_hub_image_damaged_preset_is_refused(path: str, content: bytes, tmp_path: Path) -> None:
+    from zoo.build.fp32 import build_image_trunk
 
     save_preset("ResNet", tmp_path)
     (tmp_path / path).write_bytes(content)
     with pytest.raises(WeightsError, match=r"does not hold the network that it should .*Pull it again"):
-        build(entry_of("ResNet"), tmp_path / "model.weights.h5")
+        build_image_trunk(entry_of("ResNet"), tmp_path / "model.weights.h5")
 
 
 @pytest.mark.filterwarnings("ignore:Skipping nested container")  # and then an error
-def test_weights_that_lack_a_kernel_are_refused(tmp_path: Path) -> None:
-    from zoo.build.fp32 import build
+def test_keras_hub_image_weights_with_a_missing_kernel_are_refused(tmp_path: Path) -> None:
+    from zoo.build.fp32 import build_image_trunk
 
     save_preset("ResNet", tmp_path)
     with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
@@ -143,16 +143,18 @@ def test_weights_that_lack_a_kernel_are_refused(tmp_path: Path) -> None:
         file.visititems(lambda path, item: found.append(path) if item.__class__ is h5py.Dataset else None)
         del file[found[0]]
     with pytest.raises(WeightsError, match="does not hold the network that it should"):
-        build(entry_of("ResNet"), tmp_path / "model.weights.h5")
+        build_image_trunk(entry_of("ResNet"), tmp_path / "model.weights.h5")
 
 
-def test_what_stands_in_the_preset_is_asked_of_nobody_else() -> None:
-    from zoo.build.networks import network, size_of
+def test_keras_hub_image_facts_come_only_from_the_preset() -> None:
+    from zoo.build.networks import build_trunk_network, network_input_size
 
-    known: dict[str, Any] = trunk_cache.input_facts(get("resnet_50.imagenet"))
+    known: dict[str, Any] = trunk_cache.input_facts(get_backbone("resnet_50.imagenet"))
     assert known == {"kind": "image", "preset": "its own"}
     with pytest.raises(TrunkError, match=r"stands in its preset\. Run: zoo pull resnet_50\.imagenet"):
-        size_of(get("resnet_50.imagenet"))
-    sized = dataclasses.replace(get("resnet_50.imagenet"), takes=Pixels(size=64, scaling=get("vgg16").takes.scaling))  # type: ignore[union-attr]
+        network_input_size(get_backbone("resnet_50.imagenet"))
+    sized = dataclasses.replace(
+        get_backbone("resnet_50.imagenet"), takes=ImageSpec(size=64, scaling=get_backbone("vgg16").takes.scaling)
+    )  # type: ignore[union-attr]
     with pytest.raises(TrunkError, match="told by its preset"):
-        network(sized, None)
+        build_trunk_network(sized, None)

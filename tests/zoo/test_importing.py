@@ -19,9 +19,9 @@ from click.testing import CliRunner, Result
 from zoo.bundle import open_bundle
 from zoo.cli import cli
 from zoo.errors import RecipeError
-from zoo.files import locked
+from zoo.files import exclusive_lock
 from zoo.importing import read_labels
-from zoo.keras_file import check
+from zoo.keras_file import check_allowed_classes
 
 
 def zoo(*words: object) -> Result:
@@ -33,7 +33,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of `keras_models`, made once a run for all workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "keras-models"
-    with locked(folder):
+    with exclusive_lock(folder):
         if not (folder / "open.keras").is_file():
             folder.mkdir(exist_ok=True)
             env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
@@ -58,12 +58,12 @@ def refused(*words: object) -> str:
     return str(ran.exception)
 
 
-def test_a_model_becomes_a_bundle_that_keras_answered_for(here: Path) -> None:
+def test_import_keras_model_becomes_a_proven_bundle(here: Path) -> None:
     ran = zoo("import", "plain.keras", "--labels", "labels.txt", "--scaling", "raw", "--json")
     assert ran.exit_code == 0, ran.exception
     facts = json.loads(ran.stdout)
     bundle = open_bundle(Path(facts["path"]))
-    manifest, golden = bundle.manifest, bundle.golden()
+    manifest, golden = bundle.manifest, bundle.read_golden()
     assert (manifest.name, manifest.task, manifest.labels) == ("plain", "classify", ("cat", "dog", "fish"))
     assert manifest.input["size"] == 16
     assert np.allclose(golden.scores.sum(1), 1, atol=1e-5)
@@ -73,7 +73,7 @@ def test_a_model_becomes_a_bundle_that_keras_answered_for(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_what_its_numbers_are_must_be_said_or_be_uint8(here: Path) -> None:
+def test_import_keras_requires_the_pixel_scaling(here: Path) -> None:
     said = refused("plain.keras")
     assert said.endswith("(raw is 0 to 255 as they are).")
     assert "--scaling raw, unit_signed, lite, half_range, caffe, torch (raw" in said
@@ -82,7 +82,7 @@ def test_what_its_numbers_are_must_be_said_or_be_uint8(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_layer_of_ones_own_is_named_and_asked_for(here: Path) -> None:
+def test_import_keras_custom_layer_must_be_named(here: Path) -> None:
     assert "--custom mylayers:Twice" in refused("custom.keras", "--scaling", "raw")
     named = ("--custom", "mylayers:Twice", "--name", "twice")
     ran = zoo("import", "custom.keras", "--labels", "labels.txt", "--scaling", "raw", *named)
@@ -90,7 +90,7 @@ def test_a_layer_of_ones_own_is_named_and_asked_for(here: Path) -> None:
     assert open_bundle(here / "models/twice/1").manifest.data["custom"] == ["mylayers:Twice"]
 
 
-def test_a_layer_cannot_call_home(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_keras_sandbox_blocks_network(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         monkeypatch.setenv("calling", str(server.getsockname()[1]))
@@ -101,14 +101,14 @@ def test_a_layer_cannot_call_home(here: Path, monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.parametrize("also", [(), ("--custom", "keras.layers:Lambda")])
-def test_a_lambda_is_refused_whoever_names_it(also: tuple[str, ...], here: Path) -> None:
+def test_import_keras_refuses_lambda_layers(also: tuple[str, ...], here: Path) -> None:
     said = refused("lambda.keras", "--scaling", "raw", *also)
     assert "Lambda in the layer" in said
     assert "carries code" in said
 
 
 @pytest.mark.slow
-def test_other_ends_are_said_or_refused(here: Path) -> None:
+def test_import_keras_unsupported_outputs_are_refused_with_advice(here: Path) -> None:
     assert "--scores softmax" in refused("logits.keras", "--scaling", "raw")
     assert "a Conv2D. What is needed" in refused("maps.keras", "--scaling", "raw")
     assert "Models of text or other arrays cannot be taken in" in refused("row.keras", "--scaling", "raw")
@@ -125,20 +125,20 @@ def test_other_ends_are_said_or_refused(here: Path) -> None:
         (("open.keras", "--size", "24"), "classify"),
     ],
 )
-def test_other_forms_are_taken_in(words: tuple[str, ...], task: str, here: Path) -> None:
+def test_import_keras_logits_tags_and_open_size(words: tuple[str, ...], task: str, here: Path) -> None:
     ran = zoo("import", *words, "--labels", "labels.txt", "--scaling", "unit_signed", "--name", "m", "--json")
     assert ran.exit_code == 0, ran.exception
     assert json.loads(ran.stdout)["task"] == task
 
 
 @pytest.mark.slow
-def test_labels_and_scores_go_together(here: Path) -> None:
+def test_import_keras_label_count_must_equal_the_scores(here: Path) -> None:
     (here / "labels.txt").write_text("cat\ndog\n")
     assert "gives 3 scores, and there are 2 labels" in refused("plain.keras", "--scaling", "raw")
 
 
 @pytest.mark.parametrize(("text", "why"), [("a\na\n", "'a' twice"), ("a\n\nb", "an empty line"), ("", "no label")])
-def test_odd_labels_are_refused(text: str, why: str, tmp_path: Path) -> None:
+def test_import_keras_invalid_labels_file_is_refused(text: str, why: str, tmp_path: Path) -> None:
     (tmp_path / "labels.txt").write_text(text)
     with pytest.raises(RecipeError, match=why):
         read_labels(tmp_path / "labels.txt")
@@ -170,17 +170,17 @@ def layer(class_: str, module: str | None, **config: Any) -> dict[str, Any]:
         ({"class_name": "__lambda__", "config": {"value": "4wAAAA"}}, "carries code"),
     ],
 )
-def test_what_could_do_harm_is_found_however_deep(found: dict[str, Any], why: str, tmp_path: Path) -> None:
+def test_import_keras_refuses_nested_unsafe_layers(found: dict[str, Any], why: str, tmp_path: Path) -> None:
     model = {"class_name": "Functional", "module": "keras.src.models.functional", "config": {"layers": [found]}}
     with pytest.raises(RecipeError, match=why):
-        check(packed(tmp_path / "odd.keras", model), ())
+        check_allowed_classes(packed(tmp_path / "odd.keras", model), ())
 
 
-def test_other_files_are_no_keras_files(tmp_path: Path) -> None:
+def test_import_keras_refuses_other_files(tmp_path: Path) -> None:
     (tmp_path / "old.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
     with pytest.raises(RecipeError, match=r"older \.h5 files"):
-        check(tmp_path / "old.h5", ())
+        check_allowed_classes(tmp_path / "old.h5", ())
     with pytest.raises(RecipeError, match=r"holds assets/x\.txt"):
-        check(packed(tmp_path / "more.keras", {}, "assets/x.txt"), ())
+        check_allowed_classes(packed(tmp_path / "more.keras", {}, "assets/x.txt"), ())
     with pytest.raises(RecipeError, match="no file"):
-        check(tmp_path / "none.keras", ())
+        check_allowed_classes(tmp_path / "none.keras", ())

@@ -9,8 +9,8 @@ import threading
 import pytest
 
 from zoo import json_lines
-from zoo.json_lines import Lines
-from zoo.terminal import Terminal, duration, told
+from zoo.json_lines import JsonLinesProgress
+from zoo.terminal import TerminalProgress, format_duration, format_metrics
 
 EPOCH = {"epoch": 3, "of": 8, "loss": 0.41234, "val_loss": 0.392, "val_score": 0.98125, "rate": 1e-3, "seconds": 12.3}
 
@@ -23,9 +23,11 @@ def events(capsys: pytest.CaptureFixture[str]) -> list[dict]:
     ]
 
 
-def test_a_bar_starts_moves_and_ends(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "EVERY", 0.0)
-    with Lines().bar("reading", 4, "B") as bar:
+def test_json_lines_bar_starts_advances_and_ends(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "EVENT_INTERVAL_SECONDS", 0.0)
+    with JsonLinesProgress().bar("reading", 4, "B") as bar:
         bar.advance()
         bar.advance(3)
     start, first, second, end = events(capsys)
@@ -37,42 +39,44 @@ def test_a_bar_starts_moves_and_ends(capsys: pytest.CaptureFixture[str], monkeyp
     assert end == {"event": "end", "what": "reading", "done": 4, "total": 4, "whole": True}
 
 
-def test_progress_is_told_seldom(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "EVERY", 3600.0)
-    with Lines().bar("reading", 10_000) as bar:
+def test_json_lines_are_throttled(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lines, "EVENT_INTERVAL_SECONDS", 3600.0)
+    with JsonLinesProgress().bar("reading", 10_000) as bar:
         for _ in range(10_000):
             bar.advance()
     assert [one["event"] for one in events(capsys)] == ["start", "end"]
 
 
-def test_an_unknown_total_is_null(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "EVERY", 0.0)
-    with Lines().bar("building", None) as bar:
+def test_json_lines_unknown_total_is_null(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(json_lines, "EVENT_INTERVAL_SECONDS", 0.0)
+    with JsonLinesProgress().bar("building", None) as bar:
         bar.advance()
     start, middle, end = events(capsys)
     assert (start["total"], middle["total"], middle["seconds_left"], end["total"]) == (None,) * 4
 
 
-def test_what_fails_ends_and_is_not_whole(capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(OSError, match="gone"), Lines().bar("reading", 4):
+def test_json_lines_failed_bar_ends_incomplete(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OSError, match="gone"), JsonLinesProgress().bar("reading", 4):
         raise OSError("gone")
     assert events(capsys)[-1]["whole"] is False
 
 
-def test_texts_errors_and_numbers(capsys: pytest.CaptureFixture[str]) -> None:
-    lines = Lines()
-    lines.say("two\nlines \udcff ü")
-    lines.error("no")
-    lines.numbers("epoch", EPOCH | {"loss": math.nan, "val_loss": math.inf})
+def test_json_lines_text_error_and_numbers_events(capsys: pytest.CaptureFixture[str]) -> None:
+    lines = JsonLinesProgress()
+    lines.log("two\nlines \udcff ü")
+    lines.log_error("no")
+    lines.log_metrics("epoch", EPOCH | {"loss": math.nan, "val_loss": math.inf})
     say, error, numbers = events(capsys)
     assert say == {"event": "say", "text": "two\nlines \udcff ü"}
     assert error == {"event": "error", "text": "no"}
     assert numbers == {"event": "numbers", "what": "epoch", **EPOCH, "loss": None, "val_loss": None}
 
 
-def test_many_threads_write_whole_lines(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_lines, "EVERY", 0.0)
-    with Lines().bar("reading", 400) as bar:
+def test_json_lines_from_many_threads_are_whole(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(json_lines, "EVENT_INTERVAL_SECONDS", 0.0)
+    with JsonLinesProgress().bar("reading", 400) as bar:
         team = [threading.Thread(target=lambda: [bar.advance() for _ in range(100)]) for _ in range(4)]
         for one in team:
             one.start()
@@ -81,17 +85,17 @@ def test_many_threads_write_whole_lines(capsys: pytest.CaptureFixture[str], monk
     assert events(capsys)[-1]["done"] == 400
 
 
-def test_people_read_a_line_for_each_epoch(capsys: pytest.CaptureFixture[str]) -> None:
-    Terminal().numbers("epoch", EPOCH | {"seconds_left": 61.5})
+def test_terminal_prints_one_line_per_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    TerminalProgress().log_metrics("epoch", EPOCH | {"seconds_left": 61.5})
     line = "epoch 3/8   loss 0.4123   validation loss 0.392   score 0.9812   rate 0.001   12 s   1 min 2 s left\n"
     assert capsys.readouterr() == ("", line)
-    assert told("trial", {"trial": 2, "of": 9, "best_loss": 0.25}) == "trial 2/9   best loss 0.25"
-    assert told("memory", {"free": 3.0}) == "memory   free 3"
+    assert format_metrics("trial", {"trial": 2, "of": 9, "best_loss": 0.25}) == "trial 2/9   best loss 0.25"
+    assert format_metrics("memory", {"free": 3.0}) == "memory   free 3"
 
 
 @pytest.mark.parametrize(
     ("seconds", "said"),
     [(0.44, "0.4 s"), (12.4, "12 s"), (59.6, "1 min 0 s"), (80, "1 min 20 s"), (7500, "2 h 5 min")],
 )
-def test_durations_for_people(seconds: float, said: str) -> None:
-    assert duration(seconds) == said
+def test_terminal_duration_format(seconds: float, said: str) -> None:
+    assert format_duration(seconds) == said

@@ -14,7 +14,7 @@ from click.testing import CliRunner, Result
 
 from tests.fakes import tiny_bundle
 from tests.zoo.test_importing import here, layer, made, packed  # noqa: F401 - two are fixtures
-from zoo.backbone import DEFAULT
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.bundle import open_bundle
 from zoo.cli import cli
 from zoo.errors import BundleUnsupported, RecipeError, ReplayFailed
@@ -41,7 +41,7 @@ def in_tensorflow(script: str) -> str:
 
 
 @pytest.mark.usefixtures("here")
-def test_an_imported_model_becomes_a_tflite_file() -> None:
+def test_export_tflite_of_an_imported_model() -> None:
     done("import", *PLAIN)
     facts = json.loads(done("export", "models/plain", "--format", "tflite", "-o", "out", "--json"))
     assert facts["files"] == ["model.tflite"]
@@ -57,9 +57,9 @@ def test_an_imported_model_becomes_a_tflite_file() -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_saved_model_and_keras_open_without_graft() -> None:
+def test_export_saved_model_and_keras_open_without_graft() -> None:
     done("import", *PLAIN)
-    golden = open_bundle(Path("models/plain/1")).golden()
+    golden = open_bundle(Path("models/plain/1")).read_golden()
     for form in ("saved_model", "keras"):
         facts = json.loads(done("export", "models/plain", "--format", form, "-o", form, "--json"))
         assert facts["proof"]["samples"] == 2
@@ -78,7 +78,7 @@ print(scores.shape, np.allclose(scores.sum(1), 1, atol=1e-5))
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
-def test_layers_of_ones_own_are_named_once_more() -> None:
+def test_export_keras_custom_layers_must_be_named() -> None:
     named = ("--custom", "mylayers:Twice")
     done("import", "custom.keras", *PLAIN[1:], *named)
     ran = zoo("export", "models/custom", "--format", "keras", "-o", "out")
@@ -93,10 +93,10 @@ def test_layers_of_ones_own_are_named_once_more() -> None:
     ("precision", "error", "why"),
     [("fp32", ReplayFailed, "Keras 3"), ("int8", BundleUnsupported, "no exact Keras form.*--precision fp32")],
 )
-def test_a_form_that_answers_otherwise_is_thrown_away(precision: str, error: type[Exception], why: str) -> None:
+def test_export_keras_that_fails_parity_is_discarded(precision: str, error: type[Exception], why: str) -> None:
     done("import", *PLAIN)
     bundle = open_bundle(Path("models/plain/1"))
-    golden, layout = bundle.golden(), bundle.layout
+    golden, layout = bundle.read_golden(), bundle.layout
     turned = dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy())
     extras = {"model.keras": (layout.root / "model.keras").read_bytes()}
     manifest = dataclasses.replace(bundle.manifest, files={}, precision=precision)
@@ -108,7 +108,7 @@ def test_a_form_that_answers_otherwise_is_thrown_away(precision: str, error: typ
     assert not list(Path("out").iterdir())
 
 
-def test_what_has_no_keras_form_says_so(tmp_path: Path) -> None:
+def test_export_keras_without_a_keras_model_is_refused(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "models")
     ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
     assert isinstance(ran.exception, BundleUnsupported)
@@ -117,12 +117,12 @@ def test_what_has_no_keras_form_says_so(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
-def test_a_bundles_own_model_is_looked_at_before_it_is_opened(tmp_path: Path) -> None:
+def test_export_keras_checks_the_bundles_model_for_unsafe_layers(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models")
     layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
     model = packed(tmp_path / "odd.keras", layer("TFSMLayer", "keras.layers", filepath="x")).read_bytes()
     head, extras = layout.head.read_bytes(), {"model.keras": model}
-    publish(tmp_path / "models", manifest, trunk=layout.trunk, head=head, golden=bundle.golden(), extras=extras)
+    publish(tmp_path / "models", manifest, trunk=layout.trunk, head=head, golden=bundle.read_golden(), extras=extras)
     ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
     assert isinstance(ran.exception, RecipeError)
     assert "opens a SavedModel" in str(ran.exception)
@@ -131,8 +131,8 @@ def test_a_bundles_own_model_is_looked_at_before_it_is_opened(tmp_path: Path) ->
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_weights")
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
-def test_a_bundle_of_the_catalog_is_rebuilt_from_its_weights(precision: str, tmp_path: Path) -> None:
-    done("publish", DEFAULT, "--models", tmp_path / "models", "--precision", precision)
+def test_export_saved_model_of_a_catalog_backbone(precision: str, tmp_path: Path) -> None:
+    done("publish", DEFAULT_IMAGE_BACKBONE, "--models", tmp_path / "models", "--precision", precision)
     model = tmp_path / "models/efficientnet_lite0"
     facts = json.loads(done("export", model, "--format", "saved_model", "-o", tmp_path / "out", "--json"))
     assert facts["proof"]["off"] <= (1e-5 if precision == "fp32" else 0.05)
@@ -140,7 +140,7 @@ def test_a_bundle_of_the_catalog_is_rebuilt_from_its_weights(precision: str, tmp
 
 
 @pytest.mark.slow
-def test_a_heads_novelty_is_the_same_in_keras(tmp_path: Path) -> None:
+def test_export_keras_novelty_equals_onnx(tmp_path: Path) -> None:
     said = in_tensorflow(f"""
 import keras, numpy as np
 from pathlib import Path

@@ -7,10 +7,10 @@ import pytest
 from sklearn.datasets import load_sample_images
 
 from zoo import weights
-from zoo.backbone import Precision, get
+from zoo.backbone import Precision, get_backbone
 from zoo.build.pytorch import read_state_dict
 from zoo.image import ImageInput
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 from zoo.trunk import Trunk
 
 BELL_COTE, PALACE, HONEYCOMB, DAISY = 442, 698, 599, 985  # classes of ImageNet
@@ -24,12 +24,12 @@ BELL_COTE, PALACE, HONEYCOMB, DAISY = 442, 698, 599, 985  # classes of ImageNet
     # the next test tells: a wrong one has other means and variances than its normalisation recorded.
     [(0, BELL_COTE, DAISY), (1, PALACE, DAISY), (2, PALACE, HONEYCOMB)],
 )
-def test_photos_get_the_classes_they_should(number: int, china: int, flower: int) -> None:
-    entry = get(f"efficientnet_lite{number}")
-    trunk = Trunk.of(entry, Precision.FP32)
+def test_efficientnet_lite_classifies_two_photos(number: int, china: int, flower: int) -> None:
+    entry = get_backbone(f"efficientnet_lite{number}")
+    trunk = Trunk.from_backbone(entry, Precision.FP32)
     assert isinstance(trunk.inputs, ImageInput)
-    photos = trunk.inputs.batch([trunk.inputs.array(photo) for photo in load_sample_images().images])
-    tensors = read_state_dict(weights.path_of(entry))
+    photos = trunk.inputs.batch([trunk.inputs.resize_array(photo) for photo in load_sample_images().images])
+    tensors = read_state_dict(weights.weights_path(entry))
     scores = trunk(photos) @ tensors["_fc.weight"].T + tensors["_fc.bias"]
     assert scores.argmax(axis=1).tolist() == [china, flower]
 
@@ -37,18 +37,18 @@ def test_photos_get_the_classes_they_should(number: int, china: int, flower: int
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")  # Keras' reading of tensors
 @pytest.mark.parametrize("number", [0, 1, 2])
-def test_activations_are_distributed_as_training_recorded(number: int) -> None:
+def test_efficientnet_lite_activations_match_batch_norm_statistics(number: int) -> None:
     import keras
 
-    from zoo.build.networks import body, pixels_of, scaled
-    from zoo.pictures import crops
+    from zoo.build.networks import build_backbone_network, require_pixels, scale_pixels
+    from zoo.pictures import random_photo_crops
 
-    entry = get(f"efficientnet_lite{number}")
-    model = body(entry, weights.fetch(entry, Silence()))
+    entry = get_backbone(f"efficientnet_lite{number}")
+    model = build_backbone_network(entry, weights.fetch_weights(entry, SilentProgress()))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
-    pictures = keras.ops.convert_to_tensor(crops(16, pixels_of(entry).size, seed=5))
+    pictures = keras.ops.convert_to_tensor(random_photo_crops(16, require_pixels(entry).size, seed=5))
     watched = keras.Model(model.input, [norm.input for norm in norms])
-    seen = watched(scaled(pictures, pixels_of(entry).scaling), training=False)
+    seen = watched(scale_pixels(pictures, require_pixels(entry).scaling), training=False)
     ratios = []
     for norm, values in zip(norms, seen, strict=True):
         recorded = keras.ops.convert_to_numpy(norm.moving_variance) + 1e-3

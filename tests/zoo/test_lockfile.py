@@ -15,10 +15,10 @@ from tests.zoo.servers import FaultyServer
 from tests.zoo.tiny import DATA, OTHER, PATH, backbone, sha256
 from zoo import lockfile, weights
 from zoo.errors import HashMismatch, Offline, WeightsError
-from zoo.progress import Silence
-from zoo.pulling import pulled
-from zoo.trunk_cache import ensure
-from zoo.trust import Trust, trust
+from zoo.progress import SilentProgress
+from zoo.pulling import pull_one
+from zoo.trunk_cache import ensure_trunk
+from zoo.trust import HashPolicy, hash_policy
 
 
 @pytest.fixture
@@ -30,12 +30,12 @@ def another_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable
 @pytest.fixture
 def locked(mirror: FaultyServer, team: Path) -> Path:
     """The lock file of a team that has pulled the tiny weights."""
-    path = lockfile.begin()
-    pulled(backbone(), None, Silence())
+    path = lockfile.create_lockfile()
+    pull_one(backbone(), None, SilentProgress())
     return path
 
 
-def test_what_was_fetched_is_recorded_for_people_and_programs(locked: Path, team: Path) -> None:
+def test_lockfile_records_file_url_size_and_checksum(locked: Path, team: Path) -> None:
     url = "https://weights.example/nets/tiny.h5"
     entry = {"bytes": len(DATA), "from": url, "sha256": sha256(DATA)}
     assert locked == team / "graft.lock"
@@ -43,50 +43,52 @@ def test_what_was_fetched_is_recorded_for_people_and_programs(locked: Path, team
     assert [path.name for path in team.iterdir()] == ["graft.lock"]  # and nothing beside it
 
 
-def test_the_order_of_pulls_changes_no_byte(locked: Path) -> None:
-    facts = {"x": lockfile.Locked(sha256(b"x"), 1, "there")}
+def test_lockfile_bytes_do_not_depend_on_pull_order(locked: Path) -> None:
+    facts = {"x": lockfile.LockEntry(sha256(b"x"), 1, "there")}
     for name in "ba":
-        lockfile.record(locked, name, facts)
+        lockfile.add_entries(locked, name, facts)
     one = locked.read_bytes()
     locked.unlink()
-    lockfile.begin()
+    lockfile.create_lockfile()
     for name in "ab":
-        lockfile.record(locked, name, facts)
-    pulled(backbone(), None, Silence())
+        lockfile.add_entries(locked, name, facts)
+    pull_one(backbone(), None, SilentProgress())
     assert locked.read_bytes() == one
 
 
-def test_another_machine_must_get_the_same(
+def test_lockfile_refuses_other_bytes_on_another_machine(
     locked: Path, mirror: FaultyServer, another_machine: Callable[[], None]
 ) -> None:
     another_machine()
     mirror.files[PATH] = OTHER
     with pytest.raises(HashMismatch) as told:
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
     for word in ("tiny.h5", sha256(OTHER), sha256(DATA), str(locked), "zoo pull tiny.test --relock"):
         assert word in str(told.value)
-    assert not weights.path_of(backbone()).exists()
+    assert not weights.weights_path(backbone()).exists()
     mirror.files[PATH] = DATA
-    assert weights.fetch(backbone()).read_bytes() == DATA
+    assert weights.fetch_weights(backbone()).read_bytes() == DATA
 
 
-def test_a_trunk_is_held_to_the_lock_as_well(
+def test_lockfile_holds_for_building_a_trunk(
     locked: Path, mirror: FaultyServer, another_machine: Callable[[], None]
 ) -> None:
     another_machine()
     mirror.files[PATH] = OTHER
     with pytest.raises(HashMismatch, match=sha256(OTHER)):
-        ensure(backbone(), backbone().precision, Silence())
+        ensure_trunk(backbone(), backbone().precision, SilentProgress())
 
 
-def test_one_bit_is_enough(locked: Path, mirror: FaultyServer, another_machine: Callable[[], None]) -> None:
+def test_lockfile_detects_a_single_bit_flip(
+    locked: Path, mirror: FaultyServer, another_machine: Callable[[], None]
+) -> None:
     another_machine()
     mirror.files[PATH] = DATA[:5000] + bytes([DATA[5000] ^ 4]) + DATA[5001:]
     with pytest.raises(HashMismatch):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_a_folder_below_the_lock_is_held_to_it(
+def test_lockfile_holds_in_folders_below(
     locked: Path, mirror: FaultyServer, another_machine: Callable[[], None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (locked.parent / "src" / "deep").mkdir(parents=True)
@@ -94,10 +96,10 @@ def test_a_folder_below_the_lock_is_held_to_it(
     another_machine()
     mirror.files[PATH] = OTHER
     with pytest.raises(HashMismatch):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_graft_lock_names_a_file_for_everywhere(
+def test_lockfile_path_from_graft_lock(
     locked: Path, tmp_path: Path, mirror: FaultyServer, monkeypatch: pytest.MonkeyPatch, another_machine: Callable
 ) -> None:
     monkeypatch.setenv("GRAFT_LOCK", str(locked.rename(tmp_path / "ours.json")))
@@ -105,55 +107,57 @@ def test_graft_lock_names_a_file_for_everywhere(
     another_machine()
     mirror.files[PATH] = OTHER
     with pytest.raises(HashMismatch, match=r"ours\.json"):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_a_lock_that_is_named_but_not_there_is_no_lock_at_all(
+def test_lockfile_named_but_missing_is_an_error(
     mirror: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRAFT_LOCK", str(tmp_path / "typo.lock"))
     with pytest.raises(WeightsError, match=r"typo\.lock, where no file is.*--lock"):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_what_is_cached_and_not_the_locked_one_is_fetched_again(locked: Path, mirror: FaultyServer) -> None:
+def test_lockfile_mismatch_in_the_cache_is_fetched_again(locked: Path, mirror: FaultyServer) -> None:
     _lock_other(locked)
     mirror.files[PATH] = OTHER
-    assert weights.fetch(backbone()).read_bytes() == OTHER
+    assert weights.fetch_weights(backbone()).read_bytes() == OTHER
 
 
-def test_offline_it_is_refused(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_lockfile_mismatch_offline_is_refused(locked: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     _lock_other(locked)
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
     with pytest.raises(Offline, match=r"not those of graft\.lock"):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_the_catalog_and_the_lock_must_agree(locked: Path) -> None:
+def test_lockfile_that_contradicts_the_catalog_is_refused(locked: Path) -> None:
     pinned = backbone(sha256(OTHER))
-    for use in (weights.fetch, lambda entry: weights.ensure_hash(entry, Silence())):
+    for use in (weights.fetch_weights, lambda entry: weights.ensure_weights_hash(entry, SilentProgress())):
         with pytest.raises(HashMismatch) as told:
             use(pinned)
         for word in ("tiny.h5", sha256(OTHER), sha256(DATA), str(locked), "--relock"):
             assert word in str(told.value)
 
 
-def test_two_pulls_of_other_bytes_do_not_share_a_lock(locked: Path) -> None:
+def test_lockfile_is_never_overwritten_with_other_checksums(locked: Path) -> None:
     with pytest.raises(HashMismatch, match="--relock"):
-        lockfile.record(locked, "tiny.test", {"tiny.h5": lockfile.Locked(sha256(OTHER), 1, "there")})
+        lockfile.add_entries(locked, "tiny.test", {"tiny.h5": lockfile.LockEntry(sha256(OTHER), 1, "there")})
 
 
-def test_on_purpose_it_can_be_changed(locked: Path, mirror: FaultyServer, another_machine: Callable[[], None]) -> None:
+def test_lockfile_relock_changes_the_checksum(
+    locked: Path, mirror: FaultyServer, another_machine: Callable[[], None]
+) -> None:
     another_machine()
     mirror.files[PATH] = OTHER
-    with lockfile.reopened(locked, "tiny.test"):
-        pulled(backbone(), None, Silence())
+    with lockfile.unlock_entry(locked, "tiny.test"):
+        pull_one(backbone(), None, SilentProgress())
     assert json.loads(locked.read_text())["weights"]["tiny.test"]["tiny.h5"]["sha256"] == sha256(OTHER)
 
 
-def test_a_change_that_fails_changes_nothing(locked: Path) -> None:
+def test_lockfile_relock_that_fails_changes_nothing(locked: Path) -> None:
     before = locked.read_bytes()
-    with pytest.raises(KeyboardInterrupt), lockfile.reopened(locked, "tiny.test"):
+    with pytest.raises(KeyboardInterrupt), lockfile.unlock_entry(locked, "tiny.test"):
         raise KeyboardInterrupt
     assert locked.read_bytes() == before
 
@@ -171,20 +175,20 @@ def test_a_change_that_fails_changes_nothing(locked: Path) -> None:
     ],
     ids=["empty", "conflict", "list", "no weights", "twice", "no hash", "deep"],
 )
-def test_a_broken_lock_holds_up_everything(text: str, mirror: FaultyServer, team: Path) -> None:
+def test_lockfile_that_is_broken_stops_everything(text: str, mirror: FaultyServer, team: Path) -> None:
     (team / "graft.lock").write_text(text)
     with pytest.raises(WeightsError, match=r"graft\.lock is no lock file.*version control"):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_a_newer_lock_is_not_guessed_at(mirror: FaultyServer, team: Path) -> None:
+def test_lockfile_of_a_newer_format_is_refused(mirror: FaultyServer, team: Path) -> None:
     (team / "graft.lock").write_text('{"graft_lock": 2, "hashes": []}')
     with pytest.raises(WeightsError, match="Update Graft"):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_processes_that_write_together_lose_nothing(team: Path) -> None:
-    path = lockfile.begin()
+def test_lockfile_survives_concurrent_writers(team: Path) -> None:
+    path = lockfile.create_lockfile()
     script = (
         "import sys; from pathlib import Path; from zoo import lockfile\n"
         "for n in range(10): lockfile.record(Path(sys.argv[1]), f'{sys.argv[2]}{n}', "
@@ -192,16 +196,16 @@ def test_processes_that_write_together_lose_nothing(team: Path) -> None:
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(path), who], env=os.environ) for who in "ab"]
     assert [writer.wait() for writer in writers] == [0, 0]
-    found = lockfile.read()
+    found = lockfile.read_lockfile()
     assert found is not None
     assert len(found.weights) == 20
 
 
-def test_trust_is_what_the_weakest_file_has(locked: Path) -> None:
-    assert trust(backbone(), lockfile.read()) is Trust.LOCKED
-    assert trust(backbone(sha256(DATA)), lockfile.read()) is Trust.PINNED
+def test_hash_policy_is_that_of_the_weakest_file(locked: Path) -> None:
+    assert hash_policy(backbone(), lockfile.read_lockfile()) is HashPolicy.LOCKED
+    assert hash_policy(backbone(sha256(DATA)), lockfile.read_lockfile()) is HashPolicy.PINNED
     locked.unlink()
-    assert trust(backbone(), lockfile.read()) is Trust.UNPINNED
+    assert hash_policy(backbone(), lockfile.read_lockfile()) is HashPolicy.UNPINNED
 
 
 def _lock_other(path: Path) -> None:

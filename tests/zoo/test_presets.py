@@ -9,17 +9,17 @@ from typing import Any
 import pytest
 
 from tests.zoo.presets import keras_hub
-from zoo.backbone import Affine, Pixels, get
+from zoo.backbone import AffineScaling, ImageSpec, get_backbone
 from zoo.errors import WeightsError
-from zoo.presets import settled
+from zoo.presets import resolve_preset
 
-ENTRY = get("resnet_50.imagenet")
+ENTRY = get_backbone("resnet_50.imagenet")
 
 
-def takes_of(config: object, folder: Path) -> Pixels:
+def takes_of(config: object, folder: Path) -> ImageSpec:
     (folder / "image_converter.json").write_text(json.dumps(config))
-    takes = settled(ENTRY, folder).takes
-    assert isinstance(takes, Pixels)
+    takes = resolve_preset(ENTRY, folder).takes
+    assert isinstance(takes, ImageSpec)
     return takes
 
 
@@ -33,11 +33,11 @@ def takes_of(config: object, folder: Path) -> Pixels:
         {"image_size": (32, 32)},
     ],
 )
-def test_it_is_what_keras_hub_reads(arguments: dict[str, Any], tmp_path: Path) -> None:
+def test_preset_config_pixel_scaling_equals_keras_hub(arguments: dict[str, Any], tmp_path: Path) -> None:
     found = takes_of({"config": arguments}, tmp_path)
     own = keras_hub().layers.ImageConverter(**arguments)
     assert (found.size, found.size) == own.image_size
-    assert isinstance(found.scaling, Affine)
+    assert isinstance(found.scaling, AffineScaling)
     assert found.scaling.scale == pytest.approx(numbers(own.scale, 1.0))
     assert found.scaling.offset == pytest.approx(numbers(own.offset, 0.0))
 
@@ -46,9 +46,9 @@ def numbers(own: Any, usual: float) -> list[float]:
     return [usual] if own is None else own if isinstance(own, list) else [own]
 
 
-def test_an_entry_that_knows_is_left_alone(tmp_path: Path) -> None:
+def test_preset_config_leaves_complete_entries_alone(tmp_path: Path) -> None:
     for name in ("vgg16", "bert_tiny.en_uncased"):
-        assert settled(get(name), tmp_path) is get(name)
+        assert resolve_preset(get_backbone(name), tmp_path) is get_backbone(name)
 
 
 @pytest.mark.parametrize(
@@ -67,11 +67,11 @@ def test_an_entry_that_knows_is_left_alone(tmp_path: Path) -> None:
         ({"config": {"image_size": [9, 9], "data_format": "channels_first"}}, "channels come first"),
     ],
 )
-def test_what_is_no_converter_is_told(config: object, said: str, tmp_path: Path) -> None:
+def test_preset_config_that_is_invalid_is_refused(config: object, said: str, tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match=rf"(?s)resnet_50\.imagenet does not say.*{said}.*Pull it again"):
         takes_of(config, tmp_path)
 
 
-def test_a_missing_converter_is_told(tmp_path: Path) -> None:
+def test_preset_config_that_is_missing_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="FileNotFoundError"):
-        settled(ENTRY, tmp_path)
+        resolve_preset(ENTRY, tmp_path)

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from zoo.terminal import Terminal
+from zoo.terminal import TerminalProgress
 
 
-def test_without_a_terminal_a_bar_is_one_line_on_standard_error(capsys: pytest.CaptureFixture[str]) -> None:
-    with Terminal().bar("fetching", 10, "B") as bar:
+def test_terminal_bar_without_a_tty_is_one_line_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
+    with TerminalProgress().bar("fetching", 10, "B") as bar:
         bar.advance(10)
     assert capsys.readouterr() == ("", "fetching ...\n")

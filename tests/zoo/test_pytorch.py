@@ -79,7 +79,7 @@ def write(path: Path, tensors: Any, *, cut: int = 0) -> Path:
     return path
 
 
-def test_tensors_come_by_name_in_order_with_their_strides(tmp_path: Path) -> None:
+def test_pytorch_checkpoint_tensors_are_read_by_name(tmp_path: Path) -> None:
     tensors = OrderedDict(
         b=Tensor("k", (2, 3, 4), (12, 4, 1)), a=Tensor("k", (4, 3), (1, 4), 12), n=Tensor("s", (), ())
     )
@@ -99,7 +99,7 @@ class Bomb:
         return os.mkdir, (str(self.path),)
 
 
-def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path) -> None:
+def test_pytorch_checkpoint_pickle_never_runs_code(tmp_path: Path) -> None:
     file = write(tmp_path / "net.pth", OrderedDict(a=Bomb(tmp_path / "made")))
     with pytest.raises(WeightsError, match="mkdir"):
         read_state_dict(file)
@@ -109,7 +109,7 @@ def test_a_pickle_that_would_run_code_is_refused_and_runs_nothing(tmp_path: Path
 @pytest.mark.parametrize(
     "name", [("builtins", "eval"), ("os", "system"), ("torch", "load"), ("collections", "Counter")]
 )
-def test_no_other_name_is_admitted(tmp_path: Path, name: tuple[str, str]) -> None:
+def test_pytorch_checkpoint_refuses_other_globals(tmp_path: Path, name: tuple[str, str]) -> None:
     (tmp_path / "net.pth").write_bytes(b"c" + "\n".join(name).encode() + b"\n.")
     with pytest.raises(WeightsError, match=rf"{name[0]}\.{name[1]}"):
         read_state_dict(tmp_path / "net.pth")
@@ -126,18 +126,18 @@ def test_no_other_name_is_admitted(tmp_path: Path, name: tuple[str, str]) -> Non
     ],
     ids=["too long", "beyond the end", "backwards", "before the start", "huge"],
 )
-def test_a_tensor_outside_its_storage_is_refused(tmp_path: Path, tensor: Any) -> None:
+def test_pytorch_checkpoint_refuses_a_tensor_outside_its_storage(tmp_path: Path, tensor: Any) -> None:
     with pytest.raises(WeightsError, match="outside"):
         read_state_dict(write(tmp_path / "net.pth", OrderedDict(a=Tensor(*tensor))))
 
 
-def test_a_cut_file_is_refused(tmp_path: Path) -> None:
+def test_pytorch_checkpoint_truncated_is_refused(tmp_path: Path) -> None:
     with pytest.raises(WeightsError, match="cut"):
         read_state_dict(write(tmp_path / "net.pth", OrderedDict(a=Tensor("k", (24,), (1,))), cut=4))
 
 
 @pytest.mark.parametrize("data", [b"", b"PK\3\4", b"\x89HDF\r\n\x1a\n" + b"\0" * 64], ids=["empty", "zip", "hdf5"])
-def test_another_format_is_refused(tmp_path: Path, data: bytes) -> None:
+def test_pytorch_checkpoint_of_another_format_is_refused(tmp_path: Path, data: bytes) -> None:
     (tmp_path / "net.pth").write_bytes(data)
     with pytest.raises(WeightsError):
         read_state_dict(tmp_path / "net.pth")

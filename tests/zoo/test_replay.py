@@ -28,7 +28,7 @@ def parts(tmp_path: Path):
     bundle = tiny_bundle(tmp_path / "models")
     trunk, head = open_session(bundle.layout.trunk), open_session(bundle.layout.head)
     return (
-        bundle.golden(),
+        bundle.read_golden(),
         bundle.manifest,
         ImageInput(SIZE),
         lambda arrays: trunk.run(None, dict(arrays))[0],
@@ -36,18 +36,18 @@ def parts(tmp_path: Path):
     )
 
 
-def test_what_was_trained_is_what_answers(parts) -> None:
+def test_replay_passes_for_the_trained_model(parts) -> None:
     golden, manifest, inputs, trunk, head = parts
     replay(golden, manifest, inputs, trunk, head)
 
 
-def test_other_pixels_are_named(parts) -> None:
+def test_replay_names_different_pixels(parts) -> None:
     golden, manifest, _, trunk, head = parts
     with pytest.raises(ReplayFailed, match="other pixels"):
         replay(golden, manifest, Inverted(SIZE), trunk, head)
 
 
-def test_another_trunk_is_named(parts) -> None:
+def test_replay_names_a_different_trunk(parts) -> None:
     golden, manifest, inputs, trunk, head = parts
     with pytest.raises(ReplayFailed, match="stage that differs is the trunk"):
         replay(golden, manifest, inputs, lambda arrays: trunk(arrays) + 1, head)
@@ -56,13 +56,13 @@ def test_another_trunk_is_named(parts) -> None:
 @pytest.mark.parametrize(
     "wrong", [lambda scores: scores[:, ::-1], lambda scores: scores * np.nan, lambda scores: scores + 0.002]
 )
-def test_another_head_is_named(parts, wrong) -> None:
+def test_replay_names_a_different_head(parts, wrong) -> None:
     golden, manifest, inputs, trunk, head = parts
     with pytest.raises(ReplayFailed, match="stage that differs is the head"):
         replay(golden, manifest, inputs, trunk, lambda features: wrong(head(features)))
 
 
-def test_int8_may_move_more_but_not_the_label(parts) -> None:
+def test_replay_allows_int8_more_but_not_another_label(parts) -> None:
     golden, manifest, inputs, trunk, head = parts
     manifest = dataclasses.replace(manifest, precision="int8")
     replay(golden, manifest, inputs, trunk, lambda features: head(features) + 0.01)
@@ -72,14 +72,14 @@ def test_int8_may_move_more_but_not_the_label(parts) -> None:
         replay(one, manifest, inputs, trunk, lambda _: np.array([[0.49, 0.51]], np.float32))
 
 
-def test_a_sample_that_does_not_decode_is_named(parts) -> None:
+def test_replay_names_an_undecodable_sample(parts) -> None:
     golden, manifest, inputs, trunk, head = parts
     broken = dataclasses.replace(golden, samples=(b"nothing", *golden.samples[1:]))
     with pytest.raises(ReplayFailed, match="sample 1 of 3 does not decode"):
         replay(broken, manifest, inputs, trunk, head)
 
 
-def test_a_number_may_move_by_a_share_of_its_targets_deviation(parts) -> None:
+def test_replay_tolerance_of_numbers_follows_the_targets_deviation(parts) -> None:
     golden, manifest, inputs, trunk, _ = parts
     prices = dataclasses.replace(golden, scores=golden.features[:, :1] * 1000)
     manifest = dataclasses.replace(manifest, task="regress", head={"unit": 500.0})
@@ -88,18 +88,18 @@ def test_a_number_may_move_by_a_share_of_its_targets_deviation(parts) -> None:
         replay(prices, manifest, inputs, trunk, lambda features: features[:, :1] * 1000 + 0.6)
 
 
-def test_without_a_head_the_features_are_the_answer(parts) -> None:
+def test_replay_of_a_headless_model_compares_features(parts) -> None:
     golden, manifest, inputs, trunk, _ = parts
-    bare = Golden.of(golden.samples, inputs, trunk, None)
+    bare = Golden.record(golden.samples, inputs, trunk, None)
     assert bare.scores.shape == (3, 0)
     replay(bare, manifest, inputs, trunk, None)
     with pytest.raises(ReplayFailed, match="stage that differs is the trunk"):
         replay(bare, manifest, inputs, lambda arrays: trunk(arrays) * 1.01, None)
 
 
-def test_golden_samples_travel(parts) -> None:
+def test_golden_samples_npz_round_trip(parts) -> None:
     golden, *_ = parts
-    back = Golden.of_npz(golden.to_npz(), "here")
+    back = Golden.from_npz(golden.to_npz(), "here")
     assert back.samples == golden.samples
     assert back.samples[0] == picture("red")
     assert back.arrays_sha256 == golden.arrays_sha256

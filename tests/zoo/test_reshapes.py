@@ -7,7 +7,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from zoo.build.reshapes import drop_reshapes
+from zoo.build.reshapes import remove_identity_reshapes
 from zoo.trunk import open_session
 
 
@@ -45,16 +45,16 @@ def model(*targets: list[int], last: str = "Abs") -> onnx.ModelProto:
         ([[2, 6, 1, 1]], 1),  # of another batch it would fail
     ],
 )
-def test_what_changes_nothing_goes(targets: list[list[int]], left: int) -> None:
+def test_drop_reshapes_removes_no_op_reshapes(targets: list[list[int]], left: int) -> None:
     before, after = model(*targets), model(*targets)
-    drop_reshapes(after)
+    remove_identity_reshapes(after)
     assert sum(node.op_type == "Reshape" for node in after.graph.node) == left
     image = np.random.default_rng(0).normal(size=(2, 6, 1, 1)).astype(np.float32)
     answers = [open_session(one.SerializeToString()).run(None, {"image": image})[0] for one in (before, after)]
     np.testing.assert_array_equal(*answers)
 
 
-def test_one_that_gives_the_features_stays() -> None:
+def test_drop_reshapes_keeps_a_reshape_that_gives_the_output() -> None:
     made = model([-1, 6, 1, 1], last="")
-    drop_reshapes(made)
+    remove_identity_reshapes(made)
     assert [node.op_type for node in made.graph.node] == ["Relu", "Reshape"]

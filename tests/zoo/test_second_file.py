@@ -12,13 +12,13 @@ from click.testing import CliRunner
 from tests.zoo.servers import FaultyServer
 from tests.zoo.tiny import DATA, OTHER, PATH, backbone, sha256
 from zoo import lockfile, weights
-from zoo.backbone import Backbone, FileSource, RemoteFile, catalog, get
+from zoo.backbone import Backbone, FileSource, RemoteFile, all_backbones, get_backbone
 from zoo.cli import cli
 from zoo.errors import HashMismatch
-from zoo.progress import Silence
-from zoo.pulling import keep_lock, pulled
-from zoo.trust import promises
-from zoo.verify import State, verify
+from zoo.progress import SilentProgress
+from zoo.pulling import pull_one, record_in_lockfile
+from zoo.trust import expected_hashes
+from zoo.verify import FileState, verify_cached
 
 TOP = DATA + b"and a top"
 TOP_PATH = "/weights.example/nets/tiny_top.h5"
@@ -34,14 +34,14 @@ def with_top() -> Backbone:
 def both(mirror: FaultyServer, team: Path) -> Path:
     """The lock file of a team that has both files."""
     mirror.files[TOP_PATH] = TOP
-    path = lockfile.begin()
-    pulled(backbone(), None, Silence())
-    weights.fetch(with_top())
-    keep_lock(backbone())
+    path = lockfile.create_lockfile()
+    pull_one(backbone(), None, SilentProgress())
+    weights.fetch_weights(with_top())
+    record_in_lockfile(backbone())
     return path
 
 
-def test_each_file_is_recorded_under_its_own_name(both: Path) -> None:
+def test_lockfile_records_each_file_under_its_own_name(both: Path) -> None:
     found = json.loads(both.read_text())["weights"]["tiny.test"]
     assert {name: facts["sha256"] for name, facts in found.items()} == {
         "tiny.h5": sha256(DATA),
@@ -51,57 +51,59 @@ def test_each_file_is_recorded_under_its_own_name(both: Path) -> None:
     assert found["tiny_top.h5"]["bytes"] == len(TOP)
 
 
-def test_another_machine_must_get_the_same_of_each(
+def test_lockfile_holds_for_the_classifier_file_too(
     both: Path, mirror: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRAFT_CACHE", str(tmp_path / "elsewhere"))
     mirror.files[TOP_PATH] = DATA  # the right bytes of the wrong file
-    assert weights.fetch(backbone()).read_bytes() == DATA
+    assert weights.fetch_weights(backbone()).read_bytes() == DATA
     with pytest.raises(HashMismatch, match=sha256(TOP)):
-        weights.fetch(with_top())
+        weights.fetch_weights(with_top())
     mirror.files |= {TOP_PATH: TOP, PATH: TOP}
-    assert weights.fetch(with_top()).read_bytes() == TOP
-    weights.path_of(backbone()).unlink()
+    assert weights.fetch_weights(with_top()).read_bytes() == TOP
+    weights.weights_path(backbone()).unlink()
     with pytest.raises(HashMismatch, match=sha256(DATA)):
-        weights.fetch(backbone())
+        weights.fetch_weights(backbone())
 
 
-def test_the_second_is_no_part_of_what_a_trunk_is_made_of(both: Path) -> None:
-    assert weights.known_hash(backbone()) == sha256(DATA)
-    assert weights.path_of(backbone()) != weights.path_of(with_top())
-    assert [part.path.name for part in weights.beside(backbone())] == ["tiny_top.h5"]
-    assert [part.path.name for part in weights.parts(backbone())] == ["tiny.h5"]
+def test_classifier_file_is_not_part_of_the_trunk(both: Path) -> None:
+    assert weights.known_weights_hash(backbone()) == sha256(DATA)
+    assert weights.weights_path(backbone()) != weights.weights_path(with_top())
+    assert [part.path.name for part in weights.extra_weights_files(backbone())] == ["tiny_top.h5"]
+    assert [part.path.name for part in weights.weights_files(backbone())] == ["tiny.h5"]
 
 
-def test_verify_hashes_the_second_too(both: Path) -> None:
-    weights.path_of(with_top()).write_bytes(OTHER)
-    assert {Path(one.path).name: one.state for one in verify([backbone()])} == {
-        "tiny.h5": State.FINE,
-        "tiny_top.h5": State.DAMAGED,
+def test_verify_checks_the_classifier_file_too(both: Path) -> None:
+    weights.weights_path(with_top()).write_bytes(OTHER)
+    assert {Path(one.path).name: one.state for one in verify_cached([backbone()])} == {
+        "tiny.h5": FileState.FINE,
+        "tiny_top.h5": FileState.DAMAGED,
     }
     with pytest.raises(HashMismatch, match=r"tiny_top\.h5 is damaged"):
-        keep_lock(backbone())
+        record_in_lockfile(backbone())
 
 
-def test_a_file_of_a_preset_that_looks_like_a_record_is_none(mirror: FaultyServer) -> None:
-    folder = weights.folder_of(get("bert_tiny.en_uncased"))
+def test_preset_file_named_like_a_record_is_not_one(mirror: FaultyServer) -> None:
+    folder = weights.weights_folder(get_backbone("bert_tiny.en_uncased"))
     folder.mkdir(parents=True)
     (folder / "config").write_bytes(b"x")
     (folder / "config.json").write_bytes(b"{}")
-    assert weights.beside(get("bert_tiny.en_uncased")) == ()
+    assert weights.extra_weights_files(get_backbone("bert_tiny.en_uncased")) == ()
 
 
-def test_no_published_top_has_the_name_of_the_file_without() -> None:
+def test_classifier_file_names_differ_from_headless_ones() -> None:
     table = json.loads((Path(lockfile.__file__).parent / "catalog" / "heads.json").read_bytes())
     tops = {str(facts["url"]).rpartition("/")[2] for facts in table.values()}
-    without = {file for entry in catalog() if entry.library == "keras.applications" for file in promises(entry)}
+    without = {
+        file for entry in all_backbones() if entry.library == "keras.applications" for file in expected_hashes(entry)
+    }
     assert len(tops) == 40
     assert tops.isdisjoint(without)
 
 
 @pytest.mark.usefixtures("shared_weights")
-def test_publish_puts_what_it_used_into_the_lock(team: Path) -> None:
-    lock = lockfile.begin()
+def test_publish_pretrained_adds_to_the_lockfile(team: Path) -> None:
+    lock = lockfile.create_lockfile()
     ran = CliRunner().invoke(cli, ["publish", "efficientnet_lite0", "--models", str(team / "models"), "--json"])
     assert ran.exit_code == 0, ran.exception
     assert list(json.loads(lock.read_text())["weights"]) == ["efficientnet_lite0.imagenet"]

@@ -11,37 +11,37 @@ import pytest
 
 from tests.tables import FORMATS, ROWS, excel
 from zoo.errors import DatasetError
-from zoo.table import Search, Sheet, read
-from zoo.table.sheet import Row
+from zoo.table import ColumnSearch, DataTable, read_table
+from zoo.table.sheet import DataRow
 
 
 @pytest.mark.parametrize("write", FORMATS.values(), ids=FORMATS)
-def test_every_format_gives_the_same_rows(tmp_path: Path, write: Callable[[Path], Path]) -> None:
-    sheet = read(write(tmp_path))
+def test_every_table_format_gives_the_same_rows(tmp_path: Path, write: Callable[[Path], Path]) -> None:
+    sheet = read_table(write(tmp_path))
     assert {tuple(sorted(row.cells)) for row in sheet.rows} == {tuple(sorted(row)) for row in ROWS}
     assert len(sheet.rows) == len(ROWS)
     assert len({row.ref for row in sheet.rows}) == len(ROWS)
 
 
-def test_a_workbook_with_two_filled_sheets_wants_a_choice(tmp_path: Path) -> None:
+def test_excel_workbook_with_two_sheets_needs_a_choice(tmp_path: Path) -> None:
     path = excel(tmp_path, second=True)
     with pytest.raises(DatasetError, match=r"'Sheet', 'Other'.*--sheet"):
-        read(path)
-    assert len(read(path, "Sheet").rows) == len(ROWS)
+        read_table(path)
+    assert len(read_table(path, "Sheet").rows) == len(ROWS)
     with pytest.raises(DatasetError, match="no sheet 'Third'; it has 'Sheet', 'Other'"):
-        read(path, "Third")
+        read_table(path, "Third")
 
 
 @pytest.mark.parametrize("name", ["t.jsonl", "t.json", "t.parquet", "t.xlsx", "t.xls"])
 @pytest.mark.parametrize("data", [b"[", b"1\n", b"\x00\xff\xfe", b"PK\x03\x04"])
-def test_rubbish_is_refused_with_its_name(tmp_path: Path, name: str, data: bytes) -> None:
+def test_invalid_table_file_is_refused_with_its_name(tmp_path: Path, name: str, data: bytes) -> None:
     (tmp_path / name).write_bytes(data)
     with pytest.raises(DatasetError, match=name):
-        read(tmp_path / name)
+        read_table(tmp_path / name)
 
 
 @pytest.mark.parametrize(("name", "package"), [("t.parquet", "pyarrow"), ("t.xlsx", "openpyxl")])
-def test_a_format_whose_package_is_missing_says_which(tmp_path: Path, name: str, package: str) -> None:
+def test_table_format_without_its_package_says_which(tmp_path: Path, name: str, package: str) -> None:
     script = f"import sys; sys.modules[{package!r}] = None; from zoo.table import read; from pathlib import Path; "
     ran = subprocess.run(
         [sys.executable, "-c", f"{script}read(Path({name!r}))"], capture_output=True, text=True, check=False
@@ -50,7 +50,7 @@ def test_a_format_whose_package_is_missing_says_which(tmp_path: Path, name: str,
     assert f"pip install {package}" in ran.stderr
 
 
-def test_numbers_are_no_texts() -> None:
-    sheet = Sheet(("id", "words"), (Row("line 2", ("1", "cat")), Row("line 3", ("2", "dog"))))
-    assert Search("t", sheet).text() == ()
-    assert Search("t", sheet).only_text() == (1,)
+def test_number_columns_are_no_text_columns() -> None:
+    sheet = DataTable(("id", "words"), (DataRow("line 2", ("1", "cat")), DataRow("line 3", ("2", "dog"))))
+    assert ColumnSearch("t", sheet).find_text() == ()
+    assert ColumnSearch("t", sheet).find_only_text() == (1,)

@@ -13,14 +13,14 @@ from tests.zoo.encoder_halves import HALVES, PROTEINS
 from tests.zoo.presets import family_of, keras_hub, tokenizer_of
 from tests.zoo.test_build_text import QUICK, SLOW
 from tests.zoo.true_sizes import TEXTS
-from zoo.backbone import Backbone, FileSource, Pooling, Precision, Tokens, catalog, get
-from zoo.build.tokenizers import FAMILIES
+from zoo.backbone import Backbone, FileSource, Pooling, Precision, TextSpec, all_backbones, get_backbone
+from zoo.build.tokenizers import TOKENIZER_FAMILIES
 from zoo.catalog import hub
 from zoo.cli import cli
-from zoo.differences import CASED, DIFFERENCES
-from zoo.possible import reason_against
+from zoo.differences import CASED_WORDPIECE, TOKENIZER_DIFFERENCES
+from zoo.possible import unsupported_reason
 
-ENTRIES = [entry for entry in hub.TABLE if isinstance(entry.takes, Tokens) and entry.name not in PROTEINS]
+ENTRIES = [entry for entry in hub.BACKBONES if isinstance(entry.takes, TextSpec) and entry.name not in PROTEINS]
 entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 # Real sizes are counted of each; of all but a few only where there is time.
 COUNTED = [
@@ -29,17 +29,21 @@ COUNTED = [
 ]
 
 
-def test_every_family_is_there_and_built_by_a_test() -> None:
-    assert {f"{family_of(entry.name)}Tokenizer" for entry in ENTRIES} == FAMILIES.keys()
+def test_text_families_are_all_in_the_catalog_and_built() -> None:
+    assert {f"{family_of(entry.name)}Tokenizer" for entry in ENTRIES} == TOKENIZER_FAMILIES.keys()
     assert {family_of(name) for name in (*QUICK, *SLOW)} == {family_of(entry.name) for entry in ENTRIES}
-    assert {entry.name for entry in catalog() if isinstance(entry.takes, Tokens)} == {*TEXTS, *HALVES, *PROTEINS}
+    assert {entry.name for entry in all_backbones() if isinstance(entry.takes, TextSpec)} == {
+        *TEXTS,
+        *HALVES,
+        *PROTEINS,
+    }
 
 
 @entries
-def test_the_fields_are_filled(entry: Backbone) -> None:
+def test_text_entries_have_their_fields(entry: Backbone) -> None:
     assert entry.builder == "text:preset"
     assert entry.library == "keras-hub"
-    assert isinstance(entry.takes, Tokens)
+    assert isinstance(entry.takes, TextSpec)
     assert entry.takes.max_tokens == 512
     assert entry.takes.pooling is not Pooling.POOLER
     assert entry.precision is Precision.FP32
@@ -48,10 +52,10 @@ def test_the_fields_are_filled(entry: Backbone) -> None:
 
 
 @pytest.mark.parametrize("name", COUNTED)
-def test_width_positions_and_parameters_belong_together(name: str) -> None:
+def test_text_width_and_params_equal_the_published_layers(name: str) -> None:
     import keras
 
-    entry, family = get(name), family_of(name)
+    entry, family = get_backbone(name), family_of(name)
     assert entry.width == TEXTS[name]["hidden_dim"]
     heads = {} if family == "FNet" else {"num_heads": 4}
     with keras.StatelessScope(initialize_variables=False):  # shapes without memory
@@ -67,16 +71,16 @@ def test_width_positions_and_parameters_belong_together(name: str) -> None:
 @pytest.mark.parametrize(
     "name", [name if "small" in name else pytest.param(name, marks=pytest.mark.slow) for name in HALVES]
 )
-def test_of_an_encoder_with_a_decoder_the_half_is_told(name: str) -> None:
+def test_text_params_of_an_encoder_decoder_count_the_encoder(name: str) -> None:
     one, two = counted(name, 1), counted(name, 2)
     more = HALVES[name]["num_layers"] - 1  # each layer is as large as any other: two are counted, the quicker way
     whole, half = (first + more * (second - first) for first, second in zip(one, two, strict=True))
     if name == "bart_large.en_cnn":  # KerasHub's number is that of no such network
-        assert get(name).params is None
-        assert whole == 406_286_336 != get(name).ships
+        assert get_backbone(name).params is None
+        assert whole == 406_286_336 != get_backbone(name).ships
     else:
-        assert (whole, half) == (get(name).ships, get(name).params)
-    assert get(name).width == HALVES[name]["hidden_dim"]
+        assert (whole, half) == (get_backbone(name).ships, get_backbone(name).params)
+    assert get_backbone(name).width == HALVES[name]["hidden_dim"]
 
 
 def counted(name: str, layers: int) -> tuple[int, int]:
@@ -94,17 +98,17 @@ def counted(name: str, layers: int) -> tuple[int, int]:
 
 
 @pytest.mark.parametrize("name", PROTEINS)
-def test_what_reads_proteins_is_counted_and_refused(name: str) -> None:
+def test_protein_models_are_counted_and_refused(name: str) -> None:
     import keras
 
     with keras.StatelessScope(initialize_variables=False):
         model = keras_hub().models.ESMBackbone(**PROTEINS[name])
-    assert get(name).params == sum(math.prod(weight.shape) for weight in model.weights)
-    assert get(name).width == model.output.shape[-1]
-    assert "unknown token" in str(reason_against(get(name)))
+    assert get_backbone(name).params == sum(math.prod(weight.shape) for weight in model.weights)
+    assert get_backbone(name).width == model.output.shape[-1]
+    assert "unknown token" in str(unsupported_reason(get_backbone(name)))
 
 
-def test_the_reasons_against_proteins_still_hold() -> None:
+def test_protein_models_still_cannot_be_built() -> None:
     alphabet = ["<cls>", "<pad>", "<eos>", "<unk>", *"LAGVSERTIDPKQNFYMHWCXBUZO.-", "<null_1>", "<mask>"]
     tokenizer = keras_hub().tokenizers.ESMTokenizer(vocabulary=alphabet)
     assert [int(id) for id in tokenizer("MKTV")] == [alphabet.index("<unk>")]
@@ -118,11 +122,13 @@ def test_the_reasons_against_proteins_still_hold() -> None:
 
 
 @entries
-def test_differences_are_those_of_its_tokenizer(entry: Backbone) -> None:
+def test_text_entries_have_the_differences_of_their_tokenizer(entry: Backbone) -> None:
     assert isinstance(entry.source, FileSource)
     cased = "case is maintained" in (entry.about or "") or entry.name.endswith(".zh")
     wordpiece = any(file.path.endswith("vocabulary.txt") for file in entry.source.files)
-    assert entry.differences == (CASED if cased and wordpiece else DIFFERENCES[tokenizer_of(entry.name)])
+    assert entry.differences == (
+        CASED_WORDPIECE if cased and wordpiece else TOKENIZER_DIFFERENCES[tokenizer_of(entry.name)]
+    )
 
 
 @pytest.mark.parametrize(
@@ -135,17 +141,17 @@ def test_differences_are_those_of_its_tokenizer(entry: Backbone) -> None:
         ("f_net_base.en", Pooling.CLS),
     ],
 )
-def test_encoders_that_were_tuned_to_give_one_row_keep_their_pooling(name: str, pooling: Pooling) -> None:
-    takes = get(name).takes
-    assert isinstance(takes, Tokens)
+def test_text_embedding_models_keep_their_pooling(name: str, pooling: Pooling) -> None:
+    takes = get_backbone(name).takes
+    assert isinstance(takes, TextSpec)
     assert takes.pooling is pooling
 
 
 @pytest.mark.parametrize("name", ["roberta_base", "all_minilm_l6_v2"])
-def test_show_tells_the_differences_and_the_licence(name: str) -> None:
+def test_zoo_show_tokenizer_differences_and_license(name: str) -> None:
     said = CliRunner().invoke(cli, ["show", name]).stdout
-    for difference in get(name).differences:
+    for difference in get_backbone(name).differences:
         assert f"{difference.kind}: {difference.ours}; keras-hub: {difference.keras_hub}" in said
-    assert said.count("in plain text too") == sum(difference.plain for difference in get(name).differences)
+    assert said.count("in plain text too") == sum(difference.plain for difference in get_backbone(name).differences)
     assert "pooling: mean" in said
-    assert (get(name).restricts or "nothing beyond the licence's notice") in said
+    assert (get_backbone(name).restricts or "nothing beyond the licence's notice") in said

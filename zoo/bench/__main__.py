@@ -18,13 +18,13 @@ from typing import Any, Final
 import numpy as np
 
 from zoo.errors import GraftError
-from zoo.inputs import Arrays, open_input
+from zoo.inputs import BatchArrays, open_input
 from zoo.signature import Signature
 from zoo.text import TextInput
 from zoo.trunk import Trunk
-from zoo.trunk_cache import TOKENIZER
+from zoo.trunk_cache import TOKENIZER_FILE
 
-_STATUS: Final = Path("/proc/self/status")
+_PROC_STATUS: Final = Path("/proc/self/status")
 
 
 def main() -> int:
@@ -32,67 +32,67 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m zoo.bench", description="Measure one trunk.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tokens", type=int, default=0)
-    wish = parser.parse_args()
-    before, began = anonymous(), time.perf_counter()
+    arguments = parser.parse_args()
+    before, began = anonymous_memory(), time.perf_counter()
     try:
-        trunk = opened(wish.folder)
-        samples = batch_of(trunk, 1, wish.tokens)
+        trunk = load_trunk_folder(arguments.folder)
+        samples = noise_batch(trunk, 1, arguments.tokens)
         trunk(samples)
     except GraftError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
         return 1
-    after = anonymous()
+    after = anonymous_memory()
     memory = None if before is None or after is None else after - before
     tokens = samples["token_ids"].shape[1] if isinstance(trunk.inputs, TextInput) else None
-    say({"load_seconds": time.perf_counter() - began, "memory": memory, "tokens": tokens})
+    print_reply({"load_seconds": time.perf_counter() - began, "memory": memory, "tokens": tokens})
     for line in sys.stdin:
-        asked = json.loads(line)
-        arrays = batch_of(trunk, asked["batch"], wish.tokens)
-        say({"seconds": side_by_side(trunk, arrays, asked["threads"], asked["runs"])})
+        request = json.loads(line)
+        arrays = noise_batch(trunk, request["batch"], arguments.tokens)
+        print_reply({"seconds": time_concurrent_runs(trunk, arrays, request["threads"], request["runs"])})
     return 0
 
 
-def opened(folder: Path) -> Trunk:
+def load_trunk_folder(folder: Path) -> Trunk:
     """Return the trunk in a folder of the cache, or one that looks like that."""
     facts: dict[str, Any] = json.loads((folder / "trunk.json").read_bytes())
-    tokenizer = folder / TOKENIZER
+    tokenizer = folder / TOKENIZER_FILE
     inputs = open_input(facts["input"], tokenizer.read_bytes() if tokenizer.is_file() else None)
-    return Trunk(folder / "trunk.onnx", facts["sha256"], Signature.of(facts["signature"]), inputs, facts)
+    return Trunk(folder / "trunk.onnx", facts["sha256"], Signature.from_dict(facts["signature"]), inputs, facts)
 
 
-def batch_of(trunk: Trunk, count: int, tokens: int) -> Arrays:
+def noise_batch(trunk: Trunk, count: int, tokens: int) -> BatchArrays:
     """Return `count` samples of noise: pixels, or texts of `tokens` ids each. What is in them costs no time.
 
     An encoder that takes no padding mask always sees as many tokens as it can.
     """
     random = np.random.default_rng(0)
     if isinstance(trunk.inputs, TextInput):
-        ids = random.integers(0, trunk.inputs.vocabulary, (count, tokens), np.int32)
+        ids = random.integers(0, trunk.inputs.vocabulary_size, (count, tokens), np.int32)
         return trunk.inputs.batch(list(ids))
     shape = trunk.signature.inputs[0].shape[1:]
     return trunk.inputs.batch(list(random.integers(0, 256, (count, *shape), np.uint8)))
 
 
-def side_by_side(trunk: Trunk, arrays: Arrays, threads: int, runs: int) -> float:
+def time_concurrent_runs(trunk: Trunk, arrays: BatchArrays, threads: int, runs: int) -> float:
     """Return the wall seconds in which each of `threads` threads runs a batch `runs` times."""
     start = threading.Barrier(threads + 1)
 
-    def work() -> None:
+    def run_batches() -> None:
         start.wait()
         for _ in range(runs):
             trunk(arrays)
 
-    team = [threading.Thread(target=work) for _ in range(threads)]
-    for member in team:
-        member.start()
+    workers = [threading.Thread(target=run_batches) for _ in range(threads)]
+    for worker in workers:
+        worker.start()
     start.wait()
     began = time.perf_counter()
-    for member in team:
-        member.join()
+    for worker in workers:
+        worker.join()
     return time.perf_counter() - began
 
 
-def anonymous(status: Path = _STATUS) -> int | None:
+def anonymous_memory(status: Path = _PROC_STATUS) -> int | None:
     """Return the bytes of this process that no file stands behind; None where the system does not tell."""
     try:
         lines = status.read_text().splitlines()
@@ -101,7 +101,7 @@ def anonymous(status: Path = _STATUS) -> int | None:
     return next((int(line.split()[1]) * 1024 for line in lines if line.startswith("RssAnon:")), None)
 
 
-def say(facts: dict[str, Any]) -> None:
+def print_reply(facts: dict[str, Any]) -> None:
     """Write one line."""
     print(json.dumps(facts), flush=True)  # noqa: T201 - the parent reads it
 

@@ -18,13 +18,13 @@ class Axes:
     percent: tuple[float, float]
 
     @classmethod
-    def around(cls, area: Box, ms: Iterable[float], percent: Iterable[float]) -> Axes:
+    def from_values(cls, area: Box, ms: Iterable[float], percent: Iterable[float]) -> Axes:
         """Return axes with room around what is shown; both are not empty."""
         times, accuracies = sorted(ms), sorted(percent)
         spread = max(1.15, (times[-1] / times[0]) ** 0.08)
-        room = max(1.0, (accuracies[-1] - accuracies[0]) * 0.1)
+        margin = max(1.0, (accuracies[-1] - accuracies[0]) * 0.1)
         return cls(
-            area, (times[0] / spread, times[-1] * spread), (accuracies[0] - room, min(100.0, accuracies[-1] + room))
+            area, (times[0] / spread, times[-1] * spread), (accuracies[0] - margin, min(100.0, accuracies[-1] + margin))
         )
 
     def x(self, ms: float) -> float:
@@ -37,7 +37,7 @@ class Axes:
         low, high = self.percent
         return self.area.bottom - (percent - low) / (high - low) * (self.area.bottom - self.area.top)
 
-    def times(self) -> list[float]:
+    def time_ticks(self) -> list[float]:
         """Return the times that get a line: 1, 2, 5, 10, ...; finer where few of them are in sight."""
         low, high = self.ms
         powers = range(math.floor(math.log10(low)), math.ceil(math.log10(high)) + 1)
@@ -47,7 +47,7 @@ class Axes:
                 break
         return marks
 
-    def percents(self) -> list[float]:
+    def percent_ticks(self) -> list[float]:
         """Return the accuracies that get a line."""
         low, high = self.percent
         step = next(step for step in (0.5, 1, 2, 5, 10, 20) if (high - low) / step <= 10)

@@ -9,25 +9,25 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from zoo.backbone import Backbone, Pixels, Precision
-from zoo.bench.speed import Result, Weights
+from zoo.backbone import Backbone, ImageSpec, Precision
+from zoo.bench.speed import BenchResult, WeightsKind
 
 
 @dataclass(frozen=True, slots=True)
-class Point:
+class ParetoPoint:
     """One trunk: how fast it is here, and how accurate it is by its publisher."""
 
     name: str
     precision: Precision
-    weights: Weights
+    weights: WeightsKind
     ms: float  # for one image alone on one thread
     top1: float  # in percent
 
 
-def points(results: Iterable[Result], catalog: Iterable[Backbone]) -> tuple[Point, ...]:
+def pareto_points(results: Iterable[BenchResult], backbones: Iterable[Backbone]) -> tuple[ParetoPoint, ...]:
     """Return a point for each measured trunk of an image network whose accuracy is published, the fastest first."""
-    entries = {entry.name: entry for entry in catalog if isinstance(entry.takes, Pixels)}
-    found = []
+    entries = {entry.name: entry for entry in backbones if isinstance(entry.takes, ImageSpec)}
+    plotted = []
     for result in results:
         entry = entries.get(result.name)
         if entry is None or entry.top1 is None:
@@ -35,14 +35,14 @@ def points(results: Iterable[Result], catalog: Iterable[Backbone]) -> tuple[Poin
         for precision in dict.fromkeys((Precision.FP32, entry.precision)):
             speed = result.speed(precision)
             if speed and (timing := speed.timing(1, 1)):
-                found.append(Point(entry.name, precision, result.weights, timing.ms, entry.top1))
-    return tuple(sorted(found, key=lambda point: (point.ms, -point.top1, point.name)))
+                plotted.append(ParetoPoint(entry.name, precision, result.weights, timing.ms, entry.top1))
+    return tuple(sorted(plotted, key=lambda point: (point.ms, -point.top1, point.name)))
 
 
-def frontier(found: Sequence[Point]) -> tuple[Point, ...]:
+def pareto_frontier(candidates: Sequence[ParetoPoint]) -> tuple[ParetoPoint, ...]:
     """Return the points than which none is both as fast and as accurate, the fastest first."""
-    best: list[Point] = []
-    for point in sorted(found, key=lambda point: (point.ms, -point.top1)):
+    best: list[ParetoPoint] = []
+    for point in sorted(candidates, key=lambda point: (point.ms, -point.top1)):
         if not best or point.top1 > best[-1].top1:
             best.append(point)
     return tuple(best)

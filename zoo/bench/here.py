@@ -8,35 +8,35 @@ from typing import Any
 
 from zoo.backbone import Backbone
 from zoo.bench.machine import Machine, this_machine
-from zoo.bench.memory import remembered
-from zoo.bench.speed import Result
+from zoo.bench.memory import read_bench_results
+from zoo.bench.speed import BenchResult
 
 
 @dataclass(frozen=True, slots=True)
-class Here:
+class MachineResults:
     """A machine, and what was measured on it."""
 
     machine: Machine
-    results: Mapping[str, Result]
+    results: Mapping[str, BenchResult]
 
-    def ms(self, backbone: Backbone) -> float | None:
+    def ms_per_sample(self, backbone: Backbone) -> float | None:
         """Return milliseconds of one sample alone on one thread, in a backbone's own precision; None: unmeasured."""
         result = self.results.get(backbone.name)
         speed = result.speed(backbone.precision) if result else None
         timing = speed.timing(1, 1) if speed else None
         return timing.ms if timing else None
 
-    def result(self, backbone: Backbone) -> Result | None:
+    def result(self, backbone: Backbone) -> BenchResult | None:
         """Return all that was measured of a backbone, if that says how fast it is in its own precision."""
-        return None if self.ms(backbone) is None else self.results[backbone.name]
+        return None if self.ms_per_sample(backbone) is None else self.results[backbone.name]
 
-    def facts(self, backbone: Backbone) -> dict[str, Any]:
+    def speed_facts(self, backbone: Backbone) -> dict[str, Any]:
         """Return what was measured of a backbone, for programs: all of it, and the number that orders a list."""
         result = self.results.get(backbone.name)
-        return {"ms_here": self.ms(backbone), "measured_here": result.facts() if result else None}
+        return {"ms_here": self.ms_per_sample(backbone), "measured_here": result.to_dict() if result else None}
 
 
-def here() -> Here:
+def load_machine_results() -> MachineResults:
     """Return what is remembered of this machine."""
     machine = this_machine()
-    return Here(machine, remembered(machine))
+    return MachineResults(machine, read_bench_results(machine))

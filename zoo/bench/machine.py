@@ -12,12 +12,12 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from zoo.cores import cores
+from zoo.cores import available_cores
 
 CPUINFO: Final = Path("/proc/cpuinfo")
-_KIND: Final = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")  # x86's, then ARM's
-_RUNTIMES: Final = ("onnxruntime", "onnxruntime-gpu")
-_SHORT: Final = 16  # hexadecimal digits of a key
+_CPU_FIELDS: Final = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")  # x86's, then ARM's
+_ONNXRUNTIME_PACKAGES: Final = ("onnxruntime", "onnxruntime-gpu")
+_KEY_LENGTH: Final = 16  # hexadecimal digits of a key
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +32,7 @@ class Machine:
     @property
     def key(self) -> str:
         """Return a name for the file of what was measured here."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:_SHORT]
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:_KEY_LENGTH]
 
     def __str__(self) -> str:
         return f"{self.cpu}, {self.cores} {'cores' if self.cores > 1 else 'core'}, ONNX Runtime {self.onnxruntime}"
@@ -43,10 +43,10 @@ def this_machine(cpuinfo: Path = CPUINFO) -> Machine:
     facts = _first_processor(cpuinfo)
     features = facts.get("flags") or facts.get("Features", "")
     return Machine(
-        cpu=_name(facts),
-        features=hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()[:_SHORT],
-        cores=cores(),
-        onnxruntime=_runtime(),
+        cpu=_cpu_name(facts),
+        features=hashlib.sha256(" ".join(sorted(features.split())).encode()).hexdigest()[:_KEY_LENGTH],
+        cores=available_cores(),
+        onnxruntime=_onnxruntime_version(),
     )
 
 
@@ -60,20 +60,20 @@ def _first_processor(cpuinfo: Path) -> dict[str, str]:
     return {key.strip(): value.strip() for key, _, value in pairs}
 
 
-def _name(facts: dict[str, str]) -> str:
+def _cpu_name(facts: dict[str, str]) -> str:
     """Return the processor's name; several have one name ("AMD EPYC"), so its numbers come along."""
-    name = facts.get("model name") or (_mac() if sys.platform == "darwin" else platform.processor())
-    numbers = [f"{key.removeprefix('cpu ').removeprefix('CPU ')} {facts[key]}" for key in _KIND if key in facts]
+    name = facts.get("model name") or (_mac_cpu_name() if sys.platform == "darwin" else platform.processor())
+    numbers = [f"{key.removeprefix('cpu ').removeprefix('CPU ')} {facts[key]}" for key in _CPU_FIELDS if key in facts]
     return f"{name or platform.machine()} ({', '.join(numbers)})" if numbers else name or platform.machine()
 
 
-def _mac() -> str:
-    asked = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
-    return asked.stdout.strip()
+def _mac_cpu_name() -> str:
+    result = subprocess.run(["sysctl", "-n", "machdep.cpu.brand_string"], capture_output=True, text=True, check=False)
+    return result.stdout.strip()
 
 
-def _runtime() -> str:
-    for package in _RUNTIMES:
+def _onnxruntime_version() -> str:
+    for package in _ONNXRUNTIME_PACKAGES:
         try:
             return version(package)
         except PackageNotFoundError:

@@ -9,27 +9,27 @@ from datetime import date
 from itertools import product
 from typing import Final
 
-from zoo.backbone import Backbone, Precision, Tokens
-from zoo.bench.child import Child, started
-from zoo.bench.speed import BATCHES, Result, Speed, Timing, Weights
-from zoo.bench.trunks import Ready
-from zoo.cores import cores
+from zoo.backbone import Backbone, Precision, TextSpec
+from zoo.bench.child import BenchProcess, start_bench_process
+from zoo.bench.speed import BATCH_SIZES, BenchResult, Timing, TrunkSpeed, WeightsKind
+from zoo.bench.trunks import BenchCandidate
+from zoo.cores import available_cores
 from zoo.progress import Progress
 
-_ROUND: Final = 0.25  # seconds that a round takes at least, where one run is quicker
+_MIN_ROUND_SECONDS: Final = 0.25  # seconds that a round takes at least, where one run is quicker
 
-Variant = tuple[int, int]  # batch, threads
+BenchVariant = tuple[int, int]  # batch, threads
 
 
-def measure(
+def measure_backbone(
     backbone: Backbone,
-    trunks: Sequence[Ready],
+    trunks: Sequence[BenchCandidate],
     progress: Progress,
     *,
-    weights: Weights = "pretrained",
+    weights: WeightsKind = "pretrained",
     rounds: int,
     tokens: int,
-) -> Result:
+) -> BenchResult:
     """Run each of `trunks` at every batch and on one thread and all; the median of `rounds` rounds counts.
 
     All trunks are loaded at the same time, each in a process of its own, and take turns: one runs, the others wait.
@@ -37,45 +37,51 @@ def measure(
     Raises:
         TrunkError: one cannot be loaded, or its process died.
     """
-    length = min(tokens, backbone.takes.max_tokens) if isinstance(backbone.takes, Tokens) else 0
-    variants = list(product(BATCHES, sorted({1, cores()})))
+    token_count = min(tokens, backbone.takes.max_tokens) if isinstance(backbone.takes, TextSpec) else 0
+    variants = list(product(BATCH_SIZES, sorted({1, available_cores()})))
     with ExitStack() as stack, progress.bar(f"measuring {backbone.name}", rounds * len(variants) * len(trunks)) as bar:
         children = {
-            trunk.precision: stack.enter_context(started(trunk.folder, length, f"{backbone.name} in {trunk.precision}"))
+            trunk.precision: stack.enter_context(
+                start_bench_process(trunk.folder, token_count, f"{backbone.name} in {trunk.precision}")
+            )
             for trunk in trunks
         }
         runs = {
-            (precision, variant): _runs(child, variant) for precision, child in children.items() for variant in variants
+            (precision, variant): _runs_per_round(child, variant)
+            for precision, child in children.items()
+            for variant in variants
         }
-        taken: dict[tuple[Precision, Variant], list[float]] = {key: [] for key in runs}
+        samples_ms: dict[tuple[Precision, BenchVariant], list[float]] = {key: [] for key in runs}
         for _, variant, (precision, child) in product(range(rounds), variants, children.items()):
-            taken[precision, variant].append(_milliseconds(child, variant, runs[precision, variant]))
+            samples_ms[precision, variant].append(_ms_per_sample(child, variant, runs[precision, variant]))
             bar.advance()
-        loaded = next(iter(children.values())).loaded
-        return Result(
+        loaded = next(iter(children.values())).load_report
+        return BenchResult(
             name=backbone.name,
             weights=weights,
             tokens=loaded["tokens"],
             rounds=rounds,
             when=date.today().isoformat(),
-            speeds=tuple(_speed(trunk, children[trunk.precision], taken) for trunk in trunks),
+            speeds=tuple(_summarize(trunk, children[trunk.precision], samples_ms) for trunk in trunks),
         )
 
 
-def _runs(child: Child, variant: Variant) -> int:
+def _runs_per_round(child: BenchProcess, variant: BenchVariant) -> int:
     """Return how many runs fill a round; the first run is left out of that, it makes room for what it needs."""
-    child.seconds(*variant, 1)
-    once = child.seconds(*variant, 2) / 2
-    return max(1, round(_ROUND / once))
+    child.time_runs(*variant, 1)
+    once = child.time_runs(*variant, 2) / 2
+    return max(1, round(_MIN_ROUND_SECONDS / once))
 
 
-def _milliseconds(child: Child, variant: Variant, runs: int) -> float:
+def _ms_per_sample(child: BenchProcess, variant: BenchVariant, runs: int) -> float:
     """Return the milliseconds that one sample takes, in a round."""
     batch, threads = variant
-    return child.seconds(batch, threads, runs) * 1e3 / (batch * threads * runs)
+    return child.time_runs(batch, threads, runs) * 1e3 / (batch * threads * runs)
 
 
-def _speed(trunk: Ready, child: Child, taken: Mapping[tuple[Precision, Variant], Sequence[float]]) -> Speed:
+def _summarize(
+    trunk: BenchCandidate, child: BenchProcess, samples_ms: Mapping[tuple[Precision, BenchVariant], Sequence[float]]
+) -> TrunkSpeed:
     timings = [
         Timing(
             batch=batch,
@@ -83,15 +89,15 @@ def _speed(trunk: Ready, child: Child, taken: Mapping[tuple[Precision, Variant],
             ms=round(statistics.median(times), 4),
             rounds=tuple(round(time, 4) for time in times),
         )
-        for (precision, (batch, threads)), times in taken.items()
+        for (precision, (batch, threads)), times in samples_ms.items()
         if precision is trunk.precision
     ]
-    memory = child.loaded["memory"]
-    return Speed(
+    memory = child.load_report["memory"]
+    return TrunkSpeed(
         precision=trunk.precision,
         megabytes=round(trunk.bytes / 1e6, 2),
         memory=None if memory is None else round(memory / 1e6, 1),
-        load_seconds=round(child.loaded["load_seconds"], 3),
+        load_seconds=round(child.load_report["load_seconds"], 3),
         build_seconds=trunk.build_seconds,
         timings=tuple(timings),
     )

@@ -12,41 +12,43 @@ from pathlib import Path
 from typing import Any
 
 from zoo.bench.machine import Machine
-from zoo.bench.speed import Result
-from zoo.files import cache_root, locked, write_whole
+from zoo.bench.speed import BenchResult
+from zoo.files import cache_root, exclusive_lock, write_atomic
 
 
-def remembered(machine: Machine) -> dict[str, Result]:
+def read_bench_results(machine: Machine) -> dict[str, BenchResult]:
     """Return what was measured on `machine`, by backbone; real weights go before random ones."""
-    found: dict[str, Result] = {}
-    for facts in sorted(_read(path_of(machine)).values(), key=lambda facts: facts.get("weights") != "random"):
+    results: dict[str, BenchResult] = {}
+    for facts in sorted(
+        _read_file(bench_results_path(machine)).values(), key=lambda facts: facts.get("weights") != "random"
+    ):
         try:
-            result = Result.of(facts)
+            result = BenchResult.from_dict(facts)
         except (KeyError, TypeError, AttributeError):
             continue  # of another Graft
-        found[result.name] = result
-    return dict(sorted(found.items()))
+        results[result.name] = result
+    return dict(sorted(results.items()))
 
 
-def remember(machine: Machine, result: Result) -> None:
+def save_bench_result(machine: Machine, result: BenchResult) -> None:
     """Put a result in the place of an older one of the same backbone and kind of weights.
 
     Raises:
         OSError: the cache cannot be written.
     """
-    path = path_of(machine)
-    with locked(path):
-        known = _read(path) | {f"{result.name} {result.weights}": result.facts()}
-        told = {"machine": asdict(machine), "measured": known}
-        write_whole(path, (json.dumps(told, indent=1) + "\n").encode())
+    path = bench_results_path(machine)
+    with exclusive_lock(path):
+        known = _read_file(path) | {f"{result.name} {result.weights}": result.to_dict()}
+        content = {"machine": asdict(machine), "measured": known}
+        write_atomic(path, (json.dumps(content, indent=1) + "\n").encode())
 
 
-def path_of(machine: Machine) -> Path:
+def bench_results_path(machine: Machine) -> Path:
     """Return the file of what was measured on `machine`."""
     return cache_root() / "bench" / f"{machine.key}.json"
 
 
-def _read(path: Path) -> dict[str, Mapping[str, Any]]:
+def _read_file(path: Path) -> dict[str, Mapping[str, Any]]:
     """Return the results in a file; none of one that is not there or damaged."""
     try:
         measured = json.loads(path.read_bytes())["measured"]

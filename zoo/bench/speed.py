@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from typing import Any, Final, Literal
 
-Weights = Literal["pretrained", "random"]
-BATCHES: Final = (1, 8)
+WeightsKind = Literal["pretrained", "random"]
+BATCH_SIZES: Final = (1, 8)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +20,14 @@ class Timing:
     ms: float  # the median of the rounds
     rounds: tuple[float, ...]  # each, in the order they were taken
 
-    def gain(self, faster: Timing) -> float:
+    def speedup(self, faster: Timing) -> float:
         """Return how many times as fast `faster` is, as the median over the rounds: each pair was taken in one go."""
         pairs = zip(self.rounds, faster.rounds, strict=True)
         return statistics.median(slow / fast for slow, fast in pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Speed:
+class TrunkSpeed:
     """One trunk, measured in a process of its own."""
 
     precision: str
@@ -43,47 +43,47 @@ class Speed:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Result:
+class BenchResult:
     """A backbone's trunks, measured in turns within one run, so that their ratios hold."""
 
     name: str
-    weights: Weights  # random ones say nothing of accuracy; the work is the same
+    weights: WeightsKind  # random ones say nothing of accuracy; the work is the same
     tokens: int | None  # of each text; None for images
     rounds: int
     when: str  # the date, as ISO 8601 has it
-    speeds: tuple[Speed, ...]
+    speeds: tuple[TrunkSpeed, ...]
 
-    def speed(self, precision: str) -> Speed | None:
+    def speed(self, precision: str) -> TrunkSpeed | None:
         """Return what was measured in a precision; None where it was not."""
         return next((speed for speed in self.speeds if speed.precision == precision), None)
 
-    def gain(self) -> tuple[float, float] | None:
+    def int8_speedup(self) -> tuple[float, float] | None:
         """Return how many times as fast int8 is as fp32, the least and the most over all batches and threads."""
         fp32, int8 = self.speed("fp32"), self.speed("int8")
         if fp32 is None or int8 is None:
             return None
         pairs = [(slow, int8.timing(slow.batch, slow.threads)) for slow in fp32.timings]
-        ratios = [slow.gain(fast) for slow, fast in pairs if fast]
+        ratios = [slow.speedup(fast) for slow, fast in pairs if fast]
         return (min(ratios), max(ratios)) if ratios else None
 
-    def unrest(self) -> float:
+    def max_round_spread(self) -> float:
         """Return the most that the rounds of one timing differ, as slowest by fastest."""
         return max(max(one.rounds) / min(one.rounds) for speed in self.speeds for one in speed.timings)
 
-    def facts(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, Any]:
         """Return it as JSON has it."""
         return asdict(self)
 
     @classmethod
-    def of(cls, facts: Mapping[str, Any]) -> Result:
-        """Read what `facts` gave.
+    def from_dict(cls, facts: Mapping[str, Any]) -> BenchResult:
+        """Read what `to_dict` gave.
 
         Raises:
             KeyError, TypeError: it is something else.
         """
-        return cls(**{**facts, "speeds": tuple(_speed(speed) for speed in facts["speeds"])})
+        return cls(**{**facts, "speeds": tuple(_speed_from_dict(speed) for speed in facts["speeds"])})
 
 
-def _speed(facts: Mapping[str, Any]) -> Speed:
+def _speed_from_dict(facts: Mapping[str, Any]) -> TrunkSpeed:
     timings = (Timing(**{**one, "rounds": tuple(one["rounds"])}) for one in facts["timings"])
-    return Speed(**{**facts, "timings": tuple(timings)})
+    return TrunkSpeed(**{**facts, "timings": tuple(timings)})

@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from zoo.backbone import Backbone, Pixels, Precision, get
-from zoo.build.child import status_of
+from zoo.backbone import Backbone, ImageSpec, Precision, get_backbone
+from zoo.build.child import exit_status_for
 from zoo.errors import GraftError, TrunkError
-from zoo.remote import offline
-from zoo.trunk_cache import TOKENIZER
+from zoo.remote import is_offline
+from zoo.trunk_cache import TOKENIZER_FILE
 
 
 def main() -> int:
@@ -28,52 +28,54 @@ def main() -> int:
     parser.add_argument("--precision", type=Precision, choices=list(Precision), required=True)
     parser.add_argument("--source", type=Path)
     parser.add_argument("--into", type=Path, required=True)
-    wish = parser.parse_args()
-    if offline():
-        sys.addaudithook(_refuse_sockets)
+    options = parser.parse_args()
+    if is_offline():
+        sys.addaudithook(_block_sockets)
     try:
-        data, report = _build(get(wish.name), wish.precision, wish.source, wish.into)
+        data, report = _build_trunk(get_backbone(options.name), options.precision, options.source, options.into)
     except GraftError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
-        return status_of(error)
-    (wish.into / "trunk.onnx").write_bytes(data)
-    (wish.into / "report.json").write_text(json.dumps(report))
+        return exit_status_for(error)
+    (options.into / "trunk.onnx").write_bytes(data)
+    (options.into / "report.json").write_text(json.dumps(report))
     return 0
 
 
-def _refuse_sockets(event: str, arguments: tuple[Any, ...]) -> None:
+def _block_sockets(event: str, arguments: tuple[Any, ...]) -> None:
     """Hold libraries to GRAFT_OFFLINE, which know nothing of it: on import, one of them tries IPv6 with a socket."""
     if event == "socket.__new__" and arguments[1] in (-1, socket.AF_INET, socket.AF_INET6):
         raise PermissionError("GRAFT_OFFLINE is set: no socket may be opened")
 
 
-def _build(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> tuple[bytes, dict[str, Any]]:
+def _build_trunk(
+    backbone: Backbone, precision: Precision, source: Path | None, into: Path
+) -> tuple[bytes, dict[str, Any]]:
     """Choose the builder: image or text, fp32 or int8. A text's tokenizer.json is written into `into`."""
-    if isinstance(backbone.takes, Pixels) and precision == Precision.FP32:
-        from zoo.build.fp32 import build
+    if isinstance(backbone.takes, ImageSpec) and precision == Precision.FP32:
+        from zoo.build.fp32 import build_image_trunk
 
-        return build(backbone, source)
+        return build_image_trunk(backbone, source)
     if source is None:
         raise TrunkError(
             f"{backbone.name} in {precision} is made of a file. Only an image network in fp32 can have random weights; "
             "the layers of a text encoder are told by its preset."
         )
-    if isinstance(backbone.takes, Pixels):
+    if isinstance(backbone.takes, ImageSpec):
         from zoo.quantize import quantize
 
-        return quantize(source, _size_of(source), backbone.float_convs)
+        return quantize(source, _trunk_image_size(source), backbone.float_convs)
     if precision == Precision.FP32:
-        from zoo.build.text import build_text
+        from zoo.build.text import build_text_trunk
 
-        data, report, tokenizer = build_text(backbone, source)
-        (into / TOKENIZER).write_bytes(tokenizer)
+        data, report, tokenizer = build_text_trunk(backbone, source)
+        (into / TOKENIZER_FILE).write_bytes(tokenizer)
         return data, report
-    from zoo.build.int8_rows import quantize_text
+    from zoo.build.int8_rows import quantize_text_trunk
 
-    return quantize_text(source)
+    return quantize_text_trunk(source)
 
 
-def _size_of(trunk: Path) -> int:
+def _trunk_image_size(trunk: Path) -> int:
     """Return the side of the pictures that a cached trunk takes, in pixels."""
     return int(json.loads(trunk.with_name("trunk.json").read_bytes())["input"]["size"])
 

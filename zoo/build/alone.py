@@ -11,36 +11,36 @@ import ctypes
 import sys
 from typing import Final
 
-_NEW_USER: Final = 0x10000000  # CLONE_NEWUSER, linux/sched.h
-_NEW_NET: Final = 0x40000000  # CLONE_NEWNET
-_REFUSED: Final = frozenset((
+_CLONE_NEWUSER: Final = 0x10000000  # CLONE_NEWUSER, linux/sched.h
+_CLONE_NEWNET: Final = 0x40000000  # CLONE_NEWNET
+_BLOCKED_EVENTS: Final = frozenset((
     "socket.bind", "socket.connect", "socket.getaddrinfo", "socket.gethostbyaddr", "socket.gethostbyname",
     "socket.getnameinfo", "socket.sendmsg", "socket.sendto",
     "os.exec", "os.fork", "os.forkpty", "os.posix_spawn", "os.spawn", "os.startfile", "os.system", "pty.spawn",
     "subprocess.Popen",
 ))  # fmt: skip
 
-NAMESPACE: Final = "a network namespace of its own, and an audit hook"
-HOOK: Final = "an audit hook alone; the kernel gave no network namespace"
+BLOCKED_BY_NAMESPACE: Final = "a network namespace of its own, and an audit hook"
+BLOCKED_BY_HOOK: Final = "an audit hook alone; the kernel gave no network namespace"
 
 
-def leave_network() -> str:
+def block_network() -> str:
     """Give up the network for good, and say by which walls: NAMESPACE or HOOK.
 
     Call it before threads are started: the kernel gives a new user namespace to none that has any.
     """
-    walls = NAMESPACE if _left_by_kernel() else HOOK
-    sys.addaudithook(_refuse)
-    return walls
+    method = BLOCKED_BY_NAMESPACE if _unshare_network() else BLOCKED_BY_HOOK
+    sys.addaudithook(_block_event)
+    return method
 
 
-def _left_by_kernel() -> bool:
+def _unshare_network() -> bool:
     if not sys.platform.startswith("linux"):
         return False
     unshare = ctypes.CDLL(None, use_errno=True).unshare
-    return bool(unshare(_NEW_NET) == 0 or unshare(_NEW_USER | _NEW_NET) == 0)
+    return bool(unshare(_CLONE_NEWNET) == 0 or unshare(_CLONE_NEWUSER | _CLONE_NEWNET) == 0)
 
 
-def _refuse(event: str, _: tuple[object, ...]) -> None:
-    if event in _REFUSED:
+def _block_event(event: str, _: tuple[object, ...]) -> None:
+    if event in _BLOCKED_EVENTS:
         raise PermissionError(f"{event} is refused: a model that is imported may open no connection and no process")

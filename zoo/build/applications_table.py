@@ -24,50 +24,50 @@ import keras
 from keras.src.applications import imagenet_utils
 from keras.src.utils import file_utils
 
-FILE: Final = Path(__file__).parents[1] / "catalog" / "applications.json"
-_SHA256: Final = 64  # digits; an MD5 has 32
+APPLICATIONS_FILE: Final = Path(__file__).parents[1] / "catalog" / "applications.json"
+_SHA256_DIGITS: Final = 64  # digits; an MD5 has 32
 
 
-def factories() -> list[str]:
+def list_factories() -> list[str]:
     """Return the names of all networks of keras.applications, sorted."""
     return sorted(name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction))
 
 
-def facts_of(factory: str) -> dict[str, Any]:
+def application_facts(factory: str) -> dict[str, Any]:
     """Return what the library says: `url`, `md5` or `sha256` (None: it gives none), `size`, `width`, `params`."""
-    asked: dict[str, Any] = {}
-    with _listening(asked):
+    request: dict[str, Any] = {}
+    with _capture_requests(request):
         model = getattr(keras.applications, factory)(include_top=False)
     return {
-        "url": asked["origin"],
-        **digests(asked["file_hash"]),
-        "size": asked.get("default_size") or _size_in(asked["origin"]),
+        "url": request["origin"],
+        **hash_fields(request["file_hash"]),
+        "size": request.get("default_size") or _size_from_url(request["origin"]),
         "width": model.output_shape[-1],
         "params": sum(math.prod(weight.shape) for weight in model.weights),
     }
 
 
-def digests(file_hash: str | None) -> dict[str, str | None]:
+def hash_fields(file_hash: str | None) -> dict[str, str | None]:
     """Return the hash that the library gives of a file as `md5` or `sha256`, None being the other."""
-    is_sha256 = file_hash is not None and len(file_hash) == _SHA256
+    is_sha256 = file_hash is not None and len(file_hash) == _SHA256_DIGITS
     return {"md5": None if is_sha256 else file_hash or None, "sha256": file_hash if is_sha256 else None}
 
 
-def table() -> str:
+def render_applications() -> str:
     """Return the text of the file."""
-    return json.dumps({factory: facts_of(factory) for factory in factories()}, indent=2) + "\n"
+    return json.dumps({factory: application_facts(factory) for factory in list_factories()}, indent=2) + "\n"
 
 
 @contextmanager
-def _listening(asked: dict[str, Any]) -> Iterator[None]:
+def _capture_requests(captured_facts: dict[str, Any]) -> Iterator[None]:
     """Note what the library asks its helpers for; nothing is fetched, loaded or held in memory."""
 
     def shape(*_: object, default_size: int, **__: object) -> tuple[int, int, int]:
-        asked["default_size"] = default_size
+        captured_facts["default_size"] = default_size
         return (default_size, default_size, 3)
 
     def file(_: str, origin: str, file_hash: str | None = None, **__: object) -> str:
-        asked.update(origin=origin, file_hash=file_hash)
+        captured_facts.update(origin=origin, file_hash=file_hash)
         return "weights.h5"
 
     with ExitStack() as stack:
@@ -80,7 +80,7 @@ def _listening(asked: dict[str, Any]) -> Iterator[None]:
         yield
 
 
-def _size_in(url: str) -> int:
+def _size_from_url(url: str) -> int:
     """Return the input that MobileNetV3's weights were trained for: it stands in their name, nowhere else."""
     found = re.search(r"_(\d{3})_1\.0_", url)
     if found is None:
@@ -89,5 +89,5 @@ def _size_in(url: str) -> int:
 
 
 if __name__ == "__main__":
-    FILE.write_text(table())
-    sys.stderr.write(f"{FILE} is written\n")
+    APPLICATIONS_FILE.write_text(render_applications())
+    sys.stderr.write(f"{APPLICATIONS_FILE} is written\n")

@@ -10,17 +10,17 @@ from typing import Any, Final
 
 from zoo.errors import TrunkError
 
-_CONFIG: Final = "tokenizer.json"  # KerasHub's, not Hugging Face's: the class and its arguments
+_TOKENIZER_CONFIG: Final = "tokenizer.json"  # KerasHub's, not Hugging Face's: the class and its arguments
 
 
 @dataclass(frozen=True, slots=True)
-class Asset:
+class PresetTokenizerFiles:
     """The bytes of a preset's tokenizer files by name, and the arguments of its KerasHub class."""
 
     files: Mapping[str, bytes]
     config: Mapping[str, Any]
 
-    def data(self, name: str) -> bytes:
+    def file_bytes(self, name: str) -> bytes:
         """Return a file's bytes.
 
         Raises:
@@ -30,27 +30,27 @@ class Asset:
             raise TrunkError(f"the preset has no tokenizer file {name}. Download it again.")
         return self.files[name]
 
-    def text(self, name: str) -> str:
+    def file_text(self, name: str) -> str:
         """Return a file's text.
 
         Raises:
             TrunkError: it is not there, or no UTF-8.
         """
         try:
-            return self.data(name).decode()
+            return self.file_bytes(name).decode()
         except UnicodeDecodeError as fault:
             raise TrunkError(f"the preset's {name} is no UTF-8 text ({fault}). Download it again.") from None
 
 
-def read_preset(folder: Path) -> tuple[str, Asset]:
+def read_tokenizer_files(folder: Path) -> tuple[str, PresetTokenizerFiles]:
     """Return the KerasHub class of a preset's tokenizer, and its files.
 
     Raises:
         TrunkError: there is none in `folder`.
     """
     try:
-        config = json.loads((folder / _CONFIG).read_bytes())
+        config = json.loads((folder / _TOKENIZER_CONFIG).read_bytes())
         files = {file.name: file.read_bytes() for file in sorted((folder / "assets" / "tokenizer").iterdir())}
-        return str(config["class_name"]), Asset(files, dict(config["config"]))
+        return str(config["class_name"]), PresetTokenizerFiles(files, dict(config["config"]))
     except (OSError, ValueError, KeyError, TypeError) as fault:
         raise TrunkError(f"{folder} holds no KerasHub tokenizer ({fault!r}). Download the preset again.") from None

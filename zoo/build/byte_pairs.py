@@ -7,22 +7,22 @@ from collections.abc import Sequence
 
 from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from zoo.build.assets import Asset
+from zoo.build.assets import PresetTokenizerFiles
 from zoo.errors import TrunkError
 
 
-def byte_pairs(asset: Asset, *, without: Sequence[str] = ()) -> Tokenizer:
+def build_byte_level_bpe(asset: PresetTokenizerFiles, *, exclude: Sequence[str] = ()) -> Tokenizer:
     """GPT-2's byte-level BPE, as RoBERTa and BART have it: every byte has a token, so nothing is unknown.
 
     Source: Radford et al., 2019, https://github.com/openai/gpt-2 (encoder.py); Liu et al., 2019, arXiv:1907.11692.
     """
-    lines = asset.text("merges.txt").replace("\r\n", "\n").split("\n")
+    lines = asset.file_text("merges.txt").replace("\r\n", "\n").split("\n")
     merges = [
         (left, right) for left, _, right in (line.partition(" ") for line in lines) if right and left != "#version:"
     ]
     try:
-        vocabulary = {str(token): int(id_) for token, id_ in json.loads(asset.text("vocabulary.json")).items()}
-        for token in without:
+        vocabulary = {str(token): int(id_) for token, id_ in json.loads(asset.file_text("vocabulary.json")).items()}
+        for token in exclude:
             if vocabulary.get(token) == len(vocabulary) - 1:
                 del vocabulary[token]
         tokenizer = Tokenizer(models.BPE(vocabulary, merges))
@@ -35,9 +35,9 @@ def byte_pairs(asset: Asset, *, without: Sequence[str] = ()) -> Tokenizer:
     return tokenizer
 
 
-def bart(asset: Asset) -> Tokenizer:
+def build_bart(asset: PresetTokenizerFiles) -> Tokenizer:
     """RoBERTa's without the last of its tokens, <mask>: no text writes it, and some of the networks have no row for it.
 
     Source: Lewis et al., 2019, https://github.com/facebookresearch/fairseq (examples/bart).
     """
-    return byte_pairs(asset, without=("<mask>",))
+    return build_byte_level_bpe(asset, exclude=("<mask>",))

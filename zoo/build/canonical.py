@@ -23,65 +23,65 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
     """
     graph = model.graph
     names = {value.name: value.name for value in graph.input} | {"": ""}
-    constants = _constants(graph, names)
-    nodes = _nodes(graph, names)
-    read = {name for node in nodes for name in node.input}
-    written = onnx.helper.make_graph(
+    constants = _rename_constants(graph, names)
+    nodes = _sort_and_rename_nodes(graph, names)
+    names_in_use = {name for node in nodes for name in node.input}
+    new_graph = onnx.helper.make_graph(
         nodes,
         "trunk",
-        [_free_batch(value) for value in graph.input],
-        [_free_batch(value) for value in graph.output],
-        [constants[name] for name in sorted(constants) if name in read],
+        [_with_batch_axis(value) for value in graph.input],
+        [_with_batch_axis(value) for value in graph.output],
+        [constants[name] for name in sorted(constants) if name in names_in_use],
     )
     opsets = [onnx.helper.make_opsetid("", o.version) for o in model.opset_import if o.domain in ("", "ai.onnx")]
-    result = onnx.helper.make_model(written, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="graft")
+    result = onnx.helper.make_model(new_graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="graft")
     onnx.checker.check_model(result, full_check=True)
     return result
 
 
-def serialized(model: onnx.ModelProto) -> bytes:
+def serialize_onnx(model: onnx.ModelProto) -> bytes:
     """Return the bytes of a model, the same every time."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
-def _constants(graph: onnx.GraphProto, names: dict[str, str]) -> dict[str, onnx.TensorProto]:
+def _rename_constants(graph: onnx.GraphProto, names: dict[str, str]) -> dict[str, onnx.TensorProto]:
     """Return the constants by new name, which is their dtype, shape and bytes hashed; `names` learns old -> new."""
     constants = {}
     for tensor in graph.initializer:
         array = numpy_helper.to_array(tensor)
-        name = "c_" + _hash(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        name = "c_" + _short_hash(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
         names[tensor.name] = name
         constants[name] = numpy_helper.from_array(array, name)
     return constants
 
 
-def _nodes(graph: onnx.GraphProto, names: dict[str, str]) -> list[onnx.NodeProto]:
+def _sort_and_rename_nodes(graph: onnx.GraphProto, names: dict[str, str]) -> list[onnx.NodeProto]:
     """Return the nodes in canonical order; `names` learns what their outputs are called now."""
-    kept = {value.name for value in graph.output}
+    graph_outputs = {value.name for value in graph.output}
     depths: dict[str, int] = {}  # by new name; inputs and constants have depth 0
-    found: dict[tuple[int, str, str], onnx.NodeProto] = {}
+    nodes_by_order: dict[tuple[int, str, str], onnx.NodeProto] = {}
     for node in graph.node:  # ONNX demands topological order already
         inputs = [names[name] for name in node.input]
         attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
-        said = [a.SerializeToString(deterministic=True).hex() for a in attributes]
-        digest = _hash("\n".join([node.domain, node.op_type, *said, *inputs]).encode())
+        attribute_bytes = [a.SerializeToString(deterministic=True).hex() for a in attributes]
+        digest = _short_hash("\n".join([node.domain, node.op_type, *attribute_bytes, *inputs]).encode())
         depth = 1 + max((depths.get(name, 0) for name in inputs), default=0)
         for index, name in enumerate(node.output):
-            names[name] = name if name in kept or not name else f"v_{digest}_{index}"
+            names[name] = name if name in graph_outputs or not name else f"v_{digest}_{index}"
             depths[names[name]] = depth
         outputs = [names[name] for name in node.output]
-        renamed = onnx.helper.make_node(node.op_type, inputs, outputs, name=f"n_{digest}", domain=node.domain or None)
-        renamed.attribute.extend(attributes)
-        found[depth, digest, ",".join(outputs)] = renamed
-    return [found[key] for key in sorted(found)]
+        new_node = onnx.helper.make_node(node.op_type, inputs, outputs, name=f"n_{digest}", domain=node.domain or None)
+        new_node.attribute.extend(attributes)
+        nodes_by_order[depth, digest, ",".join(outputs)] = new_node
+    return [nodes_by_order[key] for key in sorted(nodes_by_order)]
 
 
-def _hash(data: bytes) -> str:
+def _short_hash(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()[:32]
 
 
-def _free_batch(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
+def _with_batch_axis(value: onnx.ValueInfoProto) -> onnx.ValueInfoProto:
     tensor = value.type.tensor_type
     shape = ["n", *(dim.dim_value or None for dim in tensor.shape.dim[1:])]
     return onnx.helper.make_tensor_value_info(value.name, tensor.elem_type, shape)

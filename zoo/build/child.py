@@ -12,7 +12,7 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
-from zoo.backbone import Backbone, Pixels, Precision, Tokens
+from zoo.backbone import Backbone, ImageSpec, Precision, TextSpec
 from zoo.errors import (
     BundleUnsupported,
     GraftError,
@@ -24,16 +24,16 @@ from zoo.errors import (
     WeightsError,
 )
 
-_NEEDED: Final = {
-    (Pixels, Precision.FP32): ("tensorflow", "keras_cv", "keras_hub", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
-    (Pixels, Precision.INT8): ("onnx", "onnxruntime", "sklearn"),
-    (Tokens, Precision.FP32): ("tensorflow", "keras_hub", "onnx", "onnxruntime", "tokenizers"),
-    (Tokens, Precision.INT8): ("onnx",),
+_BUILD_PACKAGES: Final = {
+    (ImageSpec, Precision.FP32): ("tensorflow", "keras_cv", "keras_hub", "tf2onnx", "onnx", "onnxruntime", "sklearn"),
+    (ImageSpec, Precision.INT8): ("onnx", "onnxruntime", "sklearn"),
+    (TextSpec, Precision.FP32): ("tensorflow", "keras_hub", "onnx", "onnxruntime", "tokenizers"),
+    (TextSpec, Precision.INT8): ("onnx",),
 }
 # The CPU alone computes: the same bytes on every machine, and no GPU memory is taken.
 QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
 # How the child tells which error stopped it.
-_STATUS: Final[dict[type[GraftError], int]] = {
+_EXIT_STATUSES: Final[dict[type[GraftError], int]] = {
     TrunkError: 10,
     ParityError: 11,
     WeightsError: 12,
@@ -44,9 +44,9 @@ _STATUS: Final[dict[type[GraftError], int]] = {
 }
 
 
-def check_installed(backbone: Backbone, precision: Precision) -> None:
+def require_build_packages(backbone: Backbone, precision: Precision) -> None:
     """Raise MissingExtra unless all that a build needs is installed."""
-    needed = _NEEDED[type(backbone.takes), precision]
+    needed = _BUILD_PACKAGES[type(backbone.takes), precision]
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         raise MissingExtra(
@@ -55,7 +55,7 @@ def check_installed(backbone: Backbone, precision: Precision) -> None:
         )
 
 
-def build(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> dict[str, Any]:
+def build_trunk_in_child(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> dict[str, Any]:
     """Let `python -m zoo.build` write `into`/trunk.onnx, and return the facts that it reports.
 
     Of an image network without `source` the weights are random; `build_seconds` is how long it all took.
@@ -64,39 +64,39 @@ def build(backbone: Backbone, precision: Precision, source: Path | None, into: P
         TrunkError: it failed; its last words are in the message. ParityError, WeightsError and
             MissingExtra where it was one of those.
     """
-    given = [] if source is None else ["--source", str(source)]
-    wish = [backbone.name, "--precision", str(precision), *given, "--into", str(into)]
-    began = time.monotonic()
-    run("zoo.build", wish, f"the trunk of {backbone.name} in {precision} could not be built: ")
-    return report_in(into) | {"build_seconds": round(time.monotonic() - began, 1)}
+    source_arguments = [] if source is None else ["--source", str(source)]
+    arguments = [backbone.name, "--precision", str(precision), *source_arguments, "--into", str(into)]
+    start = time.monotonic()
+    run_module("zoo.build", arguments, f"the trunk of {backbone.name} in {precision} could not be built: ")
+    return pop_report(into) | {"build_seconds": round(time.monotonic() - start, 1)}
 
 
-def run(module: str, words: list[str], failed: str) -> None:
+def run_module(module: str, arguments: list[str], error_prefix: str) -> None:
     """Let a module of `zoo.build` work in a process of its own.
 
     Raises:
-        GraftError: it failed, by the class that its exit status stands for; `failed` and its last words are in the
+        GraftError: it failed, by the class that its exit status stands for; `error_prefix` and its last words are in the
             message.
     """
-    done = subprocess.run(
-        [sys.executable, "-P", "-m", module, *words],  # -P: a folder `zoo` where the user stands is not ours
+    process = subprocess.run(
+        [sys.executable, "-P", "-m", module, *arguments],  # -P: a folder `zoo` where the user stands is not ours
         env=os.environ | QUIET,
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
-        raise error_of(done.returncode)(f"{failed}{_last_words(done)}")
+    if process.returncode:
+        raise error_class_for(process.returncode)(f"{error_prefix}{_failure_message(process)}")
 
 
-def _last_words(done: subprocess.CompletedProcess[str]) -> str:
-    if done.returncode == -signal.SIGKILL:
+def _failure_message(process: subprocess.CompletedProcess[str]) -> str:
+    if process.returncode == -signal.SIGKILL:
         return "the system killed it, as where memory runs out. Close other programs, or take a larger machine."
-    return "\n".join(done.stderr.strip().splitlines()[-4:]) or f"exit status {done.returncode}, without a word"
+    return "\n".join(process.stderr.strip().splitlines()[-4:]) or f"exit status {process.returncode}, without a word"
 
 
-def report_in(into: Path) -> dict[str, Any]:
+def pop_report(into: Path) -> dict[str, Any]:
     """Return the facts that a child has left in `into`, and delete their file."""
     report = into / "report.json"
     facts: dict[str, Any] = json.loads(report.read_bytes())
@@ -104,11 +104,13 @@ def report_in(into: Path) -> dict[str, Any]:
     return facts
 
 
-def status_of(error: GraftError) -> int:
+def exit_status_for(error: GraftError) -> int:
     """Return the exit status that stands for `error`."""
-    return next((_STATUS[kind] for kind in type(error).__mro__ if kind in _STATUS), _STATUS[TrunkError])
+    return next(
+        (_EXIT_STATUSES[kind] for kind in type(error).__mro__ if kind in _EXIT_STATUSES), _EXIT_STATUSES[TrunkError]
+    )
 
 
-def error_of(status: int) -> type[GraftError]:
+def error_class_for(status: int) -> type[GraftError]:
     """Return the error that an exit status stands for; TrunkError for any other."""
-    return next((kind for kind, number in _STATUS.items() if number == status), TrunkError)
+    return next((kind for kind, number in _EXIT_STATUSES.items() if number == status), TrunkError)

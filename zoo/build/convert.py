@@ -17,14 +17,14 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from zoo.build.canonical import canonical
 from zoo.build.fold import fold
-from zoo.build.frozen import Frozen, freeze
-from zoo.build.pads import shield_pads
-from zoo.build.reshapes import drop_reshapes
+from zoo.build.frozen import FrozenGraph, freeze_graph
+from zoo.build.pads import prevent_pad_fusion
+from zoo.build.reshapes import remove_identity_reshapes
 
-OPSET: Final = 18  # the newest that tf2onnx writes
+IMAGE_OPSET: Final = 18  # the newest that tf2onnx writes
 
 
-def to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
+def image_model_to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
     """Return `model` as an ONNX graph from `image` to what is to be called `output`; the batch axis is free."""
     size = model.inputs[0].shape[1]
 
@@ -32,36 +32,36 @@ def to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
     def infer(image: tf.Tensor) -> dict[str, tf.Tensor]:
         return {output: model(image, training=False)}
 
-    with _functions_inlined():
-        frozen = freeze(infer.get_concrete_function())
-    converted = _converted(frozen, output)
-    _hold(converted.graph, frozen.apart)
-    folded = fold(converted)
-    shield_pads(folded.graph)
-    drop_reshapes(folded)
-    return canonical(folded)
+    with _inline_functions():
+        graph = freeze_graph(infer.get_concrete_function())
+    onnx_model = _convert_graph(graph, output)
+    _inline_constant_inputs(onnx_model.graph, graph.constant_inputs)
+    folded_model = fold(onnx_model)
+    prevent_pad_fusion(folded_model.graph)
+    remove_identity_reshapes(folded_model)
+    return canonical(folded_model)
 
 
-def _converted(frozen: Frozen, output: str) -> onnx.ModelProto:
+def _convert_graph(frozen: FrozenGraph, output: str) -> onnx.ModelProto:
     """Return the ONNX graph that tf2onnx makes of a frozen one; what was kept apart is an input of it."""
     names = {frozen.inputs[0]: "image", frozen.outputs[0]: output}
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen.graph, name="")
-        written = process_tf_graph(
+        optimizable = process_tf_graph(
             graph,
-            opset=OPSET,
-            custom_op_handlers={"Erfc": (_erfc, [])},
+            opset=IMAGE_OPSET,
+            custom_op_handlers={"Erfc": (_convert_erfc, [])},
             input_names=frozen.inputs,
             output_names=frozen.outputs,
             tensors_to_rename=names,
         )
-    with _garbage_collected():
-        model: onnx.ModelProto = optimize_graph(written).make_model("trunk")
+    with _eager_garbage_collection():
+        model: onnx.ModelProto = optimize_graph(optimizable).make_model("trunk")
     return model
 
 
 @contextmanager
-def _garbage_collected() -> Iterator[None]:
+def _eager_garbage_collection() -> Iterator[None]:
     """Let the graphs that tf2onnx copies at each step go soon: each refers to itself, and has all the weights.
 
     Python looks at what has lived long only when a quarter as much is new, and TensorFlow is a million objects.
@@ -74,25 +74,25 @@ def _garbage_collected() -> Iterator[None]:
         gc.unfreeze()
 
 
-def _hold(graph: onnx.GraphProto, apart: Mapping[str, NDArray[Any]]) -> None:
+def _inline_constant_inputs(graph: onnx.GraphProto, constant_inputs: Mapping[str, NDArray[Any]]) -> None:
     """Make constants of the inputs that stand for what was kept apart."""
-    for value in [value for value in graph.input if value.name in apart]:
-        graph.initializer.append(onnx.numpy_helper.from_array(apart[value.name], value.name))
+    for value in [value for value in graph.input if value.name in constant_inputs]:
+        graph.initializer.append(onnx.numpy_helper.from_array(constant_inputs[value.name], value.name))
         graph.input.remove(value)
 
 
 @contextmanager
-def _functions_inlined() -> Iterator[None]:
+def _inline_functions() -> Iterator[None]:
     """Let functions inside of the traced one be part of it: Keras compiles grouped convolutions apart, by XLA."""
-    before = tf.config.functions_run_eagerly()
+    run_eagerly = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
         yield
     finally:
-        tf.config.run_functions_eagerly(before)
+        tf.config.run_functions_eagerly(run_eagerly)
 
 
-def _erfc(graph: Any, node: Any, name: str, _: Sequence[Any]) -> Any:  # noqa: ANN401 - tf2onnx has no types
+def _convert_erfc(graph: Any, node: Any, name: str, _: Sequence[Any]) -> Any:  # noqa: ANN401 - tf2onnx has no types
     """Write 1 - erf(x), which ONNX has, for erfc(x), which it has not: exact GELU is made of it."""
     node.type = "Erf"
     dtype = graph.get_dtype(node.output[0])

@@ -17,21 +17,21 @@ from zoo.build import emit_blocks as blocks
 from zoo.build import emit_deberta as deberta
 from zoo.build import emit_parts as parts
 from zoo.build import emit_t5 as t5
-from zoo.build.graph import Graph
-from zoo.build.networks.text import INPUTS
+from zoo.build.graph import GraphBuilder
+from zoo.build.networks.text import TEXT_INPUTS
 from zoo.errors import TrunkError
 
 # Layer or operation of Keras -> what writes it: (graph, layer, *what it is called with) -> names of its outputs.
 # Exact types by name: a subclass may compute something else.
 _EMITTERS: Final[dict[str, Callable[..., str | tuple[str, ...]]]] = {
-    "Add": parts.add,
+    "Add": parts.add_terms,
     "Dense": parts.dense_on_tokens,
     "DisentangledAttentionEncoder": deberta.disentangled_encoder,
-    "Dropout": parts.same,
+    "Dropout": parts.identity,
     "Embedding": parts.embedding,
-    "FNetEncoder": blocks.f_net_encoder,
+    "FNetEncoder": blocks.fnet_encoder,
     "FirstToken": parts.first_token,
-    "GetItem": parts.picked,
+    "GetItem": parts.get_item,
     "LayerNormalization": parts.layer_norm,
     "MeanOverMask": parts.mean_over_mask,
     "PositionEmbedding": parts.position_embedding,
@@ -44,7 +44,7 @@ _EMITTERS: Final[dict[str, Callable[..., str | tuple[str, ...]]]] = {
 }
 
 
-def text_to_onnx(model: keras.Model) -> onnx.ModelProto:
+def text_encoder_to_onnx(model: keras.Model) -> onnx.ModelProto:
     """Return an encoder of `zoo.build.networks.text` as an ONNX graph; batch and length are free.
 
     Inputs are those of `token_ids`, `padding_mask`, `segment_ids` that the model has, int32 [n,t];
@@ -53,23 +53,25 @@ def text_to_onnx(model: keras.Model) -> onnx.ModelProto:
     Raises:
         TrunkError: the model has a layer that no emitter here writes.
     """
-    graph = Graph()
+    graph = GraphBuilder()
     names = [tensor.name for tensor in model.inputs]
-    unknown = sorted(set(names) - set(INPUTS))
+    unknown = sorted(set(names) - set(TEXT_INPUTS))
     if unknown:
-        raise TrunkError(f"{model.name} takes {', '.join(unknown)}; a text trunk takes {', '.join(INPUTS)} only.")
-    output = model._run_through_graph(names, operation_fn=lambda layer: _emitter(graph, layer))
-    kinds = dict.fromkeys((name for name in INPUTS if name in names), onnx.TensorProto.INT32)
-    return graph.model(kinds, output, model.output.shape[-1])
+        raise TrunkError(f"{model.name} takes {', '.join(unknown)}; a text trunk takes {', '.join(TEXT_INPUTS)} only.")
+    output = model._run_through_graph(names, operation_fn=lambda layer: _get_emitter(graph, layer))
+    input_types = dict.fromkeys((name for name in TEXT_INPUTS if name in names), onnx.TensorProto.INT32)
+    return graph.to_model(input_types, output, model.output.shape[-1])
 
 
-def _emitter(graph: Graph, layer: Any) -> Callable[..., str | tuple[str, ...]]:  # noqa: ANN401 - a layer or an operation
-    kind = type(layer).__name__
-    if kind not in _EMITTERS:
+def _get_emitter(graph: GraphBuilder, layer: Any) -> Callable[..., str | tuple[str, ...]]:  # noqa: ANN401 - a layer or an operation
+    layer_type = type(layer).__name__
+    if layer_type not in _EMITTERS:
         known = ", ".join(_EMITTERS)
-        raise TrunkError(f"{layer.name} is of the kind {kind}, which cannot be written as ONNX here. Known: {known}.")
+        raise TrunkError(
+            f"{layer.name} is of the kind {layer_type}, which cannot be written as ONNX here. Known: {known}."
+        )
 
     def emit(*inputs: Any, training: bool = False, **named: Any) -> str | tuple[str, ...]:  # noqa: ANN401 - a graph never trains
-        return _EMITTERS[kind](graph, layer, *inputs, **named)
+        return _EMITTERS[layer_type](graph, layer, *inputs, **named)
 
     return emit

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from zoo.build.graph import Graph
+from zoo.build.graph import GraphBuilder
 from zoo.errors import TrunkError
 
 # Activation of Keras -> ONNX's operator and its attributes.
@@ -26,29 +26,29 @@ _ACTIVATIONS: Final[dict[str, tuple[str, dict[str, str]]]] = {
 }
 
 
-def array(weight: Any) -> NDArray[np.float32]:  # noqa: ANN401 - a variable or tensor of Keras
+def weight_array(weight: Any) -> NDArray[np.float32]:  # noqa: ANN401 - a variable or tensor of Keras
     """Return a weight as float32."""
     return np.ascontiguousarray(keras.ops.convert_to_numpy(weight), np.float32)
 
 
-def embedding(graph: Graph, layer: Any, ids: str) -> str:  # noqa: ANN401 - Keras has no types
+def embedding(graph: GraphBuilder, layer: Any, ids: str) -> str:  # noqa: ANN401 - Keras has no types
     """Write one row a token: int32 [n,t] -> [n,t,d]."""
-    return graph.node("Gather", graph.constant(array(layer.embeddings)), ids)
+    return graph.node("Gather", graph.constant(weight_array(layer.embeddings)), ids)
 
 
-def position_embedding(graph: Graph, layer: Any, tokens: str) -> str:  # noqa: ANN401
+def position_embedding(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN401
     """Write the first t rows: [n,t,d] -> [t,d]. With more tokens than rows, running the graph fails."""
-    table = graph.constant(array(layer.position_embeddings))
-    return graph.node("Slice", table, graph.integers(0), length(graph, tokens), graph.integers(0))
+    table = graph.constant(weight_array(layer.position_embeddings))
+    return graph.node("Slice", table, graph.int64(0), sequence_length(graph, tokens), graph.int64(0))
 
 
-def token_and_position_embedding(graph: Graph, layer: Any, ids: str) -> str:  # noqa: ANN401
+def token_and_position_embedding(graph: GraphBuilder, layer: Any, ids: str) -> str:  # noqa: ANN401
     """Write both, added: int32 [n,t] -> [n,t,d]."""
     tokens = embedding(graph, layer.token_embedding, ids)
     return graph.node("Add", tokens, position_embedding(graph, layer.position_embedding, tokens))
 
 
-def add(graph: Graph, _: Any, terms: Sequence[str]) -> str:  # noqa: ANN401
+def add_terms(graph: GraphBuilder, _: Any, terms: Sequence[str]) -> str:  # noqa: ANN401
     """Write the sum of several."""
     total, *rest = terms
     for term in rest:
@@ -56,12 +56,12 @@ def add(graph: Graph, _: Any, terms: Sequence[str]) -> str:  # noqa: ANN401
     return total
 
 
-def same(_: Graph, __: Any, tokens: str) -> str:  # noqa: ANN401
+def identity(_: GraphBuilder, __: Any, tokens: str) -> str:  # noqa: ANN401
     """Write nothing: a dropout does nothing outside training."""
     return tokens
 
 
-def layer_norm(graph: Graph, layer: Any, tokens: str) -> str:  # noqa: ANN401
+def layer_norm(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN401
     """Write layer normalisation over the channels: [...,d] -> [...,d].
 
     Ba et al. 2016, https://arxiv.org/abs/1607.06450.
@@ -72,24 +72,24 @@ def layer_norm(graph: Graph, layer: Any, tokens: str) -> str:  # noqa: ANN401
     plain = layer.axis in (-1, [-1], 2, [2]) and layer.gamma is not None and layer.beta is not None
     if not plain or layer.rms_scaling:
         raise TrunkError(f"{layer.path} is no plain layer normalisation over the last axis.")
-    scale, shift = graph.constant(array(layer.gamma)), graph.constant(array(layer.beta))
+    scale, shift = graph.constant(weight_array(layer.gamma)), graph.constant(weight_array(layer.beta))
     return graph.node("LayerNormalization", tokens, scale, shift, axis=-1, epsilon=float(layer.epsilon))
 
 
-def dense(graph: Graph, layer: Any, rows: str) -> str:  # noqa: ANN401
+def dense(graph: GraphBuilder, layer: Any, rows: str) -> str:  # noqa: ANN401
     """Write a dense layer with its activation, with or without a bias: [n,k] -> [n,m]."""
-    bias = None if layer.bias is None else array(layer.bias)
-    return activated(graph, layer.activation, product(graph, rows, array(layer.kernel), bias))
+    bias = None if layer.bias is None else weight_array(layer.bias)
+    return activation(graph, layer.activation, gemm(graph, rows, weight_array(layer.kernel), bias))
 
 
-def dense_on_tokens(graph: Graph, layer: Any, tokens: str) -> str:  # noqa: ANN401
+def dense_on_tokens(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN401
     """Write a dense layer of any input: [n,k] -> [n,m] or [n,t,k] -> [n,t,m]."""
     if len(layer.input.shape) == 2:
         return dense(graph, layer, tokens)
-    return unflattened(graph, dense(graph, layer, flattened(graph, tokens, layer.kernel.shape[0])), tokens)
+    return unflatten_tokens(graph, dense(graph, layer, flatten_tokens(graph, tokens, layer.kernel.shape[0])), tokens)
 
 
-def product(graph: Graph, rows: str, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
+def gemm(graph: GraphBuilder, rows: str, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
     """Write rows @ kernel + bias: [n,k], [k,m], [m] -> [n,m].
 
     On matrices ONNX Runtime does it in one Gemm, bias and all: measured a sixth faster for a whole MiniLM than
@@ -98,13 +98,13 @@ def product(graph: Graph, rows: str, kernel: NDArray[np.float32], bias: NDArray[
     return graph.node("Gemm", rows, graph.constant(kernel), *(() if bias is None else [graph.constant(bias)]))
 
 
-def activated(graph: Graph, activation: Any, values: str) -> str:  # noqa: ANN401 - a function of Keras
+def activation(graph: GraphBuilder, function: Any, values: str) -> str:  # noqa: ANN401 - a function of Keras
     """Write an activation, element by element.
 
     Raises:
         TrunkError: it is not known here.
     """
-    name = activation.__name__
+    name = function.__name__
     if name == "linear":
         return values
     if name not in _ACTIVATIONS:
@@ -114,37 +114,37 @@ def activated(graph: Graph, activation: Any, values: str) -> str:  # noqa: ANN40
     return graph.node(op, values, **attributes)
 
 
-def flattened(graph: Graph, tokens: str, width: int) -> str:
+def flatten_tokens(graph: GraphBuilder, tokens: str, width: int) -> str:
     """Write all tokens of all texts as rows: [n,t,...] -> [n*t,width]."""
-    return graph.node("Reshape", tokens, graph.integers(-1, width))
+    return graph.node("Reshape", tokens, graph.int64(-1, width))
 
 
-def unflattened(graph: Graph, rows: str, tokens: str, *shape: int) -> str:
+def unflatten_tokens(graph: GraphBuilder, rows: str, tokens: str, *shape: int) -> str:
     """Write rows as tokens again, with n and t of `tokens`: [n*t,d] -> [n,t,*shape]; [n,t,d] without a shape."""
     texts = graph.node("Shape", tokens, end=2)
-    return graph.node("Reshape", rows, graph.node("Concat", texts, graph.integers(*(shape or (-1,))), axis=0))
+    return graph.node("Reshape", rows, graph.node("Concat", texts, graph.int64(*(shape or (-1,))), axis=0))
 
 
-def length(graph: Graph, tokens: str) -> str:
+def sequence_length(graph: GraphBuilder, tokens: str) -> str:
     """Write the number of tokens, int64 [1], of [n,t,...]."""
     return graph.node("Shape", tokens, start=1, end=2)
 
 
-def mean_over_mask(graph: Graph, _: Any, tokens: str, padding_mask: str) -> str:  # noqa: ANN401
+def mean_over_mask(graph: GraphBuilder, _: Any, tokens: str, padding_mask: str) -> str:  # noqa: ANN401
     """Write the mean over the tokens that count: [n,t,d], int32 [n,t] -> [n,d]."""
     counts = graph.node("Cast", padding_mask, to=onnx.TensorProto.FLOAT)
     # [n,1,t] @ [n,t,d]: a product reads the tokens once and writes nothing of their size.
-    total = graph.node("MatMul", graph.node("Unsqueeze", counts, graph.integers(1)), tokens)
-    number = graph.node("Max", graph.node("ReduceSum", counts, graph.integers(1)), graph.number(1))
-    return graph.node("Div", graph.node("Squeeze", total, graph.integers(1)), number)
+    total = graph.node("MatMul", graph.node("Unsqueeze", counts, graph.int64(1)), tokens)
+    divisor = graph.node("Max", graph.node("ReduceSum", counts, graph.int64(1)), graph.float32(1))
+    return graph.node("Div", graph.node("Squeeze", total, graph.int64(1)), divisor)
 
 
-def first_token(graph: Graph, _: Any, tokens: str) -> str:  # noqa: ANN401
+def first_token(graph: GraphBuilder, _: Any, tokens: str) -> str:  # noqa: ANN401
     """Write the first token's vector: [n,t,d] -> [n,d]."""
     return graph.node("Gather", tokens, graph.constant(np.array(0, np.int64)), axis=1)
 
 
-def picked(graph: Graph, layer: Any, values: str, key: Any) -> str:  # noqa: ANN401
+def get_item(graph: GraphBuilder, layer: Any, values: str, key: Any) -> str:  # noqa: ANN401
     """Write Keras' x[:, 0, :], the first token's vector, or x[:, None, :], a mask for all tokens: [n,t] -> [n,1,t].
 
     Raises:
@@ -154,5 +154,5 @@ def picked(graph: Graph, layer: Any, values: str, key: Any) -> str:  # noqa: ANN
     if tuple(key) == (everything, 0, everything):
         return first_token(graph, layer, values)
     if tuple(key) == (everything, None, everything):
-        return graph.node("Unsqueeze", values, graph.integers(1))
+        return graph.node("Unsqueeze", values, graph.int64(1))
     raise TrunkError(f"{layer.name} picks {key}; only the first token, [:, 0, :], can be written as ONNX here.")

@@ -12,32 +12,32 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from zoo.build.child import status_of
-from zoo.build.errands import ERROR
+from zoo.build.child import exit_status_for
+from zoo.build.errands import ERROR_FILE
 from zoo.errors import GraftError
 
 # Task -> function below zoo.build: (wish, folder) -> facts.
 TASKS: Final = {
-    "form": "forms:make",
-    "head": "own_head:take",
-    "import": "imported:take",
+    "form": "forms:write_keras_format",
+    "head": "own_head:extract_classifier_head",
+    "import": "imported:convert_user_model",
 }
-ALONE: Final = frozenset({"form", "import"})
+SANDBOXED_TASKS: Final = frozenset({"form", "import"})
 
 
 def main() -> int:
     """Do the task and return the exit status; what went wrong is in INTO/error.txt."""
-    task, wish, into = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
+    task, request, into = sys.argv[1], json.loads(sys.argv[2]), Path(sys.argv[3])
     module, _, function = TASKS[task].partition(":")
     try:
-        if task in ALONE:  # before anything is imported that could open a connection
-            from zoo.build.alone import leave_network
+        if task in SANDBOXED_TASKS:  # before anything is imported that could open a connection
+            from zoo.build.alone import block_network
 
-            wish["alone"] = leave_network()
-        facts = getattr(importlib.import_module(f"zoo.build.{module}"), function)(wish, into)
+            request["alone"] = block_network()
+        facts = getattr(importlib.import_module(f"zoo.build.{module}"), function)(request, into)
     except GraftError as error:
-        (into / ERROR).write_text(str(error), "utf-8")  # not on standard error, where TensorFlow talks too
-        return status_of(error)
+        (into / ERROR_FILE).write_text(str(error), "utf-8")  # not on standard error, where TensorFlow talks too
+        return exit_status_for(error)
     (into / "report.json").write_text(json.dumps(facts))
     return 0
 

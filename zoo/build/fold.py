@@ -16,32 +16,32 @@ from onnx import numpy_helper
 
 def fold(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return `model` with Mul and Add after, and zero Pad before, each Conv folded into it."""
-    graph = _Graph(model)
+    graph = _FoldingGraph(model)
     for conv in [node for node in model.graph.node if node.op_type == "Conv"]:
         graph.fold_pad(conv)
-        while graph.fold_next(conv):
+        while graph.fold_following_op(conv):
             pass
-    graph.drop_unused()
+    graph.remove_unused_constants()
     return model
 
 
-class _Graph:
+class _FoldingGraph:
     """A graph with its constants and edges at hand."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.proto = model.graph
         self.constants = {t.name: numpy_helper.to_array(t) for t in self.proto.initializer}
-        self.makers = {name: node for node in self.proto.node for name in node.output}
-        self.readers = Counter(name for node in self.proto.node for name in node.input)
-        self.readers.update(output.name for output in self.proto.output)
+        self.producers = {name: node for node in self.proto.node for name in node.output}
+        self.consumer_counts = Counter(name for node in self.proto.node for name in node.input)
+        self.consumer_counts.update(output.name for output in self.proto.output)
 
-    def fold_next(self, conv: onnx.NodeProto) -> bool:
+    def fold_following_op(self, conv: onnx.NodeProto) -> bool:
         """Fold the Mul or Add that alone reads `conv`'s output; False where there is none."""
         output = conv.output[0]
         if not self.constants.keys() >= set(conv.input[1:]):
             return False
         follower = next((node for node in self.proto.node if output in node.input), None)
-        if follower is None or follower.op_type not in ("Mul", "Add") or self.readers[output] != 1:
+        if follower is None or follower.op_type not in ("Mul", "Add") or self.consumer_counts[output] != 1:
             return False
         other = follower.input[1] if follower.input[0] == output else follower.input[0]
         weight = self.constants[conv.input[1]]
@@ -53,13 +53,13 @@ class _Graph:
             weight, bias = weight * factor.reshape(-1, 1, 1, 1), bias * factor
         else:
             bias = bias + factor
-        self._rewire(conv, follower, weight, bias)
+        self._replace_conv_inputs(conv, follower, weight, bias)
         return True
 
     def fold_pad(self, conv: onnx.NodeProto) -> None:
         """Let `conv` pad by itself where a Pad with zeros does it now."""
-        pad = self.makers.get(conv.input[0])
-        if pad is None or pad.op_type != "Pad" or self.readers[conv.input[0]] != 1 or len(pad.input) > 3:
+        pad = self.producers.get(conv.input[0])
+        if pad is None or pad.op_type != "Pad" or self.consumer_counts[conv.input[0]] != 1 or len(pad.input) > 3:
             return
         mode = next((a.s for a in pad.attribute if a.name == "mode"), b"constant")
         amounts = self.constants.get(pad.input[1])
@@ -79,7 +79,7 @@ class _Graph:
         conv.input[0] = pad.input[0]
         self.proto.node.remove(pad)
 
-    def drop_unused(self) -> None:
+    def remove_unused_constants(self) -> None:
         """Leave out the constants that nobody reads any more."""
         read = {name for node in self.proto.node for name in node.input}
         kept = [tensor for tensor in self.proto.initializer if tensor.name in read]
@@ -96,7 +96,7 @@ class _Graph:
             return None
         return np.broadcast_to(constant.reshape(-1), (channels,)).astype(np.float32)
 
-    def _rewire(
+    def _replace_conv_inputs(
         self, conv: onnx.NodeProto, follower: onnx.NodeProto, weight: NDArray[np.float32], bias: NDArray[np.float32]
     ) -> None:
         names = (f"{follower.output[0]}/weight", f"{follower.output[0]}/bias")

@@ -13,33 +13,33 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from zoo.build.customs import custom_layers
-from zoo.build.regrown import regrown
+from zoo.build.customs import import_custom_layers
+from zoo.build.regrown import rebuild_keras_model
 from zoo.bundle import Bundle, open_bundle
 from zoo.errors import BundleUnsupported, ReplayFailed
-from zoo.export.proof import Run, prove
-from zoo.golden import Floats
-from zoo.inputs import Arrays
+from zoo.export.proof import ExportRunner, prove_export
+from zoo.golden import Float32Array
+from zoo.inputs import BatchArrays
 
-_SIGNATURE: Final = "serving_default"
+_SIGNATURE_NAME: Final = "serving_default"
 
 
-def make(wish: dict[str, Any], into: Path) -> dict[str, Any]:
+def write_keras_format(request: dict[str, Any], into: Path) -> dict[str, Any]:
     """Write the form into the folder `into` and return its `files` and their `proof`.
 
-    `wish` has bundle, form, custom and weights (None: the bundle has its model.keras).
+    `request` has bundle, form, custom and weights (None: the bundle has its model.keras).
 
     Raises:
         ReplayFailed: the form does not repeat the golden samples.
         BundleUnsupported: there is no such form of this bundle.
         WeightsError: the backbone's weights are not what they must be.
     """
-    bundle = open_bundle(Path(wish["bundle"]))
-    weights = Path(wish["weights"]) if wish["weights"] else None
-    with keras.saving.custom_object_scope(custom_layers(wish["custom"])):
-        files, run, runtime = _FORMS[wish["form"]](regrown(bundle, weights), bundle, into)
+    bundle = open_bundle(Path(request["bundle"]))
+    weights = Path(request["weights"]) if request["weights"] else None
+    with keras.saving.custom_object_scope(import_custom_layers(request["custom"])):
+        files, run, runtime = _EXPORTERS[request["form"]](rebuild_keras_model(bundle, weights), bundle, into)
     try:
-        return {"files": files, "proof": asdict(prove(bundle, run, runtime))}
+        return {"files": files, "proof": asdict(prove_export(bundle, run, runtime))}
     except ReplayFailed as fault:
         if bundle.manifest.precision != "int8":
             raise
@@ -49,29 +49,35 @@ def make(wish: dict[str, Any], into: Path) -> dict[str, Any]:
         ) from None
 
 
-Formed = tuple[list[str], Run, str]
+FormatExport = tuple[list[str], ExportRunner, str]
 
 
-def _saved_model(model: keras.Model, bundle: Bundle, into: Path) -> Formed:
-    _export(model, bundle, into)
-    loaded = tf.saved_model.load(str(into))
+def _export_saved_model(model: keras.Model, bundle: Bundle, into: Path) -> FormatExport:
+    _write_saved_model(model, bundle, into)
+    saved_model = tf.saved_model.load(str(into))
 
-    def run(arrays: Arrays) -> Mapping[str, Floats]:
-        serve = loaded.signatures[_SIGNATURE]  # asked of `loaded` each time: the weights live as long as that does
-        return _numpy(serve(**{name: tf.constant(array) for name, array in arrays.items()}))
+    def run(arrays: BatchArrays) -> Mapping[str, Float32Array]:
+        serve = saved_model.signatures[
+            _SIGNATURE_NAME
+        ]  # asked of `loaded` each time: the weights live as long as that does
+        return _to_numpy(serve(**{name: tf.constant(array) for name, array in arrays.items()}))
 
     return ["saved_model.pb"], run, f"TensorFlow {tf.__version__}"
 
 
-def _keras(model: keras.Model, bundle: Bundle, into: Path) -> Formed:
+def _export_keras(model: keras.Model, bundle: Bundle, into: Path) -> FormatExport:
     model.save(into / "model.keras")
-    loaded = keras.models.load_model(into / "model.keras", compile=False, safe_mode=True)
-    return ["model.keras"], lambda arrays: _numpy(loaded(dict(arrays), training=False)), f"Keras {keras.__version__}"
+    model_copy = keras.models.load_model(into / "model.keras", compile=False, safe_mode=True)
+    return (
+        ["model.keras"],
+        lambda arrays: _to_numpy(model_copy(dict(arrays), training=False)),
+        f"Keras {keras.__version__}",
+    )
 
 
-def _tflite(model: keras.Model, bundle: Bundle, into: Path) -> Formed:
+def _export_tflite(model: keras.Model, bundle: Bundle, into: Path) -> FormatExport:
     folder = into / "saved_model"
-    _export(model, bundle, folder)
+    _write_saved_model(model, bundle, folder)
     try:
         data = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
     except Exception as fault:  # the converter's own errors share no base but this
@@ -82,12 +88,12 @@ def _tflite(model: keras.Model, bundle: Bundle, into: Path) -> Formed:
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     (into / "model.tflite").write_bytes(data)
-    interpreter, runtime = _interpreter(data)
-    runner = interpreter.get_signature_runner(_SIGNATURE)
+    interpreter, runtime = _open_tflite(data)
+    runner = interpreter.get_signature_runner(_SIGNATURE_NAME)
     return ["model.tflite"], lambda arrays: dict(runner(**dict(arrays))), runtime
 
 
-def _export(model: keras.Model, bundle: Bundle, folder: Path) -> None:
+def _write_saved_model(model: keras.Model, bundle: Bundle, folder: Path) -> None:
     inputs = bundle.manifest.signature.inputs
     specs = [
         tf.TensorSpec((None, *(None if size == -1 else size for size in tensor.shape[1:])), tensor.dtype, tensor.name)
@@ -101,11 +107,11 @@ def _export(model: keras.Model, bundle: Bundle, folder: Path) -> None:
 
     archive = keras.export.ExportArchive()
     archive.track(model)
-    archive.add_endpoint(_SIGNATURE, serve, input_signature=specs)
+    archive.add_endpoint(_SIGNATURE_NAME, serve, input_signature=specs)
     archive.write_out(str(folder), verbose=False)
 
 
-def _interpreter(data: bytes) -> tuple[Any, str]:
+def _open_tflite(data: bytes) -> tuple[Any, str]:
     """Return LiteRT's interpreter of a TFLite file: its own package's where that is installed, else TensorFlow's."""
     try:
         from ai_edge_litert.interpreter import Interpreter
@@ -116,12 +122,12 @@ def _interpreter(data: bytes) -> tuple[Any, str]:
     return Interpreter(model_content=data), "LiteRT (ai_edge_litert)"
 
 
-def _numpy(answers: Mapping[str, Any]) -> dict[str, Floats]:
+def _to_numpy(answers: Mapping[str, Any]) -> dict[str, Float32Array]:
     return {name: np.asarray(keras.ops.convert_to_numpy(answer)) for name, answer in answers.items()}
 
 
-_FORMS: Final[dict[str, Callable[[keras.Model, Bundle, Path], Formed]]] = {
-    "keras": _keras,
-    "saved_model": _saved_model,
-    "tflite": _tflite,
+_EXPORTERS: Final[dict[str, Callable[[keras.Model, Bundle, Path], FormatExport]]] = {
+    "keras": _export_keras,
+    "saved_model": _export_saved_model,
+    "tflite": _export_tflite,
 }

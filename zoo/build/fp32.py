@@ -13,20 +13,20 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from zoo.backbone import Backbone
-from zoo.build.canonical import serialized
-from zoo.build.convert import OPSET, to_onnx
-from zoo.build.networks import body, pixels_of, size_of, whole
-from zoo.build.parity import prove
-from zoo.build.random_weights import enliven
+from zoo.build.canonical import serialize_onnx
+from zoo.build.convert import IMAGE_OPSET, image_model_to_onnx
+from zoo.build.networks import build_backbone_network, network_input_size, require_pixels, trunk_from_network
+from zoo.build.parity import check_image_parity
+from zoo.build.random_weights import randomize_weights
 from zoo.errors import TrunkError, WeightsError
 from zoo.image import ImageInput
-from zoo.possible import too_large
-from zoo.presets import settled
+from zoo.possible import too_large_reason
+from zoo.presets import resolve_preset
 from zoo.signature import image_signature
 from zoo.trunk import open_session
 
 
-def build(backbone: Backbone, weights: Path | None) -> tuple[bytes, dict[str, Any]]:
+def build_image_trunk(backbone: Backbone, weights: Path | None) -> tuple[bytes, dict[str, Any]]:
     """Return the bytes of trunk.onnx, and the facts to record: parity, opset, versions of the tools.
 
     `weights` is the verified file; None leaves the weights random, the same ones each time.
@@ -37,19 +37,21 @@ def build(backbone: Backbone, weights: Path | None) -> tuple[bytes, dict[str, An
         WeightsError: the file does not hold this network's weights.
     """
     if weights is not None:
-        backbone = settled(backbone, weights.parent)
-    size, inner = size_of(backbone), body(backbone, weights)
+        backbone = resolve_preset(backbone, weights.parent)
+    size, network = network_input_size(backbone), build_backbone_network(backbone, weights)
     if weights is None:
-        enliven(inner, size, pixels_of(backbone).scaling)  # numbers that vanish would cost time of their own
-    built = whole(backbone, inner)
-    if reason := too_large(built.count_params()):
+        randomize_weights(
+            network, size, require_pixels(backbone).scaling
+        )  # numbers that vanish would cost time of their own
+    trunk = trunk_from_network(backbone, network)
+    if reason := too_large_reason(trunk.count_params()):
         raise TrunkError(f"no trunk can be made of {backbone.name}: {reason}. Choose another of `zoo list`.")
-    data, report = proven(built, size, backbone.width)
-    return data, report | {"input": ImageInput(size).spec(), "params": built.count_params()}
+    data, report = convert_image_trunk(trunk, size, backbone.width)
+    return data, report | {"input": ImageInput(size).spec(), "params": trunk.count_params()}
 
 
-def proven(model: keras.Model, size: int, width: int | None) -> tuple[bytes, dict[str, Any]]:
-    """Return what `build` does, of a network from pixels, uint8 [n,size,size,3], to features, float32 [n,width].
+def convert_image_trunk(model: keras.Model, size: int, width: int | None) -> tuple[bytes, dict[str, Any]]:
+    """Return what `build_image_trunk` does, of a network from pixels, uint8 [n,size,size,3], to features, float32 [n,width].
 
     `width` is what the catalog says; None: it is unknown.
 
@@ -57,10 +59,10 @@ def proven(model: keras.Model, size: int, width: int | None) -> tuple[bytes, dic
         ParityError: ONNX Runtime does not repeat Keras.
         WeightsError: its features are of another width.
     """
-    found = int(model.output_shape[-1])
-    if width not in (None, found):
-        raise WeightsError(f"{model.name} gives features of width {found}; the catalog says {width}.")
-    data = serialized(to_onnx(model))
+    width_found = int(model.output_shape[-1])
+    if width not in (None, width_found):
+        raise WeightsError(f"{model.name} gives features of width {width_found}; the catalog says {width}.")
+    data = serialize_onnx(image_model_to_onnx(model))
     session = open_session(data)
 
     def runtime(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -69,7 +71,7 @@ def proven(model: keras.Model, size: int, width: int | None) -> tuple[bytes, dic
 
     # Traced once: Keras compiles a grouped convolution anew at every call that is not.
     traced = tf.function(lambda pictures: model(pictures, training=False))
-    parity = prove(lambda pictures: keras.ops.convert_to_numpy(traced(pictures)), runtime, size)
+    parity = check_image_parity(lambda pictures: keras.ops.convert_to_numpy(traced(pictures)), runtime, size)
     tools = {package: version(package) for package in ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")}
-    signature = asdict(image_signature(size, found))
-    return data, {"signature": signature, "parity": asdict(parity), "opset": OPSET, "tools": tools}
+    signature = asdict(image_signature(size, width_found))
+    return data, {"signature": signature, "parity": asdict(parity), "opset": IMAGE_OPSET, "tools": tools}

@@ -10,22 +10,22 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-Link = Literal["Softmax", "Sigmoid", "Identity"]  # ONNX's operators between logits and scores
-Floats = NDArray[np.float32]
+ScoreActivation = Literal["Softmax", "Sigmoid", "Identity"]  # ONNX's operators between logits and scores
+Float32Array = NDArray[np.float32]
 
 
-def head_onnx(kernel: Floats, bias: Floats, link: Link, trunk: Path) -> bytes:
+def dense_head_onnx(kernel: Float32Array, bias: Float32Array, activation: ScoreActivation, trunk: Path) -> bytes:
     """Return the bytes of head.onnx: features, float32 [n,d] -> link(features @ kernel + bias), float32 [n,k].
 
     `kernel` is [d,k], `bias` [k]; opset and IR version are those of `trunk`.
     """
-    of = onnx.load(trunk, load_external_data=False)
-    opset = next(entry.version for entry in of.opset_import if entry.domain in ("", "ai.onnx"))
+    trunk_model = onnx.load(trunk, load_external_data=False)
+    opset = next(entry.version for entry in trunk_model.opset_import if entry.domain in ("", "ai.onnx"))
     d, k = kernel.shape
     graph = helper.make_graph(
         [
             helper.make_node("Gemm", ["features", "weights", "bias"], ["logits"], transB=1),
-            helper.make_node(link, ["logits"], ["scores"]),  # of Softmax the axis is the last by default
+            helper.make_node(activation, ["logits"], ["scores"]),  # of Softmax the axis is the last by default
         ],
         "head",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", d])],
@@ -36,7 +36,7 @@ def head_onnx(kernel: Floats, bias: Floats, link: Link, trunk: Path) -> bytes:
         ],
     )
     opsets = [helper.make_opsetid("", opset)]
-    model = helper.make_model(graph, opset_imports=opsets, ir_version=of.ir_version, producer_name="graft")
+    model = helper.make_model(graph, opset_imports=opsets, ir_version=trunk_model.ir_version, producer_name="graft")
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data

@@ -14,11 +14,11 @@ import onnx
 from numpy.typing import NDArray
 from onnx import numpy_helper
 
-OPSET: Final = 20  # the first with GELU; LayerNormalization is older
+TEXT_OPSET: Final = 20  # the first with GELU; LayerNormalization is older
 _IR_VERSION: Final = 10  # read by every ONNX Runtime since 1.18
 
 
-class Graph:
+class GraphBuilder:
     """A graph that grows; values are passed about by name."""
 
     def __init__(self) -> None:
@@ -32,43 +32,47 @@ class Graph:
         self._constants[name] = array
         return name
 
-    def integers(self, *numbers: int) -> str:
+    def int64(self, *numbers: int) -> str:
         """Return the name of a constant int64 [k], as shapes, axes and bounds are given."""
         return self.constant(np.array(numbers, np.int64))
 
-    def number(self, number: float) -> str:
+    def float32(self, number: float) -> str:
         """Return the name of a constant float32 []."""
         return self.constant(np.array(number, np.float32))
 
-    def content(self, name: str) -> NDArray[Any]:
+    def constant_array(self, name: str) -> NDArray[Any]:
         """Return the array of a constant."""
         return self._constants[name]
 
     def node(self, op: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX's attributes are of any kind
         """Add a node with one output, unless an equal one is there; return the name of the output."""
         node = onnx.helper.make_node(op, inputs, [], **dict(sorted(attributes.items())))
-        said = node.SerializeToString(deterministic=True)
-        if said not in self._nodes:
+        node_bytes = node.SerializeToString(deterministic=True)
+        if node_bytes not in self._nodes:
             node.name, output = f"n{len(self._nodes)}", f"v{len(self._nodes)}"
             node.output.append(output)
-            self._nodes[said] = node
-        return str(self._nodes[said].output[0])
+            self._nodes[node_bytes] = node
+        return str(self._nodes[node_bytes].output[0])
 
-    def model(self, inputs: Mapping[str, int], output: str, width: int) -> onnx.ModelProto:
+    def to_model(self, inputs: Mapping[str, int], output: str, width: int) -> onnx.ModelProto:
         """Return the whole as a model; constants that nothing reads are left out.
 
         `inputs` are names with their ONNX types, all of shape [n,t]; `output` becomes `features`, float32 [n,width].
         """
         nodes = [*self._nodes.values(), onnx.helper.make_node("Identity", [output], ["features"], "last")]
-        read = {name for node in nodes for name in node.input}
+        names_in_use = {name for node in nodes for name in node.input}
         graph = onnx.helper.make_graph(
             nodes,
             "trunk",
             [onnx.helper.make_tensor_value_info(name, kind, ["n", "t"]) for name, kind in inputs.items()],
             [onnx.helper.make_tensor_value_info("features", onnx.TensorProto.FLOAT, ["n", width])],
-            [numpy_helper.from_array(self._constants[name], name) for name in sorted(self._constants) if name in read],
+            [
+                numpy_helper.from_array(self._constants[name], name)
+                for name in sorted(self._constants)
+                if name in names_in_use
+            ],
         )
-        opsets = [onnx.helper.make_opsetid("", OPSET)]
+        opsets = [onnx.helper.make_opsetid("", TEXT_OPSET)]
         model = onnx.helper.make_model(graph, opset_imports=opsets, ir_version=_IR_VERSION, producer_name="graft")
         onnx.checker.check_model(model, full_check=True)
         return model

@@ -21,53 +21,53 @@ import keras
 from keras.src.utils import file_utils
 from keras_hub.src.utils.imagenet.imagenet_utils import IMAGENET_NAMES
 
-from zoo.build.applications_table import digests, factories
-from zoo.build.networks.applications import with_top
-from zoo.build.networks.tops import last_dense, stands_on_pooled_maps
+from zoo.build.applications_table import hash_fields, list_factories
+from zoo.build.networks.applications import build_application_classifier
+from zoo.build.networks.tops import find_last_dense, has_pooled_input
 
-HEADS: Final = Path(__file__).parents[1] / "catalog" / "heads.json"
-CLASSES: Final = Path(__file__).parents[1] / "catalog" / "imagenet.json"
+HEADS_FILE: Final = Path(__file__).parents[1] / "catalog" / "heads.json"
+CLASSES_FILE: Final = Path(__file__).parents[1] / "catalog" / "imagenet.json"
 
 
-def facts_of(factory: str) -> dict[str, Any]:
-    """Return `url`, `md5` or `sha256` (None: the library gives none), and `below`.
+def classifier_facts(factory: str) -> dict[str, Any]:
+    """Return `url`, `md5` or `sha256` (None: the library gives none), and `body_facts`.
 
     That is width and parameters of the network up to its last dense layer; None where this takes pooled maps.
 
     Raises:
         TrunkError: the network does not end with a dense layer.
     """
-    asked: dict[str, Any] = {}
+    request: dict[str, Any] = {}
 
     def file(_: str, origin: str, file_hash: str | None = None, **__: object) -> str:
-        asked.update(url=origin, hash=file_hash)
+        request.update(url=origin, hash=file_hash)
         return "weights.h5"
 
     with warnings.catch_warnings(), keras.StatelessScope(initialize_variables=False):
         warnings.simplefilter("ignore")  # MobileNetV3 warns that it takes its default
         with patch.object(file_utils, "get_file", file), patch.object(keras.Model, "load_weights", lambda *_: None):
             getattr(keras.applications, factory)()
-        model = with_top(factory, None, None)
-        dense, below = last_dense(model), None
-        if not stands_on_pooled_maps(dense):
+        model = build_application_classifier(factory, None, None)
+        dense, body_facts = find_last_dense(model), None
+        if not has_pooled_input(dense):
             params = sum(
                 math.prod(weight.shape) for layer in model.layers for weight in layer.weights if layer is not dense
             )
-            below = {"width": dense.input.shape[-1], "params": params}
-    return {"url": asked["url"], **digests(asked["hash"]), "below": below}
+            body_facts = {"width": dense.input.shape[-1], "params": params}
+    return {"url": request["url"], **hash_fields(request["hash"]), "below": body_facts}
 
 
-def heads() -> str:
+def render_heads() -> str:
     """Return the text of heads.json."""
-    return json.dumps({factory: facts_of(factory) for factory in factories()}, indent=2) + "\n"
+    return json.dumps({factory: classifier_facts(factory) for factory in list_factories()}, indent=2) + "\n"
 
 
-def classes() -> str:
+def render_classes() -> str:
     """Return the text of imagenet.json: WordNet's number and the name of each class, in the order of the scores."""
     return "[\n" + ",\n".join(json.dumps(IMAGENET_NAMES[at]) for at in range(len(IMAGENET_NAMES))) + "\n]\n"
 
 
 if __name__ == "__main__":
-    HEADS.write_text(heads())
-    CLASSES.write_text(classes())
-    sys.stderr.write(f"{HEADS} and {CLASSES} are written\n")
+    HEADS_FILE.write_text(render_heads())
+    CLASSES_FILE.write_text(render_classes())
+    sys.stderr.write(f"{HEADS_FILE} and {CLASSES_FILE} are written\n")

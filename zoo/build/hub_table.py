@@ -13,18 +13,18 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from zoo.catalog.families import CV, HUB
+from zoo.catalog.families import CV_FAMILIES, HUB_FAMILIES
 
-FOLDER: Final = Path(__file__).parent.parent / "catalog"
+CATALOG_FOLDER: Final = Path(__file__).parent.parent / "catalog"
 # A preset's name is that of its architecture, then what it was trained on; the latter begins at one of these words.
-_BEGIN: Final = frozenset(
+_TRAINING_WORDS: Final = frozenset(
     (
         *("ade20k", "agc", "cityscapes", "coco", "enc", "en", "ft", "imagenet", "imagenet21k", "laion2b", "lvd1689m"),
         *("multi", "ra", "ra2", "ra4", "sat493m", "ssld", "sw", "uncased", "zh"),
     )
 )
 # Presets whose names tell nothing of what they were trained on; their descriptions do, or the family's paper.
-_TRAINED_ON: Final = {
+_TRAINING_DATA: Final = {
     "CLIPBackbone": "openai",
     "DINOV2Backbone": "lvd142m",
     "ESMBackbone": "uniref50",
@@ -43,63 +43,63 @@ _TRAINED_ON: Final = {
 
 def main() -> None:
     """Write both tables."""
-    for name, data in tables().items():
-        (FOLDER / name).write_bytes(data)
+    for name, data in render_presets().items():
+        (CATALOG_FOLDER / name).write_bytes(data)
 
 
-def tables() -> dict[str, bytes]:
+def render_presets() -> dict[str, bytes]:
     """Return the bytes of both files by name, as the installed libraries have it; slow, it imports TensorFlow."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import keras_cv
     import keras_hub
 
     return {
-        "hub.json": _written(_hub(keras_hub.models)),
-        "cv.json": _written(_cv(keras_cv.models)),
+        "hub.json": _rows_to_json(_hub_rows(keras_hub.models)),
+        "cv.json": _rows_to_json(_cv_rows(keras_cv.models)),
     }
 
 
-def _hub(models: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a module of KerasHub
+def _hub_rows(models: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a module of KerasHub
     """Go through the presets of KerasHub; one that a subclass has is told of the subclass alone."""
-    told: set[str] = set()
-    classes = sorted((getattr(models, name) for name in HUB), key=lambda cls: -len(cls.__mro__))
+    seen: set[str] = set()
+    classes = sorted((getattr(models, name) for name in HUB_FAMILIES), key=lambda cls: -len(cls.__mro__))
     for cls in classes:
         for preset, facts in cls.presets.items():
-            if preset not in told:
-                told.add(preset)
-                yield {"name": _name(cls.__name__, preset), **_row(cls.__name__, preset, facts)}
+            if preset not in seen:
+                seen.add(preset)
+                yield {"name": _backbone_name(cls.__name__, preset), **_preset_row(cls.__name__, preset, facts)}
 
 
-def _cv(models: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
+def _cv_rows(models: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
     """Go through KerasCV's presets with weights; the weights are called by the library, for others bear their names."""
-    for name in CV:
+    for name in CV_FAMILIES:
         for preset, facts in getattr(models, name).presets_with_weights.items():
             architecture, _, weights = preset.removesuffix("_backbone").replace("_backbone_", "_").rpartition("_")
-            yield {"name": f"{architecture}.cv_{weights}", **_row(name, preset, facts)}
+            yield {"name": f"{architecture}.cv_{weights}", **_preset_row(name, preset, facts)}
 
 
-def _row(family: str, preset: str, facts: Mapping[str, Any]) -> dict[str, Any]:
-    said = facts["metadata"]
+def _preset_row(family: str, preset: str, facts: Mapping[str, Any]) -> dict[str, Any]:
+    metadata = facts["metadata"]
     return {
         "preset": preset,
         "family": family,
-        "about": " ".join(said["description"].split()) or None,
-        "params": said.get("params"),
-        "card": said.get("model_card"),
+        "about": " ".join(metadata["description"].split()) or None,
+        "params": metadata.get("params"),
+        "card": metadata.get("model_card"),
         "handle": facts["kaggle_handle"].removeprefix("kaggle://"),
     }
 
 
-def _name(family: str, preset: str) -> str:
+def _backbone_name(family: str, preset: str) -> str:
     """Return `architecture.weights` of a preset, in lower case and without points of its own."""
     words = preset.lower().replace(".", "_").split("_")
-    begin = next((at for at, word in enumerate(words) if at and word in _BEGIN), None)
-    if preset in _TRAINED_ON or begin is None:
-        return f"{'_'.join(words)}.{_TRAINED_ON.get(preset) or _TRAINED_ON[family]}"
-    return f"{'_'.join(words[:begin])}.{'_'.join(words[begin:])}"
+    split_at = next((at for at, word in enumerate(words) if at and word in _TRAINING_WORDS), None)
+    if preset in _TRAINING_DATA or split_at is None:
+        return f"{'_'.join(words)}.{_TRAINING_DATA.get(preset) or _TRAINING_DATA[family]}"
+    return f"{'_'.join(words[:split_at])}.{'_'.join(words[split_at:])}"
 
 
-def _written(rows: Iterator[dict[str, Any]]) -> bytes:
+def _rows_to_json(rows: Iterator[dict[str, Any]]) -> bytes:
     """Return rows as JSON, one a line: a change of the library is then a change of a line."""
     lines = [json.dumps(row, ensure_ascii=False) for row in sorted(rows, key=lambda row: row["name"])]
     return ("[\n" + ",\n".join(lines) + "\n]\n").encode()

@@ -9,11 +9,11 @@ import keras_hub
 
 from zoo.errors import WeightsError
 
-_LONGEST = 300  # characters of Keras' own words in an error
+_MAX_REASON_LENGTH = 300  # characters of Keras' own words in an error
 
 
-def load_preset(folder: Path, of: str) -> keras.Model:
-    """Return the network of the preset in `folder`; `of` is what it is to be, for the message.
+def load_preset_backbone(folder: Path, description: str) -> keras.Model:
+    """Return the network of the preset in `folder`; `description` is what it is to be, for the message.
 
     Raises:
         WeightsError: the files do not hold one, or not all of its weights.
@@ -21,10 +21,10 @@ def load_preset(folder: Path, of: str) -> keras.Model:
     try:
         return keras_hub.models.Backbone.from_preset(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
-        raise not_held(folder, of, fault) from None
+        raise wrong_preset_error(folder, description, fault) from None
 
 
-def load_classifier(folder: Path) -> keras.Model:
+def load_preset_classifier(folder: Path) -> keras.Model:
     """Return the image classifier of the preset in `folder`, the network in it.
 
     Raises:
@@ -33,10 +33,10 @@ def load_classifier(folder: Path) -> keras.Model:
     try:
         return keras_hub.models.ImageClassifier.from_preset(str(folder))
     except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
-        raise not_held(folder, "an image classifier", fault) from None
+        raise wrong_preset_error(folder, "an image classifier", fault) from None
 
 
-def not_held(folder: Path, of: str, fault: Exception) -> WeightsError:
-    """Return the error that says that `folder` does not hold the network `of`."""
-    said = " ".join(str(fault).split())[:_LONGEST]
-    return WeightsError(f"{folder} does not hold {of} ({said}). Pull it again.")
+def wrong_preset_error(folder: Path, description: str, fault: Exception) -> WeightsError:
+    """Return the error that says that `folder` does not hold the network `description`."""
+    reason = " ".join(str(fault).split())[:_MAX_REASON_LENGTH]
+    return WeightsError(f"{folder} does not hold {description} ({reason}). Pull it again.")

@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.errors import ParityError
-from zoo.pictures import crops
+from zoo.pictures import random_photo_crops
 
-TOLERANCE: Final = 1e-4  # max|a-b| <= TOLERANCE * max|a|
-BATCHES: Final = (1, 7)
+PARITY_TOLERANCE: Final = 1e-4  # max|a-b| <= TOLERANCE * max|a|
+PARITY_BATCH_SIZES: Final = (1, 7)
 
-Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
+ImageRunner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,34 +28,34 @@ class Parity:
     offs: tuple[float, ...] = ()  # max|a-b| for each of BATCHES
 
 
-def prove(keras: Run, runtime: Run, size: int) -> Parity:
+def check_image_parity(reference: ImageRunner, runtime: ImageRunner, size: int) -> Parity:
     """Compare two runs, uint8 [n,s,s,3] -> float32 [n,d], on real pictures and on the edges.
 
     Raises:
         ParityError: they differ by more than TOLERANCE, or a number is not finite.
     """
-    pictures = probes(size)
+    pictures = parity_images(size)
     # One by one: Keras holds all activations of a batch at once, gigabytes where pictures are large.
-    expected = np.concatenate([keras(picture[None]) for picture in pictures])
+    expected = np.concatenate([reference(picture[None]) for picture in pictures])
     largest = float(np.abs(expected).max())
     answers = np.stack(
         [
             np.concatenate([runtime(pictures[at : at + batch]) for at in range(0, len(pictures), batch)])
-            for batch in BATCHES
+            for batch in PARITY_BATCH_SIZES
         ]
     )
     offs = [float(np.abs(answer - expected).max()) for answer in answers]
     off = max(offs) if all(map(np.isfinite, offs)) else float("nan")
-    if not off <= TOLERANCE * largest:  # NaN fails too
+    if not off <= PARITY_TOLERANCE * largest:  # NaN fails too
         raise ParityError(
-            f"ONNX Runtime does not repeat Keras: features differ by {off:.3g}, allowed is {TOLERANCE:g} of their "
+            f"ONNX Runtime does not repeat Keras: features differ by {off:.3g}, allowed is {PARITY_TOLERANCE:g} of their "
             f"largest, {largest:.3g}. Nothing was cached; please report this with the versions that `pip list` shows."
         )
     return Parity(off, largest, len(pictures), tuple(offs))
 
 
-def probes(size: int) -> NDArray[np.uint8]:
+def parity_images(size: int) -> NDArray[np.uint8]:
     """Return the pictures that are compared, uint8 [14,size,size,3]: crops, black, white, grey and noise."""
     noise = np.random.default_rng(0).integers(0, 256, (1, size, size, 3), dtype=np.uint8)
     flat = [np.full((1, size, size, 3), value, np.uint8) for value in (0, 255, 127)]
-    return np.concatenate([crops(10, size, seed=1), *flat, noise])
+    return np.concatenate([random_photo_crops(10, size, seed=1), *flat, noise])

@@ -10,21 +10,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from zoo.backbone import Backbone
-from zoo.build.loading import load_classifier
-from zoo.build.networks import network, pixels_of, scaled, size_of
-from zoo.build.networks.tops import below_last, last_dense
-from zoo.build.parity import TOLERANCE
+from zoo.build.loading import load_preset_classifier
+from zoo.build.networks import build_trunk_network, network_input_size, require_pixels, scale_pixels
+from zoo.build.networks.tops import drop_last_dense, find_last_dense
+from zoo.build.parity import PARITY_TOLERANCE
 from zoo.errors import RecipeError, TrunkError
 from zoo.image import ImageInput
-from zoo.pictures import photos
-from zoo.presets import settled
+from zoo.pictures import load_photos
+from zoo.presets import resolve_preset
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
-_ENDS: Final = (keras.activations.linear, keras.activations.softmax)
+_HEAD_ACTIVATIONS: Final = (keras.activations.linear, keras.activations.softmax)
 
 
-def head_of_preset(backbone: Backbone, weights: Path) -> tuple[Floats, Floats]:
+def extract_preset_head(backbone: Backbone, weights: Path) -> tuple[Float32Array, Float32Array]:
     """Return kernel [d,k] and bias [k] of the classifier in the preset's folder, where `weights` is the trunk's file.
 
     Raises:
@@ -32,14 +32,14 @@ def head_of_preset(backbone: Backbone, weights: Path) -> tuple[Floats, Floats]:
         WeightsError: the files do not hold it.
     """
     folder = weights.parent
-    task = load_classifier(folder)
+    task = load_preset_classifier(folder)
     try:
-        dense, below = last_dense(task), below_last(task)
+        dense, body = find_last_dense(task), drop_last_dense(task)
     except TrunkError as fault:
         raise RecipeError(f"{fault}. `finetune` trains one on your own pictures.") from None
-    if dense.activation not in _ENDS:
+    if dense.activation not in _HEAD_ACTIVATIONS:
         raise RecipeError(f"it ends with {dense.activation.__name__}; allowed are linear and softmax.")
-    if not _takes_features(settled(backbone, folder), weights, below):
+    if not _is_on_trunk_features(resolve_preset(backbone, folder), weights, body):
         raise RecipeError(
             "its last layer does not take the trunk's features as they are; there is more between, or another pooling. "
             "`finetune` trains one on your own pictures."
@@ -50,10 +50,15 @@ def head_of_preset(backbone: Backbone, weights: Path) -> tuple[Floats, Floats]:
     return kernel.reshape(width, count), bias
 
 
-def _takes_features(backbone: Backbone, weights: Path, below: keras.Model) -> bool:
+def _is_on_trunk_features(backbone: Backbone, weights: Path, classifier_body: keras.Model) -> bool:
     """Say whether `below`, scaled pixels -> what the last layer takes, gives the trunk's features of two photos."""
-    pictures = np.stack([ImageInput(size_of(backbone))(photo) for photo in photos()])
-    theirs = below(scaled(pictures, pixels_of(backbone).scaling), training=False)
-    ours = network(backbone, weights)(pictures, training=False)
-    theirs, ours = keras.ops.convert_to_numpy(theirs), keras.ops.convert_to_numpy(ours)
-    return theirs.shape == ours.shape and bool(np.abs(theirs - ours).max() <= TOLERANCE * np.abs(ours).max())
+    pictures = np.stack([ImageInput(network_input_size(backbone))(photo) for photo in load_photos()])
+    classifier_features = classifier_body(scale_pixels(pictures, require_pixels(backbone).scaling), training=False)
+    trunk_features = build_trunk_network(backbone, weights)(pictures, training=False)
+    classifier_features, trunk_features = (
+        keras.ops.convert_to_numpy(classifier_features),
+        keras.ops.convert_to_numpy(trunk_features),
+    )
+    return classifier_features.shape == trunk_features.shape and bool(
+        np.abs(classifier_features - trunk_features).max() <= PARITY_TOLERANCE * np.abs(trunk_features).max()
+    )

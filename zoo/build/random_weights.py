@@ -21,33 +21,35 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.backbone import Affine, Pixels, Scaling, get
-from zoo.build.networks import assign, body, pixels_of, scaled, size_of
-from zoo.pictures import crops
+from zoo.backbone import AffineScaling, ImageSpec, Scaling, get_backbone
+from zoo.build.networks import assign_weights, build_backbone_network, network_input_size, require_pixels, scale_pixels
+from zoo.pictures import random_photo_crops
 
-_POSITIVE: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
-_SIDE: Final = 224  # in pixels; a larger picture teaches nothing more, and Keras holds all its activations at once
+_POSITIVE_SUFFIXES: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
+_MAX_IMAGE_SIZE: Final = (
+    224  # in pixels; a larger picture teaches nothing more, and Keras holds all its activations at once
+)
 _SEED: Final = 0
 
 
-def enliven(inner: keras.Model, size: int, scaling: Scaling | Affine) -> None:
+def randomize_weights(inner: keras.Model, size: int, scaling: Scaling | AffineScaling) -> None:
     """Give a network, scaled pixels [n,size,size,3] -> maps, seeded random weights that suit it."""
     rng = np.random.default_rng(_SEED)
     keras.utils.set_random_seed(_SEED)
-    assign(inner, [drawn(rng, variable) for variable in inner.weights])
+    assign_weights(inner, [draw_weights(rng, variable) for variable in inner.weights])
     norms = [layer for layer in inner._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
-    usual = [layer.momentum for layer in norms]
+    momenta = [layer.momentum for layer in norms]
     for layer in norms:
         layer.momentum = 0.0  # the statistics become those of this batch
-    inner(scaled(_pictures(size, rng), scaling), training=True)
-    for layer, momentum in zip(norms, usual, strict=True):
+    inner(scale_pixels(_batch_norm_images(size, rng), scaling), training=True)
+    for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
         variance = layer.moving_variance.numpy()
         # A channel that hardly moves would be blown up, and rounding errors with it.
         layer.moving_variance.assign(np.maximum(variance, np.median(variance)))
 
 
-def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
+def draw_weights(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
     """Return numbers for one variable that keep activations near one from layer to layer."""
     shape, path = tuple(variable.shape), variable.path
     if not np.issubdtype(np.dtype(variable.dtype), np.floating):
@@ -56,25 +58,27 @@ def drawn(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
         depthwise = len(shape) == 4 and ("depthwise" in path or "dwconv" in path or shape[-1] == 1)
         inputs = math.prod(shape[:2]) if depthwise else math.prod(shape[:-1])
         return rng.normal(0, (2 / inputs) ** 0.5, shape).astype(np.float32)
-    if path.endswith(_POSITIVE):
+    if path.endswith(_POSITIVE_SUFFIXES):
         return rng.uniform(0.5, 1.5, shape).astype(np.float32)
     # Most of what is normalised lies where an activation is nearly straight: else deep networks are chaotic.
     return rng.normal(1.0 if path.endswith("beta") else 0.0, 0.1, shape).astype(np.float32)
 
 
-def _pictures(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+def _batch_norm_images(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
     """Return uint8 [4,size,size,3]."""
     white, noise = np.full((1, size, size, 3), 255, np.uint8), rng.integers(0, 256, (1, size, size, 3), np.uint8)
-    return np.concatenate([crops(2, size, seed=5), white, noise])
+    return np.concatenate([random_photo_crops(2, size, seed=5), white, noise])
 
 
 def main(name: str, file: Path) -> None:
     """Write random weights for the backbone `name`."""
-    backbone = get(name)
-    pixels = pixels_of(backbone)
-    side = min(size_of(backbone), _SIDE)
-    inner = body(dataclasses.replace(backbone, takes=Pixels(size=side, scaling=pixels.scaling)), None)
-    enliven(inner, side, pixels.scaling)
+    backbone = get_backbone(name)
+    pixels = require_pixels(backbone)
+    side = min(network_input_size(backbone), _MAX_IMAGE_SIZE)
+    inner = build_backbone_network(
+        dataclasses.replace(backbone, takes=ImageSpec(size=side, scaling=pixels.scaling)), None
+    )
+    randomize_weights(inner, side, pixels.scaling)
     inner.save_weights(file)  # they know nothing of the size
 
 

@@ -6,17 +6,17 @@ from pathlib import Path
 
 import keras
 
-from zoo.backbone import Pixels, get
-from zoo.build.head_layers import outputs_of
-from zoo.build.networks import body, whole
+from zoo.backbone import ImageSpec, get_backbone
+from zoo.build.head_layers import apply_head_in_keras
+from zoo.build.networks import build_backbone_network, trunk_from_network
 from zoo.bundle import Bundle
 from zoo.errors import BundleUnsupported
-from zoo.presets import settled
+from zoo.presets import resolve_preset
 
-HEAD = "head"  # what the last dense layer of a bundle's model.keras is called
+HEAD_LAYER = "head"  # what the last dense layer of a bundle's model.keras is called
 
 
-def regrown(bundle: Bundle, weights: Path | None) -> keras.Model:
+def rebuild_keras_model(bundle: Bundle, weights: Path | None) -> keras.Model:
     """Return the whole model: the bundle's inputs by name -> features, and what the head makes of them, by name.
 
     The trunk comes from model.keras where the bundle has one, else from the backbone's `weights`. Only what plain
@@ -26,20 +26,28 @@ def regrown(bundle: Bundle, weights: Path | None) -> keras.Model:
         BundleUnsupported: there is no Keras form of this bundle.
         WeightsError: the file does not hold the backbone's weights.
     """
-    kept = bundle.layout.root / "model.keras"
-    trunk = _kept(kept) if kept.name in bundle.manifest.files else _rebuilt(bundle, weights)
+    keras_file = bundle.layout.root / "model.keras"
+    trunk = (
+        _load_trunk_from_keras_file(keras_file)
+        if keras_file.name in bundle.manifest.files
+        else _build_trunk_from_backbone(bundle, weights)
+    )
     inputs = {tensor.name.split(":")[0]: tensor for tensor in trunk.inputs}
-    due = [tensor.name for tensor in bundle.manifest.signature.inputs]
-    if sorted(inputs) != sorted(due):
+    input_names = [tensor.name for tensor in bundle.manifest.signature.inputs]
+    if sorted(inputs) != sorted(input_names):
         raise BundleUnsupported(
-            f"the Keras model takes {', '.join(inputs)}, the bundle {', '.join(due)}. Export it as onnx."
+            f"the Keras model takes {', '.join(inputs)}, the bundle {', '.join(input_names)}. Export it as onnx."
         )
     features = keras.layers.Identity(name="features")(trunk.output)
-    heads = outputs_of(bundle.layout.head, features) if len(bundle.manifest.signature.outputs) > 1 else {}
-    return keras.Model({name: inputs[name] for name in due}, {"features": features, **heads}, name="grafted")
+    head_outputs = (
+        apply_head_in_keras(bundle.layout.head, features) if len(bundle.manifest.signature.outputs) > 1 else {}
+    )
+    return keras.Model(
+        {name: inputs[name] for name in input_names}, {"features": features, **head_outputs}, name="grafted"
+    )
 
 
-def _kept(path: Path) -> keras.Model:
+def _load_trunk_from_keras_file(path: Path) -> keras.Model:
     """Return the trunk in model.keras: all that is below its dense layer."""
     import zoo.build.networks.text  # noqa: F401 - names the layers that pool texts
 
@@ -50,26 +58,26 @@ def _kept(path: Path) -> keras.Model:
         raise BundleUnsupported(
             f"{path} cannot be opened here ({said}). Name layers of your own by --custom module:Class."
         ) from None
-    return _plainly_pooled(keras.Model(model.inputs, model.get_layer(HEAD).input))
+    return _replace_custom_pooling(keras.Model(model.inputs, model.get_layer(HEAD_LAYER).input))
 
 
-def _rebuilt(bundle: Bundle, weights: Path | None) -> keras.Model:
-    backbone = get(str(bundle.manifest.backbone["name"]))
+def _build_trunk_from_backbone(bundle: Bundle, weights: Path | None) -> keras.Model:
+    backbone = get_backbone(str(bundle.manifest.backbone["name"]))
     if weights is None:
         raise BundleUnsupported(
             f"{bundle.layout.root} has no model.keras, and the weights of its backbone are not here."
         )
-    backbone = settled(backbone, weights.parent)
-    if isinstance(backbone.takes, Pixels):
-        inner = body(backbone, weights)
+    backbone = resolve_preset(backbone, weights.parent)
+    if isinstance(backbone.takes, ImageSpec):
+        inner = build_backbone_network(backbone, weights)
         # Whatever class its library gives it: a plain one opens without that library.
-        return whole(backbone, keras.Model(inner.input, inner.output, name=inner.name))
-    from zoo.build.text import load_text
+        return trunk_from_network(backbone, keras.Model(inner.input, inner.output, name=inner.name))
+    from zoo.build.text import load_text_encoder
 
-    return _plainly_pooled(load_text(backbone, weights)[0])
+    return _replace_custom_pooling(load_text_encoder(backbone, weights)[0])
 
 
-def _plainly_pooled(model: keras.Model) -> keras.Model:
+def _replace_custom_pooling(model: keras.Model) -> keras.Model:
     """Return `model` with its pooling, a layer of Graft's, in operations that plain Keras knows."""
     last = model.output._keras_history.operation
     if type(last).__name__ == "MeanOverMask":

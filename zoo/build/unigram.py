@@ -16,12 +16,12 @@ from tokenizers import Regex, Tokenizer, models, normalizers
 from zoo.errors import TrunkError
 
 NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # kinds of pieces, numbered as in the proto
-UNIGRAM: Final = 1
-SPACE: Final = "\u2581"
+UNIGRAM_MODEL: Final = 1
+SPACE_SYMBOL: Final = "\u2581"
 
 # Field numbers of NormalizerSpec and TrainerSpec that change ids, with the value that is meant where none is written.
-_CHARSMAP, _DUMMY_PREFIX, _TRIMMED, _ESCAPED = (2, b""), (3, 1), (4, 1), (5, 1)
-_MODEL_TYPE, _SUFFIX, _BYTE_FALLBACK = (3, UNIGRAM), (24, 0), (35, 0)
+_CHARSMAP, _ADD_DUMMY_PREFIX, _REMOVE_EXTRA_WHITESPACES, _ESCAPE_WHITESPACES = (2, b""), (3, 1), (4, 1), (5, 1)
+_MODEL_TYPE, _WHITESPACE_AS_SUFFIX, _BYTE_FALLBACK = (3, UNIGRAM_MODEL), (24, 0), (35, 0)
 
 
 class Piece(NamedTuple):
@@ -33,103 +33,117 @@ class Piece(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class SentencePiece:
+class SentencePieceModel:
     """What a .model (KerasHub: vocabulary.spm) says about turning text into ids."""
 
     pieces: tuple[Piece, ...]
     charsmap: bytes
-    dummy_prefix: bool
-    trimmed: bool  # spaces at the ends are dropped, runs of them become one
+    add_dummy_prefix: bool
+    remove_extra_whitespaces: bool  # spaces at the ends are dropped, runs of them become one
 
     @classmethod
-    def of(cls, proto: bytes) -> SentencePiece:
+    def from_proto(cls, proto: bytes) -> SentencePieceModel:
         """Read a ModelProto.
 
         Raises:
             TrunkError: it is none, or not a Unigram model without byte fallback.
         """
         try:
-            facts = list(_fields(proto))
-            pieces = tuple(_piece(bytes(value)) for number, value in facts if number == 1)
-            trainer = dict(_fields(b"".join(bytes(value) for number, value in facts if number == 2)))
-            rules = dict(_fields(b"".join(bytes(value) for number, value in facts if number == 3)))
-            charsmap = bytes(rules.get(*_CHARSMAP))
+            facts = list(_parse_fields(proto))
+            pieces = tuple(_parse_piece(bytes(value)) for number, value in facts if number == 1)
+            trainer = dict(_parse_fields(b"".join(bytes(value) for number, value in facts if number == 2)))
+            normalizer = dict(_parse_fields(b"".join(bytes(value) for number, value in facts if number == 3)))
+            charsmap = bytes(normalizer.get(*_CHARSMAP))
         except (IndexError, KeyError, TypeError, ValueError, struct.error) as fault:
             raise TrunkError(
                 f"the SentencePiece model cannot be read ({fault!r}). Download the preset again."
             ) from None
-        odd = trainer.get(*_MODEL_TYPE) != UNIGRAM or trainer.get(*_SUFFIX) or trainer.get(*_BYTE_FALLBACK)
-        if odd or not rules.get(*_ESCAPED) or sum(piece.kind == UNKNOWN for piece in pieces) != 1:
+        is_unknown_kind = (
+            trainer.get(*_MODEL_TYPE) != UNIGRAM_MODEL
+            or trainer.get(*_WHITESPACE_AS_SUFFIX)
+            or trainer.get(*_BYTE_FALLBACK)
+        )
+        if (
+            is_unknown_kind
+            or not normalizer.get(*_ESCAPE_WHITESPACES)
+            or sum(piece.kind == UNKNOWN for piece in pieces) != 1
+        ):
             raise TrunkError(
                 "the SentencePiece model is not of the kind that is known here: Unigram, spaces as prefixes, "
                 "one unknown piece, no byte fallback. Choose another backbone."
             )
-        return cls(pieces, charsmap, bool(rules.get(*_DUMMY_PREFIX)), bool(rules.get(*_TRIMMED)))
+        return cls(
+            pieces, charsmap, bool(normalizer.get(*_ADD_DUMMY_PREFIX)), bool(normalizer.get(*_REMOVE_EXTRA_WHITESPACES))
+        )
 
 
-def unigram(model: SentencePiece, pieces: Sequence[Piece], before: Sequence[normalizers.Normalizer] = ()) -> Tokenizer:
+def build_unigram(
+    model: SentencePieceModel, pieces: Sequence[Piece], extra_normalizers: Sequence[normalizers.Normalizer] = ()
+) -> Tokenizer:
     """Return a tokenizer whose ids are places in `pieces`, the model's own or a family's rearrangement of them.
 
-    `before` is what the family does to a text before SentencePiece sees it. Text is cut nowhere: the best path is
+    `extra_normalizers` is what the family does to a text before SentencePiece sees it. Text is cut nowhere: the best path is
     sought over the whole of it, as SentencePiece does.
 
     Raises:
         TrunkError: a user-defined symbol is one that the model's own normalisation would change.
     """
     best = max((piece.score for piece in model.pieces if piece.kind == NORMAL), default=0.0)
-    vocabulary = [(_reachable(piece), _score(piece, best)) for piece in pieces]
+    vocabulary = [(_piece_token(piece), _piece_score(piece, best)) for piece in pieces]
     unknown = next(place for place, piece in enumerate(pieces) if piece.kind == UNKNOWN)
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=unknown, byte_fallback=False))
-    own = normalizers.Sequence(_normalisation(model))
+    model_normalizer = normalizers.Sequence(_normalizer_steps(model))
     for symbol in (piece.text for piece in pieces if piece.kind == USER_DEFINED):
-        if own.normalize_str(f"a{symbol}a") != own.normalize_str("aa").replace("aa", f"a{symbol}a"):
+        if model_normalizer.normalize_str(f"a{symbol}a") != model_normalizer.normalize_str("aa").replace(
+            "aa", f"a{symbol}a"
+        ):
             raise TrunkError(f"the SentencePiece model normalises its own symbol {symbol!r}. Choose another backbone.")
-    tokenizer.normalizer = normalizers.Sequence([*before, *_normalisation(model)])
+    tokenizer.normalizer = normalizers.Sequence([*extra_normalizers, *_normalizer_steps(model)])
     return tokenizer
 
 
-def _normalisation(model: SentencePiece) -> list[normalizers.Normalizer]:
+def _normalizer_steps(model: SentencePieceModel) -> list[normalizers.Normalizer]:
     steps: list[normalizers.Normalizer] = [normalizers.Precompiled(model.charsmap)] if model.charsmap else []
-    if model.trimmed:
+    if model.remove_extra_whitespaces:
         steps += [normalizers.Replace(Regex(" {2,}"), " "), normalizers.Replace(Regex(r"\A | \z"), "")]
-    if model.dummy_prefix:
-        steps.append(normalizers.Prepend(SPACE))
-    return [*steps, normalizers.Replace(" ", SPACE)]
+    if model.add_dummy_prefix:
+        steps.append(normalizers.Prepend(SPACE_SYMBOL))
+    return [*steps, normalizers.Replace(" ", SPACE_SYMBOL)]
 
 
-def _reachable(piece: Piece) -> str:
+def _piece_token(piece: Piece) -> str:
     """Return the piece's text; one that no text may produce gets a space, which every text has lost by then."""
     return piece.text if piece.kind in (NORMAL, USER_DEFINED) else f"{piece.text} "
 
 
-def _score(piece: Piece, best: float) -> float:
+def _piece_score(piece: Piece, best: float) -> float:
     # SentencePiece scores a user-defined symbol anew when it encodes, by its length in bytes.
     return len(piece.text.encode()) * best - 0.1 if piece.kind == USER_DEFINED else piece.score
 
 
-def _piece(message: bytes) -> Piece:
-    facts = dict(_fields(message))
+def _parse_piece(message: bytes) -> Piece:
+    facts = dict(_parse_fields(message))
     (score,) = struct.unpack("<f", bytes(facts.get(2, bytes(4))))
     return Piece(bytes(facts[1]).decode(), score, int(facts.get(3, NORMAL)))
 
 
-def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
+def _parse_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
     """Yield the number and the raw value of each field of a protocol buffer, in the order of the bytes.
 
     Source: https://protobuf.dev/programming-guides/encoding
     """
     place = 0
     while place < len(message):
-        key, place = _varint(message, place)
+        key, place = _parse_varint(message, place)
         match key & 7:
             case 0:
-                value, place = _varint(message, place)
+                value, place = _parse_varint(message, place)
                 yield key >> 3, value
                 continue
             case 1:
                 size = 8
             case 2:
-                size, place = _varint(message, place)
+                size, place = _parse_varint(message, place)
             case 5:
                 size = 4
             case wire:
@@ -140,7 +154,7 @@ def _fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
         place += size
 
 
-def _varint(message: bytes, place: int) -> tuple[int, int]:
+def _parse_varint(message: bytes, place: int) -> tuple[int, int]:
     value = shift = 0
     while True:
         byte = message[place]

@@ -8,5 +8,7 @@ from zoo.backbone import Backbone
 from zoo.catalog import applications, cv, hub, wheels
 
 CATALOG: Final[tuple[Backbone, ...]] = tuple(
-    sorted((*applications.TABLE, *cv.TABLE, *hub.TABLE, *wheels.TABLE), key=lambda backbone: backbone.name)
+    sorted(
+        (*applications.BACKBONES, *cv.BACKBONES, *hub.BACKBONES, *wheels.BACKBONES), key=lambda backbone: backbone.name
+    )
 )

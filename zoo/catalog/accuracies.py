@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final
 
-SOURCES: Final[list[dict[str, Any]]] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
-TOP1: Final[Mapping[str, float]] = MappingProxyType(
-    {name: top1 for source in SOURCES for name, top1 in source["top1"].items()}
+TOP1_SOURCES: Final[list[dict[str, Any]]] = json.loads(Path(__file__).with_suffix(".json").read_bytes())
+PUBLISHED_TOP1: Final[Mapping[str, float]] = MappingProxyType(
+    {name: top1 for source in TOP1_SOURCES for name, top1 in source["top1"].items()}
 )

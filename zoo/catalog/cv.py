@@ -15,15 +15,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from zoo.backbone import Backbone, Pixels, Scaling
-from zoo.catalog.accuracies import TOP1
-from zoo.catalog.preset import CONFIG, WEIGHTS, files, rows
+from zoo.backbone import Backbone, ImageSpec, Scaling
+from zoo.catalog.accuracies import PUBLISHED_TOP1
+from zoo.catalog.preset import CONFIG_FILE, WEIGHTS_FILE, kaggle_source, read_preset_rows
 
-_SIZE: Final = 224
-_README: Final = "https://github.com/keras-team/keras-cv#pretrained-weights"
-_UNTOLD: Final = ("MobileNetV3Backbone", "YOLOV8Backbone")  # families whose number nobody has counted, nor told a size
-_HEADS: Final = {"mit_b0_imagenet": 10 * (256 + 1)}  # parameters of a head of ten classes
-_PAPERS: Final = {
+_IMAGE_SIZE: Final = 224
+_README_URL: Final = "https://github.com/keras-team/keras-cv#pretrained-weights"
+_UNVERIFIED_FAMILIES: Final = (
+    "MobileNetV3Backbone",
+    "YOLOV8Backbone",
+)  # families whose number nobody has counted, nor told a size
+_HEAD_PARAMS: Final = {"mit_b0_imagenet": 10 * (256 + 1)}  # parameters of a head of ten classes
+_ARXIV_IDS: Final = {
     "CSPDarkNetBackbone": "1911.11929",
     "DenseNetBackbone": "1608.06993",
     "EfficientNetV2Backbone": "2104.00298",
@@ -32,38 +35,38 @@ _PAPERS: Final = {
     "ResNetBackbone": "1512.03385",
     "ResNetV2Backbone": "1603.05027",
 }
-_NOTES: Final = {
+_FAMILY_NOTES: Final = {
     "EfficientNetV2Backbone": "the figures are of keras.applications' networks; KerasCV's training history has others",
     "MobileNetV3Backbone": "KerasCV tells no size of pictures: 224 is Graft's choice",
     "YOLOV8Backbone": "KerasCV tells no size of pictures: 224 is Graft's choice",
 }
 
 
-def _entry(row: Mapping[str, Any]) -> Backbone:
-    params, paper, note = _params(row), _PAPERS.get(row["family"]), _NOTES.get(row["family"])
+def _make_backbone(row: Mapping[str, Any]) -> Backbone:
+    params, paper, note = _trunk_params(row), _ARXIV_IDS.get(row["family"]), _FAMILY_NOTES.get(row["family"])
     return Backbone(
         name=row["name"],
         builder="cv:preset",
-        source=files(row["handle"], WEIGHTS, CONFIG),
+        source=kaggle_source(row["handle"], WEIGHTS_FILE, CONFIG_FILE),
         library="keras-cv",
-        takes=Pixels(size=_SIZE, scaling=Scaling.PRESET),
+        takes=ImageSpec(size=_IMAGE_SIZE, scaling=Scaling.PRESET),
         width=None,
         params=params,
         ships=None if row["params"] == params else row["params"],
         megabytes=None,
         license=None,
         paper=paper and f"https://arxiv.org/abs/{paper}",
-        card=_README,
+        card=_README_URL,
         about=f"{row['about']} ({note})" if note else row["about"],
-        top1=TOP1.get(row["name"]),
+        top1=PUBLISHED_TOP1.get(row["name"]),
     )
 
 
-def _params(row: Mapping[str, Any]) -> int | None:
+def _trunk_params(row: Mapping[str, Any]) -> int | None:
     """Return the trunk's parameters where KerasCV's number is known to be theirs, or theirs and those of a head."""
-    if row["family"] in _UNTOLD or row["params"] is None:
+    if row["family"] in _UNVERIFIED_FAMILIES or row["params"] is None:
         return None
-    return int(row["params"]) - _HEADS.get(row["preset"], 0)
+    return int(row["params"]) - _HEAD_PARAMS.get(row["preset"], 0)
 
 
-TABLE: Final = tuple(_entry(row) for row in rows("cv.json"))
+BACKBONES: Final = tuple(_make_backbone(row) for row in read_preset_rows("cv.json"))

@@ -11,77 +11,85 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Final
 
-from zoo.backbone import Pixels, Pooling, Scaling, Tokens
+from zoo.backbone import ImageSpec, Pooling, Scaling, TextSpec
 
-ROUNDED: Final = "the figure is rounded"
-_WHOLE: Final = "the figure is that of the whole classifier"
-UNTOLD: Final = "KerasHub does not tell what the figure is of"
-_TOWERS: Final = "the figure is that of both towers, image and text"
-_HALVES: Final = "the figure is that of encoder and decoder together"
-_PROTEIN: Final = "KerasHub makes one unknown token of a whole protein, and its attention sees padding as text"
+ROUNDED_PARAMS: Final = "the figure is rounded"
+_CLASSIFIER_PARAMS: Final = "the figure is that of the whole classifier"
+UNEXPLAINED_PARAMS: Final = "KerasHub does not tell what the figure is of"
+_TWO_TOWER_PARAMS: Final = "the figure is that of both towers, image and text"
+_ENCODER_DECODER_PARAMS: Final = "the figure is that of encoder and decoder together"
+_PROTEIN_REASON: Final = "KerasHub makes one unknown token of a whole protein, and its attention sees padding as text"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Family:
+class PresetFamily:
     """One class of a library.
 
-    `assets` are the files of its tokenizer. `counts` says what the library's number of parameters is of, where that
-    is not the trunk; `cannot` why no trunk can be made of it.
+    `assets` are the files of its tokenizer. `params_note` says what the library's number of parameters is of, where that
+    is not the trunk; `unsupported_reason` why no trunk can be made of it.
     """
 
-    takes: Pixels | Tokens
+    takes: ImageSpec | TextSpec
     assets: tuple[str, ...] = ()
     tokenizer: str | None = None
-    counts: str | None = None
-    cannot: str | None = None
+    params_note: str | None = None
+    unsupported_reason: str | None = None
 
 
-def _image(pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family:
-    takes = Pixels(size=None, scaling=Scaling.PRESET, pooling=pooling)
-    return Family(takes=takes, counts=counts)
+def _image_family(pooling: Pooling = Pooling.MEAN, params_note: str | None = None) -> PresetFamily:
+    spec = ImageSpec(size=None, scaling=Scaling.PRESET, pooling=pooling)
+    return PresetFamily(takes=spec, params_note=params_note)
 
 
-def _text(tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN, counts: str | None = None) -> Family:
-    return Family(takes=Tokens(max_tokens=512, pooling=pooling), tokenizer=tokenizer, assets=assets, counts=counts)
+def _text_family(
+    tokenizer: str, *assets: str, pooling: Pooling = Pooling.MEAN, params_note: str | None = None
+) -> PresetFamily:
+    return PresetFamily(
+        takes=TextSpec(max_tokens=512, pooling=pooling), tokenizer=tokenizer, assets=assets, params_note=params_note
+    )
 
 
-HUB: Final[Mapping[str, Family]] = MappingProxyType(
+HUB_FAMILIES: Final[Mapping[str, PresetFamily]] = MappingProxyType(
     {
-        "AlbertBackbone": _text("AlbertTokenizer", "vocabulary.spm"),
-        "BartBackbone": _text("BartTokenizer", "vocabulary.json", "merges.txt", counts=_HALVES),  # its encoder alone
-        "BertBackbone": _text("BertTokenizer", "vocabulary.txt"),
-        "CLIPBackbone": _image(Pooling.CLS, _TOWERS),
-        "CSPNetBackbone": _image(counts=_WHOLE),
-        "DINOV2Backbone": _image(Pooling.CLS),
-        "DINOV3Backbone": _image(Pooling.CLS, ROUNDED),
-        "DebertaV3Backbone": _text("DebertaV3Tokenizer", "vocabulary.spm"),
-        "DeiTBackbone": _image(Pooling.CLS),
-        "DenseNetBackbone": _image(),
-        "DistilBertBackbone": _text("DistilBertTokenizer", "vocabulary.txt"),
-        "EfficientNetBackbone": _image(counts=_WHOLE),
-        "ElectraBackbone": _text("ElectraTokenizer", "vocabulary.txt"),
-        "ESMBackbone": Family(takes=Tokens(max_tokens=1024, pooling=Pooling.MEAN), cannot=_PROTEIN),
+        "AlbertBackbone": _text_family("AlbertTokenizer", "vocabulary.spm"),
+        "BartBackbone": _text_family(
+            "BartTokenizer", "vocabulary.json", "merges.txt", params_note=_ENCODER_DECODER_PARAMS
+        ),  # its encoder alone
+        "BertBackbone": _text_family("BertTokenizer", "vocabulary.txt"),
+        "CLIPBackbone": _image_family(Pooling.CLS, _TWO_TOWER_PARAMS),
+        "CSPNetBackbone": _image_family(params_note=_CLASSIFIER_PARAMS),
+        "DINOV2Backbone": _image_family(Pooling.CLS),
+        "DINOV3Backbone": _image_family(Pooling.CLS, ROUNDED_PARAMS),
+        "DebertaV3Backbone": _text_family("DebertaV3Tokenizer", "vocabulary.spm"),
+        "DeiTBackbone": _image_family(Pooling.CLS),
+        "DenseNetBackbone": _image_family(),
+        "DistilBertBackbone": _text_family("DistilBertTokenizer", "vocabulary.txt"),
+        "EfficientNetBackbone": _image_family(params_note=_CLASSIFIER_PARAMS),
+        "ElectraBackbone": _text_family("ElectraTokenizer", "vocabulary.txt"),
+        "ESMBackbone": PresetFamily(
+            takes=TextSpec(max_tokens=1024, pooling=Pooling.MEAN), unsupported_reason=_PROTEIN_REASON
+        ),
         # FNet takes no padding mask; of its tokens only the first was trained to stand for the text.
-        "FNetBackbone": _text("FNetTokenizer", "vocabulary.spm", pooling=Pooling.CLS),
-        "HGNetV2Backbone": _image(counts=UNTOLD),
-        "MetaCLIP2Backbone": _image(Pooling.CLS, _TOWERS),
-        "MiTBackbone": _image(),
-        "MobileNetBackbone": _image(counts=UNTOLD),
-        "MobileNetV5Backbone": _image(counts=UNTOLD),
-        "ResNetBackbone": _image(),
-        "RobertaBackbone": _text("RobertaTokenizer", "vocabulary.json", "merges.txt"),
-        "SigLIPBackbone": _image(Pooling.POOLER, _TOWERS),
-        "SwinTransformerBackbone": _image(),
+        "FNetBackbone": _text_family("FNetTokenizer", "vocabulary.spm", pooling=Pooling.CLS),
+        "HGNetV2Backbone": _image_family(params_note=UNEXPLAINED_PARAMS),
+        "MetaCLIP2Backbone": _image_family(Pooling.CLS, _TWO_TOWER_PARAMS),
+        "MiTBackbone": _image_family(),
+        "MobileNetBackbone": _image_family(params_note=UNEXPLAINED_PARAMS),
+        "MobileNetV5Backbone": _image_family(params_note=UNEXPLAINED_PARAMS),
+        "ResNetBackbone": _image_family(),
+        "RobertaBackbone": _text_family("RobertaTokenizer", "vocabulary.json", "merges.txt"),
+        "SigLIPBackbone": _image_family(Pooling.POOLER, _TWO_TOWER_PARAMS),
+        "SwinTransformerBackbone": _image_family(),
         # Its encoder alone; that has no longest text of its own, but was trained on 512 tokens.
-        "T5Backbone": _text("T5Tokenizer", "vocabulary.spm", counts=_HALVES),
-        "VGGBackbone": _image(),
-        "ViTBackbone": _image(Pooling.CLS),
-        "XLMRobertaBackbone": _text("XLMRobertaTokenizer", "vocabulary.spm"),
-        "XceptionBackbone": _image(counts=UNTOLD),
+        "T5Backbone": _text_family("T5Tokenizer", "vocabulary.spm", params_note=_ENCODER_DECODER_PARAMS),
+        "VGGBackbone": _image_family(),
+        "ViTBackbone": _image_family(Pooling.CLS),
+        "XLMRobertaBackbone": _text_family("XLMRobertaTokenizer", "vocabulary.spm"),
+        "XceptionBackbone": _image_family(params_note=UNEXPLAINED_PARAMS),
     }
 )
 
-CV: Final[tuple[str, ...]] = (
+CV_FAMILIES: Final[tuple[str, ...]] = (
     "CSPDarkNetBackbone",
     "DenseNetBackbone",
     "EfficientNetV2Backbone",

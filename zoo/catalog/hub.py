@@ -17,15 +17,15 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
-from zoo.backbone import Backbone, FileSource, Pixels, Pooling, Tokens
-from zoo.catalog.accuracies import TOP1
-from zoo.catalog.families import HUB, ROUNDED, UNTOLD, Family
-from zoo.catalog.preset import CONFIG, WEIGHTS, files, origin_of, rows
-from zoo.catalog.sizes import size_of
-from zoo.differences import CASED, DIFFERENCES, Difference
-from zoo.possible import too_large
+from zoo.backbone import Backbone, FileSource, ImageSpec, Pooling, TextSpec
+from zoo.catalog.accuracies import PUBLISHED_TOP1
+from zoo.catalog.families import HUB_FAMILIES, ROUNDED_PARAMS, UNEXPLAINED_PARAMS, PresetFamily
+from zoo.catalog.preset import CONFIG_FILE, WEIGHTS_FILE, kaggle_source, read_preset_rows, weights_origin
+from zoo.catalog.sizes import preset_size
+from zoo.differences import CASED_WORDPIECE, TOKENIZER_DIFFERENCES, TokenizerDifference
+from zoo.possible import too_large_reason
 
-_MEGABYTES: Final = {
+_DOWNLOAD_MEGABYTES: Final = {
     "albert_base.en_uncased": 47.6,
     "bart_base.en": 559.5,
     "bert_base.en_uncased": 438.2,
@@ -39,49 +39,51 @@ _MEGABYTES: Final = {
     "roberta_base.en": 498.5,
     "xlm_roberta_base.multi": 1115.0,
 }
-_SPM_BERT: Final = "multilingual_e5_small"  # a BERT by its layers, with XLM-RoBERTa's tokenizer
-_CASED: Final = "case is maintained"
-_UNCASED: Final = "all input is lowercased"
+_SENTENCEPIECE_BERT: Final = "multilingual_e5_small"  # a BERT by its layers, with XLM-RoBERTa's tokenizer
+_CASED_PHRASE: Final = "case is maintained"
+_UNCASED_PHRASE: Final = "all input is lowercased"
 
 
-def _entry(row: Mapping[str, Any]) -> Backbone:
-    family, origin, size = HUB[row["family"]], origin_of(row["preset"], row["handle"]), size_of(row)
+def _make_backbone(row: Mapping[str, Any]) -> Backbone:
+    family, origin, size = HUB_FAMILIES[row["family"]], weights_origin(row["preset"], row["handle"]), preset_size(row)
     return Backbone(
         name=row["name"],
-        builder=f"hub:preset:{family.takes.pooling}" if isinstance(family.takes, Pixels) else "text:preset",
-        source=_source(row, family),
+        builder=f"hub:preset:{family.takes.pooling}" if isinstance(family.takes, ImageSpec) else "text:preset",
+        source=_preset_source(row, family),
         library="keras-hub",
-        takes=_takes(row, family),
+        takes=_input_spec(row, family),
         width=size.width,
         params=size.params,
         ships=size.ships,
-        megabytes=_MEGABYTES.get(row["name"]),
+        megabytes=_DOWNLOAD_MEGABYTES.get(row["name"]),
         license=origin.license,
         restricts=origin.restricts,
         paper=origin.paper,
         card=row["card"] or origin.card,
-        about=_about(row, size.counts),
-        top1=TOP1.get(row["name"]),
-        differences=_differences(row, family),
-        cannot=_cannot(row),
+        about=_description(row, size.params_note),
+        top1=PUBLISHED_TOP1.get(row["name"]),
+        differences=_tokenizer_differences(row, family),
+        cannot=_unsupported_reason(row),
     )
 
 
-def _source(row: Mapping[str, Any], family: Family) -> FileSource:
-    if isinstance(family.takes, Pixels):
-        return files(row["handle"], WEIGHTS, CONFIG, "image_converter.json")
-    assets = ("vocabulary.spm",) if row["preset"] == _SPM_BERT else family.assets
-    return files(row["handle"], WEIGHTS, CONFIG, "tokenizer.json", *(f"assets/tokenizer/{file}" for file in assets))
+def _preset_source(row: Mapping[str, Any], family: PresetFamily) -> FileSource:
+    if isinstance(family.takes, ImageSpec):
+        return kaggle_source(row["handle"], WEIGHTS_FILE, CONFIG_FILE, "image_converter.json")
+    assets = ("vocabulary.spm",) if row["preset"] == _SENTENCEPIECE_BERT else family.assets
+    return kaggle_source(
+        row["handle"], WEIGHTS_FILE, CONFIG_FILE, "tokenizer.json", *(f"assets/tokenizer/{file}" for file in assets)
+    )
 
 
-def _about(row: Mapping[str, Any], counts: str | None) -> str | None:
+def _description(row: Mapping[str, Any], params_note: str | None) -> str | None:
     """Return what the library says of a preset, and what we say of its number of parameters."""
-    if counts is None or row["about"] is None:
-        return counts or row["about"]
-    return f"{row['about']} ({counts})"
+    if params_note is None or row["about"] is None:
+        return params_note or row["about"]
+    return f"{row['about']} ({params_note})"
 
 
-def _takes(row: Mapping[str, Any], family: Family) -> Pixels | Tokens:
+def _input_spec(row: Mapping[str, Any], family: PresetFamily) -> ImageSpec | TextSpec:
     """Return the family's input; the first token's features where the encoder was fine-tuned to give those.
 
     Sources: the descriptions of the presets; for BGE the authors' own, https://github.com/FlagOpen/FlagEmbedding.
@@ -90,26 +92,28 @@ def _takes(row: Mapping[str, Any], family: Family) -> Pixels | Tokens:
     return dataclasses.replace(family.takes, pooling=Pooling.CLS) if fine_tuned else family.takes
 
 
-def _differences(row: Mapping[str, Any], family: Family) -> tuple[Difference, ...]:
+def _tokenizer_differences(row: Mapping[str, Any], family: PresetFamily) -> tuple[TokenizerDifference, ...]:
     if family.tokenizer is None:
         return ()
-    if row["preset"] == _SPM_BERT:
-        return DIFFERENCES["XLMRobertaTokenizer"]
+    if row["preset"] == _SENTENCEPIECE_BERT:
+        return TOKENIZER_DIFFERENCES["XLMRobertaTokenizer"]
     is_wordpiece = family.assets == ("vocabulary.txt",)
     # What lower case adds is told where lower case is known; Chinese presets do not say.
-    kept = _CASED in (row["about"] or "") or row["name"].endswith(".zh")
-    return CASED if is_wordpiece and kept else DIFFERENCES[family.tokenizer]
+    is_cased = _CASED_PHRASE in (row["about"] or "") or row["name"].endswith(".zh")
+    return CASED_WORDPIECE if is_wordpiece and is_cased else TOKENIZER_DIFFERENCES[family.tokenizer]
 
 
-def _cannot(row: Mapping[str, Any]) -> str | None:
+def _unsupported_reason(row: Mapping[str, Any]) -> str | None:
     *_, variation, _ = row["handle"].split("/")
     if variation != row["preset"]:
         return f"KerasHub's table gives it the address of another preset, {variation}"
-    if reason := HUB[row["family"]].cannot:
+    if reason := HUB_FAMILIES[row["family"]].unsupported_reason:
         return reason
-    if size_of(row).counts in (ROUNDED, UNTOLD) and (reason := too_large(row["params"])):
+    if preset_size(row).params_note in (ROUNDED_PARAMS, UNEXPLAINED_PARAMS) and (
+        reason := too_large_reason(row["params"])
+    ):
         return reason
     return None
 
 
-TABLE: Final = tuple(_entry(row) for row in rows("hub.json"))
+BACKBONES: Final = tuple(_make_backbone(row) for row in read_preset_rows("hub.json"))

@@ -8,31 +8,33 @@ from pathlib import Path
 from typing import Any, Final
 
 from zoo.backbone import FileSource, RemoteFile
-from zoo.catalog.origins import ORIGINS, OWN, Origin
+from zoo.catalog.origins import ORIGIN_BY_MODEL, ORIGIN_BY_PRESET_PREFIX, WeightsOrigin
 
-WEIGHTS: Final = "model.weights.h5"
-CONFIG: Final = "config.json"
-_ROOT: Final = "https://www.kaggle.com/api/v1/models"
+WEIGHTS_FILE: Final = "model.weights.h5"
+CONFIG_FILE: Final = "config.json"
+_KAGGLE_URL: Final = "https://www.kaggle.com/api/v1/models"
 
 
 @cache
-def rows(file: str) -> list[dict[str, Any]]:
+def read_preset_rows(file: str) -> list[dict[str, Any]]:
     """Return the rows of a table beside this file."""
-    found: list[dict[str, Any]] = json.loads(Path(__file__).with_name(file).read_bytes())
-    return found
+    table: list[dict[str, Any]] = json.loads(Path(__file__).with_name(file).read_bytes())
+    return table
 
 
 def families(file: str) -> dict[str, str]:
     """Return the class of each preset of a table, by the entry's name."""
-    return {row["name"]: row["family"] for row in rows(file)}
+    return {row["name"]: row["family"] for row in read_preset_rows(file)}
 
 
-def files(handle: str, *paths: str) -> FileSource:
+def kaggle_source(handle: str, *paths: str) -> FileSource:
     """Return files of a preset; `handle` is Kaggle's: owner/model/framework/variation/version."""
-    return FileSource(files=tuple(RemoteFile(url=f"{_ROOT}/{handle}/download/{path}", path=path) for path in paths))
+    return FileSource(
+        files=tuple(RemoteFile(url=f"{_KAGGLE_URL}/{handle}/download/{path}", path=path) for path in paths)
+    )
 
 
-def origin_of(preset: str, handle: str) -> Origin:
+def weights_origin(preset: str, handle: str) -> WeightsOrigin:
     """Return what is known of a preset's weights: its own origin, else that of the model in its address."""
-    own = next((origin for begin, origin in OWN.items() if preset.startswith(begin)), None)
-    return own or ORIGINS[handle.split("/")[1]]
+    own = next((origin for prefix, origin in ORIGIN_BY_PRESET_PREFIX.items() if preset.startswith(prefix)), None)
+    return own or ORIGIN_BY_MODEL[handle.split("/")[1]]

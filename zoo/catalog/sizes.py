@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any, Final
 
-from zoo.catalog.families import HUB, UNTOLD
+from zoo.catalog.families import HUB_FAMILIES, UNEXPLAINED_PARAMS
 
-_WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
+_PREFIXES_BY_WIDTH: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
     {  # width -> beginnings of presets' names
         128: ("bert_tiny",),
         192: ("deit_tiny",),
@@ -67,11 +67,14 @@ _WIDTHS: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
         4096: ("albert_extra_extra_large", "t5_1.1_xxl"),
     }
 )
-_BEGINNINGS: Final = tuple(  # the longest first: the first that fits is meant
-    sorted(((begin, width) for width, begins in _WIDTHS.items() for begin in begins), key=lambda pair: -len(pair[0]))
+_WIDTH_BY_PREFIX: Final = tuple(  # the longest first: the first that fits is meant
+    sorted(
+        ((begin, width) for width, begins in _PREFIXES_BY_WIDTH.items() for begin in begins),
+        key=lambda pair: -len(pair[0]),
+    )
 )
-_CLASSES: Final = {"mit": 10, "resnet_vd": 1000}  # that KerasHub's number has a dense head of
-_ENCODERS: Final = {  # parameters of the encoder, where KerasHub's number has a decoder besides
+_HEAD_CLASSES: Final = {"mit": 10, "resnet_vd": 1000}  # that KerasHub's number has a dense head of
+_ENCODER_PARAMS: Final = {  # parameters of the encoder, where KerasHub's number has a decoder besides
     "bart_base_en": 81_918_720,
     "bart_large_en": 203_676_672,
     "flan_base_multi": 109_628_544,
@@ -86,36 +89,38 @@ _ENCODERS: Final = {  # parameters of the encoder, where KerasHub's number has a
     "t5_large_multi": 334_939_648,
     "t5_small_multi": 35_330_816,
 }
-_ODD: Final = {  # presets whose number is not that of their layers
+_UNRELIABLE_PARAMS: Final = {  # presets whose number is not that of their layers
     "bart_large_en_cnn": "KerasHub's figure is that of a network that knows one word more",
-    "dinov2_giant": UNTOLD,
-    "dinov2_with_registers_giant": UNTOLD,
+    "dinov2_giant": UNEXPLAINED_PARAMS,
+    "dinov2_with_registers_giant": UNEXPLAINED_PARAMS,
     "paraphrase_minilm_l3": "KerasHub's figure is not that of a MiniLM of three layers",
     "resnet_v2": "KerasHub's figure is that of version 1",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Size:
-    """Width and parameters of the trunk; or parameters of the preset, `ships`, and what `counts` them."""
+class PresetSize:
+    """Width and parameters of the trunk; or parameters of the preset, `ships`, and what `params_note` them."""
 
     width: int | None
     params: int | None
     ships: int | None
-    counts: str | None
+    params_note: str | None
 
 
-def size_of(row: Mapping[str, Any]) -> Size:
+def preset_size(row: Mapping[str, Any]) -> PresetSize:
     """Return what is known of a row of hub.json."""
     preset, figure = row["preset"], row["params"]
-    width = next((width for begin, width in _BEGINNINGS if preset.startswith(begin)), None)
-    odd = next((reason for begin, reason in _ODD.items() if preset.startswith(begin)), None)
-    if half := _ENCODERS.get(preset):
-        return Size(width, half, figure, f"KerasHub's figure, {figure:,}, is that of encoder and decoder together")
-    if counts := odd or HUB[row["family"]].counts:
-        return Size(width, None, figure, counts)
-    classes = next((classes for begin, classes in _CLASSES.items() if preset.startswith(begin)), 0)
+    width = next((width for prefix, width in _WIDTH_BY_PREFIX if preset.startswith(prefix)), None)
+    note = next((reason for prefix, reason in _UNRELIABLE_PARAMS.items() if preset.startswith(prefix)), None)
+    if encoder_params := _ENCODER_PARAMS.get(preset):
+        return PresetSize(
+            width, encoder_params, figure, f"KerasHub's figure, {figure:,}, is that of encoder and decoder together"
+        )
+    if counts := note or HUB_FAMILIES[row["family"]].params_note:
+        return PresetSize(width, None, figure, counts)
+    classes = next((classes for prefix, classes in _HEAD_CLASSES.items() if preset.startswith(prefix)), 0)
     if classes and width:
         trunk = figure - classes * (width + 1)
-        return Size(width, trunk, figure, f"KerasHub's figure, {figure:,}, is with a head of {classes} classes")
-    return Size(width, figure, None, None)
+        return PresetSize(width, trunk, figure, f"KerasHub's figure, {figure:,}, is with a head of {classes} classes")
+    return PresetSize(width, figure, None, None)

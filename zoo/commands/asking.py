@@ -9,22 +9,22 @@ from typing import Final
 import click
 from click.shell_completion import CompletionItem
 
-from zoo.backbone import catalog
-from zoo.completing import beginning
-from zoo.finding import KINDS, count_of, license_of, sources_of
+from zoo.backbone import all_backbones
+from zoo.completing import complete_words
+from zoo.finding import BACKBONE_KINDS, license_name, parse_param_count, source_names
 
-Words = Callable[[], Iterable[str]]
-
-
-def _licenses() -> Iterator[str]:
-    return map(license_of, catalog())
+WordSource = Callable[[], Iterable[str]]
 
 
-def _sources() -> Iterator[str]:
-    return (source for entry in catalog() for source in sources_of(entry))
+def _license_names() -> Iterator[str]:
+    return map(license_name, all_backbones())
 
 
-def _one_of(words: Words) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+def _source_names() -> Iterator[str]:
+    return (source for entry in all_backbones() for source in source_names(entry))
+
+
+def _choice_callback(words: WordSource) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
     """Return a check that a value is one of `words`, whatever its case; a wrong one is answered by what there is."""
 
     def check(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
@@ -38,33 +38,33 @@ def _one_of(words: Words) -> Callable[[click.Context, click.Parameter, str | Non
     return check
 
 
-def _offering(words: Words) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
-    return lambda _, param, incomplete: beginning(words(), incomplete)
+def _completer(words: WordSource) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    return lambda _, param, incomplete: complete_words(words(), incomplete)
 
 
-def _count(_: click.Context, param: click.Parameter, value: str | None) -> int | None:
+def _parse_count_option(_: click.Context, param: click.Parameter, value: str | None) -> int | None:
     try:
-        return None if value is None else count_of(value)
+        return None if value is None else parse_param_count(value)
     except ValueError as wrong:
         raise click.BadParameter(str(wrong)) from None
 
 
-KIND: Final = click.option("--kind", type=click.Choice(KINDS), help="What it takes.")
-MAX_PARAMS: Final = click.option(
-    "--max-params", callback=_count, metavar="N", help="At most so many parameters: 10M, 500k, 1.2B."
+KIND_OPTION: Final = click.option("--kind", type=click.Choice(BACKBONE_KINDS), help="What it takes.")
+MAX_PARAMS_OPTION: Final = click.option(
+    "--max-params", callback=_parse_count_option, metavar="N", help="At most so many parameters: 10M, 500k, 1.2B."
 )
-LICENSE: Final = click.option(
+LICENSE_OPTION: Final = click.option(
     "--license",
     "license_",
-    callback=_one_of(_licenses),
-    shell_complete=_offering(_licenses),
+    callback=_choice_callback(_license_names),
+    shell_complete=_completer(_license_names),
     metavar="SPDX",
     help="Of the weights: Apache-2.0, MIT, ...",
 )
-SOURCE: Final = click.option(
+SOURCE_OPTION: Final = click.option(
     "--source",
-    callback=_one_of(_sources),
-    shell_complete=_offering(_sources),
+    callback=_choice_callback(_source_names),
+    shell_complete=_completer(_source_names),
     metavar="LIBRARY",
     help="keras.applications, keras-hub, ...; or wheel.",
 )

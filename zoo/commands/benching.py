@@ -12,24 +12,24 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from zoo.backbone import Backbone, get
-from zoo.commands.speeds import notes, table
-from zoo.commands.telling import AS_JSON, aligned
-from zoo.completing import backbones, files
-from zoo.dead_hosts import waited_for_once
+from zoo.backbone import Backbone, get_backbone
+from zoo.commands.speeds import speed_notes, speed_table
+from zoo.commands.telling import JSON_OPTION, align_columns
+from zoo.completing import complete_backbones, complete_files
+from zoo.dead_hosts import fail_fast_on_dead_hosts
 from zoo.errors import GraftError
 
 if TYPE_CHECKING:
     from zoo.bench.machine import Machine
-    from zoo.bench.speed import Result
+    from zoo.bench.speed import BenchResult
     from zoo.progress import Progress
 
-Measure = Callable[[Backbone], "Result"]
-ROUNDS: Final = 7
-TOKENS: Final = 128  # where the encoder takes as many
+MeasureFunction = Callable[[Backbone], "BenchResult"]
+DEFAULT_ROUNDS: Final = 7
+DEFAULT_TOKENS: Final = 128  # where the encoder takes as many
 
 
-def _picture(_: click.Context, param: click.Parameter, value: str | None) -> Path | None:
+def _check_png_path(_: click.Context, param: click.Parameter, value: str | None) -> Path | None:
     """Check, before minutes of measuring, that a picture can be written there."""
     if value is None:
         return None
@@ -40,23 +40,25 @@ def _picture(_: click.Context, param: click.Parameter, value: str | None) -> Pat
 
 
 @click.command()
-@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=backbones)
+@click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_backbones)
 @click.option("--build", is_flag=True, help="Build the trunk in int8, too, where it is not here.")
 @click.option(
     "--random",
     is_flag=True,
     help="Random weights: fair for speed, told in the table, never cached. keras.applications, EfficientNet-Lite only.",
 )
-@click.option("--rounds", type=click.IntRange(1, 1000), default=ROUNDS, show_default=True, help="Their median counts.")
-@click.option("--tokens", type=click.IntRange(2), default=TOKENS, show_default=True, help="Of a text.")
+@click.option(
+    "--rounds", type=click.IntRange(1, 1000), default=DEFAULT_ROUNDS, show_default=True, help="Their median counts."
+)
+@click.option("--tokens", type=click.IntRange(2), default=DEFAULT_TOKENS, show_default=True, help="Of a text.")
 @click.option(
     "--plot",
     metavar="OUT.png",
-    callback=_picture,
-    shell_complete=files,
+    callback=_check_png_path,
+    shell_complete=complete_files,
     help="Draw the published accuracy of all measured here against their speed.",
 )
-@AS_JSON
+@JSON_OPTION
 def bench(
     names: Sequence[str], build: bool, random: bool, rounds: int, tokens: int, plot: Path | None, as_json: bool
 ) -> None:
@@ -73,91 +75,94 @@ def bench(
       zoo bench resnet50 --random
     """  # noqa: D301 - click reads the backspace character
     from zoo.bench.machine import this_machine
-    from zoo.bench.memory import remembered
-    from zoo.terminal import Terminal
+    from zoo.bench.memory import read_bench_results
+    from zoo.terminal import TerminalProgress
 
     if build and random:
         raise click.UsageError("--build makes trunks with real weights, --random with none; choose one.")
-    chosen, machine, progress = tuple(dict.fromkeys(map(get, names))), this_machine(), Terminal()
+    chosen, machine, progress = tuple(dict.fromkeys(map(get_backbone, names))), this_machine(), TerminalProgress()
     if chosen:
-        with waited_for_once():
-            results, failed = _each(chosen, _how(build, random, rounds, tokens, progress), machine, progress)
+        with fail_fast_on_dead_hosts():
+            results, failed = _measure_all(
+                chosen, _choose_measure(build, random, rounds, tokens, progress), machine, progress
+            )
     else:
-        results, failed = list(remembered(machine).values()), []
+        results, failed = list(read_bench_results(machine).values()), []
     if plot:
-        _draw(plot, machine, progress)
+        _plot(plot, machine, progress)
     if as_json:
-        told = {"machine": asdict(machine), "measured": [_facts(result) for result in results]}
-        click.echo(json.dumps(told | {"failed": {one.name: str(fault) for one, fault in failed}}, indent=2))
+        content = {"machine": asdict(machine), "measured": [_to_json(result) for result in results]}
+        click.echo(json.dumps(content | {"failed": {one.name: str(fault) for one, fault in failed}}, indent=2))
     elif results:
-        click.echo(f"{table(results, machine.cores)}\n\n{notes(results, machine)}")
+        click.echo(f"{speed_table(results, machine.cores)}\n\n{speed_notes(results, machine)}")
     elif not names:
         click.echo("nothing is measured on this machine yet; `zoo bench NAME` measures.", err=True)
-    _tell(failed, len(chosen))
+    _report_failures(failed, len(chosen))
 
 
-def _how(build: bool, random: bool, rounds: int, tokens: int, progress: Progress) -> Measure:
+def _choose_measure(build: bool, random: bool, rounds: int, tokens: int, progress: Progress) -> MeasureFunction:
     """Return what measures one backbone as the options ask for."""
     from zoo.bench import trunks
-    from zoo.bench.child import check_installed
-    from zoo.bench.measure import measure
+    from zoo.bench.child import require_bench_packages
+    from zoo.bench.measure import measure_backbone
 
-    check_installed()
+    require_bench_packages()
 
-    def untrained(backbone: Backbone) -> Result:
-        with trunks.untrained(backbone, progress) as ready:
-            return measure(backbone, ready, progress, weights="random", rounds=rounds, tokens=tokens)
+    def measure_random(backbone: Backbone) -> BenchResult:
+        with trunks.random_weight_candidates(backbone, progress) as candidates:
+            return measure_backbone(backbone, candidates, progress, weights="random", rounds=rounds, tokens=tokens)
 
-    def pretrained(backbone: Backbone) -> Result:
-        ready = (trunks.both if build else trunks.here)(backbone, progress)
-        return measure(backbone, ready, progress, rounds=rounds, tokens=tokens)
+    def measure_pretrained(backbone: Backbone) -> BenchResult:
+        candidates = (trunks.fp32_and_int8_candidates if build else trunks.default_candidates)(backbone, progress)
+        return measure_backbone(backbone, candidates, progress, rounds=rounds, tokens=tokens)
 
-    return untrained if random else pretrained
+    return measure_random if random else measure_pretrained
 
 
-def _each(
-    chosen: Sequence[Backbone], measured: Measure, machine: Machine, progress: Progress
-) -> tuple[list[Result], list[tuple[Backbone, GraftError]]]:
+def _measure_all(
+    chosen: Sequence[Backbone], measure: MeasureFunction, machine: Machine, progress: Progress
+) -> tuple[list[BenchResult], list[tuple[Backbone, GraftError]]]:
     """Measure one after the other; each is remembered as soon as it is done, and one that fails stops no other."""
-    from zoo.bench.memory import remember
-    from zoo.terminal import duration
+    from zoo.bench.memory import save_bench_result
+    from zoo.terminal import format_duration
 
-    results: list[Result] = []
+    results: list[BenchResult] = []
     failed: list[tuple[Backbone, GraftError]] = []
     began = time.monotonic()
     for done, backbone in enumerate(chosen):
         if len(chosen) > 1:
             left = (time.monotonic() - began) / max(1, done) * (len(chosen) - done)
-            progress.say(
-                f"{done + 1} of {len(chosen)}: {backbone.name}" + (f", about {duration(left)} left" if done else "")
+            progress.log(
+                f"{done + 1} of {len(chosen)}: {backbone.name}"
+                + (f", about {format_duration(left)} left" if done else "")
             )
         try:
-            results.append(measured(backbone))
-            remember(machine, results[-1])
+            results.append(measure(backbone))
+            save_bench_result(machine, results[-1])
         except GraftError as fault:
             failed.append((backbone, fault))
         except OSError as fault:
-            progress.say(f"note: what is measured cannot be remembered ({fault}). Set GRAFT_CACHE to another folder.")
+            progress.log(f"note: what is measured cannot be remembered ({fault}). Set GRAFT_CACHE to another folder.")
     return results, failed
 
 
-def _draw(path: Path, machine: Machine, progress: Progress) -> None:
-    from zoo.bench.chart import draw
-    from zoo.bench.memory import remembered
+def _plot(path: Path, machine: Machine, progress: Progress) -> None:
+    from zoo.bench.chart import write_chart
+    from zoo.bench.memory import read_bench_results
 
-    progress.say(draw(path, remembered(machine).values(), machine))
-
-
-def _facts(result: Result) -> dict[str, object]:
-    gain = result.gain()
-    return result.facts() | {"gain": gain and [round(ratio, 2) for ratio in gain]}
+    progress.log(write_chart(path, read_bench_results(machine).values(), machine))
 
 
-def _tell(failed: Sequence[tuple[Backbone, GraftError]], tried: int) -> None:
+def _to_json(result: BenchResult) -> dict[str, object]:
+    gain = result.int8_speedup()
+    return result.to_dict() | {"gain": gain and [round(ratio, 2) for ratio in gain]}
+
+
+def _report_failures(failed: Sequence[tuple[Backbone, GraftError]], total: int) -> None:
     """Say on standard error what could not be measured, and why; exit with 1 where there is something."""
-    if tried == 1 and failed:
+    if total == 1 and failed:
         raise failed[0][1]
     if failed:
         rows = [(backbone.name, " ".join(str(fault).split())) for backbone, fault in failed]
-        click.echo(f"\n{len(failed)} of {tried} could not be measured:\n{aligned(rows)}", err=True)
+        click.echo(f"\n{len(failed)} of {total} could not be measured:\n{align_columns(rows)}", err=True)
         sys.exit(1)

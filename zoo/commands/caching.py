@@ -12,16 +12,16 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from zoo.commands.telling import AS_JSON, aligned
+from zoo.commands.telling import JSON_OPTION, align_columns
 
 if TYPE_CHECKING:
-    from zoo.cache import Item
+    from zoo.cache import CacheEntry
 
-_BUSY: Final = "a running process has locked it"
+_LOCKED_REASON: Final = "a running process has locked it"
 _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
-def size(text: str) -> int:
+def parse_byte_size(text: str) -> int:
     """Return bytes that people write as 500MB, 2.5GB or 0."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)B?", text.strip().upper())
     if not found:
@@ -31,9 +31,11 @@ def size(text: str) -> int:
 
 @click.command()
 @click.option("--prune", is_flag=True, help="Choose what nothing refers to.")
-@click.option("--max-size", type=size, metavar="SIZE", help="Besides, what was used least lately, until SIZE is left.")
+@click.option(
+    "--max-size", type=parse_byte_size, metavar="SIZE", help="Besides, what was used least lately, until SIZE is left."
+)
 @click.option("--yes", is_flag=True, help="Delete what is chosen; without it, it is only shown.")
-@AS_JSON
+@JSON_OPTION
 def cache(prune: bool, max_size: int | None, yes: bool, as_json: bool) -> None:
     """Show what lies in the cache: weights, trunks, features, data, runs and scratch.
 
@@ -45,80 +47,80 @@ def cache(prune: bool, max_size: int | None, yes: bool, as_json: bool) -> None:
       zoo cache
       zoo cache --prune --max-size 5GB --yes
     """  # noqa: D301 - click reads the backspace character
-    from zoo.cache import items, to_delete
+    from zoo.cache import list_cache_entries, select_evictions
 
     if yes and not prune and max_size is None:
         raise click.UsageError("--yes is for --prune or --max-size SIZE.")
-    found = items()
-    asked = prune or max_size is not None
-    chosen = to_delete(found, max_size) if asked else []
-    gone, stayed = _deleted(chosen) if yes else ([], [])
+    entries = list_cache_entries()
+    is_selecting = prune or max_size is not None
+    chosen = select_evictions(entries, max_size) if is_selecting else []
+    deleted, kept = _delete_all(chosen) if yes else ([], [])
     if as_json:
-        told = [_facts(item) | {"chosen": item in chosen, "deleted": item in gone} for item in found]
-        click.echo(json.dumps(told, indent=2))
-    elif asked:
-        _tell_chosen(chosen, yes)
+        content = [_to_json(item) | {"chosen": item in chosen, "deleted": item in deleted} for item in entries]
+        click.echo(json.dumps(content, indent=2))
+    elif is_selecting:
+        _print_selection(chosen, yes)
     else:
-        _tell_all(found)
-    for item, why in stayed:
+        _print_entries(entries)
+    for item, why in kept:
         click.echo(f"stays: {item.path} ({why})", err=True)
-    if any(why != _BUSY for _, why in stayed):
+    if any(why != _LOCKED_REASON for _, why in kept):
         sys.exit(1)
 
 
-def _deleted(chosen: Sequence[Item]) -> tuple[list[Item], list[tuple[Item, str]]]:
+def _delete_all(chosen: Sequence[CacheEntry]) -> tuple[list[CacheEntry], list[tuple[CacheEntry, str]]]:
     """Delete what is chosen; return what went, and what stayed with the reason."""
-    from zoo.cache import delete
+    from zoo.cache import delete_entry
 
-    gone: list[Item] = []
-    stayed: list[tuple[Item, str]] = []
+    deleted: list[CacheEntry] = []
+    kept: list[tuple[CacheEntry, str]] = []
     for item in chosen:
         try:
-            if delete(item):
-                gone.append(item)
+            if delete_entry(item):
+                deleted.append(item)
             else:
-                stayed.append((item, _BUSY))
+                kept.append((item, _LOCKED_REASON))
         except OSError as fault:
-            stayed.append((item, fault.strerror or str(fault)))
-    return gone, stayed
+            kept.append((item, fault.strerror or str(fault)))
+    return deleted, kept
 
 
-def _facts(item: Item) -> dict[str, Any]:
-    used = datetime.fromtimestamp(item.used).astimezone().isoformat(timespec="seconds")
-    return asdict(item) | {"path": str(item.path), "used": used}
+def _to_json(entry: CacheEntry) -> dict[str, Any]:
+    used = datetime.fromtimestamp(entry.used).astimezone().isoformat(timespec="seconds")
+    return asdict(entry) | {"path": str(entry.path), "used": used}
 
 
-def _tell_all(found: Sequence[Item]) -> None:
+def _print_entries(entries: Sequence[CacheEntry]) -> None:
     from zoo.files import cache_root
 
-    if not found:
+    if not entries:
         click.echo(f"nothing is cached in {cache_root()}.")
         return
-    click.echo(aligned([("KIND", "SIZE", "LAST USED", "NAME"), *map(_row, found)]))
-    kinds = dict.fromkeys(item.kind for item in found)
-    sums = [(kind, _size(item for item in found if item.kind == kind)) for kind in kinds]
-    click.echo(f"\n{aligned([*sums, ('all', _size(found)), ('in', str(cache_root()))])}")
-    if unneeded := [item for item in found if item.unneeded]:
-        click.echo(f"\nNothing refers to {_size(unneeded)} of it; `zoo cache --prune` shows what.", err=True)
+    click.echo(align_columns([("KIND", "SIZE", "LAST USED", "NAME"), *map(_row, entries)]))
+    kinds = dict.fromkeys(item.kind for item in entries)
+    totals = [(kind, _total_size(item for item in entries if item.kind == kind)) for kind in kinds]
+    click.echo(f"\n{align_columns([*totals, ('all', _total_size(entries)), ('in', str(cache_root()))])}")
+    if unneeded := [item for item in entries if item.unneeded]:
+        click.echo(f"\nNothing refers to {_total_size(unneeded)} of it; `zoo cache --prune` shows what.", err=True)
 
 
-def _tell_chosen(chosen: Sequence[Item], done: bool) -> None:
+def _print_selection(chosen: Sequence[CacheEntry], is_deleted: bool) -> None:
     if not chosen:
         click.echo("there is nothing to delete.")
         return
     why = [item.unneeded or "used least lately" for item in chosen]
     rows = [(*_row(item), reason) for item, reason in zip(chosen, why, strict=True)]
-    click.echo(aligned([("KIND", "SIZE", "LAST USED", "NAME", "WHY"), *rows]))
-    if done:
-        click.echo(f"\n{_size(chosen)} chosen and deleted, but for what is told to stay.", err=True)
+    click.echo(align_columns([("KIND", "SIZE", "LAST USED", "NAME", "WHY"), *rows]))
+    if is_deleted:
+        click.echo(f"\n{_total_size(chosen)} chosen and deleted, but for what is told to stay.", err=True)
     else:
-        click.echo(f"\n{_size(chosen)} would be deleted; --yes does it.", err=True)
+        click.echo(f"\n{_total_size(chosen)} would be deleted; --yes does it.", err=True)
 
 
-def _row(item: Item) -> tuple[str, str, str, str]:
-    used = datetime.fromtimestamp(item.used).strftime("%Y-%m-%d %H:%M")
-    return (item.kind, f"{item.bytes / 1e6:,.1f} MB", used, item.name)
+def _row(entry: CacheEntry) -> tuple[str, str, str, str]:
+    used = datetime.fromtimestamp(entry.used).strftime("%Y-%m-%d %H:%M")
+    return (entry.kind, f"{entry.bytes / 1e6:,.1f} MB", used, entry.name)
 
 
-def _size(found: Iterable[Item]) -> str:
-    return f"{sum(item.bytes for item in found) / 1e6:,.1f} MB"
+def _total_size(entries: Iterable[CacheEntry]) -> str:
+    return f"{sum(item.bytes for item in entries) / 1e6:,.1f} MB"

@@ -10,29 +10,29 @@ import click
 
 from zoo import lockfile
 from zoo.backbone import Backbone
-from zoo.commands.asking import KIND, LICENSE, MAX_PARAMS, SOURCE
-from zoo.commands.columns import fast_table, table
-from zoo.commands.listing import facts_of
-from zoo.commands.telling import AS_JSON
-from zoo.completing import backbones
-from zoo.finding import ORDERS, find, nearest, ordered
+from zoo.commands.asking import KIND_OPTION, LICENSE_OPTION, MAX_PARAMS_OPTION, SOURCE_OPTION
+from zoo.commands.columns import backbone_speed_table, backbone_table
+from zoo.commands.listing import backbone_facts
+from zoo.commands.telling import JSON_OPTION
+from zoo.completing import complete_backbones
+from zoo.finding import SORT_KEYS, find_backbones, nearest_architectures, sort_backbones
 
 if TYPE_CHECKING:
-    from zoo.bench.here import Here
+    from zoo.bench.here import MachineResults
 
 
 @click.command("list")
-@click.argument("word", default="", shell_complete=backbones)
-@KIND
-@MAX_PARAMS
-@LICENSE
-@SOURCE
+@click.argument("word", default="", shell_complete=complete_backbones)
+@KIND_OPTION
+@MAX_PARAMS_OPTION
+@LICENSE_OPTION
+@SOURCE_OPTION
 @click.option(
-    "--sort", type=click.Choice(("name", *ORDERS)), help="Best or smallest first, the unknown last.  [default: name]"
+    "--sort", type=click.Choice(("name", *SORT_KEYS)), help="Best or smallest first, the unknown last.  [default: name]"
 )
 @click.option("--fast", is_flag=True, help="Fastest on this machine first; `zoo bench` measures.")
 @click.option("--names", is_flag=True, help="Print the names only, one a line.")
-@AS_JSON
+@JSON_OPTION
 def list_(
     word: str,
     license_: str | None,
@@ -40,7 +40,7 @@ def list_(
     fast: bool,
     names: bool,
     as_json: bool,
-    **wanted: Any,  # noqa: ANN401
+    **filters: Any,  # noqa: ANN401
 ) -> None:
     """List the backbones, or those whose name contains WORD and that are all of what the options ask for.
 
@@ -51,41 +51,45 @@ def list_(
       zoo list --fast --kind image
       zoo pull $(zoo list resnet --license MIT --names)
     """  # noqa: D301 - click reads the backspace character
-    found = find(word, license=license_, **wanted)
-    if wanted["max_params"] is not None:
-        _tell_left_out(find(word, license=license_, **wanted | {"max_params": None}))
-    measured = _here() if fast else None
-    if order := ORDERS.get(sort or "name") if sort or measured is None else measured.ms:
-        found = ordered(found, order)
+    matches = find_backbones(word, license=license_, **filters)
+    if filters["max_params"] is not None:
+        _report_unknown_params(find_backbones(word, license=license_, **filters | {"max_params": None}))
+    results = _load_results() if fast else None
+    if order := SORT_KEYS.get(sort or "name") if sort or results is None else results.ms_per_sample:
+        matches = sort_backbones(matches, order)
     if as_json:
-        lock = lockfile.read()
-        click.echo(json.dumps([facts_of(b, lock) | (measured.facts(b) if measured else {}) for b in found], indent=2))
-    elif not found:
-        click.echo(f"{_nothing(word)} `zoo list` shows all.", err=True)
+        lock = lockfile.read_lockfile()
+        click.echo(
+            json.dumps(
+                [backbone_facts(b, lock) | (results.speed_facts(b) if results else {}) for b in matches], indent=2
+            )
+        )
+    elif not matches:
+        click.echo(f"{_no_match_message(word)} `zoo list` shows all.", err=True)
     elif names:
-        click.echo("\n".join(backbone.name for backbone in found))
+        click.echo("\n".join(backbone.name for backbone in matches))
     else:
-        click.echo(fast_table(found, measured) if measured else table(found))
+        click.echo(backbone_speed_table(matches, results) if results else backbone_table(matches))
 
 
-def _tell_left_out(candidates: Sequence[Backbone]) -> None:
+def _report_unknown_params(candidates: Sequence[Backbone]) -> None:
     """Say on standard error how many of those that fit otherwise have no known number of parameters."""
     params: list[int | None] = [backbone.params for backbone in candidates]
     if unknown := params.count(None):
         click.echo(f"note: left out, because their parameters are unknown: {unknown}.", err=True)
 
 
-def _here() -> Here:
-    from zoo.bench.here import here  # a list without --fast need not wait for what it imports
+def _load_results() -> MachineResults:
+    from zoo.bench.here import load_machine_results  # a list without --fast need not wait for what it imports
 
-    return here()
+    return load_machine_results()
 
 
-def _nothing(word: str) -> str:
+def _no_match_message(word: str) -> str:
     """Say what there is not: the word in any name, or a backbone that is all that the options ask for besides."""
     if not word:
         return "no backbone is all of that."
-    if named := find(word):
-        return f"none of the {len(named)} with {word!r} in the name is all of that."
-    near = nearest(word)
+    if matches := find_backbones(word):
+        return f"none of the {len(matches)} with {word!r} in the name is all of that."
+    near = nearest_architectures(word)
     return f"no backbone has {word!r} in its name." + (f" Did you mean {' or '.join(near)}?" if near else "")

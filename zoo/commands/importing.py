@@ -10,7 +10,7 @@ import click
 
 from zoo import console
 from zoo.backbone import Scaling
-from zoo.commands.telling import AS_JSON, PROGRESS, aligned
+from zoo.commands.telling import JSON_OPTION, PROGRESS_OPTION, align_columns
 
 _SCALINGS: Final = [str(known) for known in Scaling if known is not Scaling.PRESET]  # a model of one's own has none
 
@@ -29,8 +29,8 @@ _SCALINGS: Final = [str(known) for known in Scaling if known is not Scaling.PRES
 @click.option("--license", default="unknown", show_default=True, help="Of its weights; told wherever it goes.")
 @click.option("--name", help="What the model is called. Default: the file's name.")
 @click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
-@PROGRESS
-@AS_JSON
+@PROGRESS_OPTION
+@JSON_OPTION
 def import_(
     file: Path,
     labels: Path,
@@ -38,7 +38,7 @@ def import_(
     models: Path,
     progress: str,
     as_json: bool,
-    **wish: Any,  # noqa: ANN401 - what `Wish` takes besides
+    **options: Any,  # noqa: ANN401 - what `ImportRequest` takes besides
 ) -> None:
     """Take in a picture model of your own, FILE.keras, as a bundle with its proof.
 
@@ -52,28 +52,32 @@ def import_(
       zoo import photos.keras --labels labels.txt --scaling unit_signed
       serve
     """  # noqa: D301 - click reads the backspace character
-    from zoo.build.errands import check_installed
+    from zoo.build.errands import require_train_packages
 
-    check_installed("onnx", "onnxruntime")
-    from zoo.importing import Wish, import_model, read_labels
-    from zoo.publish import check_writable
+    require_train_packages("onnx", "onnxruntime")
+    from zoo.importing import ImportRequest, import_keras_model, read_labels
+    from zoo.publish import require_writable_repository
 
-    with console.telling(progress) as told:
-        check_writable(models)
-        asked = Wish(file=file, labels=read_labels(labels), name=name or file.stem.lower(), **wish)
-        bundle, alone = import_model(asked, models, told)
+    with console.progress_reporter(progress) as reporter:
+        require_writable_repository(models)
+        request = ImportRequest(file=file, labels=read_labels(labels), name=name or file.stem.lower(), **options)
+        bundle, network_isolation = import_keras_model(request, models, reporter)
     manifest = bundle.manifest
     if as_json:
         facts = {"model": manifest.name, "version": manifest.version, "path": str(bundle.layout.root)}
-        click.echo(json.dumps(facts | {"task": manifest.task, "parity": manifest.training["parity"], "alone": alone}))
+        click.echo(
+            json.dumps(
+                facts | {"task": manifest.task, "parity": manifest.training["parity"], "alone": network_isolation}
+            )
+        )
         return
     parity = manifest.training["parity"]
-    said = f"ONNX Runtime is off Keras by {parity['off']:.2g}, largest {parity['largest']:.3g}"
+    parity_text = f"ONNX Runtime is off Keras by {parity['off']:.2g}, largest {parity['largest']:.3g}"
     rows = [
         ("imported", f"{file}, {manifest.task}, {len(manifest.labels)} labels"),
-        ("opened in", alone),
-        ("proof", f"{said}, on {parity['pictures']} pictures"),
+        ("opened in", network_isolation),
+        ("proof", f"{parity_text}, on {parity['pictures']} pictures"),
         ("path", str(bundle.layout.root)),
         ("next", f"serve --models {models}"),
     ]
-    click.echo(aligned(rows))
+    click.echo(align_columns(rows))

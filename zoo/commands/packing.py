@@ -9,16 +9,16 @@ from pathlib import Path
 
 import click
 
-from zoo.backbone import get
-from zoo.commands.telling import AS_JSON, aligned
-from zoo.completing import backbones
+from zoo.backbone import get_backbone
+from zoo.commands.telling import JSON_OPTION, align_columns
+from zoo.completing import complete_backbones
 
 
 @click.command("bundle-weights")
-@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=backbones)
+@click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_backbones)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE")
 @click.option("--trunks", is_flag=True, help="Pack the built trunks, too: a machine that only serves needs no Keras.")
-@AS_JSON
+@JSON_OPTION
 def bundle_weights(names: Sequence[str], output: Path, trunks: bool, as_json: bool) -> None:
     """Pack the weights of each NAME, and what belongs to them, into a tar FILE for a machine without network.
 
@@ -28,21 +28,21 @@ def bundle_weights(names: Sequence[str], output: Path, trunks: bool, as_json: bo
     Example:
       zoo bundle-weights efficientnet_lite0 bert_tiny.en_uncased --trunks -o weights.tar
     """  # noqa: D301 - click reads the backspace character
-    from zoo.packing import pack
-    from zoo.terminal import Terminal
+    from zoo.packing import pack_weights
+    from zoo.terminal import TerminalProgress
 
-    index = pack(tuple(dict.fromkeys(map(get, names))), output, Terminal(), trunks=trunks)
+    index = pack_weights(tuple(dict.fromkeys(map(get_backbone, names))), output, TerminalProgress(), trunks=trunks)
     if as_json:
-        told = {"path": str(output), "bytes": output.stat().st_size, "files": [asdict(file) for file in index.files]}
-        click.echo(json.dumps(told, indent=2))
+        content = {"path": str(output), "bytes": output.stat().st_size, "files": [asdict(file) for file in index.files]}
+        click.echo(json.dumps(content, indent=2))
         return
-    click.echo(aligned([("SIZE", "FILE"), *((f"{file.bytes / 1e6:,.1f} MB", file.path) for file in index.files)]))
+    click.echo(align_columns([("SIZE", "FILE"), *((f"{file.bytes / 1e6:,.1f} MB", file.path) for file in index.files)]))
     click.echo(f"\npacked {output}, {output.stat().st_size / 1e6:,.1f} MB. Take it in with: zoo load {output.name}")
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE")
-@AS_JSON
+@JSON_OPTION
 def load(file: Path, as_json: bool) -> None:
     """Take the weights in FILE, which `zoo bundle-weights` wrote, into the cache: all of them or nothing.
 
@@ -53,13 +53,13 @@ def load(file: Path, as_json: bool) -> None:
     Example:
       zoo load weights.tar
     """  # noqa: D301 - click reads the backspace character
-    from zoo.terminal import Terminal
-    from zoo.unpacking import unpack
+    from zoo.terminal import TerminalProgress
+    from zoo.unpacking import unpack_weights
 
-    taken = unpack(file, Terminal())
+    results = unpack_weights(file, TerminalProgress())
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in taken], indent=2))
+        click.echo(json.dumps([asdict(one) for one in results], indent=2))
         return
-    rows = [("taken in" if one.new else "was here", one.kind, one.name, one.path) for one in taken]
-    licenses = [(name, get(name).license or "unknown") for name in dict.fromkeys(one.name for one in taken)]
-    click.echo(f"{aligned(rows)}\n\n{aligned([('NAME', 'LICENSE'), *licenses])}")
+    rows = [("taken in" if one.new else "was here", one.kind, one.name, one.path) for one in results]
+    licenses = [(name, get_backbone(name).license or "unknown") for name in dict.fromkeys(one.name for one in results)]
+    click.echo(f"{align_columns(rows)}\n\n{align_columns([('NAME', 'LICENSE'), *licenses])}")

@@ -8,21 +8,21 @@ from pathlib import Path
 import click
 
 from zoo import console
-from zoo.backbone import Precision, get
-from zoo.commands.telling import AS_JSON, PROGRESS, aligned, licenses
-from zoo.completing import backbones
+from zoo.backbone import Precision, get_backbone
+from zoo.commands.telling import JSON_OPTION, PROGRESS_OPTION, align_columns, license_rows
+from zoo.completing import complete_backbones
 
 
 @click.command()
-@click.argument("backbone", metavar="NAME", shell_complete=backbones)
+@click.argument("backbone", metavar="NAME", shell_complete=complete_backbones)
 @click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
 @click.option("--name", help="What the model is called. Default: the architecture's name.")
 @click.option(
     "--labels", type=click.Path(path_type=Path), help="A text file: other names of the classes, one a line, in order."
 )
 @click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
-@PROGRESS
-@AS_JSON
+@PROGRESS_OPTION
+@JSON_OPTION
 def publish(
     backbone: str,
     models: Path,
@@ -44,27 +44,31 @@ def publish(
       zoo publish efficientnet_lite0
       predict efficientnet_lite0 photo.jpg
     """  # noqa: D301 - click reads the backspace character
-    from zoo.build.errands import check_installed
+    from zoo.build.errands import require_train_packages
 
-    check_installed("onnx", "onnxruntime")
+    require_train_packages("onnx", "onnxruntime")
     from zoo.classifier import publish_classifier
     from zoo.importing import read_labels
-    from zoo.publish import check_writable
-    from zoo.pulling import keep_lock
+    from zoo.publish import require_writable_repository
+    from zoo.pulling import record_in_lockfile
 
-    chosen = get(backbone)
-    number = Precision(precision) if precision else chosen.precision
-    with console.telling(progress) as told:
-        check_writable(models)
+    chosen = get_backbone(backbone)
+    chosen_precision = Precision(precision) if precision else chosen.precision
+    with console.progress_reporter(progress) as reporter:
+        require_writable_repository(models)
         names = read_labels(labels) if labels else None
-        bundle = publish_classifier(chosen, models, name or chosen.name.split(".")[0], number, told, names)
+        bundle = publish_classifier(
+            chosen, models, name or chosen.name.split(".")[0], chosen_precision, reporter, names
+        )
         manifest = bundle.manifest
-        keep_lock(get(str(manifest.backbone["name"])))  # the classifier has a file of its own, perhaps
+        record_in_lockfile(
+            get_backbone(str(manifest.backbone["name"]))
+        )  # the classifier has a file of its own, perhaps
     if as_json:
         facts = {"model": manifest.name, "version": manifest.version, "path": str(bundle.layout.root)}
         click.echo(json.dumps(facts | {"labels": len(manifest.labels), "precision": manifest.precision}))
         return
-    published = f"{chosen.name} in {number}, {len(manifest.labels):,} classes"
+    summary = f"{chosen.name} in {chosen_precision}, {len(manifest.labels):,} classes"
     accuracy = f"{chosen.top1:.1f} % top-1 on ImageNet, as published; not measured here" if chosen.top1 else "unknown"
-    rows = [("published", published), ("accuracy", accuracy), ("path", str(bundle.layout.root)), *licenses(chosen)]
-    click.echo(aligned([*rows, ("next", f"serve --models {models}")]))
+    rows = [("published", summary), ("accuracy", accuracy), ("path", str(bundle.layout.root)), *license_rows(chosen)]
+    click.echo(align_columns([*rows, ("next", f"serve --models {models}")]))

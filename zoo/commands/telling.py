@@ -7,11 +7,11 @@ from typing import Final
 
 import click
 
-from zoo.backbone import Backbone, Pixels, WheelSource
+from zoo.backbone import Backbone, ImageSpec, WheelSource
 
-AS_JSON: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
+JSON_OPTION: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
 
-PROGRESS: Final = click.option(
+PROGRESS_OPTION: Final = click.option(
     "--progress",
     type=click.Choice(["auto", "json", "none"]),
     default="auto",
@@ -23,34 +23,43 @@ PROGRESS: Final = click.option(
 UNKNOWN: Final = "unknown"
 
 
-def takes(b: Backbone) -> str:
+def describe_input(backbone: Backbone) -> str:
     """Return dtype and shape of what a backbone takes."""
-    if not isinstance(b.takes, Pixels):
+    if not isinstance(backbone.takes, ImageSpec):
         return "int32 [n,t]"
-    return "uint8 [n,s,s,3]" if b.takes.size is None else f"uint8 [n,{b.takes.size},{b.takes.size},3]"
+    return (
+        "uint8 [n,s,s,3]" if backbone.takes.size is None else f"uint8 [n,{backbone.takes.size},{backbone.takes.size},3]"
+    )
 
 
-def known(number: float | None, form: str) -> str:
-    """Return a number as `form` writes it ("{:.1f} MB"), or that it is unknown."""
-    return UNKNOWN if number is None else form.format(number)
+def format_or_unknown(number: float | None, template: str) -> str:
+    """Return a number as `template` writes it ("{:.1f} MB"), or that it is unknown."""
+    return UNKNOWN if number is None else template.format(number)
 
 
-def params_of(b: Backbone) -> str:
+def describe_params(backbone: Backbone) -> str:
     """Return how many parameters a backbone has, or at most about has, or that it is unknown."""
-    return known(b.params or b.ships, "{:,}" if b.params else "at most about {:,}")
+    return format_or_unknown(backbone.params or backbone.ships, "{:,}" if backbone.params else "at most about {:,}")
 
 
-def licenses(b: Backbone) -> list[tuple[str, str]]:
+def license_rows(backbone: Backbone) -> list[tuple[str, str]]:
     """Return what is to be said of the licences, as rows."""
-    carrier = [("carrier", f"{b.source.package}, {b.source.license}")] if isinstance(b.source, WheelSource) else []
+    carrier = (
+        [("carrier", f"{backbone.source.package}, {backbone.source.license}")]
+        if isinstance(backbone.source, WheelSource)
+        else []
+    )
     return [
-        ("license", b.license or UNKNOWN),
+        ("license", backbone.license or UNKNOWN),
         *carrier,
-        ("restricts", b.restricts or (UNKNOWN if b.license is None else "nothing beyond the licence's notice")),
+        (
+            "restricts",
+            backbone.restricts or (UNKNOWN if backbone.license is None else "nothing beyond the licence's notice"),
+        ),
     ]
 
 
-def aligned(rows: Sequence[Sequence[str]]) -> str:
+def align_columns(rows: Sequence[Sequence[str]]) -> str:
     """Return rows as columns; nothing is cut off, whatever the terminal's width."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -9,10 +9,10 @@ from pathlib import Path
 
 from zoo import guarded
 from zoo.errors import PublishFailed
-from zoo.files import sync_folder
+from zoo.files import fsync_folder
 
 
-def check_free(folder: Path) -> None:
+def require_absent(folder: Path) -> None:
     """Pass if nothing is called `folder` yet.
 
     Raises:
@@ -23,7 +23,7 @@ def check_free(folder: Path) -> None:
 
 
 @contextmanager
-def made_whole(folder: Path) -> Iterator[Path]:
+def atomic_folder(folder: Path) -> Iterator[Path]:
     """Yield an empty hidden sibling of `folder`, which gets its name only if all goes well.
 
     What a killed process left there on its way to the same name is removed; what a running one makes is not.
@@ -31,15 +31,15 @@ def made_whole(folder: Path) -> Iterator[Path]:
     Raises:
         PublishFailed: it cannot be written, or something has that name already.
     """
-    check_free(folder)
+    require_absent(folder)
     try:
-        with guarded.draft(folder) as draft:
+        with guarded.draft_folder(folder) as draft:
             draft.chmod(0o755)
             yield draft
-            _synced(draft)
-            check_free(folder)
+            _fsync_tree(draft)
+            require_absent(folder)
             draft.rename(folder)
-        sync_folder(folder.absolute().parent)
+        fsync_folder(folder.absolute().parent)
     except OSError as fault:
         raise PublishFailed(
             f"{folder} could not be written ({fault.strerror}); nothing is left of it. "
@@ -47,11 +47,11 @@ def made_whole(folder: Path) -> Iterator[Path]:
         ) from None
 
 
-def _synced(draft: Path) -> None:
+def _fsync_tree(draft: Path) -> None:
     for path in sorted(draft.rglob("*"), reverse=True):
         if path.is_dir():
-            sync_folder(path)
+            fsync_folder(path)
         else:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
-    sync_folder(draft)
+    fsync_folder(draft)

@@ -11,15 +11,15 @@ from onnx import compose, helper
 
 from zoo.bundle import Bundle
 from zoo.errors import BundleUnsupported
-from zoo.export.proof import Run
-from zoo.golden import Floats
-from zoo.inputs import Arrays
+from zoo.export.proof import ExportRunner
+from zoo.golden import Float32Array
+from zoo.inputs import BatchArrays
 from zoo.trunk import open_session
 
-_PREFIX: Final = "head_"
+_HEAD_PREFIX: Final = "head_"
 
 
-def merged(bundle: Bundle) -> bytes:
+def merge_trunk_and_head(bundle: Bundle) -> bytes:
     """Return the bytes of one ONNX file with the bundle's signature, at the trunk's opset; the same every time.
 
     Labels and what else a caller needs stand in its metadata, each value as JSON.
@@ -28,14 +28,14 @@ def merged(bundle: Bundle) -> bytes:
         BundleUnsupported: the head was not written for the trunk's opset.
     """
     trunk = onnx.load(bundle.layout.trunk, load_external_data=False)
-    model = trunk if len(bundle.manifest.signature.outputs) == 1 else _grafted(bundle, trunk)
-    helper.set_model_props(model, metadata(bundle))
+    model = trunk if len(bundle.manifest.signature.outputs) == 1 else _append_head(bundle, trunk)
+    helper.set_model_props(model, onnx_metadata(bundle))
     onnx.checker.check_model(model, full_check=True)
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
-def metadata(bundle: Bundle) -> dict[str, str]:
+def onnx_metadata(bundle: Bundle) -> dict[str, str]:
     """Return what the file says of itself, by name, each as JSON."""
     manifest = bundle.manifest
     facts = {
@@ -51,7 +51,7 @@ def metadata(bundle: Bundle) -> dict[str, str]:
     return {f"graft.{key}": json.dumps(fact, ensure_ascii=False) for key, fact in facts.items()}
 
 
-def runner(data: bytes, bundle: Bundle) -> Run:
+def make_onnx_runner(data: bytes, bundle: Bundle) -> ExportRunner:
     """Return a function that runs the file in ONNX Runtime, on one core.
 
     Raises:
@@ -60,23 +60,27 @@ def runner(data: bytes, bundle: Bundle) -> Run:
     session = open_session(data)
     outputs = [tensor.name for tensor in bundle.manifest.signature.outputs]
 
-    def run(arrays: Arrays) -> Mapping[str, Floats]:
+    def run(arrays: BatchArrays) -> Mapping[str, Float32Array]:
         return dict(zip(outputs, session.run(outputs, dict(arrays)), strict=True))
 
     return run
 
 
-def _grafted(bundle: Bundle, trunk: onnx.ModelProto) -> onnx.ModelProto:
+def _append_head(bundle: Bundle, trunk: onnx.ModelProto) -> onnx.ModelProto:
     head = onnx.load(bundle.layout.head, load_external_data=False)
-    features, *gives = (tensor.name for tensor in bundle.manifest.signature.outputs)
-    apart = compose.add_prefix(head, _PREFIX, rename_inputs=False, rename_outputs=False)
+    features, *head_outputs = (tensor.name for tensor in bundle.manifest.signature.outputs)
+    prefixed_head = compose.add_prefix(head, _HEAD_PREFIX, rename_inputs=False, rename_outputs=False)
     # compose takes no name twice, and `features` is both an output of the one and the input of the other.
-    for node in apart.graph.node:
-        node.input[:] = [_PREFIX + features if name == features else name for name in node.input]
-    apart.graph.input[0].name = _PREFIX + features
+    for node in prefixed_head.graph.node:
+        node.input[:] = [_HEAD_PREFIX + features if name == features else name for name in node.input]
+    prefixed_head.graph.input[0].name = _HEAD_PREFIX + features
     try:
         model = compose.merge_models(
-            trunk, apart, [(features, _PREFIX + features)], outputs=[features, *gives], name=bundle.manifest.name
+            trunk,
+            prefixed_head,
+            [(features, _HEAD_PREFIX + features)],
+            outputs=[features, *head_outputs],
+            name=bundle.manifest.name,
         )
     except ValueError as fault:
         raise BundleUnsupported(

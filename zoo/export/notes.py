@@ -9,9 +9,9 @@ from typing import Any, Final
 
 from zoo.bundle import Bundle
 from zoo.export.proof import Proof
-from zoo.export.triton import LABELS
+from zoo.export.triton import LABELS_FILE
 from zoo.manifest import Manifest
-from zoo.signature import Tensor
+from zoo.signature import TensorSpec
 
 # Language, then what opens the form; the names of the inputs are arrays there.
 _EXAMPLES: Final = {
@@ -32,7 +32,9 @@ _EXAMPLES: Final = {
 }
 
 
-def write_notes(folder: Path, bundle: Bundle, form: str, files: list[str], proof: Proof, notes: list[str]) -> None:
+def write_companion_files(
+    folder: Path, bundle: Bundle, form: str, files: list[str], proof: Proof, notes: list[str]
+) -> None:
     """Write graft.json and README.md into `folder`, and labels.txt and tokenizer.json where the model has them.
 
     `files` are what another runtime opens, `notes` what else there is to say.
@@ -47,28 +49,28 @@ def write_notes(folder: Path, bundle: Bundle, form: str, files: list[str], proof
         "labels": list(manifest.labels),
         "head": manifest.head,
         "input": manifest.input,
-        "caller": caller(manifest),
+        "caller": caller_steps(manifest),
         "proof": asdict(proof),
         "notes": notes,
         "backbone": manifest.backbone,
         "graft": manifest.graft,
     }
     (folder / "graft.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
-    (folder / "README.md").write_text(_readme(manifest, form, files, proof, notes), "utf-8")
+    (folder / "README.md").write_text(_render_readme(manifest, form, files, proof, notes), "utf-8")
     if manifest.labels:
         # A label with a line break would move all that follow it.
-        (folder / LABELS).write_text("".join(f"{' '.join(label.split())}\n" for label in manifest.labels), "utf-8")
+        (folder / LABELS_FILE).write_text("".join(f"{' '.join(label.split())}\n" for label in manifest.labels), "utf-8")
     if bundle.layout.tokenizer.is_file():
         (folder / "tokenizer.json").write_bytes(bundle.layout.tokenizer.read_bytes())
 
 
-def caller(manifest: Manifest) -> list[str]:
+def caller_steps(manifest: Manifest) -> list[str]:
     """Return what whoever calls the model must do before and after, one sentence each."""
-    before = _before_text(manifest.input) if manifest.input.get("kind") == "text" else _before_image(manifest.input)
-    return [*before, *_after(manifest)]
+    before = _text_steps(manifest.input) if manifest.input.get("kind") == "text" else _image_steps(manifest.input)
+    return [*before, *_output_steps(manifest)]
 
 
-def _before_image(spec: dict[str, Any]) -> list[str]:
+def _image_steps(spec: dict[str, Any]) -> list[str]:
     size = spec.get("size")
     return [
         "Decode the picture as RGB, 8 bits a channel: its EXIF orientation applied, transparency laid on white.",
@@ -79,7 +81,7 @@ def _before_image(spec: dict[str, Any]) -> list[str]:
     ]
 
 
-def _before_text(spec: dict[str, Any]) -> list[str]:
+def _text_steps(spec: dict[str, Any]) -> list[str]:
     special = spec.get("special", {})
     start = "none" if special.get("start") is None else special["start"]
     pair = " A sample is a pair of texts: start, first, end, second, end." if spec.get("texts") == 2 else ""
@@ -93,9 +95,9 @@ def _before_text(spec: dict[str, Any]) -> list[str]:
     ]
 
 
-def _after(manifest: Manifest) -> list[str]:
+def _output_steps(manifest: Manifest) -> list[str]:
     head = manifest.head
-    told = {
+    steps = {
         "classify": ["scores are probabilities of the labels, in their order; temperature and softmax are in them."],
         "tag": [f"scores are probabilities; a label is given from its threshold on: {head.get('thresholds')}."],
         "regress": ["scores is the number itself, in the unit of the training data."],
@@ -103,16 +105,16 @@ def _after(manifest: Manifest) -> list[str]:
     }
     novelty = head.get("novelty", {})
     unknown = [f"A sample whose novelty is above {novelty['threshold']:.6g} is unknown."] if novelty else []
-    return [*told.get(manifest.task, []), *unknown]
+    return [*steps.get(manifest.task, []), *unknown]
 
 
-def _readme(manifest: Manifest, form: str, files: list[str], proof: Proof, notes: list[str]) -> str:
+def _render_readme(manifest: Manifest, form: str, files: list[str], proof: Proof, notes: list[str]) -> str:
     sections = [
         f"# {manifest.name}, version {manifest.version}, as {form}",
         f"Open: {', '.join(f'`{file}`' for file in files)}. `graft.json` says the same for programs.",
-        f"```{_EXAMPLES[form].partition('|')[0]}\n{_example(manifest, form)}\n```",
-        "## In and out\n\n" + "\n".join(_line(tensor) for tensor in _tensors(manifest)),
-        "## What the caller does\n\n" + "\n".join(f"- {line}" for line in caller(manifest)),
+        f"```{_EXAMPLES[form].partition('|')[0]}\n{_example_code(manifest, form)}\n```",
+        "## In and out\n\n" + "\n".join(_tensor_line(tensor) for tensor in _directed_tensors(manifest)),
+        "## What the caller does\n\n" + "\n".join(f"- {line}" for line in caller_steps(manifest)),
         f"## Proof\n\n{proof.samples} golden samples through {proof.runtime}, one by one and in one batch: answers "
         f"moved by {proof.off:.2g} at most; allowed is {proof.allowed:g}.",
         *(["## Notes\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
@@ -121,7 +123,7 @@ def _readme(manifest: Manifest, form: str, files: list[str], proof: Proof, notes
     return "\n\n".join(sections) + "\n"
 
 
-def _example(manifest: Manifest, form: str) -> str:
+def _example_code(manifest: Manifest, form: str) -> str:
     names = [tensor.name for tensor in manifest.signature.inputs]
     return (
         _EXAMPLES[form]
@@ -134,14 +136,14 @@ def _example(manifest: Manifest, form: str) -> str:
     )
 
 
-def _tensors(manifest: Manifest) -> list[tuple[str, Tensor]]:
+def _directed_tensors(manifest: Manifest) -> list[tuple[str, TensorSpec]]:
     facts = manifest.signature
     return [*(("in", tensor) for tensor in facts.inputs), *(("out", tensor) for tensor in facts.outputs)]
 
 
-def _line(told: tuple[str, Tensor]) -> str:
-    way, tensor = told
+def _tensor_line(directed: tuple[str, TensorSpec]) -> str:
+    direction, tensor = directed
     shape = ", ".join(
         "n" if size == -1 and not at else "any" if size == -1 else str(size) for at, size in enumerate(tensor.shape)
     )
-    return f"- {way}: `{tensor.name}`, {tensor.dtype} [{shape}]"
+    return f"- {direction}: `{tensor.name}`, {tensor.dtype} [{shape}]"

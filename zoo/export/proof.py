@@ -8,14 +8,14 @@ from dataclasses import dataclass
 import numpy as np
 
 from zoo.bundle import Bundle
-from zoo.columns import together
+from zoo.columns import concat_outputs
 from zoo.errors import ReplayFailed
-from zoo.golden import Floats, Golden
-from zoo.inputs import Arrays, Input, open_input
+from zoo.golden import Float32Array, Golden
+from zoo.inputs import BatchArrays, Input, open_input
 from zoo.manifest import Manifest
 from zoo.replay import TOLERANCE, replay
 
-Run = Callable[[Arrays], Mapping[str, Floats]]  # a batch of n -> every output of the whole model, by name
+ExportRunner = Callable[[BatchArrays], Mapping[str, Float32Array]]  # a batch of n -> every output of the whole model, by name
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,68 +28,73 @@ class Proof:
     allowed: float
 
 
-def prove(bundle: Bundle, run: Run, runtime: str) -> Proof:
+def prove_export(bundle: Bundle, run: ExportRunner, runtime: str) -> Proof:
     """Replay the golden samples of `bundle` through `run`: one by one, then all in one batch.
 
     Raises:
         ReplayFailed: it answers otherwise; the message names the runtime and the first answer that differs.
     """
-    layout, manifest, golden = bundle.layout, bundle.manifest, bundle.golden()
+    layout, manifest, golden = bundle.layout, bundle.manifest, bundle.read_golden()
     tokenizer = layout.tokenizer.read_bytes() if layout.tokenizer.is_file() else None
     inputs = open_input(manifest.input, tokenizer)
-    alone = _Whole(run, manifest)
+    single = _ExportedModel(run, manifest)
     try:
-        replay(golden, manifest, inputs, alone.trunk, alone.head)
-        batch = _Whole(_in_one_batch(golden, inputs, run), manifest)
+        replay(golden, manifest, inputs, single.trunk, single.head)
+        batch = _ExportedModel(_batch_runner(golden, inputs, run), manifest)
         replay(golden, manifest, inputs, batch.trunk, batch.head)
     except ReplayFailed as fault:
         raise ReplayFailed(f"{runtime} does not repeat {layout.root}: {fault} Nothing was exported.") from None
-    return Proof(runtime, len(golden.samples), max(alone.off(golden), batch.off(golden)), _allowed(manifest))
+    return Proof(
+        runtime,
+        len(golden.samples),
+        max(single.max_difference(golden), batch.max_difference(golden)),
+        _tolerance(manifest),
+    )
 
 
-class _Whole:
+class _ExportedModel:
     """A whole model, asked as `replay` asks: for the features, then for what the head makes of those."""
 
-    def __init__(self, run: Run, manifest: Manifest) -> None:
+    def __init__(self, run: ExportRunner, manifest: Manifest) -> None:
         outputs = [tensor.name for tensor in manifest.signature.outputs]
-        self._run, self._features, self._gives = run, outputs[0], outputs[1:]
-        self._labels = len(manifest.labels)
-        self._answers: Mapping[str, Floats] = {}
-        self._said: list[Floats] = []
-        self.head = self._head if self._gives else None
+        self._run, self._features, self._head_outputs = run, outputs[0], outputs[1:]
+        self._label_count = len(manifest.labels)
+        self._answers: Mapping[str, Float32Array] = {}
+        self._first_rows: list[Float32Array] = []
+        self.head = self._run_head if self._head_outputs else None
 
-    def trunk(self, arrays: Arrays) -> Floats:
+    def trunk(self, arrays: BatchArrays) -> Float32Array:
         """Run the model; return its features."""
         self._answers = self._run(arrays)
-        if not self._gives:
-            self._said.append(self._answers[self._features][0])
+        if not self._head_outputs:
+            self._first_rows.append(self._answers[self._features][0])
         return self._answers[self._features]
 
-    def _head(self, _: Floats) -> Floats:
-        columns = together([self._answers[name] for name in self._gives])
-        self._said.append(columns[0])
+    def _run_head(self, _: Float32Array) -> Float32Array:
+        columns = concat_outputs([self._answers[name] for name in self._head_outputs])
+        self._first_rows.append(columns[0])
         return columns
 
-    def off(self, golden: Golden) -> float:
+    def max_difference(self, golden: Golden) -> float:
         """Return how far what was said is from what is on record, at most."""
-        said = np.stack(self._said)
-        if self._gives:
-            return float(np.abs(said - golden.scores)[:, : self._labels].max())
-        return float(np.abs(said - golden.features).max() / (np.abs(golden.features).max() or 1.0))
+        answers = np.stack(self._first_rows)
+        if self._head_outputs:
+            return float(np.abs(answers - golden.scores)[:, : self._label_count].max())
+        return float(np.abs(answers - golden.features).max() / (np.abs(golden.features).max() or 1.0))
 
 
-def _in_one_batch(golden: Golden, inputs: Input, run: Run) -> Run:
+def _batch_runner(golden: Golden, inputs: Input, run: ExportRunner) -> ExportRunner:
     """Return a run that answers the golden samples in their order, all asked together."""
     arrays = inputs.batch([inputs(sample) for sample in golden.samples])
     answers = run(arrays)
     rows = iter(range(len(golden.samples)))
 
-    def next_row(_: Arrays) -> Mapping[str, Floats]:
+    def next_row(_: BatchArrays) -> Mapping[str, Float32Array]:
         row = next(rows)
         return {name: answer[row : row + 1] for name, answer in answers.items()}
 
     return next_row
 
 
-def _allowed(manifest: Manifest) -> float:
+def _tolerance(manifest: Manifest) -> float:
     return TOLERANCE[manifest.precision] * float(manifest.head.get("unit", 1.0))

@@ -9,23 +9,23 @@ from pathlib import Path
 from typing import Final, Literal
 
 from zoo.bundle import Bundle
-from zoo.export.folder import check_free, made_whole
-from zoo.export.keras_forms import make_form
-from zoo.export.merged import merged, runner
-from zoo.export.notes import write_notes
-from zoo.export.proof import Proof, prove
-from zoo.export.triton import config
-from zoo.names import check_name
+from zoo.export.folder import atomic_folder, require_absent
+from zoo.export.keras_forms import export_with_keras
+from zoo.export.merged import make_onnx_runner, merge_trunk_and_head
+from zoo.export.notes import write_companion_files
+from zoo.export.proof import Proof, prove_export
+from zoo.export.triton import triton_config
+from zoo.names import validate_model_name
 from zoo.progress import Progress
 
-Form = Literal["onnx", "saved_model", "tflite", "triton", "keras"]
+ExportFormat = Literal["onnx", "saved_model", "tflite", "triton", "keras"]
 
 
 @dataclass(frozen=True, slots=True)
-class Exported:
+class ExportResult:
     """What was written."""
 
-    form: Form
+    form: ExportFormat
     folder: Path  # what was made, whole
     files: list[str]  # what the other runtime opens, as paths below `folder`
     proof: Proof
@@ -33,7 +33,7 @@ class Exported:
 
 
 @dataclass(frozen=True, slots=True)
-class Made:
+class ExportDraft:
     """A form in its draft folder, proven there."""
 
     files: list[str]
@@ -41,7 +41,9 @@ class Made:
     notes: list[str]
 
 
-def export(bundle: Bundle, form: Form, out: Path, progress: Progress, custom: Sequence[str] = ()) -> Exported:
+def export_bundle(
+    bundle: Bundle, form: ExportFormat, out: Path, progress: Progress, custom: Sequence[str] = ()
+) -> ExportResult:
     """Write `bundle` as `form` into the folder `out`; of Triton that is the model repository, of the rest the whole.
 
     `custom` names layers of the user's own in the bundle's model.keras, each "module:Class"; they are imported.
@@ -54,45 +56,49 @@ def export(bundle: Bundle, form: Form, out: Path, progress: Progress, custom: Se
         RecipeError: the bundle has a name that no model may have.
     """
     # The name becomes a folder's: a bundle from elsewhere could call itself anything.
-    folder = out / check_name(bundle.manifest.name) if form == "triton" else out
-    check_free(folder)
-    with made_whole(folder) as draft:
-        made = _MAKERS[form](bundle, form, draft, custom, progress)
-        write_notes(draft, bundle, form, made.files, made.proof, made.notes)
-    return Exported(form, folder, made.files, made.proof, made.notes)
+    folder = out / validate_model_name(bundle.manifest.name) if form == "triton" else out
+    require_absent(folder)
+    with atomic_folder(folder) as draft:
+        exported = _EXPORTERS[form](bundle, form, draft, custom, progress)
+        write_companion_files(draft, bundle, form, exported.files, exported.proof, exported.notes)
+    return ExportResult(form, folder, exported.files, exported.proof, exported.notes)
 
 
-def _onnx(bundle: Bundle, _: Form, draft: Path, __: Sequence[str], progress: Progress) -> Made:
-    return _onnx_at(bundle, draft, "model.onnx", progress)
+def _export_onnx(bundle: Bundle, _: ExportFormat, draft: Path, __: Sequence[str], progress: Progress) -> ExportDraft:
+    return _write_onnx(bundle, draft, "model.onnx", progress)
 
 
-def _triton(bundle: Bundle, _: Form, draft: Path, __: Sequence[str], progress: Progress) -> Made:
+def _export_triton(bundle: Bundle, _: ExportFormat, draft: Path, __: Sequence[str], progress: Progress) -> ExportDraft:
     number = str(bundle.manifest.version)
     (draft / number).mkdir()
-    made = _onnx_at(bundle, draft, f"{number}/model.onnx", progress)
-    (draft / "config.pbtxt").write_text(config(bundle.manifest))
+    exported = _write_onnx(bundle, draft, f"{number}/model.onnx", progress)
+    (draft / "config.pbtxt").write_text(triton_config(bundle.manifest))
     note = "Triton itself was not run: the graph was proven in ONNX Runtime, which is what Triton runs it in."
-    return Made(["config.pbtxt", *made.files], made.proof, [*made.notes, note])
+    return ExportDraft(["config.pbtxt", *exported.files], exported.proof, [*exported.notes, note])
 
 
-def _onnx_at(bundle: Bundle, draft: Path, file: str, progress: Progress) -> Made:
+def _write_onnx(bundle: Bundle, draft: Path, file: str, progress: Progress) -> ExportDraft:
     with progress.bar("merging trunk and head", None):
-        (draft / file).write_bytes(merged(bundle))
+        (draft / file).write_bytes(merge_trunk_and_head(bundle))
     with progress.bar("replaying the golden samples in ONNX Runtime", None):
-        proof = prove(bundle, runner((draft / file).read_bytes(), bundle), f"ONNX Runtime {version('onnxruntime')}")
+        proof = prove_export(
+            bundle, make_onnx_runner((draft / file).read_bytes(), bundle), f"ONNX Runtime {version('onnxruntime')}"
+        )
     contrib = "the graph uses ONNX Runtime's own operators (domain com.microsoft); other runtimes of ONNX refuse it."
     int8_text = bundle.manifest.precision == "int8" and bundle.manifest.input.get("kind") == "text"
-    return Made([file], proof, [contrib] if int8_text else [])
+    return ExportDraft([file], proof, [contrib] if int8_text else [])
 
 
-def _by_keras(bundle: Bundle, form: Form, draft: Path, custom: Sequence[str], progress: Progress) -> Made:
-    return Made(*make_form(bundle, form, draft, custom, progress))
+def _export_keras_form(
+    bundle: Bundle, form: ExportFormat, draft: Path, custom: Sequence[str], progress: Progress
+) -> ExportDraft:
+    return ExportDraft(*export_with_keras(bundle, form, draft, custom, progress))
 
 
-_MAKERS: Final[dict[Form, Callable[[Bundle, Form, Path, Sequence[str], Progress], Made]]] = {
-    "keras": _by_keras,
-    "onnx": _onnx,
-    "saved_model": _by_keras,
-    "tflite": _by_keras,
-    "triton": _triton,
+_EXPORTERS: Final[dict[ExportFormat, Callable[[Bundle, ExportFormat, Path, Sequence[str], Progress], ExportDraft]]] = {
+    "keras": _export_keras_form,
+    "onnx": _export_onnx,
+    "saved_model": _export_keras_form,
+    "tflite": _export_keras_form,
+    "triton": _export_triton,
 }

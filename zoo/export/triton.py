@@ -13,11 +13,11 @@ import json
 from typing import Final
 
 from zoo.manifest import Manifest
-from zoo.signature import Tensor
+from zoo.signature import TensorSpec
 
-LABELS: Final = "labels.txt"
-MAX_BATCH: Final = 32
-_TYPES: Final = {
+LABELS_FILE: Final = "labels.txt"
+MAX_BATCH_SIZE: Final = 32
+_DATA_TYPES: Final = {
     "uint8": "TYPE_UINT8",
     "int32": "TYPE_INT32",
     "int64": "TYPE_INT64",
@@ -25,30 +25,30 @@ _TYPES: Final = {
 }
 
 
-def config(manifest: Manifest) -> str:
+def triton_config(manifest: Manifest) -> str:
     """Return config.pbtxt. The batch axis is Triton's, up to MAX_BATCH; without `dynamic_batching` it never waits."""
     facts = manifest.signature
-    labels = LABELS if manifest.labels else None
+    labels = LABELS_FILE if manifest.labels else None
     return "\n".join(
         [
             f"name: {json.dumps(manifest.name)}",
             'backend: "onnxruntime"',
             'platform: "onnxruntime_onnx"',
             'default_model_filename: "model.onnx"',
-            f"max_batch_size: {MAX_BATCH}",
-            f"input {_listed([_tensor(tensor) for tensor in facts.inputs])}",
-            f"output {_listed([_tensor(tensor, labels) for tensor in facts.outputs])}",
+            f"max_batch_size: {MAX_BATCH_SIZE}",
+            f"input {_render_list([_render_tensor(tensor) for tensor in facts.inputs])}",
+            f"output {_render_list([_render_tensor(tensor, labels) for tensor in facts.outputs])}",
             "# Requests are run as they come. To let Triton gather them into batches, add: dynamic_batching { }",
             "",
         ]
     )
 
 
-def _tensor(tensor: Tensor, labels: str | None = None) -> str:
+def _render_tensor(tensor: TensorSpec, labels: str | None = None) -> str:
     dims = tensor.shape[1:]
     lines = [
         f"name: {json.dumps(tensor.name)}",
-        f"data_type: {_TYPES[tensor.dtype]}",
+        f"data_type: {_DATA_TYPES[tensor.dtype]}",
         f"dims: [ {', '.join(map(str, dims or (1,)))} ]",
     ]
     if not dims:  # one number a sample; Triton knows no empty dims, so it is told how the graph has them
@@ -58,5 +58,5 @@ def _tensor(tensor: Tensor, labels: str | None = None) -> str:
     return "  {\n" + "\n".join(f"    {line}" for line in lines) + "\n  }"
 
 
-def _listed(tensors: list[str]) -> str:
+def _render_list(tensors: list[str]) -> str:
     return "[\n" + ",\n".join(tensors) + "\n]"

@@ -1,7 +1,7 @@
 """Tables as all formats give them: read a file, search its columns."""
 
-from zoo.table.read import SUFFIXES, read
-from zoo.table.search import Search
-from zoo.table.sheet import Row, Sheet
+from zoo.table.read import TABLE_SUFFIXES, read_table
+from zoo.table.search import ColumnSearch
+from zoo.table.sheet import DataRow, DataTable
 
-__all__ = ["SUFFIXES", "Row", "Search", "Sheet", "read"]
+__all__ = ["TABLE_SUFFIXES", "ColumnSearch", "DataRow", "DataTable", "read_table"]

@@ -5,32 +5,38 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from zoo.folders import PICTURE
+from zoo.folders import IMAGE_SUFFIXES
 
-PATHS: Final = (
+PATH_COLUMNS: Final = (
     "path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "picture",
 )  # fmt: skip
-TEXTS: Final = (
+TEXT_COLUMNS: Final = (
     "text", "texts", "sentence", "review", "content", "body", "message", "comment", "tweet", "document", "description",
     "utterance", "question", "query", "abstract", "title", "headline", "review_text", "full_text",
 )  # fmt: skip
-PAIRS: Final = (
+TEXT_PAIR_COLUMNS: Final = (
     ("text_a", "text_b"), ("text1", "text2"), ("sentence1", "sentence2"), ("sentence_a", "sentence_b"),
     ("question1", "question2"), ("premise", "hypothesis"), ("query", "passage"),
 )  # fmt: skip
-LABELS: Final = (
+LABEL_COLUMNS: Final = (
     "label", "labels", "class", "category", "categories", "target", "class_name", "label_name", "species", "y", "tags",
     "tag", "topic", "topics", "sentiment", "stars", "rating", "score", "intent", "genre", "genres", "emotion", "price",
     "value",
 )  # fmt: skip
-SPLITS: Final = ("split", "subset", "part", "partition", "set")
+SPLIT_COLUMNS: Final = ("split", "subset", "part", "partition", "set")
 
 
-def known_name(name: str) -> bool:
+def is_known_column(name: str) -> bool:
     """Say whether `name` is one that people give to a column we look for."""
-    return name.lower() in {*PATHS, *TEXTS, *LABELS, *SPLITS, *(one for pair in PAIRS for one in pair)}
+    return name.lower() in {
+        *PATH_COLUMNS,
+        *TEXT_COLUMNS,
+        *LABEL_COLUMNS,
+        *SPLIT_COLUMNS,
+        *(one for pair in TEXT_PAIR_COLUMNS for one in pair),
+    }
 
 
-def is_picture(cell: str) -> bool:
+def is_image_path(cell: str) -> bool:
     """Say whether `cell` names a picture."""
-    return len(cell) < 4096 and Path(cell).suffix.lower() in PICTURE
+    return len(cell) < 4096 and Path(cell).suffix.lower() in IMAGE_SUFFIXES

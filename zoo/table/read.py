@@ -7,16 +7,18 @@ from typing import Final
 
 from zoo.errors import DatasetError
 from zoo.table import delimited, records
-from zoo.table.sheet import Sheet
+from zoo.table.sheet import DataTable
 
-JSON: Final = frozenset((".jsonl", ".ndjson", ".json"))
-PARQUET: Final = frozenset((".parquet", ".pq"))
-EXCEL: Final = frozenset((".xlsx", ".xlsm"))
-REFUSED: Final = frozenset((".xls", ".xlsb", ".ods"))
-SUFFIXES: Final = JSON | PARQUET | EXCEL | REFUSED | {".csv", ".tsv", ".tab"}  # of files that are tables
+JSON_SUFFIXES: Final = frozenset((".jsonl", ".ndjson", ".json"))
+PARQUET_SUFFIXES: Final = frozenset((".parquet", ".pq"))
+EXCEL_SUFFIXES: Final = frozenset((".xlsx", ".xlsm"))
+UNSUPPORTED_SUFFIXES: Final = frozenset((".xls", ".xlsb", ".ods"))
+TABLE_SUFFIXES: Final = (
+    JSON_SUFFIXES | PARQUET_SUFFIXES | EXCEL_SUFFIXES | UNSUPPORTED_SUFFIXES | {".csv", ".tsv", ".tab"}
+)  # of files that are tables
 
 
-def read(path: Path, sheet: str = "") -> Sheet:
+def read_table(path: Path, sheet: str = "") -> DataTable:
     """Read a table: CSV, TSV, Orange's .tab, JSON Lines, Parquet, or the sheet of that name of an Excel workbook.
 
     Raises:
@@ -24,14 +26,14 @@ def read(path: Path, sheet: str = "") -> Sheet:
         MissingExtra: a package that its format needs is not installed.
     """
     suffix = path.suffix.lower()
-    if sheet and suffix not in EXCEL:
+    if sheet and suffix not in EXCEL_SUFFIXES:
         raise DatasetError(f"{path} has no sheets; --sheet is for Excel workbooks.")
-    if suffix in JSON:
+    if suffix in JSON_SUFFIXES:
         return records.read_json(path)
-    if suffix in PARQUET:
+    if suffix in PARQUET_SUFFIXES:
         return records.read_parquet(path)
-    if suffix in EXCEL:
+    if suffix in EXCEL_SUFFIXES:
         return records.read_excel(path, sheet)
-    if suffix in REFUSED:
+    if suffix in UNSUPPORTED_SUFFIXES:
         raise DatasetError(f"{path} is in a format that is not read. Save it as .xlsx or as CSV in UTF-8.")
-    return delimited.read(path)
+    return delimited.read_delimited(path)

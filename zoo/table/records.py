@@ -9,10 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from zoo.errors import DatasetError, MissingExtra
-from zoo.table.sheet import Row, Sheet, cell, sheet_of
+from zoo.table.sheet import DataRow, DataTable, cell_text, table_from_records
 
 
-def read_json(path: Path) -> Sheet:
+def read_json(path: Path) -> DataTable:
     """Read JSON Lines, an object a line; or one JSON list of objects.
 
     Raises:
@@ -24,17 +24,17 @@ def read_json(path: Path) -> Sheet:
         raise DatasetError(f"{path} is no UTF-8 text ({fault.reason} at byte {fault.start:,}). Save it so.") from None
     except OSError as fault:
         raise DatasetError(f"{path} cannot be read ({fault.strerror}). Check its permissions.") from None
-    return sheet_of(_listed(path, text) if text.lstrip().startswith("[") else _lines(path, text))
+    return table_from_records(_parse_list(path, text) if text.lstrip().startswith("[") else _parse_lines(path, text))
 
 
-def _lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]:
+def _parse_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]:
     # Only \n ends a line: U+2028 may stand in a JSON string.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
-            yield f"line {number}", _object(path, f"line {number}", line)
+            yield f"line {number}", _parse_object(path, f"line {number}", line)
 
 
-def _object(path: Path, ref: str, line: str) -> dict[str, object]:
+def _parse_object(path: Path, ref: str, line: str) -> dict[str, object]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as fault:
@@ -44,7 +44,7 @@ def _object(path: Path, ref: str, line: str) -> dict[str, object]:
     return record
 
 
-def _listed(path: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]:
+def _parse_list(path: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]:
     try:
         records = json.loads(text)
     except (ValueError, RecursionError) as fault:
@@ -55,7 +55,7 @@ def _listed(path: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]:
         yield f"entry {number}", record
 
 
-def read_parquet(path: Path) -> Sheet:
+def read_parquet(path: Path) -> DataTable:
     """Read a Parquet file.
 
     Raises:
@@ -66,16 +66,16 @@ def read_parquet(path: Path) -> Sheet:
         import pyarrow
         import pyarrow.parquet
     except ModuleNotFoundError:
-        raise _missing("pyarrow", "Parquet") from None
+        raise _missing_package_error("pyarrow", "Parquet") from None
     try:
         records = pyarrow.parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as fault:
         raise DatasetError(f"{path} is no Parquet file that can be read ({fault}).") from None
-    return sheet_of((f"row {number}", record) for number, record in enumerate(records, 1))
+    return table_from_records((f"row {number}", record) for number, record in enumerate(records, 1))
 
 
-def read_excel(path: Path, wanted: str) -> Sheet:
-    """Read a sheet of an Excel workbook, its first row the header: the one called `wanted`, else the only one filled.
+def read_excel(path: Path, sheet_name: str) -> DataTable:
+    """Read a sheet of an Excel workbook, its first row the header: the one called `sheet_name`, else the only one filled.
 
     Raises:
         DatasetError: it is no workbook; several sheets hold data, or there is none of that name.
@@ -84,47 +84,49 @@ def read_excel(path: Path, wanted: str) -> Sheet:
     try:
         import openpyxl
     except ModuleNotFoundError:
-        raise _missing("openpyxl", "Excel") from None
+        raise _missing_package_error("openpyxl", "Excel") from None
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of styles and extensions that do not matter here
-            book = openpyxl.load_workbook(path, read_only=True, data_only=True)
-            sheets = {sheet.title: _filled(sheet.iter_rows(values_only=True)) for sheet in book.worksheets}
-            book.close()
+            workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
+            sheets = {sheet.title: _non_blank_rows(sheet.iter_rows(values_only=True)) for sheet in workbook.worksheets}
+            workbook.close()
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, openpyxl.utils.exceptions.InvalidFileException) as fault:
         raise DatasetError(f"{path} is no Excel workbook that can be read ({fault}). Save it as .xlsx.") from None
-    return _chosen(path, sheets, wanted)
+    return _choose_sheet(path, sheets, sheet_name)
 
 
-def _chosen(path: Path, sheets: dict[str, list[Row]], wanted: str) -> Sheet:
+def _choose_sheet(path: Path, sheets: dict[str, list[DataRow]], sheet_name: str) -> DataTable:
     filled = [name for name, rows in sheets.items() if rows]
-    if wanted and wanted not in sheets:
-        raise DatasetError(f"{path} has no sheet {wanted!r}; it has {', '.join(map(repr, sheets))}.")
-    if not wanted and len(filled) > 1:
+    if sheet_name and sheet_name not in sheets:
+        raise DatasetError(f"{path} has no sheet {sheet_name!r}; it has {', '.join(map(repr, sheets))}.")
+    if not sheet_name and len(filled) > 1:
         raise DatasetError(
             f"{path} has {len(filled)} sheets that hold data: {', '.join(map(repr, filled))}. "
             f"Say which with --sheet, such as --sheet {filled[0]!r}."
         )
-    name = wanted or (filled[0] if filled else "")
+    name = sheet_name or (filled[0] if filled else "")
     if not sheets.get(name):
         raise DatasetError(f"{path}{f', sheet {name!r},' if name else ''} is empty. It needs a header and rows.")
     header, *rows = sheets[name]
-    return Sheet(header.cells, tuple(rows), (f"sheet: {name!r}",) if len(sheets) > 1 else ())
+    return DataTable(header.cells, tuple(rows), (f"sheet: {name!r}",) if len(sheets) > 1 else ())
 
 
-def _filled(rows: Iterator[tuple[object, ...]]) -> list[Row]:
+def _non_blank_rows(rows: Iterator[tuple[object, ...]]) -> list[DataRow]:
     """Return the rows that are not blank, all as wide as the first of them."""
-    found = [
-        (number, cells) for number, values in enumerate(rows, 1) if any(cells := tuple(cell(value) for value in values))
+    non_blank = [
+        (number, cells)
+        for number, values in enumerate(rows, 1)
+        if any(cells := tuple(cell_text(value) for value in values))
     ]
-    if not found:
+    if not non_blank:
         return []
-    header = found[0][1]
+    header = non_blank[0][1]
     width = max(at + 1 for at, name in enumerate(header) if name)
-    return [Row(f"row {number}", (*cells[:width], *("",) * (width - len(cells)))) for number, cells in found]
+    return [DataRow(f"row {number}", (*cells[:width], *("",) * (width - len(cells)))) for number, cells in non_blank]
 
 
-def _missing(package: str, what: str) -> MissingExtra:
+def _missing_package_error(package: str, what: str) -> MissingExtra:
     return MissingExtra(
         f"{what} files need the package {package}: pip install {package}, or install Graft with the extra `train`, "
         "which has it. Or save the table as CSV in UTF-8."

@@ -10,35 +10,35 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class Row:
+class DataRow:
     """One row; a missing cell is ""."""
 
     ref: str  # "line 17" or "row 17"
     cells: tuple[str, ...]  # as many as there are columns
-    ragged: int = 0  # how many cells the file has for it, where that is another number
+    ragged_width: int = 0  # how many cells the file has for it, where that is another number
 
 
 @dataclass(frozen=True, slots=True)
-class Sheet:
+class DataTable:
     """The rows of a table under the names of its columns."""
 
-    names: tuple[str, ...]
-    rows: tuple[Row, ...]
+    column_names: tuple[str, ...]
+    rows: tuple[DataRow, ...]
     notes: tuple[str, ...] = ()
-    label: str = ""  # the column that the file itself marks as what is to be learnt
+    label_column: str = ""  # the column that the file itself marks as what is to be learnt
 
     def column(self, number: int) -> list[str]:
         """Return the cells of one column."""
         return [row.cells[number] for row in self.rows]
 
 
-def row(ref: str, cells: Sequence[str], width: int) -> Row:
+def pad_row(ref: str, cells: Sequence[str], width: int) -> DataRow:
     """Return a row of exactly `width` cells: missing ones at the end are empty, further ones are remembered."""
     full = (*cells[:width], *("",) * (width - len(cells)))
-    return Row(ref, full, len(cells) if len(cells) > width else 0)
+    return DataRow(ref, full, len(cells) if len(cells) > width else 0)
 
 
-def cell(value: object) -> str:
+def cell_text(value: object) -> str:
     """Return a value as the text that a person would write: 3.0 is "3", None and NaN are "", lists are JSON."""
     match value:
         case None:
@@ -61,7 +61,7 @@ def cell(value: object) -> str:
             return str(value).strip()
 
 
-def as_number(text: str) -> float | None:
+def parse_number(text: str) -> float | None:
     """Return the finite number that `text` writes; None if it writes none."""
     try:
         number = float(text)
@@ -70,8 +70,10 @@ def as_number(text: str) -> float | None:
     return number if math.isfinite(number) and "_" not in text else None
 
 
-def sheet_of(records: Iterable[tuple[str, dict[str, object]]]) -> Sheet:
+def table_from_records(records: Iterable[tuple[str, dict[str, object]]]) -> DataTable:
     """Return the sheet of records, each with its ref; its columns are all their keys, in order of appearance."""
-    kept = list(records)
-    names = tuple(dict.fromkeys(name for _, record in kept for name in record))
-    return Sheet(names, tuple(Row(ref, tuple(cell(record.get(name)) for name in names)) for ref, record in kept))
+    all_records = list(records)
+    names = tuple(dict.fromkeys(name for _, record in all_records for name in record))
+    return DataTable(
+        names, tuple(DataRow(ref, tuple(cell_text(record.get(name)) for name in names)) for ref, record in all_records)
+    )

@@ -9,9 +9,9 @@ from types import MappingProxyType
 from benchmarks.serving.contender import Workload
 from benchmarks.serving.peers import wires
 from benchmarks.serving.peers.peer import Peer, Wire
-from zoo.cores import cores
+from zoo.cores import available_cores
 
-CORES = str(cores())
+CORES = str(available_cores())
 QUIET_BENTOML = {"BENTOML_DO_NOT_TRACK": "True"}
 ONE_THREAD = {"THREADS": "1", "WORKERS": CORES}
 

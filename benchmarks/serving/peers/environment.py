@@ -7,7 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zoo.files import cache_root, locked, write_whole
+from zoo.files import cache_root, exclusive_lock, write_atomic
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 PATIENCE = 900.0  # seconds that an installation may take
@@ -52,7 +52,7 @@ def make(name: str) -> None:
         RuntimeError: pip could not install it; with pip's last words.
     """
     folder = folder_of(name)
-    with locked(folder):
+    with exclusive_lock(folder):
         if is_whole(name):
             return
         shutil.rmtree(folder, ignore_errors=True)
@@ -70,4 +70,4 @@ def make(name: str) -> None:
             shutil.rmtree(folder, ignore_errors=True)
             said = (fault.stderr or b"") if isinstance(fault, subprocess.TimeoutExpired) else fault.stderr
             raise RuntimeError(f"pip could not install {name} ({fault}): {str(said).strip()[-500:]}") from None
-        write_whole(folder / "made-for.txt", wanted(name))
+        write_atomic(folder / "made-for.txt", wanted(name))

@@ -13,7 +13,7 @@ def golden(models: Path, workload: Workload) -> list[tuple[bytes, str]]:
     """Return (sample, label) of every golden sample of the workload's model in the repository `models`."""
     folder = models / MODEL[workload] / "1"
     bundle = open_bundle(folder)
-    recorded = bundle.golden()
+    recorded = bundle.read_golden()
     labels = [bundle.manifest.labels[at] for at in recorded.scores.argmax(axis=1)]
     samples = list(recorded.samples)
     if workload.endswith("tensor"):

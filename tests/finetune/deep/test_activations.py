@@ -10,16 +10,16 @@ import pytest
 from onnx import TensorProto as T
 from onnx import helper, numpy_helper
 
-from finetune.deep.activations import CHUNK, Cached, Views
-from finetune.deep.augment import Augment
+from finetune.deep.activations import AUGMENT_CHUNK, ActivationCache, CachedViews
+from finetune.deep.augment import RandAugment
 from tests.finetune.deep.test_checkpoint import full_disk
 from zoo.errors import TrainingFailed
-from zoo.pictures import crops
-from zoo.progress import Silence
+from zoo.pictures import random_photo_crops
+from zoo.progress import SilentProgress
 
-PICTURES = crops(CHUNK + 9, 16, seed=2)
-TRAINED = CHUNK + 4
-AUGMENTS = {flips: Augment(flips) for flips in (False, True)}
+PICTURES = random_photo_crops(AUGMENT_CHUNK + 9, 16, seed=2)
+TRAINED = AUGMENT_CHUNK + 4
+AUGMENTS = {flips: RandAugment(flips) for flips in (False, True)}
 
 
 def bottom(factor: float = 0.5) -> bytes:
@@ -52,23 +52,25 @@ def run(tmp_path: Path) -> Path:
     return folder
 
 
-def views(folder: Path, pictures: np.ndarray = PICTURES, seed: int = 1, flips: bool = False, **more: bytes) -> Views:
-    cached = Cached(more.get("bottom", bottom()), more.get("key", "k"), folder)
-    return cached.views(pictures, TRAINED, 2, AUGMENTS[flips], seed, Silence())
+def views(
+    folder: Path, pictures: np.ndarray = PICTURES, seed: int = 1, flips: bool = False, **more: bytes
+) -> CachedViews:
+    cached = ActivationCache(more.get("bottom", bottom()), more.get("key", "k"), folder)
+    return cached.compute_views(pictures, TRAINED, 2, AUGMENTS[flips], seed, SilentProgress())
 
 
-def test_maps_are_halves_of_every_picture_and_of_each_view(run: Path) -> None:
+def test_cached_activations_are_float16_of_every_image_and_augmented_view(run: Path) -> None:
     made = views(run)
-    assert made.plain.dtype == np.float16
-    np.testing.assert_array_equal(made.plain, PICTURES[:, ::2, ::2] * np.float16(0.5))
-    assert [view.shape for view in made.others] == [(TRAINED, 8, 8, 3)] * 2
-    assert not np.array_equal(*made.others)
-    assert isinstance(made.plain, np.memmap)
-    last = AUGMENTS[False](PICTURES[CHUNK:TRAINED], (1, 2, 1))
-    np.testing.assert_array_equal(made.others[1][CHUNK:], last[:, ::2, ::2] * np.float16(0.5))
+    assert made.original.dtype == np.float16
+    np.testing.assert_array_equal(made.original, PICTURES[:, ::2, ::2] * np.float16(0.5))
+    assert [view.shape for view in made.augmentations] == [(TRAINED, 8, 8, 3)] * 2
+    assert not np.array_equal(*made.augmentations)
+    assert isinstance(made.original, np.memmap)
+    last = AUGMENTS[False](PICTURES[AUGMENT_CHUNK:TRAINED], (1, 2, 1))
+    np.testing.assert_array_equal(made.augmentations[1][AUGMENT_CHUNK:], last[:, ::2, ::2] * np.float16(0.5))
 
 
-def test_finished_views_are_kept_and_missing_ones_made_alike(run: Path) -> None:
+def test_cached_activations_are_reused_and_missing_views_rebuilt(run: Path) -> None:
     views(run)
     files = sorted(run.iterdir())
     before = {file: file.read_bytes() for file in files}
@@ -80,30 +82,30 @@ def test_finished_views_are_kept_and_missing_ones_made_alike(run: Path) -> None:
 
 
 @pytest.mark.parametrize("other", [{"seed": 2}, {"flips": True}, {"bottom": bottom(2.0)}, {"key": "other pictures"}])
-def test_other_views_are_not_taken_for_these(run: Path, other: dict) -> None:
+def test_cached_activations_are_not_reused_for_other_settings(run: Path, other: dict) -> None:
     views(run)
     count = len(list(run.iterdir()))
     views(run, **other)
     assert len(list(run.iterdir())) > count
 
 
-def test_numbers_too_large_for_halves_are_cut_off(run: Path) -> None:
-    plain = views(run, bottom=bottom(1e6)).plain
+def test_cached_activations_clip_to_the_float16_range(run: Path) -> None:
+    plain = views(run, bottom=bottom(1e6)).original
     assert np.isfinite(plain).all()
     assert plain.max() == np.finfo(np.float16).max
 
 
-def test_a_full_disk_leaves_no_half_of_a_file(run: Path) -> None:
+def test_full_disk_leaves_no_half_written_activations(run: Path) -> None:
     with full_disk(2_000), pytest.raises(TrainingFailed, match="cannot be written"):
         views(run)
     assert not list(run.iterdir())
-    assert len(views(run).others) == 2
+    assert len(views(run).augmentations) == 2
 
 
-def test_every_view_is_drawn(run: Path) -> None:
+def test_every_augmented_view_is_sampled(run: Path) -> None:
     made, rows = views(run), np.zeros(60, np.intp)
-    picked = made.pick(rows, np.random.default_rng(0))
-    counts = [sum(np.array_equal(one, view[0]) for one in picked) for view in (made.plain, *made.others)]
+    picked = made.sample_views(rows, np.random.default_rng(0))
+    counts = [sum(np.array_equal(one, view[0]) for one in picked) for view in (made.original, *made.augmentations)]
     assert min(counts) >= 10
     assert sum(counts) == 60
-    np.testing.assert_array_equal(picked, made.pick(rows, np.random.default_rng(0)))
+    np.testing.assert_array_equal(picked, made.sample_views(rows, np.random.default_rng(0)))

@@ -5,20 +5,20 @@ from __future__ import annotations
 import keras
 import pytest
 
-from finetune.deep.blocks import blocks, cut_layer, factors, segments
-from zoo.backbone import get
-from zoo.build.networks import body
+from finetune.deep.blocks import block_rate_factors, find_blocks, find_cut_layer, find_segments
+from zoo.backbone import get_backbone
+from zoo.build.networks import build_backbone_network
 from zoo.errors import RecipeError
 
 
 @pytest.fixture(scope="module")
 def lite() -> keras.Model:
-    return body(get("efficientnet_lite0"), None)
+    return build_backbone_network(get_backbone("efficientnet_lite0"), None)
 
 
 @pytest.fixture(scope="module")
 def small() -> keras.Model:
-    return body(get("mobilenet_v3_small"), None)
+    return build_backbone_network(get_backbone("mobilenet_v3_small"), None)
 
 
 def nameless() -> keras.Model:
@@ -32,26 +32,26 @@ def nameless() -> keras.Model:
     return keras.Model(image, keras.layers.Conv2D(4, 3, strides=2, name="four")(x))
 
 
-def test_blocks_are_what_their_names_say(lite: keras.Model) -> None:
-    found = blocks(lite)
+def test_blocks_follow_the_layer_names(lite: keras.Model) -> None:
+    found = find_blocks(lite)
     named = [f"block{stage}{letter}" for stage, n in enumerate((1, 2, 2, 3, 3, 4, 1), 1) for letter in "abcd"[:n]]
     assert [block.name for block in found] == ["", *named, ""]
-    assert found[0].end == "stem_activation"
+    assert found[0].last_layer_name == "stem_activation"
     assert found[-1].layers[0].name == "top_conv"
 
 
 @pytest.mark.parametrize("network", ["lite", "small"])
-def test_every_layer_is_in_one_block(network: str, request: pytest.FixtureRequest) -> None:
+def test_every_layer_is_in_exactly_one_block(network: str, request: pytest.FixtureRequest) -> None:
     model = request.getfixturevalue(network)
-    inside = [layer.name for block in blocks(model) for layer in block.layers]
+    inside = [layer.name for block in find_blocks(model) for layer in block.layers]
     assert sorted(inside) == sorted(layer.name for layer in model.operations[1:])
     assert len(set(inside)) == len(inside)
 
 
-def test_a_way_past_hides_what_it_passes() -> None:
-    ends = [layers[-1].name for layers in segments(nameless())]
+def test_blocks_are_not_cut_inside_a_skip_connection() -> None:
+    ends = [layers[-1].name for layers in find_segments(nameless())]
     assert ends == ["one", "joined", "four"]
-    assert [block.end for block in blocks(nameless())] == ["one", "joined", "four"]
+    assert [block.last_layer_name for block in find_blocks(nameless())] == ["one", "joined", "four"]
 
 
 @pytest.mark.parametrize(
@@ -64,20 +64,22 @@ def test_a_way_past_hides_what_it_passes() -> None:
         ("small", "14x14", "expanded_conv_7_add"),
     ],
 )
-def test_cuts(network: str, wish: str, layer: str, request: pytest.FixtureRequest) -> None:
-    assert cut_layer(request.getfixturevalue(network), wish) == layer
+def test_cut_layer_by_default_by_map_size_and_by_name(
+    network: str, wish: str, layer: str, request: pytest.FixtureRequest
+) -> None:
+    assert find_cut_layer(request.getfixturevalue(network), wish) == layer
 
 
 @pytest.mark.parametrize("wish", ["block4b_dwconv", "top_activation", "13x13", "nonsense"])
-def test_where_it_cannot_be_cut_the_error_names_where_it_can(lite: keras.Model, wish: str) -> None:
+def test_invalid_cut_layer_error_names_valid_ones(lite: keras.Model, wish: str) -> None:
     with pytest.raises(RecipeError, match=f"{wish}.*block4b_add.*14x14"):
-        cut_layer(lite, wish)
+        find_cut_layer(lite, wish)
 
 
-def test_lower_blocks_learn_slower(lite: keras.Model) -> None:
-    found = factors(lite, 0.5)
+def test_layer_wise_learning_rate_is_lower_for_lower_blocks(lite: keras.Model) -> None:
+    found = block_rate_factors(lite, 0.5)
     assert found.keys() == {variable.path for variable in lite.trainable_variables}
     assert found["top_conv/kernel"] == 0.5
     assert found["block7a_dwconv/kernel"] == found["block7a_project_conv/kernel"] == 0.25
     assert found["stem_conv/kernel"] == 0.5**18
-    assert set(factors(lite, 1.0).values()) == {1.0}
+    assert set(block_rate_factors(lite, 1.0).values()) == {1.0}

@@ -13,9 +13,15 @@ import keras
 import numpy as np
 import pytest
 
-from finetune.deep.checkpoint import NAME, Checkpoint, State, name_of, tidy
-from finetune.deep.optimiser import Optimiser, Pace
-from finetune.training import Training
+from finetune.deep.checkpoint import (
+    CHECKPOINT_FILE,
+    Checkpoint,
+    NetworkState,
+    delete_partial_checkpoints,
+    job_fingerprint,
+)
+from finetune.deep.optimiser import AveragingAdamW, CosineWarmupSchedule
+from finetune.training import TrainingOptions
 from tests.finetune.deep.tiny import Tiny, lesson
 
 ARRAYS = {
@@ -36,7 +42,7 @@ def full_disk(size: int) -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-def test_what_is_written_is_read(tmp_path: Path) -> None:
+def test_checkpoint_round_trip_is_exact(tmp_path: Path) -> None:
     facts = {"loss": 0.1 + 0.2, "best": 3, "history": [{"val_loss": 1e-17}]}
     Checkpoint(facts, ARRAYS).write(tmp_path)
     found = Checkpoint.read(tmp_path)
@@ -48,61 +54,61 @@ def test_what_is_written_is_read(tmp_path: Path) -> None:
         np.testing.assert_array_equal(found.arrays[name], array)
 
 
-def test_there_is_no_pickle_in_it(tmp_path: Path) -> None:
+def test_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
     Checkpoint({}, ARRAYS).write(tmp_path)
-    with np.load(tmp_path / NAME, allow_pickle=False) as file:
+    with np.load(tmp_path / CHECKPOINT_FILE, allow_pickle=False) as file:
         assert all(file[name].dtype != object for name in file.files)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.99])
-def test_a_cut_file_is_none(tmp_path: Path, share: float) -> None:
+def test_truncated_checkpoint_is_ignored(tmp_path: Path, share: float) -> None:
     Checkpoint({}, ARRAYS).write(tmp_path)
-    data = (tmp_path / NAME).read_bytes()
-    (tmp_path / NAME).write_bytes(data[: int(len(data) * share)])
+    data = (tmp_path / CHECKPOINT_FILE).read_bytes()
+    (tmp_path / CHECKPOINT_FILE).write_bytes(data[: int(len(data) * share)])
     assert Checkpoint.read(tmp_path) is None
 
 
-def test_a_flipped_bit_is_none(tmp_path: Path) -> None:
+def test_corrupt_checkpoint_is_ignored(tmp_path: Path) -> None:
     Checkpoint({}, ARRAYS).write(tmp_path)
-    data = bytearray((tmp_path / NAME).read_bytes())
+    data = bytearray((tmp_path / CHECKPOINT_FILE).read_bytes())
     data[len(data) // 2] ^= 1
-    (tmp_path / NAME).write_bytes(data)
+    (tmp_path / CHECKPOINT_FILE).write_bytes(data)
     assert Checkpoint.read(tmp_path) is None
 
 
-def test_none_and_another_version_are_none(tmp_path: Path) -> None:
+def test_missing_checkpoint_and_other_version_are_ignored(tmp_path: Path) -> None:
     assert Checkpoint.read(tmp_path) is None
-    np.savez(tmp_path / NAME, facts=np.frombuffer(json.dumps({"version": 99}).encode(), np.uint8))
+    np.savez(tmp_path / CHECKPOINT_FILE, facts=np.frombuffer(json.dumps({"version": 99}).encode(), np.uint8))
     assert Checkpoint.read(tmp_path) is None
 
 
-def test_a_full_disk_leaves_the_earlier_one(tmp_path: Path) -> None:
+def test_atomic_checkpoint_survives_a_full_disk(tmp_path: Path) -> None:
     Checkpoint({"at": 1}, ARRAYS).write(tmp_path)
-    before = (tmp_path / NAME).read_bytes()
+    before = (tmp_path / CHECKPOINT_FILE).read_bytes()
     with full_disk(4000), pytest.raises(OSError, match="File too large"):
         Checkpoint({"at": 2}, ARRAYS).write(tmp_path)
-    assert (tmp_path / NAME).read_bytes() == before
-    assert [path.name for path in tmp_path.glob(f"*{NAME}*")] == [NAME]
+    assert (tmp_path / CHECKPOINT_FILE).read_bytes() == before
+    assert [path.name for path in tmp_path.glob(f"*{CHECKPOINT_FILE}*")] == [CHECKPOINT_FILE]
 
 
-def test_halves_of_killed_runs_are_deleted(tmp_path: Path) -> None:
-    (tmp_path / f".{NAME}.ab12.part").write_bytes(b"half")
+def test_checkpoint_parts_of_killed_runs_are_deleted(tmp_path: Path) -> None:
+    (tmp_path / f".{CHECKPOINT_FILE}.ab12.part").write_bytes(b"half")
     (tmp_path / "activations.npy").write_bytes(b"whole")
     Checkpoint({}, ARRAYS).write(tmp_path)
-    tidy(tmp_path)
-    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {NAME, "activations.npy"}
+    delete_partial_checkpoints(tmp_path)
+    assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {CHECKPOINT_FILE, "activations.npy"}
 
 
-def made() -> tuple[keras.Model, Optimiser]:
+def made() -> tuple[keras.Model, AveragingAdamW]:
     network = Tiny(8).network
-    optimiser = Optimiser(Pace(0.1), {}, 0.1)
+    optimiser = AveragingAdamW(CosineWarmupSchedule(0.1), {}, 0.1)
     optimiser.build(network.trainable_variables)
     return network, optimiser
 
 
-def test_a_state_is_restored_with_slots_averages_and_random_numbers() -> None:
+def test_checkpoint_restores_optimizer_slots_averages_and_random_state() -> None:
     network, optimiser = made()
-    state = State(network, optimiser)
+    state = NetworkState(network, optimiser)
     kept = state.capture()
     x = np.ones((8, 6), np.float32)
     first = [network({"points": x}, training=True).numpy() for _ in range(2)]
@@ -118,16 +124,16 @@ def test_a_state_is_restored_with_slots_averages_and_random_numbers() -> None:
         np.testing.assert_array_equal(array, kept[name])
 
 
-def test_what_is_frozen_is_not_kept() -> None:
+def test_checkpoint_leaves_out_frozen_weights() -> None:
     network, _ = made()
     network.layers[1].trainable = False
-    everything = State(network, Optimiser(Pace(0.1), {}, 0.1)).capture()
+    everything = NetworkState(network, AveragingAdamW(CosineWarmupSchedule(0.1), {}, 0.1)).capture()
     assert [array.shape for name, array in everything.items() if name.startswith("weight")] == [(16, 3), (3,)]
 
 
-def test_a_runs_name_tells_one_from_another(tmp_path: Path) -> None:
+def test_checkpoint_name_depends_on_everything_that_changes_the_run(tmp_path: Path) -> None:
     one = lesson(tmp_path)
-    assert name_of(one) == name_of(lesson(tmp_path, resume=True, deadline=1.0))
+    assert job_fingerprint(one) == job_fingerprint(lesson(tmp_path, resume=True, deadline=1.0))
     other_y = one.y.copy()
     other_y[0] = 1 - other_y[0]
     start = tmp_path / "start.npz"
@@ -135,12 +141,12 @@ def test_a_runs_name_tells_one_from_another(tmp_path: Path) -> None:
     others = (
         {"y": other_y},
         {"seed": 1},
-        {"training": Training(epochs=4, batch=32, rate=0.02)},
+        {"training": TrainingOptions(epochs=4, batch=32, rate=0.02)},
         {"start": start},
         {"sha256": (b"1", b"2")},
-        {"train": one.train[1:]},
-        {"weights": one.weights * 2},
-        {"head": dataclasses.replace(one.head, bias=one.head.bias + 1)},
+        {"train": one.train_rows[1:]},
+        {"weights": one.sample_weights * 2},
+        {"head": dataclasses.replace(one.start_head, bias=one.start_head.bias + 1)},
     )
-    names = {name_of(dataclasses.replace(one, **other)) for other in others}
-    assert len(names | {name_of(one)}) == len(others) + 1
+    names = {job_fingerprint(dataclasses.replace(one, **other)) for other in others}
+    assert len(names | {job_fingerprint(one)}) == len(others) + 1

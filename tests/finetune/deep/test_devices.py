@@ -13,22 +13,22 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from finetune.deep.ahead import ahead
+from finetune.deep.ahead import prefetch
 from finetune.deep.course import Batch
-from finetune.deep.devices import Devices, settle
-from finetune.deep.judge import judge
-from finetune.deep.keeper import Keeper
-from finetune.deep.loop import study
-from finetune.deep.schedule import Schedule, Settings, fitted
-from finetune.deep.study import Study
+from finetune.deep.devices import Devices, configure_devices
+from finetune.deep.judge import validation_metrics
+from finetune.deep.keeper import CheckpointWriter
+from finetune.deep.loop import train_network
+from finetune.deep.schedule import EpochSchedule, Hyperparameters, shorten_to_time
+from finetune.deep.study import Trainer
 from finetune.tasks import Task
 from tests.finetune.deep.tiny import Tiny, lesson
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 ROOT = Path(__file__).parents[3]
 
 
-def test_two_devices_learn_what_one_does(tmp_path: Path) -> None:
+def test_two_devices_train_like_one(tmp_path: Path) -> None:
     ran = subprocess.run(
         [sys.executable, "-m", "tests.finetune.deep.two_devices", str(tmp_path)],
         cwd=ROOT,
@@ -39,7 +39,9 @@ def test_two_devices_learn_what_one_does(tmp_path: Path) -> None:
         timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
-    course, history, _ = study(lambda batch: Tiny(batch, dropout=0.0), lesson(tmp_path / "one"), Silence())
+    course, history, _ = train_network(
+        lambda batch: Tiny(batch, dropout=0.0), lesson(tmp_path / "one"), SilentProgress()
+    )
     with np.load(tmp_path / "0.0.npz") as two:
         for number, variable in enumerate(course.network.trainable_variables):
             np.testing.assert_allclose(two[f"arr_{number}"], variable.numpy(), atol=1e-5)
@@ -49,27 +51,27 @@ def test_two_devices_learn_what_one_does(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16"])
-def test_half_the_digits_learn_too(tmp_path: Path, policy: str) -> None:
+def test_mixed_precision_trains(tmp_path: Path, policy: str) -> None:
     asked = lesson(tmp_path / "run", training={"epochs": 8})
-    devices = Devices(tf.distribute.get_strategy(), 1, policy, compiled=False)
+    devices = Devices(tf.distribute.get_strategy(), 1, policy, jit_compile=False)
     before = keras.config.dtype_policy()
     with devices.scope():
         course = Tiny(32)
-        keeper = Keeper(asked, Silence(), every=0)
-        work = Study(course, Settings.of(asked, 32), asked, devices, keeper, Silence())
+        keeper = CheckpointWriter(asked, SilentProgress(), interval=0)
+        work = Trainer(course, Hyperparameters.from_job(asked, 32), asked, devices, keeper, SilentProgress())
     assert keras.config.dtype_policy() == before
     assert course.network.layers[1].compute_dtype == policy.removeprefix("mixed_")
-    history, facts = work.run(None)
+    history, facts = work.train(None)
     assert facts["best_epoch"] > 0
     assert history[-1].val_loss < facts["start_val_loss"] - 0.05
 
 
-def test_one_cpu_computes_plainly() -> None:
-    devices = settle()
-    assert (devices.replicas, devices.policy, devices.compiled) == (1, "float32", False)
+def test_single_cpu_uses_float32_without_compiling() -> None:
+    devices = configure_devices()
+    assert (devices.replicas, devices.dtype_policy, devices.jit_compile) == (1, "float32", False)
 
 
-def test_texts_of_any_length_are_one_graph(tmp_path: Path) -> None:
+def test_variable_length_texts_trace_one_graph(tmp_path: Path) -> None:
     traces = []
 
     class Count(keras.layers.Layer):
@@ -89,12 +91,12 @@ def test_texts_of_any_length_are_one_graph(tmp_path: Path) -> None:
             long = 2 + int(rows[0]) % 5
             return Batch({"points": np.ones((len(rows), long), np.int32)}, made.y, made.weight)
 
-    study(Words, lesson(tmp_path / "run"), Silence())
+    train_network(Words, lesson(tmp_path / "run"), SilentProgress())
     trained = [shape for shape in traces if shape[0] == 32]
     assert trained == [(32, None, 4)]
 
 
-def test_batches_are_made_in_order_on_another_thread_but_not_far_ahead() -> None:
+def test_prefetch_keeps_order_and_its_limit_on_another_thread() -> None:
     made: list[int] = []
 
     def make(number: int) -> tuple[int, str]:
@@ -102,7 +104,7 @@ def test_batches_are_made_in_order_on_another_thread_but_not_far_ahead() -> None
         return number, threading.current_thread().name
 
     got = []
-    for number, thread in ahead(make, range(3, 12)):
+    for number, thread in prefetch(make, range(3, 12)):
         got.append(number)
         assert thread != threading.current_thread().name
         assert max(made) <= number + 3
@@ -110,33 +112,35 @@ def test_batches_are_made_in_order_on_another_thread_but_not_far_ahead() -> None
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
 
 
-def test_what_goes_wrong_on_the_thread_is_told_in_its_turn() -> None:
-    numbers = ahead(lambda number: 1 / (2 - number), range(5))
+def test_prefetch_raises_worker_errors_in_order() -> None:
+    numbers = prefetch(lambda number: 1 / (2 - number), range(5))
     assert [next(numbers), next(numbers)] == [0.5, 1.0]
     with pytest.raises(ZeroDivisionError):
         next(numbers)
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("batches")]
 
 
-def test_as_many_epochs_are_planned_as_there_is_time_for() -> None:
-    wanted = Schedule(batch=32, epochs=20, steps=100)
-    assert fitted(wanted, left=1e6, step=0.1, look=1.0) == wanted
-    assert fitted(wanted, left=100, step=0.1, look=1.0).epochs == 8  # 90 s of it, 11 s each
-    short = fitted(wanted, left=10, step=0.1, look=1.0)
+def test_schedule_plans_as_many_epochs_as_the_deadline_allows() -> None:
+    wanted = EpochSchedule(batch=32, epochs=20, steps=100)
+    assert shorten_to_time(wanted, seconds_left=1e6, step_seconds=0.1, validation_seconds=1.0) == wanted
+    assert (
+        shorten_to_time(wanted, seconds_left=100, step_seconds=0.1, validation_seconds=1.0).epochs == 8
+    )  # 90 s of it, 11 s each
+    short = shorten_to_time(wanted, seconds_left=10, step_seconds=0.1, validation_seconds=1.0)
     assert (short.epochs, short.steps) == (1, 80)
-    assert fitted(wanted, left=1, step=0.1, look=1.0).epochs == 0
-    assert fitted(wanted, left=-5, step=0.1, look=1.0).total == 0
+    assert shorten_to_time(wanted, seconds_left=1, step_seconds=0.1, validation_seconds=1.0).epochs == 0
+    assert shorten_to_time(wanted, seconds_left=-5, step_seconds=0.1, validation_seconds=1.0).total_steps == 0
 
 
-def test_losses_are_judged_after_temperature() -> None:
+def test_validation_loss_is_measured_after_temperature() -> None:
     random = np.random.default_rng(0)
     y = np.eye(3)[random.integers(0, 3, 200)]
     logits = 2 * y + random.normal(size=y.shape)
-    loss, score = judge(Task.CLASSIFY, logits, y)
-    assert (loss, score) == pytest.approx(judge(Task.CLASSIFY, 7 * logits, y), rel=1e-4)
+    loss, score = validation_metrics(Task.CLASSIFY, logits, y)
+    assert (loss, score) == pytest.approx(validation_metrics(Task.CLASSIFY, 7 * logits, y), rel=1e-4)
     assert score == (logits.argmax(1) == y.argmax(1)).mean()
     tags = (y > 0.5).astype(float)
-    loss, _ = judge(Task.TAG, logits - 1, tags)
-    assert loss == pytest.approx(judge(Task.TAG, 7 * (logits - 1), tags)[0], rel=1e-4)
-    assert judge(Task.REGRESS, y[:, :1], y[:, :1]) == (0, 1)
-    assert np.isnan(judge(Task.REGRESS, np.full((4, 1), np.inf), np.ones((4, 1)))[0])
+    loss, _ = validation_metrics(Task.TAG, logits - 1, tags)
+    assert loss == pytest.approx(validation_metrics(Task.TAG, 7 * (logits - 1), tags)[0], rel=1e-4)
+    assert validation_metrics(Task.REGRESS, y[:, :1], y[:, :1]) == (0, 1)
+    assert np.isnan(validation_metrics(Task.REGRESS, np.full((4, 1), np.inf), np.ones((4, 1)))[0])

@@ -15,15 +15,15 @@ import tensorflow as tf
 
 from finetune.deep.checkpoint import Checkpoint
 from finetune.deep.course import Batch
-from finetune.deep.loop import Studied, study
+from finetune.deep.loop import TrainingOutcome, train_network
 from finetune.tasks import Task
 from tests.finetune.deep.test_checkpoint import full_disk
 from tests.finetune.deep.tiny import Tiny, lesson
 from zoo.errors import TrainingFailed
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 
-class Listener(Silence):
+class Listener(SilentProgress):
     """Remembers what it was told."""
 
     def __init__(self) -> None:
@@ -71,11 +71,11 @@ class Mortal(Tiny):
         return super().batch(epoch, step)
 
 
-def weights(studied: Studied) -> list[np.ndarray]:
+def weights(studied: TrainingOutcome) -> list[np.ndarray]:
     return [variable.numpy() for variable in studied[0].network.trainable_variables]
 
 
-def same(first: Studied, second: Studied) -> bool:
+def same(first: TrainingOutcome, second: TrainingOutcome) -> bool:
     """Whether two runs ended with the same bits and the same history, but for the seconds."""
     histories = [[replace(epoch, seconds=0) for epoch in studied[1]] for studied in (first, second)]
     bits = [[array.tobytes() for array in weights(studied)] for studied in (first, second)]
@@ -83,14 +83,14 @@ def same(first: Studied, second: Studied) -> bool:
 
 
 @pytest.mark.parametrize("task", [Task.CLASSIFY, Task.TAG, Task.REGRESS])
-def test_every_task_learns_and_the_best_is_returned(tmp_path: Path, task: Task) -> None:
+def test_trainer_learns_every_task_and_returns_the_best_epoch(tmp_path: Path, task: Task) -> None:
     heard = Listener()
-    course, history, facts = study(lambda batch: Tiny(batch, task), lesson(tmp_path / "run", task), heard)
+    course, history, facts = train_network(lambda batch: Tiny(batch, task), lesson(tmp_path / "run", task), heard)
     assert [epoch.number for epoch in history] == [1, 2, 3, 4]
     assert history[-1].val_loss < facts["start_val_loss"]
     assert facts["best_epoch"] == min(history, key=lambda epoch: epoch.val_loss).number
     assert facts["stopped_by"] == "all epochs"
-    batches = list(course.val())
+    batches = list(course.validation_batches())
     logits = np.concatenate([course.network(batch.x).numpy() for batch in batches])
     y = np.concatenate([batch.y for batch in batches])
     scores = {
@@ -117,19 +117,19 @@ class Spoilt(Tiny):
         return replace(made, y=np.roll(made.y, 1, axis=1))
 
 
-def test_the_start_is_returned_where_nothing_is_better(tmp_path: Path) -> None:
-    good = weights(study(Tiny, lesson(tmp_path / "good", training={"epochs": 20}), Silence()))
+def test_trainer_returns_the_start_if_no_epoch_is_better(tmp_path: Path) -> None:
+    good = weights(train_network(Tiny, lesson(tmp_path / "good", training={"epochs": 20}), SilentProgress()))
     asked = lesson(tmp_path / "run", training={"patience": 9, "rate": 0.1})
-    studied = study(lambda batch: Spoilt(batch, good), asked, Silence())
+    studied = train_network(lambda batch: Spoilt(batch, good), asked, SilentProgress())
     assert studied[2]["best_epoch"] == 0
     assert min(epoch.val_loss for epoch in studied[1]) > studied[2]["start_val_loss"]
     for got, was in zip(weights(studied), good, strict=True):
         np.testing.assert_array_equal(got, was)
 
 
-def test_patience_ends_a_run(tmp_path: Path) -> None:
+def test_early_stopping_ends_after_patience_epochs(tmp_path: Path) -> None:
     asked = lesson(tmp_path / "run", training={"rate": 0.3, "epochs": 60, "patience": 2})
-    _, history, facts = study(Tiny, asked, Silence())
+    _, history, facts = train_network(Tiny, asked, SilentProgress())
     assert facts["stopped_by"] == "patience"
     losses = [epoch.val_loss for epoch in history]
     assert len(losses) == losses.index(min(losses)) + 3 < 60
@@ -137,38 +137,41 @@ def test_patience_ends_a_run(tmp_path: Path) -> None:
 
 # Epoch and step at which it is killed: inside an epoch, at its first and its last batch, in the first and the last.
 @pytest.mark.parametrize("end", [(0, 3), (1, 0), (1, 2), (3, 3)])
-def test_a_killed_run_goes_on_bit_for_bit(tmp_path: Path, end: tuple[int, int]) -> None:
-    whole = study(Tiny, lesson(tmp_path / "whole"), Silence(), every=0)
+def test_resume_after_a_kill_is_bit_exact(tmp_path: Path, end: tuple[int, int]) -> None:
+    whole = train_network(Tiny, lesson(tmp_path / "whole"), SilentProgress(), checkpoint_interval=0)
     with pytest.raises(Killed):
-        study(lambda batch: Mortal(batch, *end), lesson(tmp_path / "run"), Silence(), every=0)
+        train_network(
+            lambda batch: Mortal(batch, *end), lesson(tmp_path / "run"), SilentProgress(), checkpoint_interval=0
+        )
     heard = Listener()
-    resumed = study(Tiny, lesson(tmp_path / "run", resume=True), heard, every=0)
+    resumed = train_network(Tiny, lesson(tmp_path / "run", resume=True), heard, checkpoint_interval=0)
     assert any(line.startswith("going on after batch") for line in heard.lines)
     assert same(whole, resumed)
 
 
-def test_what_a_checkpoint_does_to_a_run_is_nothing(tmp_path: Path) -> None:
+def test_checkpoints_do_not_change_training(tmp_path: Path) -> None:
     rarely, always = (
-        study(Tiny, lesson(tmp_path / name), Silence(), every) for name, every in (("a", 1e9), ("b", 0.0))
+        train_network(Tiny, lesson(tmp_path / name), SilentProgress(), every)
+        for name, every in (("a", 1e9), ("b", 0.0))
     )
     assert same(rarely, always)
-    other = study(Tiny, lesson(tmp_path / "c", seed=1), Silence())
+    other = train_network(Tiny, lesson(tmp_path / "c", seed=1), SilentProgress())
     assert not same(rarely, other), "dropout has no seed"
 
 
-def test_a_finished_run_is_not_run_again(tmp_path: Path) -> None:
-    whole = study(Tiny, lesson(tmp_path / "run"), Silence())
-    again = study(lambda batch: Mortal(batch, 0, 0), lesson(tmp_path / "run", resume=True), Silence())
+def test_resume_of_a_finished_run_trains_no_more(tmp_path: Path) -> None:
+    whole = train_network(Tiny, lesson(tmp_path / "run"), SilentProgress())
+    again = train_network(lambda batch: Mortal(batch, 0, 0), lesson(tmp_path / "run", resume=True), SilentProgress())
     assert same(whole, again)
 
 
-def test_a_checkpoint_of_another_recipe_is_left_alone(tmp_path: Path) -> None:
-    study(Tiny, lesson(tmp_path / "run"), Silence())
+def test_resume_ignores_a_checkpoint_of_another_recipe(tmp_path: Path) -> None:
+    train_network(Tiny, lesson(tmp_path / "run"), SilentProgress())
     heard = Listener()
     asked = lesson(tmp_path / "run", resume=True, training={"rate": 0.02})
-    studied = study(Tiny, asked, heard)
+    studied = train_network(Tiny, asked, heard)
     assert "another recipe" in heard.lines[0]
-    assert same(studied, study(Tiny, replace(asked, folder=tmp_path / "new", resume=False), Silence()))
+    assert same(studied, train_network(Tiny, replace(asked, folder=tmp_path / "new", resume=False), SilentProgress()))
 
 
 class Broken(Tiny):
@@ -181,9 +184,9 @@ class Broken(Tiny):
         return made
 
 
-def test_a_loss_that_is_not_finite_stops_the_run_and_names_the_batch(tmp_path: Path) -> None:
+def test_non_finite_loss_stops_training_and_names_the_batch(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="loss of batch 2 in epoch 2 is nan"):
-        study(Broken, lesson(tmp_path / "run"), Silence(), every=0)
+        train_network(Broken, lesson(tmp_path / "run"), SilentProgress(), checkpoint_interval=0)
     found = Checkpoint.read(tmp_path / "run")
     assert found is not None
     assert found.facts["standing"]["history"][0]["number"] == 1
@@ -201,13 +204,13 @@ class Steep(Tiny):
         self.network = keras.Model({"points": inputs}, keras.layers.Dense(3)(hidden))
 
 
-def test_a_gradient_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+def test_non_finite_gradient_stops_training(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="gradient's norm of batch 1 in epoch 1 is nan"):
-        study(Steep, lesson(tmp_path / "run"), Silence(), every=0)
+        train_network(Steep, lesson(tmp_path / "run"), SilentProgress(), checkpoint_interval=0)
     assert Checkpoint.read(tmp_path / "run") is None
 
 
-def test_validation_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
+def test_non_finite_validation_loss_stops_training(tmp_path: Path) -> None:
     class Blind(Tiny):
         def val(self) -> Iterator[Batch]:
             for batch in super().val():
@@ -215,11 +218,11 @@ def test_validation_that_is_not_finite_stops_the_run(tmp_path: Path) -> None:
                 yield batch
 
     with pytest.raises(TrainingFailed, match="validation loss before the first step is nan"):
-        study(Blind, lesson(tmp_path / "run"), Silence())
+        train_network(Blind, lesson(tmp_path / "run"), SilentProgress())
 
 
-def test_a_full_disk_does_not_stop_a_run(tmp_path: Path) -> None:
-    whole = study(Tiny, lesson(tmp_path / "whole"), Silence())
+def test_full_disk_for_checkpoints_does_not_stop_training(tmp_path: Path) -> None:
+    whole = train_network(Tiny, lesson(tmp_path / "whole"), SilentProgress())
 
     class Filling(Tiny):
         def batch(self, epoch: int, step: int) -> Batch:
@@ -229,13 +232,13 @@ def test_a_full_disk_does_not_stop_a_run(tmp_path: Path) -> None:
 
     heard = Listener()
     with ExitStack() as limit:
-        studied = study(Filling, lesson(tmp_path / "run"), heard)
+        studied = train_network(Filling, lesson(tmp_path / "run"), heard)
     assert same(whole, studied)
     assert [line for line in heard.lines if "no checkpoint could be written" in line and "File too large" in line]
     found = Checkpoint.read(tmp_path / "run")
     assert found is not None
     assert len(found.facts["standing"]["history"]) in (1, 2), "the earlier checkpoint is lost"
-    assert same(whole, study(Tiny, lesson(tmp_path / "run", resume=True), Silence()))
+    assert same(whole, train_network(Tiny, lesson(tmp_path / "run", resume=True), SilentProgress()))
 
 
 class Hungry(Tiny):
@@ -251,22 +254,22 @@ class Hungry(Tiny):
         return super().batch(epoch, step)
 
 
-def test_batches_are_halved_until_they_fit(tmp_path: Path) -> None:
+def test_out_of_memory_halves_the_batch_size_until_it_fits(tmp_path: Path) -> None:
     heard = Listener()
-    studied = study(lambda batch: Hungry(batch, 8), lesson(tmp_path / "run"), heard)
+    studied = train_network(lambda batch: Hungry(batch, 8), lesson(tmp_path / "run"), heard)
     assert (studied[2]["batch"], studied[2]["steps"]) == (8, 15)
     assert studied[2]["rate"] == pytest.approx(0.01 * 8 / 32)
     assert [line for line in heard.lines if "out of memory" in line] == [
         f"out of memory: starting anew with batches of {batch}, and the learning rate halved" for batch in (16, 8)
     ]
     # Its checkpoint knows the batch, and nothing of the runs that failed is left in it.
-    assert same(studied, study(Tiny, lesson(tmp_path / "run", resume=True), Silence()))
+    assert same(studied, train_network(Tiny, lesson(tmp_path / "run", resume=True), SilentProgress()))
     assert len(studied[1]) == 4
 
 
-def test_memory_for_not_even_one_sample_is_said(tmp_path: Path) -> None:
+def test_out_of_memory_with_one_sample_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(TrainingFailed, match="not even one sample"):
-        study(lambda batch: Hungry(batch, 0), lesson(tmp_path / "run", training={"batch": 2}), Silence())
+        train_network(lambda batch: Hungry(batch, 0), lesson(tmp_path / "run", training={"batch": 2}), SilentProgress())
 
 
 class Greedy(keras.layers.Layer):
@@ -279,7 +282,7 @@ class Greedy(keras.layers.Layer):
 
 
 @pytest.mark.slow  # TensorFlow waits ten seconds for memory
-def test_real_lack_of_memory_halves_the_batch(tmp_path: Path) -> None:
+def test_real_out_of_memory_halves_the_batch_size(tmp_path: Path) -> None:
     class Real(Tiny):
         def __init__(self, batch: int) -> None:
             super().__init__(batch)
@@ -290,54 +293,56 @@ def test_real_lack_of_memory_halves_the_batch(tmp_path: Path) -> None:
                 yield Batch({"points": batch.x["points"][:8]}, batch.y[:8], batch.weight[:8])
 
     asked = lesson(tmp_path / "run", training={"batch": 16, "epochs": 1})
-    assert study(Real, asked, Silence())[2]["batch"] == 8
+    assert train_network(Real, asked, SilentProgress())[2]["batch"] == 8
 
 
-def test_a_run_plans_with_the_time_it_has(tmp_path: Path) -> None:
+def test_deadline_limits_the_planned_epochs(tmp_path: Path) -> None:
     asked = lesson(tmp_path / "run", deadline=time.monotonic() + 3, training={"epochs": 10_000, "patience": 10_000})
-    _, history, facts = study(Tiny, asked, Silence())
+    _, history, facts = train_network(Tiny, asked, SilentProgress())
     assert 1 <= len(history) <= facts["epochs_planned"] < 10_000
 
 
-def test_a_run_without_time_returns_its_start(tmp_path: Path) -> None:
+def test_deadline_already_over_returns_the_start(tmp_path: Path) -> None:
     start = [variable.numpy() for variable in Tiny(32).network.trainable_variables]
-    studied = study(Tiny, lesson(tmp_path / "run", deadline=time.monotonic() - 1), Silence())
+    studied = train_network(Tiny, lesson(tmp_path / "run", deadline=time.monotonic() - 1), SilentProgress())
     assert (studied[1], studied[2]["stopped_by"]) == ((), "deadline")
     for got, was in zip(weights(studied), start, strict=True):
         np.testing.assert_array_equal(got, was)
 
 
-def test_timing_steps_leaves_no_trace(tmp_path: Path) -> None:
-    plain = study(Tiny, lesson(tmp_path / "plain"), Silence())
-    timed = study(Tiny, lesson(tmp_path / "timed", deadline=time.monotonic() + 1000), Silence())
+def test_timing_steps_does_not_change_training(tmp_path: Path) -> None:
+    plain = train_network(Tiny, lesson(tmp_path / "plain"), SilentProgress())
+    timed = train_network(Tiny, lesson(tmp_path / "timed", deadline=time.monotonic() + 1000), SilentProgress())
     assert same(plain, timed)
 
 
-def test_a_resumed_run_keeps_its_plan(tmp_path: Path) -> None:
+def test_resume_keeps_the_planned_epochs(tmp_path: Path) -> None:
     many = {"epochs": 10_000, "patience": 10_000}
     with pytest.raises(Killed):
         asked = lesson(tmp_path / "run", deadline=time.monotonic() + 3, training=many)
-        study(lambda batch: Mortal(batch, 1, 0), asked, Silence())
+        train_network(lambda batch: Mortal(batch, 1, 0), asked, SilentProgress())
     found = Checkpoint.read(tmp_path / "run")
     assert found is not None
     planned = found.facts["standing"]["schedule"]["epochs"]
     assert planned < 10_000
     asked = lesson(tmp_path / "run", resume=True, deadline=time.monotonic() + 2, training=many)
-    assert study(Tiny, asked, Silence())[2]["epochs_planned"] == planned
+    assert train_network(Tiny, asked, SilentProgress())[2]["epochs_planned"] == planned
 
 
-def test_logs_for_tensorboard_are_written(tmp_path: Path) -> None:
-    study(Tiny, lesson(tmp_path / "run", tensorboard=tmp_path / "logs"), Silence())
+def test_tensorboard_logs_are_written(tmp_path: Path) -> None:
+    train_network(Tiny, lesson(tmp_path / "run", tensorboard=tmp_path / "logs"), SilentProgress())
     (file,) = (tmp_path / "logs").iterdir()
     events = [tf.compat.v1.Event.FromString(one.numpy()) for one in tf.data.TFRecordDataset(str(file))]
     points = {(value.tag, event.step) for event in events for value in event.summary.value}
     assert points == {(tag, step) for tag in ("loss", "val_loss", "val_score", "rate") for step in range(1, 5)}
 
 
-def test_smoothing_is_chosen_by_the_task(tmp_path: Path) -> None:
+def test_label_smoothing_is_on_for_classes_and_off_for_tags(tmp_path: Path) -> None:
     chosen = [
-        study(
-            lambda batch, task=task: Tiny(batch, task), lesson(tmp_path / task, task, training={"epochs": 1}), Silence()
+        train_network(
+            lambda batch, task=task: Tiny(batch, task),
+            lesson(tmp_path / task, task, training={"epochs": 1}),
+            SilentProgress(),
         )[2]["smoothing"]
         for task in (Task.CLASSIFY, Task.TAG)
     ]

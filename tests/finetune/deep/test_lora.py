@@ -6,10 +6,10 @@ import keras
 import numpy as np
 import pytest
 
-from finetune.deep.lora import enable_lora, plain_weights
+from finetune.deep.lora import enable_lora, merge_lora_weights
 from tests.zoo.encoders import FAMILIES, MOST, VOCABULARY, backbone
-from zoo.build.networks.text import Pooling, encoder
-from zoo.build.text_parity import text_probes
+from zoo.build.networks.text import Pooling, add_pooling
+from zoo.build.text_parity import parity_token_batches
 from zoo.errors import RecipeError
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def answers(model: keras.Model) -> np.ndarray:
-    probes = text_probes([tensor.name for tensor in model.inputs], VOCABULARY, MOST)
+    probes = parity_token_batches([tensor.name for tensor in model.inputs], VOCABULARY, MOST)
     return np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in probes])
 
 
@@ -35,8 +35,8 @@ QUICK = {"Albert", "Bert", "DebertaV3"}  # one layer run twice; the common one; 
         for family in sorted(FAMILIES.keys() - {"FNet"})
     ],
 )
-def test_merged_is_what_was_trained(family: str) -> None:
-    model = encoder(backbone(family), Pooling.MEAN)
+def test_lora_merged_weights_answer_like_the_trained_network(family: str) -> None:
+    model = add_pooling(backbone(family), Pooling.MEAN)
     before = answers(model)
     enable_lora(model, rank=4)
     np.testing.assert_allclose(answers(model), before, atol=1e-6)
@@ -45,16 +45,16 @@ def test_merged_is_what_was_trained(family: str) -> None:
         variable.assign_add(random.normal(0, 0.2, variable.shape))
     learnt = answers(model)
     assert np.abs(learnt - before).max() > 0.01
-    merged = plain_weights(model)
-    fresh = encoder(backbone(family), Pooling.MEAN)
+    merged = merge_lora_weights(model)
+    fresh = add_pooling(backbone(family), Pooling.MEAN)
     assert {weight.path for weight in fresh.weights} == merged.keys()
     for weight in fresh.weights:
         weight.assign(merged[weight.path])
     np.testing.assert_allclose(answers(fresh), learnt, atol=1e-6 * np.abs(learnt).max())
 
 
-def test_queries_and_values_learn_and_nothing_else() -> None:
-    model = encoder(backbone("Bert"), Pooling.MEAN)
+def test_lora_trains_only_query_and_value_projections() -> None:
+    model = add_pooling(backbone("Bert"), Pooling.MEAN)
     enable_lora(model, rank=4)
     names = {tuple(variable.path.split("/")[-2:]) for variable in model.trainable_variables}
     parts = ("bias", "lora_kernel_a", "lora_kernel_b")
@@ -64,6 +64,6 @@ def test_queries_and_values_learn_and_nothing_else() -> None:
     assert {4} == {min(variable.shape) for variable in kernels}
 
 
-def test_an_encoder_without_attention_is_refused() -> None:
+def test_lora_refuses_an_encoder_without_attention() -> None:
     with pytest.raises(RecipeError, match="no attention to update"):
-        enable_lora(encoder(backbone("FNet"), Pooling.CLS), rank=2)
+        enable_lora(add_pooling(backbone("FNet"), Pooling.CLS), rank=2)

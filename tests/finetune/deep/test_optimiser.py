@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from finetune.deep.optimiser import Optimiser, Pace
+from finetune.deep.optimiser import AveragingAdamW, CosineWarmupSchedule
 
 
 def pair() -> list[keras.Variable]:
@@ -22,10 +22,10 @@ def gradients(step: int) -> list[tf.Tensor]:
     return [tf.constant(random.normal(size=shape).astype(np.float32)) for shape in ((4, 3), (3,))]
 
 
-def taught(rates: dict[str, float], decay: float, steps: int, peak: float = 0.01) -> tuple[Optimiser, list]:
-    variables, pace = pair(), Pace(peak)
-    pace.total.assign(float(steps))
-    optimiser = Optimiser(pace, rates, decay)
+def taught(rates: dict[str, float], decay: float, steps: int, peak: float = 0.01) -> tuple[AveragingAdamW, list]:
+    variables, pace = pair(), CosineWarmupSchedule(peak)
+    pace.total_steps.assign(float(steps))
+    optimiser = AveragingAdamW(pace, rates, decay)
     optimiser.build(variables)
     apply = tf.function(lambda gradients: optimiser.apply(gradients, variables))
     for step in range(steps):
@@ -33,7 +33,7 @@ def taught(rates: dict[str, float], decay: float, steps: int, peak: float = 0.01
     return optimiser, variables
 
 
-def test_it_is_keras_adamw() -> None:
+def test_optimizer_equals_keras_adamw() -> None:
     steps, decay = 20, 0.1
     optimiser, variables = taught({}, decay, steps)
 
@@ -52,7 +52,7 @@ def test_it_is_keras_adamw() -> None:
     assert int(optimiser.iterations.numpy()) == steps
 
 
-def test_a_layers_rate_scales_its_steps_and_its_decay() -> None:
+def test_layer_learning_rate_scales_steps_and_weight_decay() -> None:
     whole, half, none = (taught({"kernel": factor}, 0.5, 1) for factor in (1.0, 0.5, 0.0))
     start = pair()
     moved = [(run[1][0].numpy() - start[0].numpy()) for run in (whole, half, none)]
@@ -63,9 +63,9 @@ def test_a_layers_rate_scales_its_steps_and_its_decay() -> None:
     )
 
 
-def test_only_what_has_two_axes_decays() -> None:
-    variables, pace = pair(), Pace(0.1)
-    optimiser = Optimiser(pace, {}, 0.5)
+def test_weight_decay_applies_to_matrices_only() -> None:
+    variables, pace = pair(), CosineWarmupSchedule(0.1)
+    optimiser = AveragingAdamW(pace, {}, 0.5)
     optimiser.build(variables)
     kernel, bias = (variable.numpy() for variable in variables)
     optimiser.apply([tf.zeros((4, 3)), tf.zeros(3)], variables)
@@ -73,21 +73,21 @@ def test_only_what_has_two_axes_decays() -> None:
     np.testing.assert_array_equal(variables[1].numpy(), bias)
 
 
-def test_rows_of_an_embedding_learn_as_a_whole_gradient() -> None:
+def test_sparse_embedding_gradient_equals_dense_gradient() -> None:
     rows = tf.IndexedSlices(tf.ones((3, 3)), tf.constant([1, 1, 2]), tf.constant([4, 3]))
     dense, sparse = pair(), pair()
     for variables, gradient in ((dense, tf.convert_to_tensor(rows)), (sparse, rows)):
-        optimiser = Optimiser(Pace(0.01), {}, 0.0)
+        optimiser = AveragingAdamW(CosineWarmupSchedule(0.01), {}, 0.0)
         optimiser.build(variables)
         optimiser.apply([gradient, tf.zeros(3)], variables)
     np.testing.assert_array_equal(dense[0].numpy(), sparse[0].numpy())
 
 
 @pytest.mark.parametrize("total", [1, 7, 100])
-def test_the_rate_rises_then_falls_to_nothing(total: int) -> None:
-    pace = Pace(0.5)
-    pace.total.assign(float(total))
-    rates = [pace.rate(step) for step in range(total)]
+def test_learning_rate_warms_up_then_decays_to_zero(total: int) -> None:
+    pace = CosineWarmupSchedule(0.5)
+    pace.total_steps.assign(float(total))
+    rates = [pace.rate_at(step) for step in range(total)]
     warm = max(1, round(total * 0.1))
     assert rates[warm - 1] == pytest.approx(0.5)
     assert rates[:warm] == sorted(rates[:warm])
@@ -97,11 +97,11 @@ def test_the_rate_rises_then_falls_to_nothing(total: int) -> None:
         assert rates[warm - 1 + (total - warm) // 2] == pytest.approx(0.25, rel=0.1)
 
 
-def test_averages_follow_the_weights() -> None:
+def test_weight_averages_follow_the_weights() -> None:
     steps = 30
-    variables, pace = pair(), Pace(0.01)
-    pace.total.assign(float(steps))
-    optimiser = Optimiser(pace, {}, 0.0)
+    variables, pace = pair(), CosineWarmupSchedule(0.01)
+    pace.total_steps.assign(float(steps))
+    optimiser = AveragingAdamW(pace, {}, 0.0)
     optimiser.build(variables)
     expected = variables[0].numpy()
     np.testing.assert_array_equal(optimiser.averages()[0], expected)
@@ -112,10 +112,10 @@ def test_averages_follow_the_weights() -> None:
     np.testing.assert_allclose(optimiser.averages()[0], expected, rtol=1e-5)
 
 
-def test_averages_are_lent_and_taken_back_bit_for_bit() -> None:
+def test_weight_averages_are_swapped_in_and_restored_exactly() -> None:
     optimiser, variables = taught({}, 0.01, 5)
     weights, averages = [variable.numpy() for variable in variables], optimiser.averages()
-    with pytest.raises(ZeroDivisionError), optimiser.averaged():
+    with pytest.raises(ZeroDivisionError), optimiser.swap_in_averages():
         for variable, average in zip(variables, averages, strict=True):
             np.testing.assert_array_equal(variable.numpy(), average)
         raise ZeroDivisionError

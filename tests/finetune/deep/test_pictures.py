@@ -10,33 +10,33 @@ import keras
 import numpy as np
 import pytest
 
-from finetune.deep.export import plain_body
-from finetune.deep.pictures import deepen_pictures
-from finetune.deep.sizes import at_size, with_head
+from finetune.deep.export import load_functional_body
+from finetune.deep.pictures import train_images
+from finetune.deep.sizes import refit_head_at_size, with_image_size
 from finetune.heads import Head
-from finetune.lesson import Deepened, Lesson
+from finetune.lesson import DeepRunResult, TrainingJob
 from finetune.tasks import Task
 from finetune.training import Depth
 from tests.finetune.deep.picture_lessons import SIZE, ignorant, picture_lesson, tiny_backbone
-from zoo.build.networks import whole
+from zoo.build.networks import trunk_from_network
 from zoo.errors import TrainingFailed
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
-Run = tuple[Lesson, Deepened]
+Run = tuple[TrainingJob, DeepRunResult]
 
 
 @pytest.fixture(scope="module")
 def top(tmp_path_factory: pytest.TempPathFactory) -> Run:
     lesson = ignorant(picture_lesson(tmp_path_factory.mktemp("top"), Depth.TOP))
-    return lesson, deepen_pictures(lesson, Silence())
+    return lesson, train_images(lesson, SilentProgress())
 
 
 @pytest.fixture(scope="module")
 def full(tmp_path_factory: pytest.TempPathFactory) -> Run:
     lesson = ignorant(picture_lesson(tmp_path_factory.mktemp("full"), Depth.FULL))
-    return lesson, deepen_pictures(lesson, Silence())
+    return lesson, train_images(lesson, SilentProgress())
 
 
 @pytest.fixture(params=["top", "full"])
@@ -44,47 +44,49 @@ def run(request: pytest.FixtureRequest) -> Run:
     return request.getfixturevalue(request.param)
 
 
-def features(lesson: Lesson, deepened: Deepened) -> np.ndarray:
+def features(lesson: TrainingJob, deepened: DeepRunResult) -> np.ndarray:
     trunk = deepened.trunk
     return trunk(trunk.inputs.batch([trunk.inputs(sample.read()) for sample in lesson.samples]))
 
 
-def changed(lesson: Lesson, deepened: Deepened) -> dict[str, bool]:
+def changed(lesson: TrainingJob, deepened: DeepRunResult) -> dict[str, bool]:
     """By the path of a weight: has it changed?"""
-    before, after = (plain_body(tiny_backbone(), None, file) for file in (lesson.start, deepened.weights))
+    before, after = (
+        load_functional_body(tiny_backbone(), None, file) for file in (lesson.start_weights, deepened.weights_path)
+    )
     return {
         one.path: not np.array_equal(one.numpy(), other.numpy())
         for one, other in zip(before.weights, after.weights, strict=True)
     }
 
 
-def test_the_history_tells_every_epoch(run: Run) -> None:
+def test_training_history_has_every_epoch(run: Run) -> None:
     lesson, deepened = run
     assert [epoch.number for epoch in deepened.history] == list(range(1, 1 + lesson.training.epochs))
     assert all(np.isfinite([epoch.loss, epoch.val_loss, epoch.val_score]).all() for epoch in deepened.history)
 
 
-def test_something_was_learnt(run: Run) -> None:
+def test_training_lowers_the_validation_loss(run: Run) -> None:
     _, deepened = run
     assert deepened.facts["best_epoch"] > 0
     assert deepened.history[-1].val_loss < deepened.facts["start_val_loss"]
 
 
-def test_only_the_tail_learns_at_depth_top(top: Run) -> None:
+def test_depth_top_trains_only_the_layers_above_the_cut(top: Run) -> None:
     lesson, deepened = top
     assert deepened.facts["cut"] == "block6c_add"
     learnt = {path for path, differs in changed(lesson, deepened).items() if differs}
     assert {path.split("_")[0] for path in learnt} == {"block6d", "block7a", "top"}
 
 
-def test_everything_learns_at_depth_full_but_the_normalisation(full: Run) -> None:
+def test_depth_full_trains_all_but_batch_normalization(full: Run) -> None:
     differs = changed(*full)
     frozen = {path for path in differs if path.split("/")[1] in ("gamma", "beta", "moving_mean", "moving_variance")}
     assert frozen
     assert {path for path, one in differs.items() if not one} == frozen
 
 
-def test_the_trunk_says_what_keras_says(run: Run, tmp_path: Path) -> None:
+def test_exported_trunk_equals_the_keras_model(run: Run, tmp_path: Path) -> None:
     lesson, deepened = run
     saved = tmp_path / "model.keras"
     saved.write_bytes(deepened.model_keras)
@@ -97,16 +99,16 @@ def test_the_trunk_says_what_keras_says(run: Run, tmp_path: Path) -> None:
     np.testing.assert_allclose(features(lesson, deepened) @ kernel + bias, expected, atol=1e-3 * np.abs(expected).max())
 
 
-def test_the_head_says_what_the_network_does(run: Run) -> None:
+def test_exported_head_equals_the_keras_model(run: Run) -> None:
     lesson, deepened = run
-    x = features(lesson, deepened)[lesson.val]
+    x = features(lesson, deepened)[lesson.val_rows]
     answers = (x @ deepened.head.weights.T + deepened.head.bias).argmax(1)
     best = deepened.facts["best_epoch"]
     score = deepened.history[best - 1].val_score if best else deepened.facts["start_val_score"]
-    assert np.mean(answers == lesson.y[lesson.val]) == pytest.approx(score, abs=1.5 / len(answers))
+    assert np.mean(answers == lesson.y[lesson.val_rows]) == pytest.approx(score, abs=1.5 / len(answers))
 
 
-def test_the_trunk_tells_where_it_comes_from(top: Run, full: Run) -> None:
+def test_trained_trunk_records_its_backbone_and_parity(top: Run, full: Run) -> None:
     for lesson, deepened in (top, full):
         trunk = deepened.trunk
         assert trunk.path.parent == lesson.folder
@@ -116,42 +118,42 @@ def test_the_trunk_tells_where_it_comes_from(top: Run, full: Run) -> None:
         assert trunk.facts["parity"]["off"] <= 1e-4 * trunk.facts["parity"]["largest"]
 
 
-def test_another_size_brings_its_own_head_and_is_served(tmp_path: Path) -> None:
+def test_other_image_size_gets_a_new_head_and_trunk(tmp_path: Path) -> None:
     lesson = picture_lesson(tmp_path, Depth.FULL)
-    larger = at_size(lesson, 64)
-    body = plain_body(larger.backbone, None, lesson.start)
+    larger = with_image_size(lesson, 64)
+    body = load_functional_body(larger.backbone, None, lesson.start_weights)
     pictures = np.stack([larger.inputs(sample.read()) for sample in lesson.samples])
-    fitted = with_head(larger, body, pictures)
+    fitted = refit_head_at_size(larger, body, pictures)
     assert fitted.backbone.takes.size == fitted.inputs.size == 64
-    x = whole(larger.backbone, body).predict_on_batch(pictures)
+    x = trunk_from_network(larger.backbone, body).predict_on_batch(pictures)
 
     def right(head: Head[Any]) -> float:
         return float(np.mean((x @ head.weights.T + head.bias).argmax(1) == lesson.y))
 
-    assert right(fitted.head) > max(0.9, right(lesson.head) - 0.01)
+    assert right(fitted.start_head) > max(0.9, right(lesson.start_head) - 0.01)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize("task", [Task.TAG, Task.REGRESS])
-def test_tags_and_numbers_are_learnt_too(task: Task, tmp_path: Path) -> None:
+def test_depth_top_trains_tags_and_numbers(task: Task, tmp_path: Path) -> None:
     lesson = picture_lesson(tmp_path, Depth.TOP, task=task, epochs=1, augment=False)
-    deepened = deepen_pictures(lesson, Silence())
+    deepened = train_images(lesson, SilentProgress())
     assert deepened.facts["views"] == 0
-    said = features(lesson, deepened)[lesson.val] @ deepened.head.weights.T + deepened.head.bias
+    said = features(lesson, deepened)[lesson.val_rows] @ deepened.head.weights.T + deepened.head.bias
     if task is Task.REGRESS:
-        assert np.abs(said[:, 0] - lesson.y[lesson.val]).mean() < lesson.y.std()
+        assert np.abs(said[:, 0] - lesson.y[lesson.val_rows]).mean() < lesson.y.std()
     else:
-        assert ((said > 0) == lesson.y[lesson.val]).mean() > 0.7
+        assert ((said > 0) == lesson.y[lesson.val_rows]).mean() > 0.7
 
 
-def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+def test_start_weights_of_another_network_are_refused(tmp_path: Path) -> None:
     other = tmp_path / "other.npz"
     np.savez(other, **{"00000": np.zeros((3, 3), np.float32)})
     with pytest.raises(TrainingFailed, match="another network"):
-        plain_body(tiny_backbone(), None, other)
+        load_functional_body(tiny_backbone(), None, other)
 
 
-def test_the_weights_can_be_started_from(top: Run) -> None:
+def test_trained_weights_can_start_another_run(top: Run) -> None:
     lesson, deepened = top
-    with np.load(io.BytesIO(deepened.weights.read_bytes()), allow_pickle=False) as file:
-        assert len(file.files) == len(plain_body(lesson.backbone, None, deepened.weights).weights)
+    with np.load(io.BytesIO(deepened.weights_path.read_bytes()), allow_pickle=False) as file:
+        assert len(file.files) == len(load_functional_body(lesson.backbone, None, deepened.weights_path).weights)

@@ -9,20 +9,20 @@ import numpy as np
 import pytest
 
 from finetune.deep.course import Batch
-from finetune.deep.encoder import factors, layers_of, with_head
-from finetune.deep.grafted import harvested
-from finetune.deep.text_course import TextCourse
-from finetune.deep.texts import tokenised
-from finetune.deep.tokens import WIDTHS, bucketed
-from finetune.lesson import Lesson
+from finetune.deep.encoder import attach_head, count_encoder_layers, layer_rate_factors
+from finetune.deep.grafted import head_from_dense
+from finetune.deep.text_course import TextBatchSource
+from finetune.deep.texts import tokenize_job
+from finetune.deep.tokens import PAD_MULTIPLE, bucket_by_length
+from finetune.lesson import TrainingJob
 from finetune.tasks import Task
 from finetune.training import Depth
 from tests.finetune.deep.text_lessons import text_lesson
 from tests.zoo.encoders import FAMILIES, backbone
 from zoo import weights
-from zoo.build.networks.text import Pooling, encoder
-from zoo.build.text import load_text
-from zoo.progress import Silence
+from zoo.build.networks.text import Pooling, add_pooling
+from zoo.build.text import load_text_encoder
+from zoo.progress import SilentProgress
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
 pytestmark = [
@@ -31,28 +31,28 @@ pytestmark = [
 ]
 
 
-def course_of(lesson: Lesson, size: int = 5) -> TextCourse:
-    plain, _ = load_text(lesson.backbone, weights.path_of(lesson.backbone))
-    return TextCourse(lesson, tokenised(lesson, Silence()), with_head(plain, lesson), size)
+def course_of(lesson: TrainingJob, size: int = 5) -> TextBatchSource:
+    plain, _ = load_text_encoder(lesson.backbone, weights.weights_path(lesson.backbone))
+    return TextBatchSource(lesson, tokenize_job(lesson, SilentProgress()), attach_head(plain, lesson), size)
 
 
 def same(a: Batch, b: Batch) -> bool:
     return all(np.array_equal(a.x[name], b.x[name]) for name in a.x) and np.array_equal(a.y, b.y)
 
 
-def test_an_epoch_is_every_text_once_in_an_order_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_batches_see_each_text_once_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lesson = text_lesson(tmp_path, monkeypatch, Depth.FULL)
     course, again = course_of(lesson), course_of(lesson)
-    assert course.steps() == 7
-    epochs = [[course.batch(epoch, step) for step in range(7)] for epoch in (0, 1)]
-    assert same(again.batch(1, 3), epochs[1][3])  # whatever was asked for before
-    assert same(again.batch(0, 3), epochs[0][3])
+    assert course.steps_per_epoch() == 7
+    epochs = [[course.training_batch(epoch, step) for step in range(7)] for epoch in (0, 1)]
+    assert same(again.training_batch(1, 3), epochs[1][3])  # whatever was asked for before
+    assert same(again.training_batch(0, 3), epochs[0][3])
     assert not all(same(*pair) for pair in zip(*epochs, strict=True))
     for batches in epochs:
         assert all(batch.y.shape == (5, 3) for batch in batches)
         assert sum(batch.weight.sum() for batch in batches) == 32
         seen = [ids for batch in batches for ids in texts_of(batch)]
-        assert sorted(seen) == sorted(lesson.inputs(lesson.samples[row].read()).tolist() for row in lesson.train)
+        assert sorted(seen) == sorted(lesson.inputs(lesson.samples[row].read()).tolist() for row in lesson.train_rows)
 
 
 def texts_of(batch: Batch) -> list[list[int]]:
@@ -61,25 +61,25 @@ def texts_of(batch: Batch) -> list[list[int]]:
     return [ids[mask == 1].tolist() for ids, mask, weight in rows if weight]
 
 
-def test_few_widths_and_never_more_than_there_are_positions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_batches_pad_to_few_widths_within_the_positions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     course = course_of(text_lesson(tmp_path, monkeypatch, Depth.FULL))
-    for batch in (course.batch(0, step) for step in range(7)):
+    for batch in (course.training_batch(0, step) for step in range(7)):
         width = batch.x["token_ids"].shape[1]
-        assert width % WIDTHS == 0
+        assert width % PAD_MULTIPLE == 0
         assert width <= 512
 
 
-def test_validation_is_plain_and_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_validation_batches_are_plain_and_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lesson = text_lesson(tmp_path, monkeypatch, Depth.FULL)
-    batches = [*course_of(lesson).val()]
+    batches = [*course_of(lesson).validation_batches()]
     assert [len(batch.y) for batch in batches] == [5, 3]
     seen = [ids for batch in batches for ids in texts_of(batch)]
-    assert sorted(seen) == sorted(lesson.inputs(lesson.samples[row].read()).tolist() for row in lesson.val)
+    assert sorted(seen) == sorted(lesson.inputs(lesson.samples[row].read()).tolist() for row in lesson.val_rows)
 
 
-def test_long_texts_share_batches_with_long_ones() -> None:
+def test_text_batches_bucket_by_length() -> None:
     lengths = np.random.default_rng(0).integers(5, 120, 1000)
-    batches = bucketed(np.arange(1000), lengths, 8, np.random.default_rng(1))
+    batches = bucket_by_length(np.arange(1000), lengths, 8, np.random.default_rng(1))
     assert sorted(np.concatenate(batches).tolist()) == list(range(1000))
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)
     assert padded < 1.1 * lengths.sum()
@@ -88,27 +88,27 @@ def test_long_texts_share_batches_with_long_ones() -> None:
 
 
 @pytest.mark.parametrize("task", [Task.CLASSIFY, Task.TAG, Task.REGRESS])
-def test_the_network_begins_as_the_probe_and_ends_as_a_head(
+def test_text_network_starts_as_the_probe_and_exports_a_head(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     lesson = text_lesson(tmp_path, monkeypatch, Depth.FULL, task=task)
     course = course_of(lesson)
-    plain, _ = load_text(lesson.backbone, weights.path_of(lesson.backbone))
+    plain, _ = load_text_encoder(lesson.backbone, weights.weights_path(lesson.backbone))
     batch = lesson.inputs.batch([lesson.inputs(sample.read()) for sample in lesson.samples])
     x = keras.ops.convert_to_numpy(plain(batch, training=False))
-    said = x @ lesson.head.weights.T + lesson.head.bias
+    said = x @ lesson.start_head.weights.T + lesson.start_head.bias
     logits = keras.ops.convert_to_numpy(course.network(batch, training=False))
     if task is Task.REGRESS:
-        y = lesson.y[lesson.train]
+        y = lesson.y[lesson.train_rows]
         np.testing.assert_allclose(logits * y.std() + y.mean(), said, rtol=1e-3)
     else:
         np.testing.assert_allclose(logits, said, atol=1e-3 * np.abs(said).max())
-    head = harvested(lesson, *course.network.get_layer("head").get_weights(), course)
+    head = head_from_dense(lesson, *course.network.get_layer("head").get_weights(), course)
     ours = x @ head.weights.T + head.bias
     if task is Task.REGRESS:
         np.testing.assert_allclose(ours, said, rtol=1e-3)
         assert head.choice.val_rmse == pytest.approx(
-            np.sqrt(((said[lesson.val, 0] - lesson.y[lesson.val]) ** 2).mean()), rel=1e-3
+            np.sqrt(((said[lesson.val_rows, 0] - lesson.y[lesson.val_rows]) ** 2).mean()), rel=1e-3
         )
     else:
         np.testing.assert_allclose(ours * head.choice.temperature, said, atol=1e-3 * np.abs(said).max())
@@ -120,12 +120,12 @@ QUICK = {"Albert", "Bert", "DebertaV3", "FNet"}
 @pytest.mark.parametrize(
     "family", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(FAMILIES)]
 )
-def test_the_last_layers_learn_fastest_and_embeddings_least(family: str) -> None:
-    model = encoder(backbone(family), Pooling.CLS)
-    of = factors(model, 0.5)
+def test_layer_wise_learning_rate_is_lowest_for_embeddings(family: str) -> None:
+    model = add_pooling(backbone(family), Pooling.CLS)
+    of = layer_rate_factors(model, 0.5)
     assert of.keys() == {variable.path for variable in model.trainable_variables}
     shared = family == "Albert"  # its layers are one
-    assert layers_of(model) == (1 if shared else 2)
+    assert count_encoder_layers(model) == (1 if shared else 2)
     behind = {1.0} if family.startswith("T5") else set()  # a last norm
     assert set(of.values()) == ({0.5, 0.25} if shared else {0.5, 0.25, 0.125} | behind)
     least = {path for path, factor in of.items() if factor == min(of.values())}
@@ -133,7 +133,7 @@ def test_the_last_layers_learn_fastest_and_embeddings_least(family: str) -> None
     assert {factor for path, factor in of.items() if "_layer_1/" in path} <= {0.5}
 
 
-def test_the_top_is_two_layers_and_what_follows_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_depth_top_trains_the_last_two_encoder_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = course_of(text_lesson(tmp_path, monkeypatch, Depth.TOP, layers=3)).network
     learning = {variable.path.split("/")[0] for variable in network.trainable_variables}
     assert learning == {"transformer_layer_1", "transformer_layer_2", "head"}

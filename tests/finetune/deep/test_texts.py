@@ -11,29 +11,31 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from finetune.deep import deepen
-from finetune.lesson import Deepened, Lesson
+from finetune.deep import train_trunk
+from finetune.lesson import DeepRunResult, TrainingJob
 from finetune.training import Depth
 from tests.finetune.deep.text_lessons import text_lesson
 from zoo.errors import TrainingFailed
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 
 
-def batch_of(lesson: Lesson) -> dict[str, NDArray[np.int32]]:
+def batch_of(lesson: TrainingJob) -> dict[str, NDArray[np.int32]]:
     return lesson.inputs.batch([lesson.inputs(sample.read()) for sample in lesson.samples])
 
 
-def logits_of(lesson: Lesson, done: Deepened) -> NDArray[np.float32]:
+def logits_of(lesson: TrainingJob, done: DeepRunResult) -> NDArray[np.float32]:
     return done.trunk(batch_of(lesson)) @ done.head.weights.T + done.head.bias
 
 
 @pytest.mark.parametrize("depth", [Depth.FULL, Depth.LORA])
-def test_a_deeper_run_is_no_worse_and_agrees(depth: Depth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_text_training_is_no_worse_than_the_probe_and_matches_keras(
+    depth: Depth, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     lesson = text_lesson(tmp_path, monkeypatch, depth, epochs=4)
-    done = deepen(lesson, Silence())
+    done = train_trunk(lesson, SilentProgress())
     assert done.trunk.path.parent == lesson.folder
     assert done.trunk.inputs == lesson.inputs  # served as it was, however short the texts to learn from were
     # The tiny network is random: it may learn nothing, but it is never worse than before the first step.
@@ -44,7 +46,7 @@ def test_a_deeper_run_is_no_worse_and_agrees(depth: Depth, tmp_path: Path, monke
     model = keras.saving.load_model(tmp_path / "model.keras")
     logits = keras.ops.convert_to_numpy(model(batch_of(lesson), training=False))
     np.testing.assert_allclose(logits / done.head.choice.temperature, said, atol=1e-3 * np.abs(said).max())
-    with np.load(done.weights, allow_pickle=False) as file:
+    with np.load(done.weights_path, allow_pickle=False) as file:
         assert not [name for name in file if "lora" in name or "head" in name]
 
 
@@ -52,32 +54,32 @@ class Stopped(Exception):
     pass
 
 
-class Impatient(Silence):
+class Impatient(SilentProgress):
     """Stops a run after its first epoch."""
 
     def numbers(self, what: str, facts: Mapping[str, float | int]) -> None:
         raise Stopped
 
 
-def test_what_was_stopped_and_resumed_ends_with_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_resume_of_stopped_text_training_is_byte_exact(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lesson = text_lesson(tmp_path, monkeypatch, Depth.FULL, epochs=2)
     whole = dataclasses.replace(lesson, folder=tmp_path / "whole")
     with pytest.raises(Stopped):
-        deepen(lesson, Impatient())
-    resumed = deepen(dataclasses.replace(lesson, resume=True), Silence())
-    assert resumed.trunk.sha256 == deepen(whole, Silence()).trunk.sha256
+        train_trunk(lesson, Impatient())
+    resumed = train_trunk(dataclasses.replace(lesson, resume=True), SilentProgress())
+    assert resumed.trunk.sha256 == train_trunk(whole, SilentProgress()).trunk.sha256
     assert [epoch.number for epoch in resumed.history] == [1, 2]
 
 
-def test_a_deeper_run_starts_from_the_weights_of_a_less_deep_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_text_training_starts_from_shallower_weights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     lesson = text_lesson(tmp_path, monkeypatch, Depth.TOP, epochs=1)
-    first = deepen(lesson, Silence())
-    more = dataclasses.replace(lesson, depth=Depth.LORA, folder=tmp_path / "more", head=first.head, start=first.weights)
-    second = deepen(more, Silence())
+    first = train_trunk(lesson, SilentProgress())
+    more = dataclasses.replace(
+        lesson, depth=Depth.LORA, folder=tmp_path / "more", head=first.head, start=first.weights_path
+    )
+    second = train_trunk(more, SilentProgress())
     assert second.facts["start_val_loss"] == pytest.approx(first.head.choice.val_loss, rel=1e-3)
     other = tmp_path / "other.npz"
     np.savez(other, **{"token_embedding/embeddings": np.zeros((2, 3), np.float32)})
     with pytest.raises(TrainingFailed, match="another network"):
-        deepen(dataclasses.replace(more, start=other), Silence())
+        train_trunk(dataclasses.replace(more, start=other), SilentProgress())

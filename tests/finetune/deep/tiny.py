@@ -9,14 +9,14 @@ from typing import Any
 import keras
 import numpy as np
 
-from finetune.dataset import Sample
+from finetune.dataset import LabeledSample
 from finetune.deep.course import Batch
 from finetune.heads import Head
-from finetune.lesson import Lesson
+from finetune.lesson import TrainingJob
 from finetune.tasks import Task
-from finetune.training import Depth, Training
-from zoo import get
-from zoo.backbone import DEFAULT
+from finetune.training import Depth, TrainingOptions
+from zoo import get_backbone
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.image import ImageInput
 
 TRAIN, VAL, WIDTH, CLASSES = 120, 60, 6, 3
@@ -67,26 +67,26 @@ class Tiny:
         return Batch({"points": self._x[rows]}, self._y[rows], weight)
 
 
-def lesson(folder: Path, task: Task = Task.CLASSIFY, depth: Depth = Depth.FULL, **more: Any) -> Lesson:
+def lesson(folder: Path, task: Task = Task.CLASSIFY, depth: Depth = Depth.FULL, **more: Any) -> TrainingJob:
     """A lesson for `Tiny`; what only pictures and texts look at is left empty."""
     folder.mkdir(parents=True, exist_ok=True)
     training = {"epochs": 4, "batch": 32, "rate": 0.01} | more.pop("training", {})
     _, y = points(task)
     k = y.shape[1]
-    return Lesson(
-        backbone=get(DEFAULT),
+    return TrainingJob(
+        backbone=get_backbone(DEFAULT_IMAGE_BACKBONE),
         depth=depth,
         task=task,
         inputs=ImageInput(8),
-        samples=tuple[Sample, ...](()),
+        samples=tuple[LabeledSample, ...](()),
         sha256=(),
         y=y,
         labels=tuple("abc"[:k]),
-        weights=np.ones(len(y), np.float32),
-        train=np.arange(TRAIN),
-        val=np.arange(TRAIN, TRAIN + VAL),
-        head=Head("logistic", "Softmax", np.zeros((k, 4), np.float32), np.zeros(k, np.float32), None, 0),
-        training=Training(**training),
+        sample_weights=np.ones(len(y), np.float32),
+        train_rows=np.arange(TRAIN),
+        val_rows=np.arange(TRAIN, TRAIN + VAL),
+        start_head=Head("logistic", "Softmax", np.zeros((k, 4), np.float32), np.zeros(k, np.float32), None, 0),
+        training=TrainingOptions(**training),
         folder=folder,
         **more,
     )

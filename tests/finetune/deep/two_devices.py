@@ -9,16 +9,18 @@ from pathlib import Path
 import numpy as np
 import tensorflow as tf
 
-from finetune.deep.loop import study
+from finetune.deep.loop import train_network
 from tests.finetune.deep.tiny import Tiny, lesson
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
 
 def main(folder: Path) -> None:
     (cpu,) = tf.config.list_physical_devices("CPU")
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
     for dropout in (0.0, 0.2):
-        course, history, facts = study(partial(Tiny, dropout=dropout), lesson(folder / f"run-{dropout}"), Silence())
+        course, history, facts = train_network(
+            partial(Tiny, dropout=dropout), lesson(folder / f"run-{dropout}"), SilentProgress()
+        )
         assert facts["replicas"] == 2
         arrays = [variable.numpy() for variable in course.network.trainable_variables]
         np.savez(folder / f"{dropout}.npz", *arrays, losses=[(epoch.loss, epoch.val_loss) for epoch in history])

@@ -9,18 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
-from finetune.dataset import Dataset, Sample
+from finetune.dataset import Dataset, LabeledSample
 from finetune.doctor.examine import examine
 from finetune.doctor.findings import Findings
 from finetune.features import Features
 from finetune.tasks import Task
-from zoo.progress import Silence
+from zoo.progress import SilentProgress
 
-Floats = NDArray[np.float32]
+Float32Array = NDArray[np.float32]
 
 
 @cache
-def drawings() -> tuple[Floats, NDArray[np.intp]]:
+def drawings() -> tuple[Float32Array, NDArray[np.intp]]:
     """1,797 drawings of 64 pixels, float32 [n,64], and what they are, int [n]."""
     x, y = load_digits(return_X_y=True)
     return x.astype(np.float32), y.astype(np.intp)
@@ -30,11 +30,11 @@ def contents(n: int) -> tuple[bytes, ...]:
     return tuple(hashlib.sha256(str(row).encode()).digest() for row in range(n))
 
 
-def looked_at(x: Floats, labels: list[str], task: Task = Task.CLASSIFY, most: int | None = None) -> Findings:
+def looked_at(x: Float32Array, labels: list[str], task: Task = Task.CLASSIFY, most: int | None = None) -> Findings:
     """What is found among samples with these features and labels."""
-    samples = tuple(Sample(str(row), label, None, b"") for row, label in enumerate(labels))
+    samples = tuple(LabeledSample(str(row), label, None, b"") for row, label in enumerate(labels))
     features = Features(samples, contents(len(x)), x, (), (), 0)
-    return examine(Dataset("made", samples, task=task), features, Silence(), most)
+    return examine(Dataset("made", samples, task=task), features, SilentProgress(), most)
 
 
 def flipped(y: NDArray[np.intp], share: float, seed: int) -> tuple[NDArray[np.intp], set[int]]:

@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from finetune.dataset import Kind, Part, Sample
+from finetune.dataset import DataKind, LabeledSample, SplitPart
 from finetune.doctor.cli import check
-from finetune.doctor.findings import Findings, Group
-from finetune.doctor.mend import dropped
+from finetune.doctor.findings import DuplicateGroup, Findings
+from finetune.doctor.mend import rows_to_drop
 from finetune.tasks import Task
 from tests.finetune.conftest import Command, fill
 from tests.finetune.test_report import EVIL, Page
@@ -48,7 +48,7 @@ def dirty(tmp_path: Path) -> Path:
     return root
 
 
-def test_everything_that_was_planted_is_found(finetune: Command, dirty: Path) -> None:
+def test_check_finds_every_planted_fault(finetune: Command, dirty: Path) -> None:
     before = everything(dirty)
     said = finetune("check", dirty, "--json")
     found = json.loads(said.out)
@@ -75,7 +75,7 @@ def test_everything_that_was_planted_is_found(finetune: Command, dirty: Path) ->
     assert everything(dirty) == before
 
 
-def test_for_people_it_is_a_table_and_the_first_of_each(finetune: Command, dirty: Path) -> None:
+def test_check_prints_a_table_with_first_examples(finetune: Command, dirty: Path) -> None:
     said = finetune("check", dirty)
     assert said.code == 0
     for word in (
@@ -89,7 +89,7 @@ def test_for_people_it_is_a_table_and_the_first_of_each(finetune: Command, dirty
         assert word in said.out, said.out
 
 
-def test_the_manifest_trains(finetune: Command, dirty: Path, tmp_path: Path) -> None:
+def test_check_fix_writes_a_clean_manifest_that_trains(finetune: Command, dirty: Path, tmp_path: Path) -> None:
     before = everything(dirty)
     said = finetune("check", dirty, "--fix", tmp_path / "clean" / "m.csv", "--json")
     fixed = json.loads(said.out)["fix"]
@@ -111,26 +111,33 @@ def test_the_manifest_trains(finetune: Command, dirty: Path, tmp_path: Path) -> 
     assert [again[what] for what in ("unusable", "misnamed", "exact_copies", "contradictions")] == [[], [], [], []]
 
 
-def test_what_is_left_out() -> None:
-    parts = (Part.TRAIN, Part.TEST, Part.VAL, Part.TRAIN, None, None, *[Part.TRAIN] * 20)
-    samples = tuple(Sample(str(n), "a", part, b"") for n, part in enumerate(parts))
+def test_clean_manifest_drops_duplicates_leaks_and_contradictions() -> None:
+    parts = (SplitPart.TRAIN, SplitPart.TEST, SplitPart.VAL, SplitPart.TRAIN, None, None, *[SplitPart.TRAIN] * 20)
+    samples = tuple(LabeledSample(str(n), "a", part, b"") for n, part in enumerate(parts))
     found = Findings(
-        source="made", kind=Kind.IMAGE, texts=1, task=Task.CLASSIFY, target="", samples=samples, bad=(), misnamed=()
+        source="made",
+        kind=DataKind.IMAGE,
+        texts_per_sample=1,
+        task=Task.CLASSIFY,
+        target="",
+        samples=samples,
+        skipped_samples=(),
+        misnamed_files=(),
     )
 
-    def left_out(**groups: tuple[Group, ...]) -> set[int]:
-        return dropped(dataclasses.replace(found, **groups))
+    def left_out(**groups: tuple[DuplicateGroup, ...]) -> set[int]:
+        return rows_to_drop(dataclasses.replace(found, **groups))
 
-    assert left_out(duplicates=(Group((0, 1, 2)), Group((4, 5)))) == {0, 2, 5}
-    assert left_out(contradictions=(Group((0, 3)),)) == {0, 3}
-    assert left_out(leaks=(Group((0, 1, 2, 3), 0.98),)) == {0, 2, 3}
-    assert left_out(leaks=(Group((0, 2, 3), 0.98),)) == {0, 3}
-    assert left_out(near=(Group((0, 3), 0.98),)) == set()
-    assert left_out(leaks=(Group((1, *range(6, 15)), 0.98),)) == {*range(6, 15)}
-    assert left_out(leaks=(Group((1, *range(6, 16)), 0.98),)) == set()  # eleven: perhaps no copies at all
+    assert left_out(duplicates=(DuplicateGroup((0, 1, 2)), DuplicateGroup((4, 5)))) == {0, 2, 5}
+    assert left_out(contradictions=(DuplicateGroup((0, 3)),)) == {0, 3}
+    assert left_out(leaks=(DuplicateGroup((0, 1, 2, 3), 0.98),)) == {0, 2, 3}
+    assert left_out(leaks=(DuplicateGroup((0, 2, 3), 0.98),)) == {0, 3}
+    assert left_out(near=(DuplicateGroup((0, 3), 0.98),)) == set()
+    assert left_out(leaks=(DuplicateGroup((1, *range(6, 15)), 0.98),)) == {*range(6, 15)}
+    assert left_out(leaks=(DuplicateGroup((1, *range(6, 16)), 0.98),)) == set()  # eleven: perhaps no copies at all
 
 
-def test_a_manifest_behind_a_link_finds_its_pictures(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_clean_manifest_behind_a_symlink_finds_its_images(finetune: Command, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "deep" / "er").mkdir(parents=True)
     (tmp_path / "link").symlink_to(tmp_path / "deep" / "er")
     said = finetune("check", photos, "--fix", tmp_path / "link" / "m.csv")
@@ -138,7 +145,7 @@ def test_a_manifest_behind_a_link_finds_its_pictures(finetune: Command, photos: 
     assert rows(tmp_path / "link" / "m.csv")[0]["path"].startswith("../../photos/")
 
 
-def test_a_leak_is_kept_in_test_and_dropped_elsewhere(finetune: Command, tmp_path: Path) -> None:
+def test_leak_is_kept_in_test_and_dropped_elsewhere(finetune: Command, tmp_path: Path) -> None:
     for at, part in enumerate(("train", "val", "test")):
         fill(tmp_path / "data" / part, each=4, first=4 * at)
     for part in ("train", "val"):
@@ -150,7 +157,7 @@ def test_a_leak_is_kept_in_test_and_dropped_elsewhere(finetune: Command, tmp_pat
     assert not any(name.endswith("leak.png") for name in kept)
 
 
-def test_texts_come_back_as_they_are(finetune: Command, tmp_path: Path) -> None:
+def test_clean_manifest_keeps_texts_exactly(finetune: Command, tmp_path: Path) -> None:
     given = texts(24)
     given[0] = ('good; "quoted", \tand\nof two lines', "good")
     given[5] = given[3]  # a copy
@@ -164,7 +171,7 @@ def test_texts_come_back_as_they_are(finetune: Command, tmp_path: Path) -> None:
     assert finetune(tmp_path / "clean.csv", "--task", "classify").code == 0
 
 
-def test_pairs_and_folders_of_texts_make_manifests_too(finetune: Command, tmp_path: Path) -> None:
+def test_clean_manifest_works_for_pairs_and_text_folders(finetune: Command, tmp_path: Path) -> None:
     asked = [(f"{text} {n}", text, label) for n, (text, label) in enumerate(texts(24))]
     said = finetune("check", table(tmp_path, "text_a,text_b,label", asked), "--fix", tmp_path / "pairs-clean.csv")
     assert said.code == 0, said.err
@@ -177,7 +184,7 @@ def test_pairs_and_folders_of_texts_make_manifests_too(finetune: Command, tmp_pa
     assert {(row["text"], row["label"]) for row in rows(tmp_path / "notes-clean.csv")} == set(texts(12))
 
 
-def test_numbers_keep_their_name(finetune: Command, tmp_path: Path) -> None:
+def test_clean_manifest_keeps_numbers_and_their_column_name(finetune: Command, tmp_path: Path) -> None:
     data = table(tmp_path, "review,price", [(text, f"{n % 7 + 0.5}") for n, (text, _) in enumerate(texts(30))])
     said = finetune("check", data, "--task", "regress", "--fix", tmp_path / "m.csv", "--json")
     assert said.code == 0, said.err
@@ -186,7 +193,7 @@ def test_numbers_keep_their_name(finetune: Command, tmp_path: Path) -> None:
     assert rows(tmp_path / "m.csv")[0].keys() >= {"text", "price"}
 
 
-def test_to_embed_only_copies_are_looked_for(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_check_without_labels_looks_only_for_duplicates(finetune: Command, photos: Path, tmp_path: Path) -> None:
     shutil.copy(photos / "red" / "00.png", photos / "blue" / "copy.png")
     found = json.loads(finetune("check", photos, "--task", "embed", "--fix", tmp_path / "m.csv", "--json").out)
     assert len(found["exact_copies"]) == 1
@@ -203,7 +210,7 @@ def test_to_embed_only_copies_are_looked_for(finetune: Command, photos: Path, tm
         ("photos/red/00.png/m.csv", ["cannot be written"]),
     ],
 )
-def test_fix_never_touches_what_is_there(
+def test_check_fix_never_overwrites(
     finetune: Command, photos: Path, tmp_path: Path, fix: str, words: list[str]
 ) -> None:
     (tmp_path / "there.csv").write_text("mine")
@@ -217,7 +224,7 @@ def test_fix_never_touches_what_is_there(
     assert not list(tmp_path.glob(".*draft*"))
 
 
-def test_what_no_table_can_hold_is_said_before_there_is_one(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_check_fix_refuses_names_that_csv_cannot_hold(finetune: Command, photos: Path, tmp_path: Path) -> None:
     (photos / "red" / "00.png").rename(photos / "red" / " 00.png ")  # a table has no blanks at the ends
     (photos / "red" / " 00.png ").rename(photos / "red" / "00 .png")
     (photos / "blue").rename(photos / "blue ")
@@ -228,13 +235,13 @@ def test_what_no_table_can_hold_is_said_before_there_is_one(finetune: Command, p
     assert not list(tmp_path.glob(".*draft*"))
 
 
-def test_pictures_that_are_no_files_have_no_manifest(finetune: Command, tmp_path: Path) -> None:
+def test_check_fix_refuses_images_that_are_no_files(finetune: Command, tmp_path: Path) -> None:
     said = finetune("check", "sample:digits", "--fix", tmp_path / "m.csv")
     assert said.code == 1
     assert "no files" in said.err
 
 
-def test_what_cannot_be_trained_on_is_a_finding(finetune: Command, photos: Path) -> None:
+def test_check_reports_untrainable_data_as_a_finding(finetune: Command, photos: Path) -> None:
     (photos / "red").rename(photos / "Green")
     said = finetune("check", photos, "--json")
     found = json.loads(said.out)
@@ -247,7 +254,7 @@ def test_what_cannot_be_trained_on_is_a_finding(finetune: Command, photos: Path)
 
 
 @pytest.mark.parametrize("task", ["classify", "embed"])
-def test_nothing_but_trash_is_told_file_by_file(finetune: Command, photos: Path, task: str) -> None:
+def test_check_lists_every_unusable_file(finetune: Command, photos: Path, task: str) -> None:
     for path in photos.glob("*/*"):
         path.write_bytes(b"trash")
     found = json.loads(finetune("check", photos, "--task", task, "--json").out)
@@ -255,12 +262,12 @@ def test_nothing_but_trash_is_told_file_by_file(finetune: Command, photos: Path,
     assert found["samples"] == 0
 
 
-def test_no_data_are_an_error(finetune: Command, tmp_path: Path) -> None:
+def test_check_without_data_is_an_error(finetune: Command, tmp_path: Path) -> None:
     assert finetune("check", tmp_path / "nowhere").code == 1
     assert finetune("check").code == 2
 
 
-def test_the_page_shows_samples_and_escapes_names(finetune: Command, dirty: Path, tmp_path: Path) -> None:
+def test_check_html_shows_samples_and_escapes_names(finetune: Command, dirty: Path, tmp_path: Path) -> None:
     evil = EVIL.replace("/", "")
     for part in ("train", "val", "test"):
         (dirty / part / "green").rename(dirty / part / evil)
@@ -275,7 +282,7 @@ def test_the_page_shows_samples_and_escapes_names(finetune: Command, dirty: Path
         assert title in page.text
 
 
-def test_the_page_without_samples_names_no_file(finetune: Command, dirty: Path, tmp_path: Path) -> None:
+def test_check_html_no_samples_names_no_file(finetune: Command, dirty: Path, tmp_path: Path) -> None:
     assert finetune("check", dirty, "--html", tmp_path / "check.html", "--no-samples").code == 0
     page = Page((tmp_path / "check.html").read_bytes())
     assert "img" not in page.tags
@@ -283,7 +290,7 @@ def test_the_page_without_samples_names_no_file(finetune: Command, dirty: Path, 
     assert "contradictions" in page.text
 
 
-def test_training_says_briefly_what_is_wrong_and_reports_it(finetune: Command, dirty: Path, tmp_path: Path) -> None:
+def test_training_prints_a_brief_data_check_and_reports_it(finetune: Command, dirty: Path, tmp_path: Path) -> None:
     said = finetune(dirty)
     assert said.code == 0
     assert "a look at the data:" in said.err
@@ -298,7 +305,7 @@ def test_training_says_briefly_what_is_wrong_and_reports_it(finetune: Command, d
     assert not any(".png" in text for text in page.text)
 
 
-def test_its_help_shows_examples_and_loads_nothing_heavy() -> None:
+def test_check_help_shows_examples_and_imports_nothing_heavy() -> None:
     said = CliRunner().invoke(check, ["--help"], prog_name="finetune check")
     assert said.exit_code == 0
     assert "finetune check photos/" in said.output

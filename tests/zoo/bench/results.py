@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from zoo.bench.machine import Machine
-from zoo.bench.speed import Result, Speed, Timing, Weights
+from zoo.bench.speed import BenchResult, Timing, TrunkSpeed, WeightsKind
 
 MACHINE = Machine(cpu="Test CPU (model 1)", features="0" * 16, cores=4, onnxruntime="1.0")
 
 
-def speed(precision: str, ms: float) -> Speed:
+def speed(precision: str, ms: float) -> TrunkSpeed:
     """`ms` alone on one thread, half of it in batches or side by side; one round of three takes twice as long."""
     variants = {(1, 1): ms, (1, 4): ms / 2, (8, 1): ms / 2, (8, 4): ms / 4}
     timings = tuple(
         Timing(batch=batch, threads=threads, ms=one, rounds=(one, 2 * one, one))
         for (batch, threads), one in variants.items()
     )
-    return Speed(precision=precision, megabytes=9.5, memory=20.0, load_seconds=0.1, build_seconds=None, timings=timings)
+    return TrunkSpeed(
+        precision=precision, megabytes=9.5, memory=20.0, load_seconds=0.1, build_seconds=None, timings=timings
+    )
 
 
-def result(name: str, *, weights: Weights = "pretrained", tokens: int | None = None, **ms: float) -> Result:
+def result(name: str, *, weights: WeightsKind = "pretrained", tokens: int | None = None, **ms: float) -> BenchResult:
     """A result with the ms of each precision: `result("vgg16.imagenet", fp32=80, int8=30)`."""
     speeds = tuple(speed(precision, number) for precision, number in ms.items())
-    return Result(name=name, weights=weights, tokens=tokens, rounds=7, when="2030-01-31", speeds=speeds)
+    return BenchResult(name=name, weights=weights, tokens=tokens, rounds=7, when="2030-01-31", speeds=speeds)

@@ -13,12 +13,12 @@ from PIL import Image
 
 from tests.zoo.bench.results import result
 from zoo import trunk_cache, weights
-from zoo.backbone import DEFAULT, DEFAULT_TEXT, Precision, get
-from zoo.bench.chart import HIGH, WIDE
+from zoo.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, Precision, get_backbone
+from zoo.bench.chart import HEIGHT, WIDTH
 from zoo.bench.machine import this_machine
-from zoo.bench.memory import remember
+from zoo.bench.memory import save_bench_result
 from zoo.cli import cli
-from zoo.cores import cores
+from zoo.cores import available_cores
 from zoo.errors import GraftError, MissingExtra
 
 
@@ -26,45 +26,46 @@ def zoo(*words: str) -> Result:
     return CliRunner().invoke(cli, words)
 
 
-def test_both_precisions_of_a_real_backbone(shared_trunks: None, tmp_path: Path) -> None:
+def test_bench_command_times_fp32_and_int8(shared_trunks: None, tmp_path: Path) -> None:
     picture = tmp_path / "out.png"
-    ran = zoo("bench", DEFAULT, "--rounds", "1", "--json", "--plot", str(picture))
+    ran = zoo("bench", DEFAULT_IMAGE_BACKBONE, "--rounds", "1", "--json", "--plot", str(picture))
     assert ran.exit_code == 0, ran.output
     (measured,) = json.loads(ran.stdout)["measured"]
-    assert (measured["name"], measured["weights"], measured["tokens"]) == (DEFAULT, "pretrained", None)
+    assert (measured["name"], measured["weights"], measured["tokens"]) == (DEFAULT_IMAGE_BACKBONE, "pretrained", None)
     assert [speed["precision"] for speed in measured["speeds"]] == ["fp32", "int8"]
     for speed in measured["speeds"]:
         assert {(one["batch"], one["threads"]) for one in speed["timings"]} == {
-            (batch, threads) for batch in (1, 8) for threads in (1, cores())
+            (batch, threads) for batch in (1, 8) for threads in (1, available_cores())
         }
         assert all(one["rounds"] == [one["ms"]] and one["ms"] > 0 for one in speed["timings"])
         assert speed["memory"] > speed["megabytes"]
     assert len(measured["gain"]) == 2
     assert f"{picture}: 2 trunks" in ran.stderr
     with Image.open(picture) as image:
-        assert (image.format, image.size) == ("PNG", (WIDE, HIGH))
+        assert (image.format, image.size) == ("PNG", (WIDTH, HEIGHT))
         assert len(np.unique(np.asarray(image).reshape(-1, 3), axis=0)) > 50
 
-    assert zoo("list", "--fast", "--names").stdout.split()[0] == DEFAULT
-    assert zoo("bench").stdout.count(DEFAULT) == 2
-    assert " ms in fp32, " in zoo("show", DEFAULT).stdout
+    assert zoo("list", "--fast", "--names").stdout.split()[0] == DEFAULT_IMAGE_BACKBONE
+    assert zoo("bench").stdout.count(DEFAULT_IMAGE_BACKBONE) == 2
+    assert " ms in fp32, " in zoo("show", DEFAULT_IMAGE_BACKBONE).stdout
 
 
-def test_int8_is_built_where_that_is_asked_for_and_its_time_is_kept(
-    shared_trunks: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_bench_build_builds_int8_and_keeps_its_build_time(shared_trunks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
-    shutil.rmtree(trunk_cache.lookup(get(DEFAULT), Precision.INT8).folder)  # type: ignore[union-attr]
-    ran = zoo("bench", DEFAULT, "--rounds", "1", "--build")
+    shutil.rmtree(trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8).folder)  # type: ignore[union-attr]
+    ran = zoo("bench", DEFAULT_IMAGE_BACKBONE, "--rounds", "1", "--build")
     assert ran.exit_code == 0, ran.output
-    assert [line.split()[2] for line in ran.stdout.splitlines() if line.startswith(DEFAULT)] == ["fp32", "int8"]
-    built = trunk_cache.lookup(get(DEFAULT), Precision.INT8)
+    assert [line.split()[2] for line in ran.stdout.splitlines() if line.startswith(DEFAULT_IMAGE_BACKBONE)] == [
+        "fp32",
+        "int8",
+    ]
+    built = trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8)
     assert built is not None
     assert f"{built.facts['build_seconds']:.0f} s" in ran.stdout
 
 
 @pytest.mark.slow  # two real builds
-def test_random_weights_are_measured_and_never_cached() -> None:
+def test_bench_random_weights_are_never_cached() -> None:
     name = "mobilenet_v3_small.imagenet"
     ran = zoo("bench", name, "--random", "--rounds", "1")
     assert ran.exit_code == 0, ran.output
@@ -72,21 +73,21 @@ def test_random_weights_are_measured_and_never_cached() -> None:
     assert [row[1:3] for row in rows] == [["RANDOM", "fp32"], ["RANDOM", "int8"]]
     assert rows[0][-1] == "s"  # of building
     assert "the features mean nothing" in ran.stdout
-    assert not trunk_cache.trunks().exists()
-    assert weights.known_hash(get(name)) is None
+    assert not trunk_cache.trunks_folder().exists()
+    assert weights.known_weights_hash(get_backbone(name)) is None
     assert "none yet; run: zoo pull" in zoo("show", name).stdout
     assert "with random weights" in zoo("show", name).stdout
     assert " * " in zoo("list", name, "--fast").stdout
 
 
-def test_what_cannot_be_measured_stops_nothing_else(shared_trunks: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_bench_failure_does_not_stop_the_other_backbones(shared_trunks: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
-    shutil.rmtree(trunk_cache.lookup(get(DEFAULT), Precision.FP32).folder)  # type: ignore[union-attr]
-    ran = zoo("bench", "vgg16", DEFAULT, "--rounds", "1")
+    shutil.rmtree(trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.FP32).folder)  # type: ignore[union-attr]
+    ran = zoo("bench", "vgg16", DEFAULT_IMAGE_BACKBONE, "--rounds", "1")
     assert ran.exit_code == 1
     assert "1 of 2 could not be measured:\nvgg16.imagenet" in ran.stderr
     assert "GRAFT_OFFLINE" in ran.stderr
-    assert ran.stdout.count(DEFAULT) == 1  # what is here, and no more, is measured
+    assert ran.stdout.count(DEFAULT_IMAGE_BACKBONE) == 1  # what is here, and no more, is measured
     alone = zoo("bench", "vgg16")
     assert isinstance(alone.exception, GraftError)
 
@@ -94,7 +95,7 @@ def test_what_cannot_be_measured_stops_nothing_else(shared_trunks: None, monkeyp
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("bench", DEFAULT_TEXT, "--random"), "cannot be built with random weights"),
+        (("bench", DEFAULT_TEXT_BACKBONE, "--random"), "cannot be built with random weights"),
         (("bench", "resnet50.cv_imagenet", "--random"), "run: zoo bench resnet50.cv_imagenet"),
         (("bench", "siglip_base_patch16_224", "--random"), "are for the networks of keras.applications"),
         (("bench", "vgg16", "--random", "--build"), "choose one"),
@@ -104,38 +105,38 @@ def test_what_cannot_be_measured_stops_nothing_else(shared_trunks: None, monkeyp
         (("bench", "--plot", "out.png"), "there is nothing to draw"),
     ],
 )
-def test_what_cannot_be_done_is_said_at_once(words: tuple[str, ...], said: str) -> None:
+def test_bench_impossible_options_are_refused_at_once(words: tuple[str, ...], said: str) -> None:
     ran = zoo(*words)
     assert ran.exit_code != 0
     assert said in (str(ran.exception) if isinstance(ran.exception, GraftError) else ran.stderr)
 
 
-def test_what_is_not_installed_is_said_before_anything_is_built(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("zoo.bench.child.NEEDED", ("numpy", "no_such_package"))
+def test_bench_missing_package_is_reported_before_building(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("zoo.bench.child.REQUIRED_PACKAGES", ("numpy", "no_such_package"))
     ran = zoo("bench", "vgg16", "--random")
     assert isinstance(ran.exception, MissingExtra)
     assert "measuring needs no_such_package, not installed here" in str(ran.exception)
     assert "measures" in zoo("bench").stderr  # what is remembered can be shown
 
 
-def test_nothing_measured_yet() -> None:
+def test_bench_and_list_fast_without_results() -> None:
     assert "`zoo bench NAME` measures" in zoo("bench").stderr
     said = zoo("list", "--fast").stdout
     assert said.count("unmeasured") == len(said.split("\n\n")[0].splitlines()) - 1 + 1
     assert "not measured" in zoo("show", "vgg16").stdout
 
 
-def test_the_fastest_here_come_first_and_the_unmeasured_last() -> None:
+def test_list_fast_puts_the_fastest_first_and_unmeasured_last() -> None:
     machine = this_machine()
     for one in (
         result("vgg16.imagenet", fp32=80, int8=1),  # its int8 is unproven: fp32 counts
-        result(DEFAULT_TEXT, tokens=128, fp32=90, int8=20),
+        result(DEFAULT_TEXT_BACKBONE, tokens=128, fp32=90, int8=20),
         result("resnet50.imagenet", weights="random", fp32=30),
-        result(DEFAULT, fp32=2),  # its int8, the default, is unmeasured
+        result(DEFAULT_IMAGE_BACKBONE, fp32=2),  # its int8, the default, is unmeasured
     ):
-        remember(machine, one)
+        save_bench_result(machine, one)
     names = zoo("list", "--fast", "--names").stdout.split()
-    assert names[:3] == [DEFAULT_TEXT, "resnet50.imagenet", "vgg16.imagenet"]
+    assert names[:3] == [DEFAULT_TEXT_BACKBONE, "resnet50.imagenet", "vgg16.imagenet"]
     assert names[3:] == sorted(names[3:])
     said = zoo("list", "--fast", "--kind", "image").stdout
     rows = [line.split()[:3] for line in said.splitlines()[1:4]]
@@ -144,17 +145,17 @@ def test_the_fastest_here_come_first_and_the_unmeasured_last() -> None:
     assert "random weights" in said
     facts = {fact["name"]: fact for fact in json.loads(zoo("list", "--fast", "--json").stdout)}
     assert facts["vgg16.imagenet"]["ms_here"] == 80
-    assert facts[DEFAULT]["ms_here"] is None
-    assert facts[DEFAULT]["measured_here"]["speeds"][0]["precision"] == "fp32"
+    assert facts[DEFAULT_IMAGE_BACKBONE]["ms_here"] is None
+    assert facts[DEFAULT_IMAGE_BACKBONE]["measured_here"]["speeds"][0]["precision"] == "fp32"
 
 
-def test_what_another_runtime_measured_is_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
-    remember(this_machine(), result("vgg16.imagenet", fp32=80))
+def test_bench_results_of_another_runtime_version_are_not_used(monkeypatch: pytest.MonkeyPatch) -> None:
+    save_bench_result(this_machine(), result("vgg16.imagenet", fp32=80))
     assert zoo("list", "--fast", "--names").stdout.split()[0] == "vgg16.imagenet"
-    monkeypatch.setattr("zoo.bench.machine._runtime", lambda: "99.0")
+    monkeypatch.setattr("zoo.bench.machine._onnxruntime_version", lambda: "99.0")
     assert "80.00" not in zoo("list", "--fast").stdout
 
 
-def test_rounds_that_differ_are_told() -> None:
-    remember(this_machine(), result("vgg16.imagenet", fp32=80))
+def test_bench_reports_rounds_that_differ() -> None:
+    save_bench_result(this_machine(), result("vgg16.imagenet", fp32=80))
     assert "rounds of vgg16.imagenet differ up to 2.0 times" in zoo("bench").stdout

@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from zoo.bench.machine import this_machine
-from zoo.cores import cores
+from zoo.cores import available_cores
 
 X86 = """processor\t: 0
 vendor_id\t: AuthenticAMD
@@ -32,14 +32,14 @@ def written(folder: Path, text: str) -> Path:
     return path
 
 
-def test_the_first_processor_gives_the_name_with_its_numbers(tmp_path: Path) -> None:
+def test_machine_name_comes_from_the_first_processor(tmp_path: Path) -> None:
     machine = this_machine(written(tmp_path, X86))
     assert machine.cpu == "AMD EPYC (family 26, model 2, stepping 1)"
-    assert (machine.cores, machine.onnxruntime) == (cores(), version("onnxruntime"))
+    assert (machine.cores, machine.onnxruntime) == (available_cores(), version("onnxruntime"))
     assert str(machine).startswith(machine.cpu)
 
 
-def test_a_processor_that_hides_an_instruction_is_another_one(tmp_path: Path) -> None:
+def test_machine_key_depends_on_cpu_instructions(tmp_path: Path) -> None:
     whole = this_machine(written(tmp_path, X86))
     lesser = this_machine(written(tmp_path, X86.replace(" avx512_vnni", "")))
     reordered = this_machine(written(tmp_path, X86.replace("fpu sse2", "sse2 fpu")))
@@ -48,6 +48,6 @@ def test_a_processor_that_hides_an_instruction_is_another_one(tmp_path: Path) ->
     assert whole == reordered
 
 
-def test_arm_and_what_is_no_linux_have_a_name_too(tmp_path: Path) -> None:
+def test_machine_name_on_arm_and_without_cpuinfo(tmp_path: Path) -> None:
     assert "implementer 0x41, part 0xd0c" in this_machine(written(tmp_path, ARM)).cpu
     assert this_machine(tmp_path / "none").cpu

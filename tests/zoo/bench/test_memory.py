@@ -10,14 +10,14 @@ from dataclasses import replace
 import pytest
 
 from tests.zoo.bench.results import MACHINE, result
-from zoo.bench.memory import path_of, remember, remembered
+from zoo.bench.memory import bench_results_path, read_bench_results, save_bench_result
 
 
-def test_what_was_remembered_is_what_was_measured() -> None:
+def test_bench_results_round_trip() -> None:
     both = result("resnet50.imagenet", fp32=30, int8=10), result("bert_tiny.en_uncased", tokens=128, fp32=2)
     for one in both:
-        remember(MACHINE, one)
-    assert remembered(MACHINE) == {one.name: one for one in reversed(both)}
+        save_bench_result(MACHINE, one)
+    assert read_bench_results(MACHINE) == {one.name: one for one in reversed(both)}
 
 
 @pytest.mark.parametrize(
@@ -25,40 +25,40 @@ def test_what_was_remembered_is_what_was_measured() -> None:
     [{"cpu": "Other"}, {"features": "f" * 16}, {"cores": 2}, {"onnxruntime": "1.1"}],
     ids=lambda it: next(iter(it)),
 )
-def test_another_machine_knows_nothing_of_it(other: dict[str, str | int]) -> None:
-    remember(MACHINE, result("resnet50.imagenet", fp32=30))
-    assert remembered(replace(MACHINE, **other)) == {}  # type: ignore[arg-type]
+def test_bench_results_are_kept_per_machine(other: dict[str, str | int]) -> None:
+    save_bench_result(MACHINE, result("resnet50.imagenet", fp32=30))
+    assert read_bench_results(replace(MACHINE, **other)) == {}  # type: ignore[arg-type]
 
 
-def test_the_newer_takes_the_place_of_the_older_and_the_real_goes_before_the_random() -> None:
-    remember(MACHINE, result("resnet50.imagenet", fp32=40))
-    remember(MACHINE, result("resnet50.imagenet", fp32=30))
-    remember(MACHINE, result("resnet50.imagenet", weights="random", fp32=20))
-    assert remembered(MACHINE) == {"resnet50.imagenet": result("resnet50.imagenet", fp32=30)}
+def test_bench_results_newer_replace_older_and_real_win_over_random() -> None:
+    save_bench_result(MACHINE, result("resnet50.imagenet", fp32=40))
+    save_bench_result(MACHINE, result("resnet50.imagenet", fp32=30))
+    save_bench_result(MACHINE, result("resnet50.imagenet", weights="random", fp32=20))
+    assert read_bench_results(MACHINE) == {"resnet50.imagenet": result("resnet50.imagenet", fp32=30)}
 
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"measured": 3}', b'{"measured": {"a": 1}}', b"\xff"])
-def test_a_damaged_file_is_no_error_and_is_written_anew(content: bytes) -> None:
-    path_of(MACHINE).parent.mkdir(parents=True)
-    path_of(MACHINE).write_bytes(content)
-    assert remembered(MACHINE) == {}
-    remember(MACHINE, result("resnet50.imagenet", fp32=30))
-    assert list(remembered(MACHINE)) == ["resnet50.imagenet"]
+def test_bench_results_damaged_file_is_ignored_and_rewritten(content: bytes) -> None:
+    bench_results_path(MACHINE).parent.mkdir(parents=True)
+    bench_results_path(MACHINE).write_bytes(content)
+    assert read_bench_results(MACHINE) == {}
+    save_bench_result(MACHINE, result("resnet50.imagenet", fp32=30))
+    assert list(read_bench_results(MACHINE)) == ["resnet50.imagenet"]
 
 
-def test_what_another_graft_wrote_is_passed_over() -> None:
-    remember(MACHINE, result("resnet50.imagenet", fp32=30))
-    told = json.loads(path_of(MACHINE).read_bytes())
+def test_bench_results_of_another_version_are_skipped() -> None:
+    save_bench_result(MACHINE, result("resnet50.imagenet", fp32=30))
+    told = json.loads(bench_results_path(MACHINE).read_bytes())
     told["measured"]["new pretrained"] = {"name": "new", "weights": "pretrained", "watts": 3}
-    path_of(MACHINE).write_text(json.dumps(told))
-    assert list(remembered(MACHINE)) == ["resnet50.imagenet"]
+    bench_results_path(MACHINE).write_text(json.dumps(told))
+    assert list(read_bench_results(MACHINE)) == ["resnet50.imagenet"]
 
 
-def test_two_processes_lose_nothing_of_each_other() -> None:
+def test_bench_results_survive_concurrent_writers() -> None:
     script = (
         "import sys; from tests.zoo.bench.results import MACHINE, result; from zoo.bench.memory import remember\n"
         "for n in range(25): remember(MACHINE, result(f'{sys.argv[1]}{n}', fp32=1))"
     )
     racing = [subprocess.Popen([sys.executable, "-c", script, name]) for name in "ab"]
     assert [process.wait() for process in racing] == [0, 0]
-    assert len(remembered(MACHINE)) == 50
+    assert len(read_bench_results(MACHINE)) == 50

@@ -13,10 +13,10 @@ from typing import Any
 
 from docs.make_zoo import VERDICTS
 from tests.zoo.contract.verdict import groups, verdict
-from zoo.backbone import Backbone, get
+from zoo.backbone import Backbone, get_backbone
 from zoo.errors import GraftError
-from zoo.files import write_whole
-from zoo.terminal import Terminal
+from zoo.files import write_atomic
+from zoo.terminal import TerminalProgress
 
 
 def main() -> int:
@@ -29,7 +29,7 @@ def main() -> int:
     wish = parser.parse_args()
     known = json.loads(wish.into.read_bytes()) if wish.into.is_file() else {}
     try:
-        wanted = _wanted(groups(), None if wish.all else {get(name).name for name in wish.names})
+        wanted = _wanted(groups(), None if wish.all else {get_backbone(name).name for name in wish.names})
     except GraftError as error:
         parser.error(str(error))
     if wish.new:
@@ -38,7 +38,7 @@ def main() -> int:
         parser.error("name at least one backbone, or say --all. Example: python -m tests.zoo.contract vgg16")
     failed = False
     for number, group in enumerate(wanted, 1):
-        with Terminal().bar(f"{group[0].name}, {number} of {len(wanted)}", None):
+        with TerminalProgress().bar(f"{group[0].name}, {number} of {len(wanted)}", None):
             found = verdict(group[0])
         record(group, found, wish.into)
         failed |= found["outcome"] == "fails"
@@ -57,7 +57,7 @@ def record(group: list[Backbone], found: dict[str, Any], file: Path) -> None:
     for entry in group:
         known[entry.name] = found if entry is group[0] else {"like": group[0].name}
     file.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(file, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
+    write_atomic(file, (json.dumps(known, indent=2, sort_keys=True) + "\n").encode())
 
 
 if __name__ == "__main__":

@@ -21,9 +21,9 @@ import numpy as np
 
 from tests.zoo.encoder_halves import HALVES
 from tests.zoo.true_sizes import CV, IMAGES, TEXTS
-from zoo.backbone import Backbone, Pixels, get
+from zoo.backbone import Backbone, ImageSpec, get_backbone
 from zoo.catalog.preset import families
-from zoo.pictures import crops
+from zoo.pictures import random_photo_crops
 
 MOST: Final = 1 << 27  # parameters
 SEED: Final = 3  # of the two pictures
@@ -71,7 +71,7 @@ def shortened(layers: Mapping[str, Any]) -> dict[str, Any]:
 def write(entry: Backbone, folder: Path) -> dict[str, Any]:
     """Let the library of `entry` write its files into `folder`; return what it is, and how many parameters it has."""
     made = stand_in_of(entry)
-    if not isinstance(entry.takes, Pixels):
+    if not isinstance(entry.takes, ImageSpec):
         model = _text(entry, made, folder)
     elif entry.library == "keras-cv":
         model = _cv(made, folder)
@@ -93,7 +93,7 @@ def _cv(made: StandIn, folder: Path) -> Any:
     from tests.zoo import cv_presets
 
     model = cv_presets.saved(made.family, folder, dict(made.layers))
-    np.save(folder / "theirs.npy", cv_presets.theirs(model, crops(2, _SIDE, SEED)))
+    np.save(folder / "theirs.npy", cv_presets.theirs(model, random_photo_crops(2, _SIDE, SEED)))
     return model
 
 
@@ -104,10 +104,10 @@ def _hub(entry: Backbone, made: StandIn, folder: Path) -> Any:
     size = layers.get("image_shape", [_SIDE])[0] if layers else image_presets.size_of(family)
     model = image_presets.published(family, layers, size) if layers else image_presets.backbone(family)
     image_presets.save(model, family, folder, image_size=(size, size))
-    assert isinstance(entry.takes, Pixels)
-    np.save(folder / "theirs.npy", image_presets.theirs(folder, crops(2, size, SEED), entry.takes.pooling))
+    assert isinstance(entry.takes, ImageSpec)
+    np.save(folder / "theirs.npy", image_presets.theirs(folder, random_photo_crops(2, size, SEED), entry.takes.pooling))
     return model
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(write(get(sys.argv[1]), Path(sys.argv[2]))) + "\n")
+    sys.stdout.write(json.dumps(write(get_backbone(sys.argv[1]), Path(sys.argv[2]))) + "\n")

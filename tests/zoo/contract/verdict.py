@@ -18,21 +18,21 @@ from typing import Any, Final
 
 import numpy as np
 
-from tests.zoo.contract.checks import Floats, check_alive, check_facts, check_same
+from tests.zoo.contract.checks import Float32Array, check_alive, check_facts, check_same
 from tests.zoo.contract.stand_in import SEED, Network, stand_in_of
 from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource, catalog
+from zoo.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource, all_backbones
 from zoo.build.child import QUIET
-from zoo.build.parity import BATCHES
+from zoo.build.parity import PARITY_BATCH_SIZES
 from zoo.errors import GraftError, TrunkError
-from zoo.files import sha256_of
-from zoo.pictures import crops
-from zoo.possible import reason_against
-from zoo.progress import Silence
+from zoo.files import file_sha256
+from zoo.pictures import random_photo_crops
+from zoo.possible import unsupported_reason
+from zoo.progress import SilentProgress
 from zoo.quantize import centred_cosine
-from zoo.sentences import SENTENCES
+from zoo.sentences import SAMPLE_SENTENCES
 from zoo.trunk import Trunk
-from zoo.utf8 import to_sample
+from zoo.utf8 import encode_text_sample
 
 TWICE: Final = 5_000_000  # up to so many parameters a trunk is built once more, for the same bytes
 
@@ -41,8 +41,8 @@ def groups() -> dict[str, list[Backbone]]:
     """Return what is tried: by the name of the first, entries whose stand-ins are the same; the smallest first."""
     found: dict[str, list[Backbone]] = {}
     names: dict[str, str] = {}
-    for entry in sorted(catalog(), key=lambda entry: entry.params or entry.ships or 0):
-        if not reason_against(entry):
+    for entry in sorted(all_backbones(), key=lambda entry: entry.params or entry.ships or 0):
+        if not unsupported_reason(entry):
             found.setdefault(names.setdefault(_likeness(entry), entry.name), []).append(entry)
     return found
 
@@ -78,11 +78,11 @@ def _files(entry: Backbone) -> tuple[RemoteFile, ...]:
 
 
 def _tried(entry: Backbone, scratch: Path) -> dict[str, Any]:
-    published = isinstance(entry.source, WheelSource) or weights.path_of(entry).is_file()
+    published = isinstance(entry.source, WheelSource) or weights.weights_path(entry).is_file()
     made, facts = _published(entry, scratch) if published else _stand_in(entry, scratch)
     with _cache(scratch / "one"):
-        built = trunk_cache.ensure(made, Precision.FP32, Silence())
-        trunk = Trunk.of(made, Precision.FP32)  # from the cache now, whole
+        built = trunk_cache.ensure_trunk(made, Precision.FP32, SilentProgress())
+        trunk = Trunk.from_backbone(made, Precision.FP32)  # from the cache now, whole
         features = _features(trunk)
         cosine = _cosine(made, features) if published else None
     check_facts(entry, facts, built.facts)
@@ -97,7 +97,7 @@ def _tried(entry: Backbone, scratch: Path) -> dict[str, Any]:
         **facts,
         "width": features.shape[1],
         "input": built.facts["input"].get("size") or built.facts["input"]["max_tokens"],
-        "parity": {str(b): off / parity["largest"] for b, off in zip(BATCHES, parity["offs"], strict=True)},
+        "parity": {str(b): off / parity["largest"] for b, off in zip(PARITY_BATCH_SIZES, parity["offs"], strict=True)},
         "int8": cosine,
         "megabytes": round(built.facts["bytes"] / 1e6, 1),
         "same_bytes": _same_bytes(made, scratch, built.facts),
@@ -106,8 +106,8 @@ def _tried(entry: Backbone, scratch: Path) -> dict[str, Any]:
 
 def _published(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]:
     """Copy the published weights into the cache of this trial."""
-    weights.fetch(entry)
-    shutil.copytree(weights.folder_of(entry), scratch / "one" / "weights" / entry.name)
+    weights.fetch_weights(entry)
+    shutil.copytree(weights.weights_folder(entry), scratch / "one" / "weights" / entry.name)
     return entry, {"network": Network.WHOLE}
 
 
@@ -124,14 +124,14 @@ def _stand_in(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]
         _ran(entry, "zoo.build.random_weights", entry.name, str(folder / files[0].path))
         facts = {"network": Network.WHOLE}
     pinned = [
-        RemoteFile(url=(folder / file.path).as_uri(), path=file.path, sha256=sha256_of(folder / file.path))
+        RemoteFile(url=(folder / file.path).as_uri(), path=file.path, sha256=file_sha256(folder / file.path))
         for file in files
     ]
     made = dataclasses.replace(entry, source=FileSource(files=tuple(pinned)))
     for cache in ("one", "two"):
         with _cache(scratch / cache):
             for file in files:
-                path = weights.folder_of(made) / file.path
+                path = weights.weights_folder(made) / file.path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.link(folder / file.path, path)
     return made, facts
@@ -147,17 +147,19 @@ def _ran(entry: Backbone, module: str, *words: str) -> str:
     return ran.stdout
 
 
-def _features(trunk: Trunk) -> Floats:
+def _features(trunk: Trunk) -> Float32Array:
     """Return features of real pictures, or of sentences: float32 [n,d]."""
     if "size" in trunk.facts["input"]:
-        pictures = crops(16, trunk.facts["input"]["size"], SEED)
+        pictures = random_photo_crops(16, trunk.facts["input"]["size"], SEED)
         return np.concatenate([trunk({"image": picture[None]}) for picture in pictures])
-    return np.concatenate([trunk(trunk.inputs.batch([trunk.inputs(to_sample(text))])) for text in SENTENCES])
+    return np.concatenate(
+        [trunk(trunk.inputs.batch([trunk.inputs(encode_text_sample(text))])) for text in SAMPLE_SENTENCES]
+    )
 
 
-def _cosine(made: Backbone, fp32: Floats) -> float:
+def _cosine(made: Backbone, fp32: Float32Array) -> float:
     """Return the mean cosine, centred, between the features of both precisions."""
-    return round(float(centred_cosine(fp32, _features(Trunk.of(made, Precision.INT8))).mean()), 4)
+    return round(float(centred_cosine(fp32, _features(Trunk.from_backbone(made, Precision.INT8))).mean()), 4)
 
 
 def _same_bytes(made: Backbone, scratch: Path, built: dict[str, Any]) -> bool | None:
@@ -165,7 +167,7 @@ def _same_bytes(made: Backbone, scratch: Path, built: dict[str, Any]) -> bool | 
     if built["params"] > TWICE or not (scratch / "two").is_dir():
         return None
     with _cache(scratch / "two"):
-        again = trunk_cache.ensure(made, Precision.FP32, Silence())
+        again = trunk_cache.ensure_trunk(made, Precision.FP32, SilentProgress())
     if again.facts["sha256"] != built["sha256"]:
         raise TrunkError(f"two builds of {made.name} from the same weights give other bytes.")
     return True

@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from zoo.backbone import Affine, Backbone, Pixels, Scaling
+from zoo.backbone import AffineScaling, Backbone, ImageSpec, Scaling
 from zoo.errors import TrunkError
 
 _IMAGENET_MEAN_BGR: Final = (103.939, 116.779, 123.68)
@@ -19,23 +19,23 @@ _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)  # RGB, of pixels from 0 to 1
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
 
-def network(backbone: Backbone, weights: Path | None) -> keras.Model:
+def build_trunk_network(backbone: Backbone, weights: Path | None) -> keras.Model:
     """Return the whole trunk: `image`, uint8 [n,s,s,3] -> `features`, float32 [n,d].
 
     `weights` is the verified file; None leaves the weights random.
     """
-    return whole(backbone, body(backbone, weights))
+    return trunk_from_network(backbone, build_backbone_network(backbone, weights))
 
 
-def whole(backbone: Backbone, inner: keras.Model) -> keras.Model:
-    """Return the trunk that has `inner`, a network that `body` gives, between pixels and features."""
-    pixels, size = pixels_of(backbone), size_of(backbone)
+def trunk_from_network(backbone: Backbone, inner: keras.Model) -> keras.Model:
+    """Return the trunk that has `inner`, a network that `build_backbone_network` gives, between pixels and features."""
+    pixels, size = require_pixels(backbone), network_input_size(backbone)
     image = keras.Input((size, size, 3), dtype="uint8", name="image")
-    features = pooled(inner(scaled(image, pixels.scaling), training=False))
+    features = global_average_pool(inner(scale_pixels(image, pixels.scaling), training=False))
     return keras.Model(image, features, name=backbone.name.replace(".", "_"))
 
 
-def pooled(maps: keras.KerasTensor) -> keras.KerasTensor:
+def global_average_pool(maps: keras.KerasTensor) -> keras.KerasTensor:
     """Return the mean of maps, float32 [n,h,w,d], over their places: [n,d]; of what has no places, itself."""
     if len(maps.shape) == 2:
         return maps
@@ -43,16 +43,16 @@ def pooled(maps: keras.KerasTensor) -> keras.KerasTensor:
     return keras.ops.mean(keras.ops.transpose(maps, (0, 3, 1, 2)), axis=(2, 3))
 
 
-def body(backbone: Backbone, weights: Path | None) -> keras.Model:
+def build_backbone_network(backbone: Backbone, weights: Path | None) -> keras.Model:
     """Return the network alone: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
     module, function, *words = backbone.builder.split(":")
     model: keras.Model = getattr(importlib.import_module(f"{__name__}.{module}"), function)(
-        *words, size_of(backbone), weights
+        *words, network_input_size(backbone), weights
     )
     return model
 
 
-def assign(model: keras.Model, arrays: Sequence[NDArray[Any]]) -> None:
+def assign_weights(model: keras.Model, arrays: Sequence[NDArray[Any]]) -> None:
     """Give a network its weights, in their order; layers that keep a copy of theirs take a new one."""
     model.set_weights(arrays)
     for layer in model.layers:
@@ -60,30 +60,30 @@ def assign(model: keras.Model, arrays: Sequence[NDArray[Any]]) -> None:
             layer.finalize_state()
 
 
-def pixels_of(backbone: Backbone) -> Pixels:
+def require_pixels(backbone: Backbone) -> ImageSpec:
     """Return what an image network takes.
 
     Raises:
         TrunkError: it takes no image.
     """
-    if isinstance(backbone.takes, Pixels):
+    if isinstance(backbone.takes, ImageSpec):
         return backbone.takes
     raise TrunkError(f"{backbone.name} takes text; an image network was asked for.")
 
 
-def size_of(backbone: Backbone) -> int:
+def network_input_size(backbone: Backbone) -> int:
     """Return the side of the pictures that an image network takes, in pixels.
 
     Raises:
         TrunkError: it takes no image; or its size stands in its preset, which has not been read.
     """
-    size = pixels_of(backbone).size
+    size = require_pixels(backbone).size
     if size is None:
         raise TrunkError(f"the size of {backbone.name}'s pictures stands in its preset. Run: zoo pull {backbone.name}")
     return size
 
 
-def scaled(image: keras.KerasTensor, scaling: Scaling | Affine) -> keras.KerasTensor:
+def scale_pixels(image: keras.KerasTensor, scaling: Scaling | AffineScaling) -> keras.KerasTensor:
     """Return uint8 pixels as the float32 numbers the network was trained on.
 
     Raises:
@@ -91,7 +91,7 @@ def scaled(image: keras.KerasTensor, scaling: Scaling | Affine) -> keras.KerasTe
     """
     if scaling is Scaling.PRESET:
         raise TrunkError("how pixels are scaled stands in the preset, which has not been read. Pull it first.")
-    if isinstance(scaling, Affine):
+    if isinstance(scaling, AffineScaling):
         scale, offset = np.array(scaling.scale, "float32"), np.array(scaling.offset, "float32")
         return keras.ops.cast(image, "float32") * scale + offset
     if scaling is Scaling.CAFFE:

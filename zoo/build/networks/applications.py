@@ -9,9 +9,9 @@ from typing import Any, Final
 
 import keras
 
-from zoo.build.networks.tops import below_last
+from zoo.build.networks.tops import drop_last_dense
 
-_STD: Final = (0.229, 0.224, 0.225)  # ImageNet's, by channel
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)  # ImageNet's, by channel
 
 
 def headless(factory: str, size: int, weights: Path | None) -> keras.Model:
@@ -19,7 +19,7 @@ def headless(factory: str, size: int, weights: Path | None) -> keras.Model:
 
     The scaling of pixels is left to us, as everywhere, wherever the library lets go of it.
     """
-    return as_published(_made(factory, size, weights, include_top=False))
+    return add_published_rescaling(_build_application(factory, size, weights, include_top=False))
 
 
 def below_top(factory: str, size: int, weights: Path | None) -> keras.Model:
@@ -28,24 +28,24 @@ def below_top(factory: str, size: int, weights: Path | None) -> keras.Model:
     Where a top has more than one layer its classes do not stand on pooled maps, but on this. It is [n,1,1,d] where the
     last layer is a convolution of one place. `weights` is the file with the top.
     """
-    return below_last(with_top(factory, size, weights))
+    return drop_last_dense(build_application_classifier(factory, size, weights))
 
 
-def with_top(factory: str, size: int | None, weights: Path | None) -> keras.Model:
+def build_application_classifier(factory: str, size: int | None, weights: Path | None) -> keras.Model:
     """Return the network that `keras.applications` calls `factory` with its top, which gives logits."""
-    return _made(factory, size, weights, include_top=True, classifier_activation=None)
+    return _build_application(factory, size, weights, include_top=True, classifier_activation=None)
 
 
-def _made(factory: str, size: int | None, weights: Path | None, **own: Any) -> keras.Model:  # noqa: ANN401
-    make = getattr(keras.applications, factory)
-    if "include_preprocessing" in inspect.signature(make).parameters:
-        own["include_preprocessing"] = False
+def _build_application(factory: str, size: int | None, weights: Path | None, **options: Any) -> keras.Model:  # noqa: ANN401
+    factory_function = getattr(keras.applications, factory)
+    if "include_preprocessing" in inspect.signature(factory_function).parameters:
+        options["include_preprocessing"] = False
     if size is not None:
-        own["input_shape"] = (size, size, 3)
-    return make(weights=None if weights is None else str(weights), **own)
+        options["input_shape"] = (size, size, 3)
+    return factory_function(weights=None if weights is None else str(weights), **options)
 
 
-def as_published(model: keras.Model) -> keras.Model:
+def add_published_rescaling(model: keras.Model) -> keras.Model:
     """Return `model` with the layer that Keras gives it with `weights="imagenet"`, and with no file of weights.
 
     EfficientNet's published variance is a deviation: behind its normalisation stands a division by another
@@ -54,11 +54,11 @@ def as_published(model: keras.Model) -> keras.Model:
     """
     if not any(isinstance(layer, keras.layers.Normalization) for layer in model.layers):
         return model
-    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=_called)
+    return keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=_call_layer)
 
 
-def _called(layer: keras.Layer, *tensors: keras.KerasTensor, **choices: Any) -> keras.KerasTensor:  # noqa: ANN401
-    output = layer(*tensors, **choices)
+def _call_layer(layer: keras.Layer, *tensors: keras.KerasTensor, **options: Any) -> keras.KerasTensor:  # noqa: ANN401
+    output = layer(*tensors, **options)
     if isinstance(layer, keras.layers.Normalization):
-        return keras.layers.Rescaling([1 / math.sqrt(std) for std in _STD])(output)
+        return keras.layers.Rescaling([1 / math.sqrt(std) for std in _IMAGENET_STD])(output)
     return output

@@ -7,7 +7,7 @@ from pathlib import Path
 import keras
 import keras_cv
 
-from zoo.build.loading import not_held
+from zoo.build.loading import wrong_preset_error
 from zoo.errors import TrunkError
 
 
@@ -23,7 +23,7 @@ def preset(size: int, weights: Path | None) -> keras.Model:
     try:
         network = keras_cv.models.Backbone.from_preset(str(weights.parent))
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:  # Keras' for files not its own
-        raise not_held(weights.parent, "the network that it should", fault) from None
+        raise wrong_preset_error(weights.parent, "the network that it should", fault) from None
     if network.input_shape[1:3] not in ((None, None), (size, size)):
         raise TrunkError(f"{network.name} takes pictures of {network.input_shape[1:3]} only, not {size} x {size}.")
     image = keras.Input((size, size, 3), name="pixels")

@@ -21,26 +21,26 @@ _STAGES: Final = {
     "stackwise_expansion_ratios": [1, 6, 6, 6, 6, 6, 6],
     "stackwise_strides": [1, 2, 2, 2, 1, 2, 1],
 }
-_CONV: Final = (2, 3, 1, 0)  # PyTorch's [out,in,h,w] -> Keras' [h,w,in,out]
-_DEPTHWISE: Final = (2, 3, 0, 1)  # [channels,1,h,w] -> [h,w,channels,1]
+_CONV_AXES: Final = (2, 3, 1, 0)  # PyTorch's [out,in,h,w] -> Keras' [h,w,in,out]
+_DEPTHWISE_AXES: Final = (2, 3, 0, 1)  # [channels,1,h,w] -> [h,w,channels,1]
 
 
 def efficientnet_lite0(size: int, weights: Path | None) -> keras.Model:
     """EfficientNet-Lite0."""
-    return _lite(size, weights, width=1.0, depth=1.0)
+    return _build_lite(size, weights, width=1.0, depth=1.0)
 
 
 def efficientnet_lite1(size: int, weights: Path | None) -> keras.Model:
     """EfficientNet-Lite1."""
-    return _lite(size, weights, width=1.0, depth=1.1)
+    return _build_lite(size, weights, width=1.0, depth=1.1)
 
 
 def efficientnet_lite2(size: int, weights: Path | None) -> keras.Model:
     """EfficientNet-Lite2."""
-    return _lite(size, weights, width=1.1, depth=1.2)
+    return _build_lite(size, weights, width=1.1, depth=1.2)
 
 
-def _lite(size: int, weights: Path | None, width: float, depth: float) -> keras.Model:
+def _build_lite(size: int, weights: Path | None, width: float, depth: float) -> keras.Model:
     """Return the network of these coefficients; stem, head and the first and last stage's depth are never scaled.
 
     Raises:
@@ -54,11 +54,11 @@ def _lite(size: int, weights: Path | None, width: float, depth: float) -> keras.
         **_STAGES,
     )
     if weights is not None:
-        _load(model, weights)
+        _load_state_dict(model, weights)
     return model
 
 
-def _load(model: keras.Model, weights: Path) -> None:
+def _load_state_dict(model: keras.Model, weights: Path) -> None:
     """Both list their weights in the same order; the file has a classifier and step counters besides."""
     tensors = {
         name: tensor
@@ -69,15 +69,15 @@ def _load(model: keras.Model, weights: Path) -> None:
         raise WeightsError(f"{weights} has {len(tensors)} tensors; {model.name} has {len(model.weights)}.")
     model.set_weights(
         [
-            _fitted(name, tensor, tuple(variable.shape), variable.path)
+            _to_keras_layout(name, tensor, tuple(variable.shape), variable.path)
             for (name, tensor), variable in zip(tensors.items(), model.weights, strict=True)
         ]
     )
 
 
-def _fitted(name: str, tensor: NDArray[Any], shape: tuple[int, ...], path: str) -> NDArray[Any]:
+def _to_keras_layout(name: str, tensor: NDArray[Any], shape: tuple[int, ...], path: str) -> NDArray[Any]:
     if tensor.ndim == 4:
-        tensor = tensor.transpose(_DEPTHWISE if "dwconv" in path else _CONV)
+        tensor = tensor.transpose(_DEPTHWISE_AXES if "dwconv" in path else _CONV_AXES)
     if tensor.shape != shape:
         raise WeightsError(f"{name} has shape {tensor.shape}; {path} takes {shape}.")
     return tensor

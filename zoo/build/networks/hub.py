@@ -8,9 +8,9 @@ from typing import Any
 import keras
 
 from zoo.backbone import Pooling
-from zoo.build.loading import load_classifier, load_preset
+from zoo.build.loading import load_preset_backbone, load_preset_classifier
 from zoo.build.networks.text import FirstToken
-from zoo.build.networks.tops import below_last
+from zoo.build.networks.tops import drop_last_dense
 from zoo.errors import TrunkError
 
 
@@ -34,10 +34,10 @@ def preset(pooling: str, size: int, weights: Path | None) -> keras.Model:
     """
     if weights is None:
         raise TrunkError("the layers of this network are told by its preset. Pull it first.")
-    hub = load_preset(weights.parent, "the network that it should")
+    hub = load_preset_backbone(weights.parent, "the network that it should")
     hub = getattr(hub, "vision_encoder", hub)
-    image, maps = _looked_at(hub, size)
-    return keras.Model(image, _gathered(maps, Pooling(pooling), hub.name), name=hub.name)
+    image, maps = _apply_to_image(hub, size)
+    return keras.Model(image, _pool_output(maps, Pooling(pooling), hub.name), name=hub.name)
 
 
 def below_top(size: int, weights: Path | None) -> keras.Model:
@@ -49,11 +49,11 @@ def below_top(size: int, weights: Path | None) -> keras.Model:
     """
     if weights is None:
         raise TrunkError("the layers of this network are told by its preset. Pull it first.")
-    below = below_last(load_classifier(weights.parent))
-    return keras.Model(*_looked_at(below, size), name=below.name)
+    body = drop_last_dense(load_preset_classifier(weights.parent))
+    return keras.Model(*_apply_to_image(body, size), name=body.name)
 
 
-def _looked_at(hub: keras.Model, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+def _apply_to_image(hub: keras.Model, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
     """Return scaled pixels, float32 [n,s,s,3], and what a network makes of them."""
     image = keras.Input((size, size, 3), name="pixels")
     (inner,) = keras.tree.flatten(hub.input)
@@ -65,7 +65,7 @@ def _looked_at(hub: keras.Model, size: int) -> tuple[keras.KerasTensor, keras.Ke
     return image, hub(dict.fromkeys(hub.input, image) if isinstance(hub.input, dict) else image, training=False)
 
 
-def _gathered(output: Any, pooling: Pooling, name: str) -> keras.KerasTensor:  # noqa: ANN401 - Keras has no types
+def _pool_output(output: Any, pooling: Pooling, name: str) -> keras.KerasTensor:  # noqa: ANN401 - Keras has no types
     """Return maps as they are; of tokens the first, or their mean; of maps at several scales the coarsest."""
     if isinstance(output, dict):
         output = list(output.values())[-1]

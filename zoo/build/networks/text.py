@@ -11,13 +11,13 @@ import keras
 from zoo.backbone import Pooling
 from zoo.errors import TrunkError
 
-INPUTS: Final = ("token_ids", "padding_mask", "segment_ids")  # each int32 [n,t]; an encoder takes some of them
+TEXT_INPUTS: Final = ("token_ids", "padding_mask", "segment_ids")  # each int32 [n,t]; an encoder takes some of them
 # Of T5's attention Keras says that it keeps no mask; it need not, and nobody can do anything about it.
 warnings.filterwarnings("ignore", r"Layer '(self|cross)_attention' \(of type T5")
 
 # T5's norms have no names, and Keras counts them through the whole process; a weight is to have one name in all.
-_NAMELESS: Final = re.compile(r"/t5_layer_norm(_\d+)?/")
-_ENCODED: Final = "encoder_sequence_output"  # what KerasHub calls an encoder's output where a decoder follows it
+_T5_NORM_PATH: Final = re.compile(r"/t5_layer_norm(_\d+)?/")
+_ENCODER_OUTPUT: Final = "encoder_sequence_output"  # what KerasHub calls an encoder's output where a decoder follows it
 
 
 @keras.saving.register_keras_serializable("graft")
@@ -39,15 +39,15 @@ class FirstToken(keras.layers.Layer):  # type: ignore[misc]
         return tokens[:, 0, :]
 
 
-def encoder(backbone: keras.Model, pooling: Pooling) -> keras.Model:
-    """Return `backbone` (KerasHub's) with pooling: a dict of those `INPUTS` it takes -> `features`, float32 [n,d].
+def add_pooling(backbone: keras.Model, pooling: Pooling) -> keras.Model:
+    """Return `backbone` (KerasHub's) with pooling: a dict of those `TEXT_INPUTS` it takes -> `features`, float32 [n,d].
 
     Of an encoder with a decoder behind it only the encoder is taken.
 
     Raises:
         TrunkError: the backbone has no pooler.
     """
-    backbone = _first_half(backbone)
+    backbone = _extract_encoder(backbone)
     inputs = {tensor.name: tensor for tensor in backbone.inputs}
     output: Any = backbone.output
     tokens = output["sequence_output"] if isinstance(output, dict) else output
@@ -61,28 +61,28 @@ def encoder(backbone: keras.Model, pooling: Pooling) -> keras.Model:
         features = output["pooled_output"]
     else:
         raise TrunkError(f"{backbone.name} was pretrained without a pooler. Choose the pooling `mean` or `cls`.")
-    ordered = {name: inputs[name] for name in INPUTS if name in inputs}
+    ordered = {name: inputs[name] for name in TEXT_INPUTS if name in inputs}
     return keras.Model(ordered, features, name=f"{backbone.name}_{pooling}")
 
 
-def _first_half(backbone: keras.Model) -> keras.Model:
+def _extract_encoder(backbone: keras.Model) -> keras.Model:
     """Return the encoder of `backbone` where that has a decoder besides, its inputs called as those of others are.
 
     Where tokens are read and written by two tables, the encoder has the one that reads.
     """
-    if not (isinstance(backbone.output, dict) and _ENCODED in backbone.output):
+    if not (isinstance(backbone.output, dict) and _ENCODER_OUTPUT in backbone.output):
         return backbone
-    inputs = [backbone.input[f"encoder_{name}"] for name in INPUTS[:2]]
-    half = keras.Model(inputs, backbone.output[_ENCODED], name=backbone.name)
-    fresh = [keras.Input((None,), dtype="int32", name=name) for name in INPUTS[:2]]
-    encoder = keras.models.clone_model(half, input_tensors=fresh, clone_function=_read_only)
-    nameless = [weight for weight in encoder.weights if _NAMELESS.search(weight.path)]
-    for number, weight in enumerate(nameless):
-        weight._path = _NAMELESS.sub(f"/layer_norm_{number}/", weight.path)
+    inputs = [backbone.input[f"encoder_{name}"] for name in TEXT_INPUTS[:2]]
+    numbered_encoder = keras.Model(inputs, backbone.output[_ENCODER_OUTPUT], name=backbone.name)
+    text_inputs = [keras.Input((None,), dtype="int32", name=name) for name in TEXT_INPUTS[:2]]
+    encoder = keras.models.clone_model(numbered_encoder, input_tensors=text_inputs, clone_function=_use_input_embedding)
+    t5_norm_weights = [weight for weight in encoder.weights if _T5_NORM_PATH.search(weight.path)]
+    for number, weight in enumerate(t5_norm_weights):
+        weight._path = _T5_NORM_PATH.sub(f"/layer_norm_{number}/", weight.path)
     return encoder
 
 
-def _read_only(layer: keras.Layer) -> keras.Layer:
+def _use_input_embedding(layer: keras.Layer) -> keras.Layer:
     """Return `layer` itself; of two tables of tokens, one to read and one to write, that to read."""
     if not hasattr(layer, "reverse_embeddings"):
         return layer
