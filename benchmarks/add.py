@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.scratch import scratch
-from finetune.dataset import load_dataset
+from finetune.data.load import load_dataset
 
 NEW = "9"
 ROUNDS = 3
@@ -27,7 +27,7 @@ def finetune(*words: str) -> tuple[dict[str, Any], float]:
     """Run the command in a process of its own; return what it says and its wall time in s."""
     start = time.perf_counter()
     run = subprocess.run(
-        [sys.executable, "-m", "finetune.cli", *words, "--json"], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "finetune.cli.main", *words, "--json"], capture_output=True, text=True, check=False
     )
     if run.returncode:
         raise SystemExit(run.stderr)

@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from benchmarks.timing import alternated, in_threads
+from graft.inputs.image import ImageInput
 from zoo import Precision, get_backbone
-from zoo.image import ImageInput
-from zoo.trunk import Trunk
+from zoo.trunks.trunk import Trunk
 
 SIZE = 224
 Decode = Callable[[bytes], NDArray[np.uint8]]

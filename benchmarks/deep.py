@@ -21,37 +21,37 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 import tensorflow as tf
 
 from benchmarks.timing import alternated
-from finetune.dataset import LabeledSample
-from finetune.deep.activations import ActivationCache
-from finetune.deep.ahead import prefetch
-from finetune.deep.augment import Pictures, RandAugment
-from finetune.deep.blocks import block_rate_factors
-from finetune.deep.course import Float32Array
-from finetune.deep.cut import export_bottom_onnx, split_network
-from finetune.deep.devices import configure_devices
-from finetune.deep.export import load_functional_body
-from finetune.deep.optimiser import AveragingAdamW, CosineWarmupSchedule
-from finetune.deep.picture_course import ActivationSource, ImageArraySource, ImageBatchSource, PixelSource
-from finetune.deep.pictures import freeze_batch_norm
-from finetune.deep.steps import StepGraphs, make_loss
-from finetune.heads import Head
-from finetune.lesson import TrainingJob
-from finetune.tasks import Task
-from finetune.training import Depth
-from zoo import get_backbone, weights
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE
-from zoo.build.networks import global_average_pool, require_pixels, scale_pixels
-from zoo.cores import available_cores
-from zoo.image import ImageInput
-from zoo.pictures import random_photo_crops
-from zoo.progress import SilentProgress
+from finetune.data.dataset import LabeledSample
+from finetune.data.task import Task
+from finetune.deep.images.augment import Pictures, RandAugment
+from finetune.deep.images.cached_activations import ActivationCache
+from finetune.deep.images.cut import block_rate_factors, export_bottom_onnx, split_network
+from finetune.deep.images.image_batches import ActivationSource, ImageArraySource, ImageBatchSource, PixelSource
+from finetune.deep.images.train_images import freeze_batch_norm
+from finetune.deep.training.devices import configure_devices
+from finetune.deep.training.export import load_functional_body
+from finetune.deep.training.optimizer import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.training.prefetch import prefetch
+from finetune.deep.training.train_step import StepGraphs, make_loss
+from finetune.deep.training_job import TrainingJob
+from finetune.head import Head
+from finetune.recipe import Depth
+from graft.inputs.image import ImageInput
+from graft.progress.base import SilentProgress
+from graft.runtime.cpu_cores import available_cores
+from graft.types import Float32Array
+from zoo import get_backbone
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
+from zoo.convert.networks import global_average_pool, require_pixels, scale_pixels
+from zoo.sample_images import random_photo_crops
+from zoo.weights import weights_cache
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 BATCH, CLASSES, DECAY, RATE = 32, 10, 0.8, 1e-3
 BACKBONE = get_backbone(DEFAULT_IMAGE_BACKBONE)
@@ -89,7 +89,7 @@ def network_of(start: keras.KerasTensor, maps: keras.KerasTensor, name: str) -> 
 
 
 def ours(course: ImageBatchSource) -> Callable[[], None]:
-    """One epoch as `finetune.deep.study` has it."""
+    """One epoch as `finetune.deep.training.trainer` has it."""
     steps = StepGraphs(
         course.network, optimiser(course.body, course.network), make_loss(Task.CLASSIFY, 0.1), configure_devices()
     )
@@ -130,7 +130,7 @@ def by_hand(
 
 def whole_network(cut: str) -> tuple[keras.Model, keras.Model]:
     """Return body and network from pixels; what is below `cut`, if one is given, does not learn."""
-    body = load_functional_body(BACKBONE, weights.fetch_weights(BACKBONE), None)
+    body = load_functional_body(BACKBONE, weights_cache.fetch_weights(BACKBONE), None)
     freeze_batch_norm(body)
     if cut:
         bottom, _ = split_network(body, cut)
@@ -149,7 +149,7 @@ def course_of(
 
 
 def top(given: TrainingJob, pictures: Pictures, y: Float32Array, wish: str) -> None:
-    body = load_functional_body(BACKBONE, weights.fetch_weights(BACKBONE), None)
+    body = load_functional_body(BACKBONE, weights_cache.fetch_weights(BACKBONE), None)
     data, cut, shape = export_bottom_onnx(BACKBONE, body, wish)
     start = time.perf_counter()
     cached = ActivationCache(data, wish or "default", given.folder)

@@ -13,33 +13,34 @@ import sys
 import tempfile
 from pathlib import Path
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 
-from finetune.dataset import SplitPart, load_dataset
-from finetune.deep.augment import RandAugment
-from finetune.deep.blocks import block_rate_factors, find_cut_layer
-from finetune.deep.cut import split_network
-from finetune.deep.devices import configure_devices
-from finetune.deep.export import load_functional_body
-from finetune.deep.grafted import dense_from_head
-from finetune.deep.loop import train_network
-from finetune.deep.picture_course import ImageBatchSource, PixelSource
-from finetune.deep.pictures import IMAGE_DEFAULTS, freeze_batch_norm, train_images
-from finetune.deep.pixels import decode_images
-from finetune.features import Features, extract_features
-from finetune.heads import HEAD_FAMILIES, FitData
-from finetune.lesson import EpochStats, TrainingJob
-from finetune.split import split_samples
-from finetune.targets import build_targets
-from finetune.training import Depth, TrainingOptions
-from zoo import get_backbone, weights
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Precision
-from zoo.build.networks import global_average_pool, require_pixels, scale_pixels
-from zoo.progress import SilentProgress
-from zoo.trunk import Trunk
+from finetune.data.dataset import SplitPart
+from finetune.data.load import load_dataset
+from finetune.data.split import split_samples
+from finetune.data.targets import build_targets
+from finetune.deep.images.augment import RandAugment
+from finetune.deep.images.cut import block_rate_factors, find_cut_layer, split_network
+from finetune.deep.images.image_batches import ImageBatchSource, PixelSource
+from finetune.deep.images.memmap_images import decode_images
+from finetune.deep.images.train_images import IMAGE_DEFAULTS, freeze_batch_norm, train_images
+from finetune.deep.training.devices import configure_devices
+from finetune.deep.training.export import load_functional_body
+from finetune.deep.training.head_as_keras_layer import dense_from_head
+from finetune.deep.training.trainer import train_network
+from finetune.deep.training_job import EpochStats, TrainingJob
+from finetune.features.extract import Features, extract_features
+from finetune.head import HEAD_FAMILIES, FitData
+from finetune.recipe import Depth, TrainingOptions
+from graft.progress.base import SilentProgress
+from zoo import get_backbone
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Precision
+from zoo.convert.networks import global_average_pool, require_pixels, scale_pixels
+from zoo.trunks.trunk import Trunk
+from zoo.weights import weights_cache
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 SHARE = 0.2
 QUIET = SilentProgress()
@@ -82,7 +83,7 @@ def plainly(given: TrainingJob) -> tuple[EpochStats, ...]:
     source = PixelSource(pictures, RandAugment(flips=False))
 
     def make(size: int) -> ImageBatchSource:
-        body = load_functional_body(given.backbone, weights.fetch_weights(given.backbone), None)
+        body = load_functional_body(given.backbone, weights_cache.fetch_weights(given.backbone), None)
         freeze_batch_norm(body)
         for layer in split_network(body, find_cut_layer(body, ""))[0].layers:
             layer.trainable = False

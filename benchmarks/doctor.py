@@ -19,23 +19,22 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from PIL import Image, ImageEnhance
 
 from benchmarks.crops import make_crops
-from finetune.dataset import DataKind, Dataset, LabeledSample, load_dataset
-from finetune.doctor.crossval import SCALING_POWER, assign_folds
+from finetune.data.builtin_datasets import REUTERS_R8 as REUTERS
+from finetune.data.dataset import DataKind, Dataset, LabeledSample
+from finetune.data.load import load_dataset
+from finetune.doctor.cross_validation import SCALING_POWER, assign_folds
+from finetune.doctor.duplicates import NEAR_DUPLICATE_COSINE
 from finetune.doctor.examine import examine
-from finetune.doctor.near import NEAR_DUPLICATE_COSINE
-from finetune.doctor.suspects import calibrate_probabilities, find_class_errors
-from finetune.features import Features, extract_features
-from finetune.heads.scaler import Scaler
+from finetune.doctor.label_errors import calibrate_probabilities, find_class_errors
+from finetune.features.extract import Features, extract_features
+from finetune.head.standardize import Scaler
 from finetune.plan import resolve_backbone
-from finetune.reuters import REUTERS_R8 as REUTERS
-from zoo.progress import SilentProgress
-from zoo.trunk import Trunk
-
-Float32Array = NDArray[np.float32]
+from graft.progress.base import SilentProgress
+from graft.types import Float32Array
+from zoo.trunks.trunk import Trunk
 
 SEEDS = range(3)
 SHARE = 0.05  # of the labels that are flipped

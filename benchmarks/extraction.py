@@ -15,21 +15,22 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import alternated
-from zoo import Precision, get_backbone, weights
-from zoo.cores import available_cores
-from zoo.pictures import random_photo_crops
-from zoo.trunk import Trunk
+from graft.runtime.cpu_cores import available_cores
+from zoo import Precision, get_backbone
+from zoo.sample_images import random_photo_crops
+from zoo.trunks.trunk import Trunk
+from zoo.weights import weights_cache
 
 COUNT = 256
 
 
 def main() -> None:
     logging.disable()
-    from zoo.build.networks import build_trunk_network
+    from zoo.convert.networks import build_trunk_network
 
     backbone = get_backbone("efficientnet_lite0")
     pictures: NDArray[np.uint8] = random_photo_crops(COUNT, 224, seed=3)
-    keras_model = build_trunk_network(backbone, weights.fetch_weights(backbone))
+    keras_model = build_trunk_network(backbone, weights_cache.fetch_weights(backbone))
     trunks = {precision: Trunk.from_backbone(backbone, precision) for precision in Precision}
     with ThreadPoolExecutor(available_cores()) as pool:
 

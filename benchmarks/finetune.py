@@ -18,7 +18,7 @@ from typing import Any
 
 from benchmarks.crops import make_crops
 from benchmarks.scratch import scratch
-from zoo.files import cache_root
+from graft.storage.cache_root import cache_root
 
 SEEDS = range(5)
 PRECISIONS = ("fp32", "int8")
@@ -28,7 +28,7 @@ def finetune(*arguments: str) -> tuple[dict[str, Any], float]:
     """Run the command with --json in a process of its own; return what it says and its wall time in s."""
     start = time.perf_counter()
     run = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "finetune.cli", *arguments, "--json"],
+        [sys.executable, "-X", "importtime", "-m", "finetune.cli.main", *arguments, "--json"],
         capture_output=True,
         text=True,
         check=False,
@@ -72,7 +72,7 @@ def help_time() -> None:
     best = 9.0
     for _ in range(5):
         start = time.perf_counter()
-        subprocess.run([sys.executable, "-m", "finetune.cli", "--help"], stdout=subprocess.DEVNULL, check=True)
+        subprocess.run([sys.executable, "-m", "finetune.cli.main", "--help"], stdout=subprocess.DEVNULL, check=True)
         best = min(best, time.perf_counter() - start)
     print(f"finetune --help: {best:.2f} s")
 

@@ -16,20 +16,22 @@ import subprocess
 import sys
 import time
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 
 from benchmarks.scratch import scratch
-from finetune.dataset import SplitPart, load_dataset
-from finetune.split import split_samples
-from zoo import Precision, get_backbone, weights
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE
-from zoo.build.networks import build_trunk_network, require_pixels
-from zoo.image import ImageInput
-from zoo.progress import SilentProgress
-from zoo.trunk import Trunk
+from finetune.data.dataset import SplitPart
+from finetune.data.load import load_dataset
+from finetune.data.split import split_samples
+from graft.inputs.image import ImageInput
+from graft.progress.base import SilentProgress
+from zoo import Precision, get_backbone
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
+from zoo.convert.networks import build_trunk_network, require_pixels
+from zoo.trunks.trunk import Trunk
+from zoo.weights import weights_cache
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 EPOCHS, BATCH, SEED = 10, 32, 0
 
@@ -44,7 +46,7 @@ def by_hand() -> tuple[float, float]:
     sha256 = [hashlib.sha256(one).digest() for one in bytes_]
     parts = split_samples(data.samples, sha256, [sample.label for sample in data.samples], seed=SEED, val=0.2, test=0.2)
     train, test = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.TEST)
-    trunk = build_trunk_network(backbone, weights.fetch_weights(backbone, SilentProgress()))
+    trunk = build_trunk_network(backbone, weights_cache.fetch_weights(backbone, SilentProgress()))
     trunk.trainable = False
     model = keras.Sequential([trunk, keras.layers.Dense(10, activation="softmax")])
     model.compile("adam", "sparse_categorical_crossentropy", metrics=["accuracy"])
@@ -62,7 +64,7 @@ def probe() -> tuple[float, float]:
         words = ["sample:mnist", "--seed", str(SEED), "--models", f"{folder}/models", "--json"]
         start = time.perf_counter()
         ran = subprocess.run(
-            [sys.executable, "-m", "finetune.cli", *words],
+            [sys.executable, "-m", "finetune.cli.main", *words],
             capture_output=True,
             text=True,
             check=True,

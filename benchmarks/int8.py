@@ -22,11 +22,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.crops import make_crops
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Precision, get_backbone
-from zoo.image import ImageInput
-from zoo.quantize import centred_cosine
-from zoo.terminal import TerminalProgress
-from zoo.trunk import Trunk
+from graft.inputs.image import ImageInput
+from graft.progress.terminal import TerminalProgress
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Precision
+from zoo.catalog.find import get_backbone
+from zoo.convert.int8_image import centred_cosine
+from zoo.trunks.trunk import Trunk
 
 SEEDS = range(20)
 STRENGTH = 1e-2

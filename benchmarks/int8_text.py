@@ -20,26 +20,27 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import train_test_split
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.timing import alternated, in_threads
-from zoo.backbone import DEFAULT_TEXT_BACKBONE, Precision, get_backbone
-from zoo.inputs import BatchArrays
-from zoo.quantize import centred_cosine
-from zoo.terminal import TerminalProgress
-from zoo.trunk import Trunk
-from zoo.utf8 import encode_text_sample
+from graft.inputs.base import BatchArrays
+from graft.inputs.text_bytes import encode_text_sample
+from graft.progress.terminal import TerminalProgress
+from graft.types import Float32Array
+from zoo.catalog.backbone import DEFAULT_TEXT_BACKBONE, Precision
+from zoo.catalog.find import get_backbone
+from zoo.convert.int8_image import centred_cosine
+from zoo.trunks.trunk import Trunk
 
 TOKENS, BATCHES, THREADS, ROUNDS, RUNS = 128, (1, 8), (1, 2), 15, 4
 TEXTS, MIXED, EXTRACTED = 160, 16, 8
 STRENGTHS = (0.001, 0.01, 0.1, 1.0)
 MODULES = ("argparse", "asyncio", "collections", "csv", "datetime", "email.message", "inspect", "logging", "ssl")
 
-Float32Array = NDArray[np.float32]
+
 Trunks = Mapping[Precision, Trunk]
 
 

@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.scratch import scratch
-from zoo.cores import available_cores
+from graft.runtime.cpu_cores import available_cores
 
 CLASSES, SIDE = 10, 64
 COUNTS = (10_000, 100_000)
@@ -48,7 +48,7 @@ def make(folder: Path, count: int) -> Path:
 
 def finetune(data: Path, folder: Path) -> tuple[dict[str, Any], dict[str, float], list[tuple[float, float]]]:
     """Run the command; return what it says, the peaks of its memory in MB, and when RssAnon rose, (s, MB)."""
-    words = [sys.executable, "-m", "finetune.cli", str(data), "--models", str(folder / "models")]
+    words = [sys.executable, "-m", "finetune.cli.main", str(data), "--models", str(folder / "models")]
     with (folder / "out").open("w+") as out, (folder / "err").open("w+") as err:
         start = time.perf_counter()
         run = subprocess.Popen([*words, "--precision", "int8", "--json"], stdout=out, stderr=err)

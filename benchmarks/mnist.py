@@ -23,7 +23,9 @@ def run(depth: str, seed: int, budget: str, models: str) -> tuple[dict[str, Any]
     words = ["sample:mnist", "--depth", depth, "--seed", str(seed), "--models", models, "--json"]
     words += ["--budget", budget] if depth == "auto" else []
     start = time.perf_counter()
-    ran = subprocess.run([sys.executable, "-m", "finetune.cli", *words], stdout=subprocess.PIPE, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "finetune.cli.main", *words], stdout=subprocess.PIPE, text=True, check=True
+    )
     return json.loads(ran.stdout), time.perf_counter() - start
 
 

@@ -23,23 +23,23 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
 import keras
 import numpy as np
 from sklearn.datasets import load_digits
 
-from finetune.deep.checkpoint import CHECKPOINT_FILE
-from finetune.deep.course import Batch
-from finetune.deep.loop import train_network
-from finetune.heads import Head
-from finetune.lesson import TrainingJob
-from finetune.tasks import Task
-from finetune.training import Depth, TrainingOptions
+from finetune.data.task import Task
+from finetune.deep.training.batch_source import Batch
+from finetune.deep.training.checkpoint import CHECKPOINT_FILE
+from finetune.deep.training.trainer import train_network
+from finetune.deep.training_job import TrainingJob
+from finetune.head import Head
+from finetune.recipe import Depth, TrainingOptions
+from graft.inputs.image import ImageInput
+from graft.progress.base import SilentProgress
 from zoo import get_backbone
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE
-from zoo.image import ImageInput
-from zoo.progress import SilentProgress
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 TRAIN = 1_400
 EVERY = 0.1  # seconds between checkpoints

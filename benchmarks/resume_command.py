@@ -21,13 +21,14 @@ import time
 from pathlib import Path
 
 from benchmarks.scratch import scratch
-from zoo.files import cache_root, file_sha256
+from graft.storage.atomic_file import file_sha256
+from graft.storage.cache_root import cache_root
 
 
 def command(depth: str, models: Path, *more: str) -> list[str]:
     """Return the words of a run."""
     words = ["sample:digits", "--depth", depth, "--epochs", "3", "--models", str(models), "--json"]
-    return [sys.executable, "-m", "finetune.cli", *words, *more]
+    return [sys.executable, "-m", "finetune.cli.main", *words, *more]
 
 
 def finished(depth: str, models: Path, *more: str) -> tuple[str, str]:

@@ -4,7 +4,7 @@
 
 Trunks and the data set are fetched and built first where the cache lacks them; every timed run starts from an
 empty feature cache. Everything is chosen on a validation part that is cut from train. At last the speed of
-extraction for some batch sizes, which finetune.extraction.BATCH was chosen by.
+extraction for some batch sizes, which finetune.features.run_trunk.BATCH was chosen by.
 """
 
 from __future__ import annotations
@@ -17,14 +17,16 @@ from pathlib import Path
 
 from benchmarks.finetune import finetune
 from benchmarks.scratch import scratch
-from finetune import extraction
-from finetune.dataset import Dataset, load_dataset
-from finetune.features import extract_features
-from finetune.reuters import REUTERS_R8
-from zoo.backbone import DEFAULT_TEXT_BACKBONE, Precision, get_backbone
-from zoo.progress import SilentProgress
-from zoo.terminal import TerminalProgress
-from zoo.trunk import Trunk
+from finetune.data.builtin_datasets import REUTERS_R8
+from finetune.data.dataset import Dataset
+from finetune.data.load import load_dataset
+from finetune.features import run_trunk
+from finetune.features.extract import extract_features
+from graft.progress.base import SilentProgress
+from graft.progress.terminal import TerminalProgress
+from zoo.catalog.backbone import DEFAULT_TEXT_BACKBONE, Precision
+from zoo.catalog.find import get_backbone
+from zoo.trunks.trunk import Trunk
 
 SEEDS = range(3)
 BATCHES = (4, 8, 16, 32)
@@ -51,7 +53,7 @@ def batches(precision: Precision, scratch: Path) -> None:
     some = Dataset(REUTERS_R8, tuple(islice(whole.samples, 0, None, EVERY)), kind=whole.kind)
     trunk = Trunk.from_backbone(get_backbone(DEFAULT_TEXT_BACKBONE), precision)
     for size in BATCHES:
-        extraction.TEXT_BATCH_SIZE = size  # type: ignore[misc]
+        run_trunk.TEXT_BATCH_SIZE = size  # type: ignore[misc]
         shutil.rmtree(scratch / "cache" / "features", ignore_errors=True)
         made = extract_features(trunk, some, 0.05, SilentProgress())
         print(f"  {precision}  batch {size:2}  {made.token_count / made.seconds:,.0f} tokens/s", flush=True)

@@ -15,8 +15,8 @@ import tempfile
 import time
 from typing import Any
 
-from finetune.reuters import REUTERS_R8
-from zoo.backbone import DEFAULT_TEXT_BACKBONE
+from finetune.data.builtin_datasets import REUTERS_R8
+from zoo.catalog.backbone import DEFAULT_TEXT_BACKBONE
 
 SEEDS = range(1)
 
@@ -25,7 +25,9 @@ def run(depth: str, seed: int, models: str) -> tuple[dict[str, Any], float]:
     """Return what the command says, and its wall time in s."""
     words = [REUTERS_R8, "--depth", depth, "--precision", "fp32", "--seed", str(seed), "--models", models, "--json"]
     start = time.perf_counter()
-    ran = subprocess.run([sys.executable, "-m", "finetune.cli", *words], stdout=subprocess.PIPE, text=True, check=True)
+    ran = subprocess.run(
+        [sys.executable, "-m", "finetune.cli.main", *words], stdout=subprocess.PIPE, text=True, check=True
+    )
     return json.loads(ran.stdout), time.perf_counter() - start
 
 

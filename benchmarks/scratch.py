@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from zoo.files import cache_root
+from graft.storage.cache_root import cache_root
 
 
 @contextmanager

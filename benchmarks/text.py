@@ -30,12 +30,12 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from benchmarks.timing import alternated, in_threads
-from zoo.build.canonical import serialize_onnx
-from zoo.build.emit import text_encoder_to_onnx
-from zoo.build.int8_rows import quantize_dense_layers
-from zoo.build.networks.text import Pooling, add_pooling
-from zoo.build.text_parity import check_text_parity
-from zoo.trunk import open_session
+from graft.runtime.session import open_session
+from zoo.convert.int8_text import quantize_dense_layers
+from zoo.convert.networks.text import Pooling, add_pooling
+from zoo.convert.onnx_graph.canonical import serialize_onnx
+from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
+from zoo.convert.text_parity import check_text_parity
 
 TOKENS, BATCHES, THREADS, ROUNDS = 128, (1, 8), (1, 2), 25
 TEXTS, LONGEST, MIXED = 160, 256, 16

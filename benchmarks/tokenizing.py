@@ -20,11 +20,10 @@ import sentencepiece
 from tokenizers import ByteLevelBPETokenizer
 
 from benchmarks.timing import alternated, in_threads
-from zoo.build.assets import PresetTokenizerFiles
-from zoo.build.tokenizers import tokenizer_from_files
-from zoo.errors import NotText
-from zoo.special import SpecialTokens
-from zoo.text import MAX_TEXT_BYTES, TextInput
+from graft.errors import NotText
+from graft.inputs.text import MAX_TEXT_BYTES, SpecialTokens, TextInput
+from zoo.convert.tokenizer_json.families import tokenizer_from_files
+from zoo.convert.tokenizer_json.preset_files import PresetTokenizerFiles
 
 RUNS = {
     "x": "x", "spaces": " ", "CJK": "漢", "combining": "\u0301", "a + marks": "a\u0301\u0323", "ZWJ emoji": "👩\u200d",

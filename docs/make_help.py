@@ -11,11 +11,11 @@ from typing import Any
 
 import click
 
-from finetune.cli import cli as finetune
-from finetune.command import FinetuneCommand
-from finetune.options import OPTION_SECTIONS
+from finetune.cli.command import FinetuneCommand
+from finetune.cli.main import cli as finetune
+from finetune.cli.options import OPTION_SECTIONS
 from service.cli import predict, serve
-from zoo.cli import cli as zoo
+from zoo.cli.main import cli as zoo
 
 PAGE = Path(__file__).parent / "help.md"
 GUIDE = Path(__file__).parent / "finetuning.md"

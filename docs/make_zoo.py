@@ -12,8 +12,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.backbone import Backbone, ImageSpec, all_backbones
-from zoo.possible import unsupported_reason
+from zoo.catalog.backbone import Backbone, ImageSpec
+from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.find import all_backbones
 
 PAGE = Path(__file__).parent / "zoo.md"
 VERDICTS = Path(__file__).parent / "verdicts.json"

@@ -20,9 +20,9 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from graft.bundle.open_bundle import open_bundle
+from graft.errors import NotReady, Unreachable
 from service import Client
-from zoo.bundle import open_bundle
-from zoo.errors import NotReady, Unreachable
 
 COMMANDS = Path(sys.executable).parent
 MODELS = Path("models")

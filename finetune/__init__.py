@@ -11,13 +11,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from finetune.dataset import DataOptions, Dataset
-from finetune.recipe import Recipe
+from finetune.data.dataset import DataOptions, Dataset
+from finetune.data.task import Task
+from finetune.recipe import Depth, Recipe, TrainingOptions
 from finetune.result import TrainResult
-from finetune.tasks import Task
-from finetune.training import Depth, TrainingOptions
-from zoo.errors import MissingExtra
-from zoo.progress import Progress
+from graft.errors import MissingExtra
+from graft.progress.base import Progress
 
 __all__ = ["DataOptions", "Depth", "Recipe", "Task", "TrainResult", "TrainingOptions", "dataset_from_memory", "train"]
 
@@ -34,7 +33,7 @@ def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | 
     try:
         from finetune.pipeline import run_pipeline
         from finetune.plan import make_plan
-        from finetune.toml import recipe_from_values
+        from finetune.recipe_toml import recipe_from_values
     except ModuleNotFoundError as missing:
         raise MissingExtra(
             f"fine-tuning needs the package {missing.name}. Install Graft with the extra `train`: "
@@ -57,11 +56,11 @@ def dataset_from_memory(
 ) -> Dataset:
     """Return a data set for `Recipe(data=…)` of what is in memory: `(x, y)`, a pandas frame, a tf.data.Dataset.
 
-    What each of them may look like, and the arguments, are told by `finetune.arrays.dataset_of`.
+    What each of them may look like, and the arguments, are told by `finetune.data.in_memory.dataset_of`.
 
     Raises:
         DatasetError: it is none of these, or nothing can be learnt of it.
     """
-    from finetune.arrays import dataset_from_memory as build_dataset
+    from finetune.data.in_memory import dataset_from_memory as build_dataset
 
     return build_dataset(source, name=name, classes=classes, options=options, folder=folder)

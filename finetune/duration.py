@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from zoo.errors import RecipeError
+from graft.errors import RecipeError
 
 _UNIT_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
 _DURATION_PATTERN: Final = re.compile(

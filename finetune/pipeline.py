@@ -9,33 +9,29 @@ from typing import Any, Final
 
 import numpy as np
 
-import zoo
-from finetune.attempt import TrainedCandidate
-from finetune.dataset import SplitPart
+import graft
+from finetune.add.training_record import training_record_file
+from finetune.data.dataset import SplitPart
+from finetune.deep.training_job import DeepRunResult
 from finetune.doctor.examine import MAX_QUICK_SAMPLES, examine
 from finetune.doctor.findings import Findings
-from finetune.doctor.section import render_findings
-from finetune.doctor.telling import render_brief
-from finetune.examples import training_record_file
-from finetune.features import extract_features
-from finetune.learn import train_head
-from finetune.lesson import DeepRunResult
-from finetune.measuring import Evaluation, evaluate_test_set
+from finetune.doctor.html_report import render_findings
+from finetune.doctor.text_report import render_brief
+from finetune.evaluate.evaluate_test_set import Evaluation, evaluate_test_set
+from finetune.evaluate.prove_bundle import choose_golden_samples, prove_bundle, zoo_samples
+from finetune.features.extract import extract_features, report_features, with_text_pairs
+from finetune.head.fit import train_head
 from finetune.plan import Plan
-from finetune.proof import choose_golden_samples, prove_bundle
-from finetune.reading import with_text_pairs
+from finetune.recipe import Depth
 from finetune.report import ReportContent, ReportSamples, render_report
-from finetune.result import TrainResult
-from finetune.samples import zoo_samples
-from finetune.tell import report_features
-from finetune.training import Depth
-from zoo.golden import Golden
-from zoo.manifest import Manifest
-from zoo.progress import Progress, SilentProgress
-from zoo.publish import publish
-from zoo.signature import Signature
-from zoo.text import TextInput
-from zoo.trunk import Trunk
+from finetune.result import TrainedCandidate, TrainResult
+from graft.bundle.golden import Golden
+from graft.bundle.manifest import Manifest
+from graft.bundle.publish import publish
+from graft.bundle.signature import Signature
+from graft.inputs.text import TextInput
+from graft.progress.base import Progress, SilentProgress
+from zoo.trunks.trunk import Trunk
 
 GOLDEN_SAMPLE_COUNT: Final = 8  # samples that every bundle carries with their answers
 
@@ -65,7 +61,7 @@ def run_pipeline(plan: Plan, progress: Progress | None = None) -> TrainResult:
     if recipe.depth is Depth.PROBE:
         return _publish_best(plan, probe, findings)
 
-    from finetune.deepening import train_deeper  # Keras is not imported for a probe
+    from finetune.deep.auto_depth import train_deeper  # Keras is not imported for a probe
 
     with train_deeper(plan, probe, started_at, progress) as best:
         return _publish_best(plan, best, findings)
@@ -139,7 +135,7 @@ def _build_manifest(plan: Plan, best: TrainedCandidate, test: Evaluation) -> Man
         data=data,
         training=_training_facts(best.deep_run) if best.deep_run else {},
         samples="user" if recipe.own_samples else "zoo",
-        graft=zoo.__version__,
+        graft=graft.__version__,
     )
 
 

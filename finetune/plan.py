@@ -5,17 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from finetune.check import check_unknown_allowed
-from finetune.dataset import DataKind, Dataset, load_dataset
-from finetune.recipe import Recipe
-from finetune.tasks import Task
-from finetune.training import Depth
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, Backbone, Precision, Scaling, get_backbone
-from zoo.errors import RecipeError
-from zoo.finding import backbone_kind
-from zoo.possible import require_buildable
-from zoo.progress import Progress
-from zoo.publish import require_writable_repository
+from finetune.data.dataset import DataKind, Dataset
+from finetune.data.label_checks import check_unknown_allowed
+from finetune.data.load import load_dataset
+from finetune.data.task import Task
+from finetune.recipe import Depth, Recipe
+from graft.bundle.publish import require_writable_repository
+from graft.errors import RecipeError
+from graft.progress.base import Progress
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, Backbone, Precision, Scaling
+from zoo.catalog.buildable import require_buildable
+from zoo.catalog.find import backbone_kind, get_backbone
 
 DEFAULT_BACKBONE_BY_KIND: Final = {DataKind.IMAGE: DEFAULT_IMAGE_BACKBONE, DataKind.TEXT: DEFAULT_TEXT_BACKBONE}
 

@@ -1,14 +1,23 @@
-"""What a finished run gives back. Light: what it holds is imported by whoever makes it."""
+"""What a finished run gives back. Light: what it holds is imported by whoever makes it.
+
+One depth that was gone to: the trunk there, what it says, and the head on it.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from finetune.deep.training_job import DeepRunResult
+from finetune.features.extract import Features
+from finetune.head.fit import HeadFit
+from finetune.recipe import Depth
+from zoo.trunks.trunk import Trunk
+
 if TYPE_CHECKING:
-    from finetune.features import Features
-    from finetune.learn import HeadFit
-    from zoo.bundle import Bundle
+    from finetune.features.extract import Features
+    from finetune.head.fit import HeadFit
+    from graft.bundle.open_bundle import Bundle
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,3 +27,14 @@ class TrainResult:
     bundle: Bundle
     features: Features
     head_fit: HeadFit
+
+
+@dataclass(frozen=True, slots=True)
+class TrainedCandidate:
+    """What could be published."""
+
+    depth: Depth
+    trunk: Trunk
+    features: Features
+    head_fit: HeadFit
+    deep_run: DeepRunResult | None = None  # None: the probe

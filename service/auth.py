@@ -7,9 +7,9 @@ import hmac
 
 from fastapi import Request, Response
 
-from service.direct import Endpoint
-from service.routes.parts import get_service
-from zoo.errors import Unauthorized
+from graft.errors import Unauthorized
+from service.routes.dependencies import get_service
+from service.routes.fast_routes import Endpoint
 
 
 async def require_api_key(request: Request) -> None:

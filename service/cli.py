@@ -7,11 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from zoo.completing import complete_files, complete_folders, complete_models
-from zoo.console import run_cli
+from graft.cli.completion import complete_files, complete_folders, complete_models
+from graft.cli.run_cli import run_cli
 
 if TYPE_CHECKING:
     from service.settings import Settings
+
 
 SERVE_EXAMPLES = """\b
 Examples:
@@ -48,7 +49,7 @@ def serve(**flags: object) -> None:
     New versions are noticed and loaded while the server runs. Flags, the API key and further settings
     can be given in the environment, too: GRAFT_MODELS, GRAFT_PORT, GRAFT_API_KEY, GRAFT_POLL, ...
     """
-    from service.server import run_server
+    from service.server.uvicorn_server import run_server
 
     settings = _load_settings(
         {name: value for name, value in flags.items() if value is not None and value is not False}
@@ -105,7 +106,7 @@ def predict(model: str, samples: tuple[str, ...], **options: Any) -> None:  # no
     and threshold where "unknown" may be said; and error. The file is written whole or not at all. A cell that a
     spreadsheet would run as a formula gets a ' before it.
     """
-    from service.asked import run_predict
+    from service.predict.command import run_predict
 
     run_predict(model, samples, **options)
 

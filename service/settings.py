@@ -9,8 +9,8 @@ from typing import Self
 from pydantic import Field, SecretStr, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from zoo.cores import available_cores
-from zoo.device import Device
+from graft.runtime.cpu_cores import available_cores
+from graft.runtime.device import Device
 
 
 class Settings(BaseSettings):

@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from zoo import trunk_cache, weights
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE, Precision, get_backbone
-from zoo.files import exclusive_lock
-from zoo.progress import SilentProgress
+from graft.progress.base import SilentProgress
+from graft.storage.locks import exclusive_lock
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Precision
+from zoo.catalog.find import get_backbone
+from zoo.trunks import trunk_cache
+from zoo.weights import weights_cache
 
 
 @pytest.fixture(autouse=True)
@@ -56,7 +58,7 @@ def shared_weights(shared_cache: Path, shared_trunks: None, tmp_path: Path) -> N
     """Let this test's own cache begin with the default backbone's weights, which deeper runs start from."""
     with exclusive_lock(shared_cache), pytest.MonkeyPatch.context() as patch:
         patch.setenv("GRAFT_CACHE", str(shared_cache))
-        weights.fetch_weights(get_backbone(DEFAULT_IMAGE_BACKBONE), SilentProgress())
+        weights_cache.fetch_weights(get_backbone(DEFAULT_IMAGE_BACKBONE), SilentProgress())
     for folder in shared_cache.iterdir():
         if folder.is_dir() and folder.name != "trunks":
             shutil.copytree(folder, tmp_path / "cache" / folder.name, dirs_exist_ok=True)

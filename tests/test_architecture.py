@@ -20,14 +20,20 @@ MAY_IMPORT = {
     "keras_cv": KERAS,
     "keras_hub": KERAS,
     "tf2onnx": KERAS,
-    "onnx": {"zoo/build/", "zoo/quantize.py", "zoo/export/", "finetune/heads/"},
-    "onnxruntime": {"zoo/trunk.py", "zoo/quantize.py", "service/engine.py"},
-    "PIL": {"zoo/image.py", "zoo/bench/chart.py", "finetune/report/", "finetune/samples.py", "service/packing.py"},
-    "tokenizers": {"zoo/text.py", "zoo/build/"},
+    "onnx": {"zoo/build/", "zoo/convert/int8_image.py", "zoo/export/", "finetune/heads/"},
+    "onnxruntime": {"zoo/trunks/trunk.py", "zoo/convert/int8_image.py", "service/models/engine.py"},
+    "PIL": {
+        "graft/inputs/image.py",
+        "zoo/bench/chart.py",
+        "finetune/report/",
+        "finetune/data/builtin_datasets.py",
+        "service/client/pack_samples.py",
+    },
+    "tokenizers": {"graft/inputs/text.py", "zoo/build/"},
     "sklearn": {"finetune/"},
     "scipy": {"finetune/heads/"},
-    "optuna": {"finetune/tune.py"},
-    "mlxtend": {"finetune/samples.py"},
+    "optuna": {"finetune/head/tune.py"},
+    "mlxtend": {"finetune/data/builtin_datasets.py"},
     "pyarrow": {"zoo/table/"},
     "openpyxl": {"zoo/table/"},
     "fastapi": {"service/"},
@@ -37,12 +43,12 @@ MAY_IMPORT = {
     "pydantic": {"service/"},
     "pydantic_settings": {"service/"},
     "simdjson": {"service/oip/"},
-    "httpx2": {"service/client.py", "service/retry.py", "zoo/download.py"},
+    "httpx2": {"service/client/client.py", "service/retry.py", "zoo/weights/download.py"},
     "finetune": {"finetune/"},
     "service": {"service/"},
 }
 NOWHERE = {"pickle", "joblib", "torch", "h5py", "dill", "cloudpickle"}
-UNPICKLES = {"zoo/build/pytorch.py"}  # a restricted unpickler that admits three names
+UNPICKLES = {"zoo/convert/networks/pytorch_checkpoint.py"}  # a restricted unpickler that admits three names
 
 
 @cache
@@ -81,29 +87,29 @@ def test_no_module_imports_pickle_or_other_code_runners() -> None:
 
 def test_client_imports_no_server_package() -> None:
     for package in ("fastapi", "starlette", "uvicorn", "pydantic", "onnxruntime"):
-        assert "service/client.py" not in importers(package)
+        assert "service/client/client.py" not in importers(package)
 
 
 def test_errors_module_imports_only_the_standard_library() -> None:
-    assert imported_packages(ROOT / "zoo/errors.py") == {"__future__"}
+    assert imported_packages(ROOT / "graft/errors.py") == {"__future__"}
 
 
 HEAVY = {"tensorflow", "keras", "keras_cv", "keras_hub", "torch", "sklearn", "tf2onnx"}
 LIGHT = {
     "zoo list": (
-        "from click.testing import CliRunner; from zoo.cli import cli; r = CliRunner().invoke(cli, ['list'])",
+        "from click.testing import CliRunner; from zoo.cli.main import cli; r = CliRunner().invoke(cli, ['list'])",
         {"numpy", "onnxruntime"},
     ),
     "zoo list --fast": (
-        "from click.testing import CliRunner; from zoo.cli import cli; r = CliRunner().invoke(cli, ['list', '--fast'])",
+        "from click.testing import CliRunner; from zoo.cli.main import cli; r = CliRunner().invoke(cli, ['list', '--fast'])",
         {"numpy", "onnxruntime", "PIL"},
     ),
     "finetune --help": (
-        "from click.testing import CliRunner; from finetune.cli import cli; r = CliRunner().invoke(cli, ['--help'])",
+        "from click.testing import CliRunner; from finetune.cli.main import cli; r = CliRunner().invoke(cli, ['--help'])",
         {"numpy", "onnxruntime"},
     ),
-    "the client": ("import service.client", {"fastapi", "onnxruntime", "pydantic"}),
-    "the app": ("import service.app", {"onnx"}),
+    "the client": ("import service.client.client", {"fastapi", "onnxruntime", "pydantic"}),
+    "the app": ("import service.server.app", {"onnx"}),
 }
 
 

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fakes import picture, tiny_bundle
+from tests.support.fakes import picture, tiny_bundle
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow

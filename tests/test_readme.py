@@ -13,20 +13,11 @@ from pathlib import Path
 import pytest
 
 from benchmarks.crops import make_crops
-from tests.ports import free_port
+from tests.support.ports import free_port
+from tests.support.reviews import REVIEWS
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
-
-GOOD = ("a lovely film", "a great pleasure", "wonderful acting", "I laughed and cried", "the best of the year")
-BAD = ("a waste of time", "boring and far too long", "bad acting", "I left early", "the worst of the year")
-REVIEWS = [
-    f"{start} {opinion} {end},{stars}"
-    for stars, opinions in (("good", GOOD), ("bad", BAD))
-    for opinion in opinions
-    for start in ("This was", "All in all:", "My friends say")
-    for end in ("for us.", "in every way.")
-]
 
 
 def blocks() -> list[tuple[str, str]]:

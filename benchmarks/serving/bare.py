@@ -62,8 +62,8 @@ def bare(models: Path, workload: Workload, sample: bytes) -> Iterator[Bare]:
 
 def main() -> None:
     """Serve the loop on standard input and output."""
-    from service.engine import OnnxEngine
-    from service.model import open_model
+    from service.models.engine import OnnxEngine
+    from service.models.model import open_model
 
     models, workload = Path(sys.argv[1]), sys.argv[2]
     model = open_model(models, MODEL[workload], 1, OnnxEngine())  # type: ignore[index]

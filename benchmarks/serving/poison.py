@@ -19,8 +19,8 @@ from benchmarks.serving.contender import free_port, post
 from benchmarks.serving.load import Plan, load
 from benchmarks.serving.ours import FP32, INT8, Graft
 from benchmarks.serving.samples import SENTENCE, sentences
-from zoo.bundle import open_bundle
-from zoo.publish import publish
+from graft.bundle.open_bundle import open_bundle
+from graft.bundle.publish import publish
 
 WORD = "poison"
 TOGETHER, EVERY = 32, 100  # one request in so many is poisoned

@@ -14,8 +14,8 @@ from typing import Any
 from benchmarks.serving import best, folder, poison, profile, starts, swaps, tensors, texts, throughput
 from benchmarks.serving.chart import chart
 from benchmarks.serving.claims import Claim, Data
-from zoo.cores import available_cores
-from zoo.files import write_atomic
+from graft.runtime.cpu_cores import available_cores
+from graft.storage.atomic_file import write_atomic
 
 ROWS: Mapping[str, Any] = {
     "throughput": throughput,

@@ -43,7 +43,7 @@ def sample(workload: Workload) -> bytes:
         return SENTENCE.encode()
     if workload == "jpeg":
         return photo()
-    from zoo.image import ImageInput
+    from graft.inputs.image import ImageInput
 
     return ImageInput(224)(photo()).tobytes()
 
@@ -83,7 +83,7 @@ def make_topics(models: Path, precision: str) -> Path:
 
 def finetune(data: Path, models: Path, name: str, precision: str, seed: int) -> Path:
     """Run the command, which fetches and builds the trunk first where the cache lacks it."""
-    program = "from finetune.cli import main; main()"
+    program = "from finetune.cli.main import main; main()"
     options = ["--models", models, "--name", name, "--precision", precision, "--seed", str(seed)]
     done = subprocess.run(
         [sys.executable, "-c", program, data, *options], capture_output=True, text=True, env=os.environ, check=False

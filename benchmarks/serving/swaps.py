@@ -42,7 +42,7 @@ class Swapper:
         return version % len(self._sources)
 
     def publish(self) -> None:
-        """Publish the next version by one rename, as `zoo.publish` does, and delete the oldest."""
+        """Publish the next version by one rename, as `graft.bundle.publish` does, and delete the oldest."""
         self.version += 1
         draft, home = self._models / ".draft", self._models / "photos"
         home.mkdir(parents=True, exist_ok=True)

@@ -8,14 +8,13 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.add.known import ExistingModel
-from finetune.learn import HeadFit
-from finetune.measuring import Evaluation, compute_metrics, predict_in_chunks
-from finetune.proof import HeadRunner
-from finetune.rows import take_rows
-from finetune.tasks import Task
-
-Float32Array = NDArray[np.float32]
+from finetune.add.existing_model import ExistingModel
+from finetune.data.task import Task
+from finetune.evaluate.evaluate_test_set import Evaluation, compute_metrics, predict_in_chunks
+from finetune.features.memmap_rows import take_rows
+from finetune.head.fit import HeadFit
+from finetune.head.head_onnx import HeadRunner
+from graft.types import Float32Array
 
 HEADLINE_METRIC: Final = {Task.CLASSIFY: "accuracy", Task.TAG: "micro_f1", Task.REGRESS: "rmse"}
 PER_LABEL_METRIC: Final = {Task.CLASSIFY: "recall", Task.TAG: "f1"}  # of a label
@@ -48,7 +47,9 @@ def compare_versions(existing: ExistingModel, x: Float32Array, head_fit: HeadFit
     }
 
 
-def _measure_old_head(existing: ExistingModel, x: Float32Array, truth: NDArray[Any], head_fit: HeadFit) -> dict[str, Any]:
+def _measure_old_head(
+    existing: ExistingModel, x: Float32Array, truth: NDArray[Any], head_fit: HeadFit
+) -> dict[str, Any]:
     """Measure the old head on the old test part, its truth as the old labels say it."""
     old_labels, new_labels = existing.manifest.labels, head_fit.targets.labels
     outputs = predict_in_chunks(HeadRunner(existing.bundle.layout.head.read_bytes()), x)

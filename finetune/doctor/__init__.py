@@ -1,6 +1,6 @@
 """The dataset doctor: what is wrong with the data, before anything is trained on them.
 
-    bad, misnamed     files that cannot be read, or are not what their name says (finetune.features)
+    bad, misnamed     files that cannot be read, or are not what their name says (finetune.features.extract)
     copies            the same content twice, perhaps under different labels
     near              nearly the same content, by the features
     leaks             either of them in more than one part of the data's own split

@@ -1,4 +1,7 @@
-"""One look at the data: every finding, the cheap ones first."""
+"""One look at the data: every finding, the cheap ones first.
+
+`finetune check`: data of any shape, however bad, through a trunk to findings.
+"""
 
 from __future__ import annotations
 
@@ -7,20 +10,29 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
-from finetune.check import check_numeric_labels
-from finetune.dataset import Dataset, LabeledSample
-from finetune.doctor.balance import count_labels
-from finetune.doctor.copies import canonical_labels, find_exact_duplicates, is_contradiction
+from finetune.data.dataset import DataOptions, Dataset, LabeledSample
+from finetune.data.label_checks import check_numeric_labels, check_trainable
+from finetune.data.load import read_dataset
+from finetune.data.tag_cells import find_tag_separator, parse_tags
+from finetune.data.targets import build_targets
+from finetune.data.task import Task
+from finetune.doctor.class_checks import count_labels, find_similar_names
+from finetune.doctor.duplicates import (
+    MAX_DUPLICATE_GROUP_SIZE,
+    canonical_labels,
+    find_exact_duplicates,
+    find_near_duplicates,
+    find_split_leaks,
+    is_contradiction,
+)
 from finetune.doctor.findings import DuplicateGroup, Findings
-from finetune.doctor.labels import LabelFindings, examine_labels
-from finetune.doctor.leaks import find_split_leaks
-from finetune.doctor.names import find_similar_names
-from finetune.doctor.near import MAX_DUPLICATE_GROUP_SIZE, find_near_duplicates
-from finetune.features import Features
-from finetune.targets import build_targets
-from finetune.tasks import Task, find_tag_separator, parse_tags
-from zoo.errors import DatasetError
-from zoo.progress import Progress
+from finetune.doctor.label_errors import LabelFindings, examine_labels
+from finetune.features.extract import Features, extract_features, with_text_pairs
+from finetune.plan import resolve_backbone
+from graft.errors import DatasetError
+from graft.progress.base import Progress
+from zoo.catalog.backbone import Precision
+from zoo.trunks.trunk import Trunk
 
 MAX_QUICK_SAMPLES: Final = (
     10_000  # samples up to which all of it takes a few seconds (`python -m benchmarks.doctor speed`)
@@ -75,7 +87,9 @@ def _examine_features(
     near_rows = {row for group in near_duplicates for row in group.rows}
     other_duplicates = [group for group in exact_duplicates if group.rows[0] not in near_rows]
     findings = dataclasses.replace(
-        findings, near_duplicates=near_duplicates, leaks=find_split_leaks((*other_duplicates, *near_duplicates), features.samples)
+        findings,
+        near_duplicates=near_duplicates,
+        leaks=find_split_leaks((*other_duplicates, *near_duplicates), features.samples),
     )
     contents = list(features.sha256)
     for group in near_duplicates:
@@ -105,3 +119,31 @@ def _label_names(task: Task, samples: Sequence[LabeledSample]) -> list[str]:
         separator = find_tag_separator({sample.label for sample in samples})
         return [tag for sample in samples for tag in parse_tags(sample.label, separator)]
     return []
+
+
+def load_and_examine(
+    data: str, options: DataOptions, backbone: str, precision: Precision | None, progress: Progress
+) -> Findings:
+    """Return all that is found in `data`; what training would refuse is a finding, too.
+
+    Raises:
+        DatasetError: there are no samples to look at.
+        UnknownBackbone, RecipeError, WeightsError, TrunkError, MissingExtra: as `finetune.plan.plan`.
+    """
+    dataset = read_dataset(data, options, progress)
+    chosen_backbone = resolve_backbone(backbone, dataset)
+    if not dataset.samples:
+        check_trainable(dataset)  # raises, and says why
+    training_error = ""
+    try:
+        check_trainable(dataset)
+    except DatasetError as fault:
+        training_error = str(fault)
+    for note in dataset.notes:
+        progress.log(note)
+    trunk = with_text_pairs(
+        Trunk.from_backbone(chosen_backbone, precision or chosen_backbone.precision, progress), dataset.texts_per_sample
+    )
+    features = extract_features(trunk, dataset, 1.0, progress)
+    findings = examine(dataset, features, progress)
+    return dataclasses.replace(findings, training_error=training_error)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from finetune.dataset import DataKind, LabeledSample, SkippedSample
-from finetune.tasks import Task
+from finetune.data.dataset import DataKind, LabeledSample, SkippedSample
+from finetune.data.task import Task
 
 
 @dataclass(frozen=True, slots=True)

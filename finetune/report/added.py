@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any, Final
 
-from zoo.manifest import Manifest
+from graft.bundle.manifest import Manifest
 
 METRIC_NAMES: Final = {"accuracy": "accuracy", "micro_f1": "micro F1", "rmse": "root of the mean squared error"}
 MIN_MARKED_CHANGE: Final = 0.005  # of a label's recall or F1: what is less is not marked

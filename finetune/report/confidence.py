@@ -7,10 +7,8 @@ from html import escape
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
-Float32Array = NDArray[np.float32]
-BoolArray = NDArray[np.bool_]
+from graft.types import BoolArray, Float32Array
 
 LEFT, TOP, SIDE = 44, 10, 280  # of a drawing's square, in its own units
 HISTOGRAM_BARS: Final = 30
@@ -56,7 +54,9 @@ def _format_coverage(share: float) -> str:
     return f"{share:.1%}" if share else "0 %: no certainty is enough"
 
 
-def render_unknown(novelty: Mapping[str, Any], metrics: Mapping[str, Any], novelties: Float32Array, is_correct: BoolArray) -> str:
+def render_unknown(
+    novelty: Mapping[str, Any], metrics: Mapping[str, Any], novelties: Float32Array, is_correct: BoolArray
+) -> str:
     """Return the section on when it says "unknown".
 
     `novelty` and `metrics` are what the manifest says of the head and of the test part; `novelties` [m] is the novelty of

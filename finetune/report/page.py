@@ -8,14 +8,13 @@ from html import escape
 
 import numpy as np
 
-from finetune.dataset import SkippedSample
+from finetune.data.dataset import SkippedSample
+from finetune.data.task import Task
+from finetune.report.charts import draw_reliability, draw_residuals
 from finetune.report.confidence import render_risk_coverage, render_unknown
-from finetune.report.curves import render_training
-from finetune.report.drawings import draw_reliability, draw_residuals
-from finetune.report.mistakes import ReportSamples, worst_mistakes
+from finetune.report.confusion_matrix import render_confusion_matrix
 from finetune.report.sections import (
     render_class_table,
-    render_confusion_matrix,
     render_metric_card,
     render_mistakes,
     render_model_facts,
@@ -23,8 +22,9 @@ from finetune.report.sections import (
     render_tag_table,
 )
 from finetune.report.style import CSS
-from finetune.tasks import Task
-from zoo.manifest import Manifest
+from finetune.report.training_curves import render_training
+from finetune.report.worst_samples import ReportSamples, worst_mistakes
+from graft.bundle.manifest import Manifest
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,11 +6,12 @@ from typing import Final
 
 from fastapi import APIRouter, Request, Response
 
-from service.bodies import BodyForm, is_bare_sample, parse_body
-from service.core import Service
-from service.model import Model
-from service.routes.parts import ModelRef, get_disconnect_check, get_service, json_response, receive_body
-from service.schemas import (
+from graft.errors import BadRequest
+from service.inference.service import Service
+from service.models.input_kinds import WireSample
+from service.models.model import Model
+from service.routes.dependencies import ModelRef, get_disconnect_check, get_service, json_response, receive_body
+from service.routes.native_responses import (
     ColumnScores,
     Embeddings,
     ModelList,
@@ -19,8 +20,7 @@ from service.schemas import (
     RowScores,
     predictions_response,
 )
-from service.takes import WireSample
-from zoo.errors import BadRequest
+from service.routes.samples_from_body import BodyForm, is_bare_sample, parse_body
 
 DEFAULT_TOP: Final = 5  # labels of an answer, unless the query says otherwise
 MAX_TOP: Final = 100

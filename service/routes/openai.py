@@ -1,17 +1,39 @@
-"""OpenAI's API, as far as it is about embeddings: its clients work with the server's address as `base_url`."""
+"""OpenAI's API, as far as it is about embeddings: its clients work with the server's address as `base_url`.
+
+OpenAI's embeddings, as data: what is asked, and the numbers of the answer.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+import base64
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, Self
 
+import numpy as np
 from fastapi import Request, Response
 
-from service.bodies import require_json
-from service.embeddings import EmbeddingsRequest, note_parameter
-from service.routes.parts import get_disconnect_check, get_service, receive_body
-from zoo.errors import BadRequest, InputError
+from graft.errors import BadRequest, GraftError, InputError
+from graft.inputs.text import TextInput
+from graft.inputs.text_bytes import encode_text_sample
+from graft.inputs.token_ids import add_special_tokens
+from graft.types import Float32Array
+from service.models.input_kinds import JsonValue, WireSample
+from service.models.model import Model
+from service.routes.dependencies import get_disconnect_check, get_service, receive_body
+from service.routes.samples_from_body import require_json
+from service.routes.tf_serving import parse_strict_json
 
 EMBEDDINGS_PATH: Final = "/v1/embeddings"
+
+
+REQUEST_PARAMETERS: Final = ("input", "model", "encoding_format", "dimensions", "user")
+
+
+INPUT_HINT: Final = "Send a text, a list of texts, a list of token ids, or a list of such lists."
 
 
 async def create_embeddings(request: Request) -> Response:
@@ -40,3 +62,122 @@ async def create_embeddings(request: Request) -> Response:
 
 
 OPENAI_POST_ROUTES: Final = {EMBEDDINGS_PATH: create_embeddings}
+
+
+@dataclass(frozen=True, slots=True)
+class EmbeddingsRequest:
+    """One request; each of `inputs` is a text or token ids."""
+
+    model: str
+    inputs: tuple[str | list[int], ...]
+    as_base64: bool
+    dimensions: int | None
+
+    @classmethod
+    def from_body(cls, body: bytes, max_inputs: int) -> Self:
+        """Read the JSON of a request that may have `max_inputs` inputs.
+
+        Raises:
+            BadRequest: it is none; a note names the parameter.
+        """
+        facts = parse_strict_json(body)
+        if not isinstance(facts, dict):
+            raise BadRequest("the JSON must be an object with 'input' and 'model'.")
+        for name in facts.keys() - set(REQUEST_PARAMETERS):
+            with note_parameter(name[:50]):
+                raise BadRequest(
+                    f"the parameter {name[:50]!r} is not known. Allowed are {', '.join(REQUEST_PARAMETERS)}."
+                )
+        with note_parameter("model"):
+            if not isinstance(facts.get("model"), str):
+                raise BadRequest("'model' must be the name of a model; `GET /v1/models` tells which there are.")
+        with note_parameter("input"):
+            inputs = _parse_inputs(facts.get("input"), max_inputs)
+        with note_parameter("encoding_format"):
+            if facts.get("encoding_format") not in (None, "float", "base64"):
+                raise BadRequest("'encoding_format' must be 'float' or 'base64'.")
+        with note_parameter("dimensions"):
+            dimensions = facts.get("dimensions")
+            if not (dimensions is None or (type(dimensions) is int and dimensions > 0)):
+                raise BadRequest("'dimensions' must be a whole number from 1.")
+        return cls(facts["model"], inputs, facts.get("encoding_format") == "base64", dimensions)
+
+    def sample_factories(self, model: Model) -> list[Callable[[], WireSample]]:
+        """Return what makes the samples; each may raise NotText or TextTooLong.
+
+        Raises:
+            BadRequest: the model takes something else; a note names the parameter.
+        """
+        with note_parameter("model"):
+            if not isinstance(model.inputs, TextInput) or model.inputs.texts != 1:
+                raise BadRequest(
+                    f"the model {model.name!r} takes {model.input_kind.plural}, and /v1/embeddings is for single "
+                    f"texts. Ask /v1/models/{model.name}:embed."
+                )
+        inputs = model.inputs
+        return [
+            partial(encode_text_sample, one) if isinstance(one, str) else partial(add_special_tokens, one, inputs)
+            for one in self.inputs
+        ]
+
+    def truncate_and_normalize(self, features: Float32Array) -> Float32Array:
+        """Cut features, float32 [n,d], to the dimensions asked for, and scale each row to length 1.
+
+        A row of zeros has no direction and stays as it is.
+        """
+        cut = features[:, : self.dimensions].astype(np.float64)
+        lengths = np.linalg.norm(cut, axis=1, keepdims=True)
+        vectors: Float32Array = np.divide(cut, lengths, out=np.zeros_like(cut), where=lengths > 0).astype(np.float32)
+        return vectors
+
+    def check_dimensions(self, width: int) -> None:
+        """Pass if a model with features [n,width] can give what is asked for.
+
+        Raises:
+            BadRequest: it cannot; a note names the parameter.
+        """
+        with note_parameter("dimensions"):
+            if self.dimensions is not None and self.dimensions > width:
+                raise BadRequest(f"'dimensions' is {self.dimensions}; the model has {width}. Ask for fewer.")
+
+    def encode_response(self, model: str, features: Float32Array, tokens: int) -> bytes:
+        """Return the answer, JSON; it takes time enough for a thread of its own."""
+        rows = self.truncate_and_normalize(features).astype("<f4")
+        json_rows = [base64.b64encode(row).decode() for row in rows] if self.as_base64 else rows.tolist()
+        data = [{"object": "embedding", "index": at, "embedding": one} for at, one in enumerate(json_rows)]
+        usage = {"prompt_tokens": tokens, "total_tokens": tokens}
+        return json.dumps({"object": "list", "data": data, "model": model, "usage": usage}).encode()
+
+
+@contextmanager
+def note_parameter(parameter: str) -> Iterator[None]:
+    """Note on every error that is raised inside which parameter it is about."""
+    try:
+        yield
+    except GraftError as fault:
+        fault.add_note(parameter)
+        raise
+
+
+def openai_error_body(status: int, body: Mapping[str, str], error: BaseException | None) -> dict[str, JsonValue]:
+    """Return an error's JSON as OpenAI has it; `code` is Graft's own."""
+    kind = "server_error" if status >= 500 else "rate_limit_exceeded" if status == 429 else "invalid_request_error"
+    parameter = next(iter(getattr(error, "__notes__", ())), None)
+    return {"error": {"message": body["error"], "type": kind, "param": parameter, "code": body["code"]}}
+
+
+def _parse_inputs(value: JsonValue, max_inputs: int) -> tuple[str | list[int], ...]:
+    """Read the parameter `input`."""
+    rows = value if isinstance(value, list) and not _is_token_ids(value) else [value]
+    if not rows:
+        raise BadRequest(f"'input' is empty. {INPUT_HINT}")
+    if len(rows) > max_inputs:
+        raise BadRequest(f"'input' has {len(rows)} inputs; allowed are {max_inputs}. Send them in several requests.")
+    for at, row in enumerate(rows):
+        if not isinstance(row, str) and not (isinstance(row, list) and (_is_token_ids(row) or not row)):
+            raise BadRequest(f"'input' at {at} is neither a text nor a list of token ids (whole numbers). {INPUT_HINT}")
+    return tuple(rows)
+
+
+def _is_token_ids(row: list[JsonValue]) -> bool:
+    return bool(row) and all(type(one) is int for one in row)

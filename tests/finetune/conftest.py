@@ -5,26 +5,23 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import NamedTuple
 
-import numpy as np
 import pytest
 
-from finetune import cli
-from tests.fakes import SIZE, WIDTH, encode, tiny_trunk_bytes
-from tests.text_fakes import tiny_text_input, tiny_text_signature, tiny_text_trunk_bytes, tiny_tokenizer
+from finetune.cli.main import main
+from graft.bundle.signature import Signature, image_signature
+from graft.inputs.image import ImageInput
+from graft.storage.atomic_file import write_atomic
+from tests.support.class_folders import fill
+from tests.support.commands import Command, Said
+from tests.support.fakes import SIZE, WIDTH, tiny_trunk_bytes
+from tests.support.text_fakes import tiny_text_input, tiny_text_signature, tiny_text_trunk_bytes, tiny_tokenizer
 from zoo import Precision, get_backbone
-from zoo.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE
-from zoo.files import write_atomic
-from zoo.image import ImageInput
-from zoo.signature import Signature, image_signature
-from zoo.trunk_cache import lookup_trunk, trunk_key, trunks_folder
-from zoo.weights import known_weights_hash
-
-COLORS = {"red": (200, 40, 40), "green": (40, 200, 40), "blue": (40, 40, 200)}
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE
+from zoo.trunks.trunk_cache import lookup_trunk, trunk_key, trunks_folder
+from zoo.weights.weights_cache import known_weights_hash
 
 
 @pytest.fixture(autouse=True)
@@ -59,34 +56,6 @@ def _cached(name: str, data: bytes, signature: Signature, spec: dict) -> list[Pa
     return folders
 
 
-def noisy(color: tuple[int, int, int], seed: int, format: str = "PNG") -> bytes:
-    """A picture of 24x20 pixels around one colour, no two alike."""
-    random = np.random.default_rng(seed)
-    shade = np.asarray(color) + random.normal(0, 25, 3)
-    return encode(np.clip(shade + random.normal(0, 30, (20, 24, 3)), 0, 255).astype(np.uint8), format)
-
-
-def fill(folder: Path, each: int = 8, first: int = 0, format: str = "PNG") -> Path:
-    """Write `each` pictures for every colour into class folders below `folder`, and return it."""
-    for at, (name, color) in enumerate(COLORS.items()):
-        (folder / name).mkdir(parents=True, exist_ok=True)
-        for number in range(first, first + each):
-            path = folder / name / f"{number:02}.{format.lower()}"
-            path.write_bytes(noisy(color, 1000 * at + number, format))
-    return folder
-
-
-class Said(NamedTuple):
-    """What a command answered."""
-
-    code: int
-    out: str
-    err: str
-
-
-Command = Callable[..., Said]
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
     """A folder of three classes with eight pictures each."""
@@ -102,7 +71,7 @@ def finetune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         monkeypatch.setattr(sys, "argv", ["finetune", *map(str, arguments)])
         code = 0
         try:
-            cli.main()
+            main.main()
         except SystemExit as end:
             code = int(end.code or 0)
         said = Said(code, *capsys.readouterr())

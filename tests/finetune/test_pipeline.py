@@ -9,13 +9,14 @@ import pytest
 from finetune.pipeline import GOLDEN_SAMPLE_COUNT, TrainResult, run_pipeline
 from finetune.plan import make_plan
 from finetune.recipe import Recipe
-from tests.finetune.conftest import fill, noisy
-from zoo.bundle import model_versions, open_bundle
-from zoo.errors import DatasetError, ReplayFailed
-from zoo.image import ImageInput
-from zoo.progress import SilentProgress
-from zoo.replay import replay
-from zoo.trunk import open_session
+from graft.bundle.open_bundle import open_bundle
+from graft.bundle.replay import replay
+from graft.bundle.repository import model_versions
+from graft.errors import DatasetError, ReplayFailed
+from graft.inputs.image import ImageInput
+from graft.progress.base import SilentProgress
+from graft.runtime.session import open_session
+from tests.support.class_folders import fill, noisy
 
 
 def run(photos: Path, **wishes) -> TrainResult:
@@ -120,7 +121,7 @@ def test_class_with_too_few_usable_images_is_refused(photos: Path) -> None:
 
 def test_trunk_that_fails_replay_is_not_published(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Break the trunk between extraction and proof: every other call adds a little."""
-    from zoo.trunk import Trunk
+    from zoo.trunks.trunk import Trunk
 
     opened: list[Trunk] = []
     real = Trunk.__call__

@@ -3,9 +3,8 @@ from pathlib import Path
 import pytest
 
 from finetune.plan import make_plan
-from finetune.recipe import Recipe, derive_model_name
-from finetune.training import Depth, TrainingOptions
-from zoo.errors import RecipeError
+from finetune.recipe import Depth, Recipe, TrainingOptions, derive_model_name
+from graft.errors import RecipeError
 
 
 @pytest.mark.parametrize(

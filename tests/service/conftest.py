@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -11,13 +10,13 @@ from typing import Any
 import pytest
 from starlette.testclient import TestClient
 
-from service.app import create_app
-from service.engine import Engine
+from service.models.engine import Engine
+from service.server.app import create_app
 from service.settings import Settings
-from tests.fakes import tiny_bundle
-from tests.text_fakes import tiny_text_bundle
-
-Serving = Callable[..., TestClient]
+from tests.support.fakes import tiny_bundle
+from tests.support.service.serving import Serving
+from tests.support.text_fakes import tiny_text_bundle
+from tests.support.wait import until
 
 
 @pytest.fixture
@@ -48,11 +47,3 @@ def serving(models: Path) -> Iterator[Serving]:
             return http
 
         yield start
-
-
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for something to become true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never became true"
-        time.sleep(0.01)

@@ -11,9 +11,9 @@ from httpx2 import Response
 from starlette.routing import Route
 from starlette.testclient import TestClient
 
-from tests.fakes import SIZE, picture
-from tests.service.conftest import Serving
-from tests.text_fakes import tiny_text_bundle
+from tests.support.fakes import SIZE, picture
+from tests.support.service.serving import Serving
+from tests.support.text_fakes import tiny_text_bundle
 
 KEY = "correct horse"
 OPEN = {"/v2/health/live", "/v2/health/ready"}

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from tests.zoo import tiny
-from tests.zoo.packs import NET, PRESET, Go
-from tests.zoo.servers import FaultyServer, faulty_server
-from zoo import download
-from zoo.backbone import get_backbone
-from zoo.packing import pack_weights
-from zoo.progress import SilentProgress
+from graft.progress.base import SilentProgress
+from graft.storage.locks import exclusive_lock
+from tests.support.paths import REPOSITORY
+from tests.support.zoo import tiny_weights
+from tests.support.zoo.file_server import FaultyServer, faulty_server
+from tests.support.zoo.offline_packs import NET, PRESET, Go
+from zoo.catalog.find import get_backbone
+from zoo.manage.offline_pack import pack_weights
+from zoo.weights import download
 
 
 @pytest.fixture
@@ -21,7 +27,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
     """A server, set as the mirror, that has the tiny weights."""
     monkeypatch.setattr(download, "_RETRY_DELAYS", (0.0, 0.0, 0.0))
     with faulty_server() as server:
-        server.files[tiny.PATH] = tiny.DATA
+        server.files[tiny_weights.PATH] = tiny_weights.DATA
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         yield server
 
@@ -49,8 +55,31 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
 @pytest.fixture
 def packed(mirror: FaultyServer, tmp_path: Path, elsewhere: Go) -> Path:
     """A small pack, and a machine that has nothing of it."""
-    mirror.files |= {**tiny.mirrored(NET), **tiny.mirrored(PRESET)}
+    mirror.files |= {**tiny_weights.mirrored(NET), **tiny_weights.mirrored(PRESET)}
     path = tmp_path / "weights.tar"
     pack_weights([get_backbone(NET), get_backbone(PRESET)], path, SilentProgress(), trunks=False)
     elsewhere()
     return path
+
+
+@pytest.fixture(scope="session")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The models of `keras_models`, made once a run for all workers."""
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "keras-models"
+    with exclusive_lock(folder):
+        if not (folder / "open.keras").is_file():
+            folder.mkdir(exist_ok=True)
+            env = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
+            script = REPOSITORY / "tests/support/presets/make_keras_models.py"
+            subprocess.run([sys.executable, script, folder], check=True, env=env, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with those models and their labels, in which the test stands."""
+    shutil.copytree(made, tmp_path / "here")
+    (tmp_path / "here" / "labels.txt").write_text("cat\ndog\nfish\n")
+    monkeypatch.chdir(tmp_path / "here")
+    return tmp_path / "here"

@@ -2,7 +2,7 @@
 
 FOLDER is as in the cache of trunks: trunk.onnx, trunk.json, perhaps tokenizer.json. First it says, as a line of JSON,
 what loading took; then each line of JSON on standard input asks for runs, and is answered by the seconds they took.
-`zoo.bench.child` starts it; people use `zoo bench`.
+`zoo.bench.child_process` starts it; people use `zoo bench`.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from zoo.errors import GraftError
-from zoo.inputs import BatchArrays, open_input
-from zoo.signature import Signature
-from zoo.text import TextInput
-from zoo.trunk import Trunk
-from zoo.trunk_cache import TOKENIZER_FILE
+from graft.bundle.signature import Signature
+from graft.errors import GraftError
+from graft.inputs.base import BatchArrays, open_input
+from graft.inputs.text import TextInput
+from zoo.convert.process.child_process import TOKENIZER_FILE
+from zoo.trunks.trunk import Trunk
 
 _PROC_STATUS: Final = Path("/proc/self/status")
 

@@ -9,14 +9,14 @@ from typing import Final
 
 from PIL import Image, ImageDraw, ImageFont
 
-from zoo.backbone import Precision, all_backbones
-from zoo.bench.axes import Axes
-from zoo.bench.frontier import ParetoPoint, pareto_frontier, pareto_points
-from zoo.bench.labels import Box, line_boxes, place_labels
+from graft.errors import RecipeError
+from graft.storage.atomic_file import write_atomic
+from zoo.bench.bench_result import BenchResult
+from zoo.bench.chart_layout import Axes, Box, line_boxes, place_labels
 from zoo.bench.machine import Machine
-from zoo.bench.speed import BenchResult
-from zoo.errors import RecipeError
-from zoo.files import write_atomic
+from zoo.bench.pareto import ParetoPoint, pareto_frontier, pareto_points
+from zoo.catalog.backbone import Precision
+from zoo.catalog.find import all_backbones
 
 WIDTH, HEIGHT = 1500, 950  # pixels of the file
 _SUPERSAMPLING: Final = 2  # drawn so many times as large, then made smaller: smooth edges

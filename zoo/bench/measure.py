@@ -9,12 +9,12 @@ from datetime import date
 from itertools import product
 from typing import Final
 
-from zoo.backbone import Backbone, Precision, TextSpec
-from zoo.bench.child import BenchProcess, start_bench_process
-from zoo.bench.speed import BATCH_SIZES, BenchResult, Timing, TrunkSpeed, WeightsKind
-from zoo.bench.trunks import BenchCandidate
-from zoo.cores import available_cores
-from zoo.progress import Progress
+from graft.progress.base import Progress
+from graft.runtime.cpu_cores import available_cores
+from zoo.bench.bench_result import BATCH_SIZES, BenchResult, Timing, TrunkSpeed, WeightsKind
+from zoo.bench.candidates import BenchCandidate
+from zoo.bench.child_process import BenchProcess, start_bench_process
+from zoo.catalog.backbone import Backbone, Precision, TextSpec
 
 _MIN_ROUND_SECONDS: Final = 0.25  # seconds that a round takes at least, where one run is quicker
 

@@ -7,15 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from zoo.bundle import Bundle
-from zoo.columns import concat_outputs
-from zoo.errors import ReplayFailed
-from zoo.golden import Float32Array, Golden
-from zoo.inputs import BatchArrays, Input, open_input
-from zoo.manifest import Manifest
-from zoo.replay import TOLERANCE, replay
+from graft.bundle.golden import Golden
+from graft.bundle.head_outputs import concat_outputs
+from graft.bundle.manifest import Manifest
+from graft.bundle.open_bundle import Bundle
+from graft.bundle.replay import TOLERANCE, replay
+from graft.errors import ReplayFailed
+from graft.inputs.base import BatchArrays, Input, open_input
+from graft.types import Float32Array
 
-ExportRunner = Callable[[BatchArrays], Mapping[str, Float32Array]]  # a batch of n -> every output of the whole model, by name
+ExportRunner = Callable[
+    [BatchArrays], Mapping[str, Float32Array]
+]  # a batch of n -> every output of the whole model, by name
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,8 @@ from __future__ import annotations
 import json
 from typing import Final
 
-from zoo.manifest import Manifest
-from zoo.signature import TensorSpec
+from graft.bundle.manifest import Manifest
+from graft.bundle.signature import TensorSpec
 
 LABELS_FILE: Final = "labels.txt"
 MAX_BATCH_SIZE: Final = 32

@@ -7,7 +7,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from zoo.files import cache_root, exclusive_lock, write_atomic
+from graft.storage.atomic_file import write_atomic
+from graft.storage.cache_root import cache_root
+from graft.storage.locks import exclusive_lock
 
 REQUIREMENTS = Path(__file__).parent / "requirements"
 PATIENCE = 900.0  # seconds that an installation may take

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from benchmarks.serving.contender import MODEL, Workload
-from zoo.bundle import open_bundle
-from zoo.inputs import open_input
+from graft.bundle.open_bundle import open_bundle
+from graft.inputs.base import open_input
 
 
 def golden(models: Path, workload: Workload) -> list[tuple[bytes, str]]:

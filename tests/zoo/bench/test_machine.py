@@ -5,8 +5,8 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
+from graft.runtime.cpu_cores import available_cores
 from zoo.bench.machine import this_machine
-from zoo.cores import available_cores
 
 X86 = """processor\t: 0
 vendor_id\t: AuthenticAMD

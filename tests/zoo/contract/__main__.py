@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any
 
 from docs.make_zoo import VERDICTS
+from graft.errors import GraftError
+from graft.progress.terminal import TerminalProgress
+from graft.storage.atomic_file import write_atomic
 from tests.zoo.contract.verdict import groups, verdict
-from zoo.backbone import Backbone, get_backbone
-from zoo.errors import GraftError
-from zoo.files import write_atomic
-from zoo.terminal import TerminalProgress
+from zoo.catalog.backbone import Backbone
+from zoo.catalog.find import get_backbone
 
 
 def main() -> int:

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Any, Final
 
 import numpy as np
-from numpy.typing import NDArray
 
+from graft.errors import TrunkError
+from graft.types import Float32Array
 from tests.zoo.contract.stand_in import Network
-from zoo.backbone import Backbone, ImageSpec
-from zoo.build.parity import PARITY_TOLERANCE
-from zoo.errors import TrunkError
+from zoo.catalog.backbone import Backbone, ImageSpec
+from zoo.convert.parity import PARITY_TOLERANCE
 
 _ALIVE: Final = 1e-3  # of the largest feature: so far must features of two samples be apart
-
-Float32Array = NDArray[np.float32]
 
 
 def check_facts(entry: Backbone, stand_in: dict[str, Any], built: dict[str, Any]) -> None:

@@ -2,7 +2,7 @@
 
 python -m tests.zoo.contract.stand_in NAME FOLDER
 
-Its layers are those of the published network where they are known (`tests.zoo.true_sizes`): all of them up to MOST
+Its layers are those of the published network where they are known (`tests.support.presets.published_layers`): all of them up to MOST
 parameters, else two of each stage. Where they are not known it is a small network of the same class. On standard
 output stands, as JSON, which it is; FOLDER/theirs.npy holds what the library makes of two pictures by itself.
 """
@@ -19,11 +19,12 @@ from typing import Any, Final
 
 import numpy as np
 
-from tests.zoo.encoder_halves import HALVES
-from tests.zoo.true_sizes import CV, IMAGES, TEXTS
-from zoo.backbone import Backbone, ImageSpec, get_backbone
-from zoo.catalog.preset import families
-from zoo.pictures import random_photo_crops
+from tests.support.presets.published_encoder_layers import HALVES
+from tests.support.presets.published_layers import CV, IMAGES, TEXTS
+from zoo.catalog.backbone import Backbone, ImageSpec
+from zoo.catalog.find import get_backbone
+from zoo.catalog.presets import families
+from zoo.sample_images import random_photo_crops
 
 MOST: Final = 1 << 27  # parameters
 SEED: Final = 3  # of the two pictures
@@ -82,7 +83,7 @@ def write(entry: Backbone, folder: Path) -> dict[str, Any]:
 
 
 def _text(entry: Backbone, made: StandIn, folder: Path) -> Any:
-    from tests.zoo.presets import save_preset
+    from tests.support.presets.keras_hub_text_presets import save_preset
 
     sizes = dict(made.layers)
     words = next(sizes.pop(name) for name in _WORDS if name in sizes)
@@ -90,22 +91,27 @@ def _text(entry: Backbone, made: StandIn, folder: Path) -> Any:
 
 
 def _cv(made: StandIn, folder: Path) -> Any:
-    from tests.zoo import cv_presets
+    from tests.support.presets import keras_cv_presets
 
-    model = cv_presets.saved(made.family, folder, dict(made.layers))
-    np.save(folder / "theirs.npy", cv_presets.theirs(model, random_photo_crops(2, _SIDE, SEED)))
+    model = keras_cv_presets.saved(made.family, folder, dict(made.layers))
+    np.save(folder / "theirs.npy", keras_cv_presets.theirs(model, random_photo_crops(2, _SIDE, SEED)))
     return model
 
 
 def _hub(entry: Backbone, made: StandIn, folder: Path) -> Any:
-    from tests.zoo import image_presets
+    from tests.support.presets import keras_hub_image_presets
 
     family, layers = made.family.removesuffix("Backbone"), dict(made.layers)
-    size = layers.get("image_shape", [_SIDE])[0] if layers else image_presets.size_of(family)
-    model = image_presets.published(family, layers, size) if layers else image_presets.backbone(family)
-    image_presets.save(model, family, folder, image_size=(size, size))
+    size = layers.get("image_shape", [_SIDE])[0] if layers else keras_hub_image_presets.size_of(family)
+    model = (
+        keras_hub_image_presets.published(family, layers, size) if layers else keras_hub_image_presets.backbone(family)
+    )
+    keras_hub_image_presets.save(model, family, folder, image_size=(size, size))
     assert isinstance(entry.takes, ImageSpec)
-    np.save(folder / "theirs.npy", image_presets.theirs(folder, random_photo_crops(2, size, SEED), entry.takes.pooling))
+    np.save(
+        folder / "theirs.npy",
+        keras_hub_image_presets.theirs(folder, random_photo_crops(2, size, SEED), entry.takes.pooling),
+    )
     return model
 
 

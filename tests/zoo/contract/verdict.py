@@ -18,21 +18,24 @@ from typing import Any, Final
 
 import numpy as np
 
-from tests.zoo.contract.checks import Float32Array, check_alive, check_facts, check_same
+from graft.errors import GraftError, TrunkError
+from graft.inputs.text_bytes import encode_text_sample
+from graft.progress.base import SilentProgress
+from graft.storage.atomic_file import file_sha256
+from graft.types import Float32Array
+from tests.zoo.contract.checks import check_alive, check_facts, check_same
 from tests.zoo.contract.stand_in import SEED, Network, stand_in_of
-from zoo import trunk_cache, weights
-from zoo.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource, all_backbones
-from zoo.build.child import QUIET
-from zoo.build.parity import PARITY_BATCH_SIZES
-from zoo.errors import GraftError, TrunkError
-from zoo.files import file_sha256
-from zoo.pictures import random_photo_crops
-from zoo.possible import unsupported_reason
-from zoo.progress import SilentProgress
-from zoo.quantize import centred_cosine
-from zoo.sentences import SAMPLE_SENTENCES
-from zoo.trunk import Trunk
-from zoo.utf8 import encode_text_sample
+from zoo.catalog.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource
+from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.find import all_backbones
+from zoo.convert.int8_image import centred_cosine
+from zoo.convert.parity import PARITY_BATCH_SIZES
+from zoo.convert.process.child_process import QUIET
+from zoo.sample_images import random_photo_crops
+from zoo.sample_texts import SAMPLE_SENTENCES
+from zoo.trunks import trunk_cache
+from zoo.trunks.trunk import Trunk
+from zoo.weights import weights_cache
 
 TWICE: Final = 5_000_000  # up to so many parameters a trunk is built once more, for the same bytes
 
@@ -78,7 +81,7 @@ def _files(entry: Backbone) -> tuple[RemoteFile, ...]:
 
 
 def _tried(entry: Backbone, scratch: Path) -> dict[str, Any]:
-    published = isinstance(entry.source, WheelSource) or weights.weights_path(entry).is_file()
+    published = isinstance(entry.source, WheelSource) or weights_cache.weights_path(entry).is_file()
     made, facts = _published(entry, scratch) if published else _stand_in(entry, scratch)
     with _cache(scratch / "one"):
         built = trunk_cache.ensure_trunk(made, Precision.FP32, SilentProgress())
@@ -106,8 +109,8 @@ def _tried(entry: Backbone, scratch: Path) -> dict[str, Any]:
 
 def _published(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]:
     """Copy the published weights into the cache of this trial."""
-    weights.fetch_weights(entry)
-    shutil.copytree(weights.weights_folder(entry), scratch / "one" / "weights" / entry.name)
+    weights_cache.fetch_weights(entry)
+    shutil.copytree(weights_cache.weights_folder(entry), scratch / "one" / "weights" / entry.name)
     return entry, {"network": Network.WHOLE}
 
 
@@ -121,7 +124,7 @@ def _stand_in(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]
         facts = json.loads(said.splitlines()[-1])
     else:
         files = (dataclasses.replace(files[0], path="random.weights.h5"),)
-        _ran(entry, "zoo.build.random_weights", entry.name, str(folder / files[0].path))
+        _ran(entry, "zoo.convert.networks.random_weights", entry.name, str(folder / files[0].path))
         facts = {"network": Network.WHOLE}
     pinned = [
         RemoteFile(url=(folder / file.path).as_uri(), path=file.path, sha256=file_sha256(folder / file.path))
@@ -131,7 +134,7 @@ def _stand_in(entry: Backbone, scratch: Path) -> tuple[Backbone, dict[str, Any]]
     for cache in ("one", "two"):
         with _cache(scratch / cache):
             for file in files:
-                path = weights.weights_folder(made) / file.path
+                path = weights_cache.weights_folder(made) / file.path
                 path.parent.mkdir(parents=True, exist_ok=True)
                 os.link(folder / file.path, path)
     return made, facts

@@ -9,14 +9,11 @@ orjson, more requests may wait at a replica, and the access log is off.
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import numpy as np
 import onnx_model
 import orjson
-import ray
-from ray import serve
 from starlette.requests import Request
 
 
@@ -48,19 +45,3 @@ class Tuned(Photos):
             body = bytes(orjson.loads(body)["image"])
             return np.frombuffer(body, np.uint8).reshape(-1, 224, 224, 3)
         return super().pixels_of(body)
-
-
-if __name__ == "__main__":
-    ray.init(include_dashboard=False, configure_logging=False)
-    serve.start(http_options={"host": "127.0.0.1", "port": onnx_model.PORT})
-    chosen = serve.deployment(Photos)
-    if onnx_model.WORKERS:
-        chosen = serve.deployment(Tuned).options(
-            num_replicas=onnx_model.WORKERS,
-            max_ongoing_requests=32,
-            ray_actor_options={"num_cpus": 1},
-            logging_config={"enable_access_log": False, "log_level": "WARNING"},
-        )
-    serve.run(chosen.bind())
-    while True:
-        time.sleep(3600)

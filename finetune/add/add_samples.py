@@ -1,0 +1,208 @@
+"""New samples -> a new version of a model: only its head is fitted again, on features old and new."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+import graft
+from finetune.add.comparison import compare_versions
+from finetune.add.existing_model import ExistingModel, load_old_features, open_existing_model
+from finetune.add.new_samples import check_compatible, select_new_samples, split_new_samples
+from finetune.add.training_record import training_record_file
+from finetune.data.dataset import DataOptions, Dataset
+from finetune.data.load import read_dataset
+from finetune.data.targets import Targets, build_targets
+from finetune.evaluate.evaluate_test_set import Evaluation, evaluate_test_set
+from finetune.evaluate.prove_bundle import choose_golden_samples, prove_bundle
+from finetune.features.extract import Features, extract_features, report_features
+from finetune.features.memmap_rows import allocate_rows
+from finetune.head import HEAD_FAMILIES, Grid
+from finetune.head.fit import HeadFit, finalize_head, fit_head
+from finetune.report import ReportContent, ReportSamples, render_report
+from finetune.report.added import render_added
+from graft.bundle.golden import Golden
+from graft.bundle.manifest import Manifest
+from graft.bundle.open_bundle import Bundle
+from graft.bundle.publish import publish, require_writable_repository
+from graft.bundle.signature import Signature, TensorSpec
+from graft.progress.base import Progress, SilentProgress
+from graft.types import Float32Array
+
+GOLDEN_SAMPLE_COUNT: Final = 8  # samples that the bundle carries with their answers
+MAX_NEW_GOLDEN_SAMPLES: Final = 4  # of them new ones at most; the others are the old bundle's
+
+
+@dataclass(frozen=True, slots=True)
+class AddResult:
+    """A new version, what it came from, and what was added."""
+
+    bundle: Bundle
+    previous_bundle: Bundle
+    features: Features  # of the new samples alone
+
+    @property
+    def comparison(self) -> dict[str, Any]:
+        """What it did to the old labels."""
+        comparison: dict[str, Any] = self.bundle.manifest.metrics["added"]
+        return comparison
+
+
+def add_samples(
+    data: str | Dataset,
+    models: Path,
+    model: str,
+    options: DataOptions | None = None,
+    *,
+    old_data: str | None = None,
+    max_bad: float = 0.05,
+    progress: Progress | None = None,
+) -> AddResult:
+    """Teach the newest version of `model` the samples of `data` too, and publish the next version.
+
+    `old_data` is the data that it was taught before, needed where the cache has lost their features.
+
+    Raises:
+        RecipeError: there is no such model, or it cannot be taught that.
+        DatasetError: the data cannot be used, or nothing in it is new.
+        PublishFailed: the version could not be written; earlier ones are unchanged.
+    """
+    progress = progress or SilentProgress()
+    existing = open_existing_model(models, model)
+    require_writable_repository(models)
+    options = dataclasses.replace(options or DataOptions(), task=existing.task)
+    dataset = read_dataset(data, options, progress)
+    for note in dataset.notes:
+        progress.log(note)
+    check_compatible(existing, dataset)
+    old_x = load_old_features(existing, old_data, options, max_bad, progress)  # [n,d]
+    features = extract_features(existing.trunk, dataset, max_bad, progress)  # x [m,d]
+    report_features(features, progress)
+    features = select_new_samples(existing, features, dataset.source, progress)
+    all_features = _concatenate_features(existing, old_x, features)  # x [n+m,d]
+    head_fit = _refit_head(existing, all_features, features, dataset, progress)
+    return _publish_version(models, existing, old_x, all_features, features, head_fit, dataset.source)
+
+
+def _concatenate_features(existing: ExistingModel, old_x: Float32Array, features: Features) -> Features:
+    """Return what was taught before, then what is new."""
+    n = len(old_x)
+    x = allocate_rows(n + len(features.x), old_x.shape[1])
+    x[:n], x[n:] = old_x, features.x
+    return dataclasses.replace(
+        features,
+        samples=(*existing.old_samples(), *features.samples),
+        sha256=(*existing.training_record.sha256, *features.sha256),
+        x=x,
+    )
+
+
+def _refit_head(
+    existing: ExistingModel, all_features: Features, features: Features, dataset: Dataset, progress: Progress
+) -> HeadFit:
+    """Fit the head again. What was best for the old samples is nearly best for all, so that is where it looks."""
+    manifest, task = existing.manifest, existing.task
+    targets: Targets = build_targets(task, all_features.samples, manifest.labels[0])
+    for note in targets.notes:
+        progress.log(note)
+    split = split_new_samples(existing, features, targets, dataset.source)
+    old_head = manifest.head
+    strength = old_head.get(HEAD_FAMILIES[task].strength_field)
+    grid = Grid.around(old_head["power"], strength) if strength and "power" in old_head else None
+    fitted = fit_head(task, all_features.x, targets.y, split, progress, grid=grid)
+    unknown_at = old_head["novelty"]["known"] if "novelty" in old_head else None
+    return finalize_head(fitted, all_features.x, targets, split, existing.trunk.path, unknown_at, progress)
+
+
+def _publish_version(
+    models: Path,
+    existing: ExistingModel,
+    old_x: Float32Array,
+    all_features: Features,
+    features: Features,
+    head_fit: HeadFit,
+    source: str,
+) -> AddResult:
+    """Measure, prove and publish it."""
+    test = evaluate_test_set(existing.task, head_fit, all_features)
+    manifest = _build_next_manifest(existing, all_features, features, head_fit, test, source)
+    manifest = dataclasses.replace(
+        manifest, metrics=test.metrics | {"added": compare_versions(existing, old_x, head_fit, test)}
+    )
+    golden = Golden.record(
+        _choose_golden_samples(existing, features, head_fit),
+        existing.trunk.inputs,
+        existing.trunk,
+        head_fit.head_runner,
+    )
+    prove_bundle(golden, manifest, existing.trunk, head_fit.head_onnx)
+    outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
+    report = render_report(
+        ReportContent(manifest, outcome, features.skipped_samples, added_html=render_added(manifest))
+    )
+    tokenizer = existing.bundle.layout.tokenizer
+    bundle = publish(
+        models,
+        manifest,
+        trunk=existing.trunk.path,
+        head=head_fit.head_onnx,
+        golden=golden,
+        extras={"report.html": report}
+        | training_record_file(all_features, head_fit.split)
+        | ({tokenizer.name: tokenizer.read_bytes()} if tokenizer.is_file() else {}),
+    )
+    return AddResult(bundle, existing.bundle, features)
+
+
+def _choose_golden_samples(existing: ExistingModel, features: Features, head_fit: HeadFit) -> list[bytes]:
+    """Return samples old and new, the new ones from the test part where that has some."""
+    n = len(existing.training_record.sha256)
+    assert head_fit.split  # noqa: S101  # mypy cannot know: whoever can be taught was split
+    strata = head_fit.targets.strata[n:]
+    test_rows = np.flatnonzero(head_fit.split.parts[n:] == "test")
+    rows = test_rows if len(test_rows) else np.arange(len(features.samples))
+    new = choose_golden_samples(features, rows, strata, MAX_NEW_GOLDEN_SAMPLES)
+    return [*existing.bundle.read_golden().samples[: GOLDEN_SAMPLE_COUNT - len(new)], *new]
+
+
+def _build_next_manifest(
+    existing: ExistingModel,
+    all_features: Features,
+    features: Features,
+    head_fit: HeadFit,
+    test: Evaluation,
+    source: str,
+) -> Manifest:
+    """Return the model's own manifest with what is new: labels, head, metrics, data."""
+    old, labels = existing.manifest, head_fit.targets.labels
+    assert head_fit.split  # noqa: S101
+    outputs = tuple(
+        TensorSpec(one.name, one.dtype, (-1, len(labels))) if one.name == "scores" else one
+        for one in old.signature.outputs
+    )
+    step = {
+        "source": Path(source).name,
+        "from_version": old.version,
+        "samples": len(features.samples),
+        "new_labels": [label for label in labels if label not in old.labels],
+    }
+    data = old.data | {
+        "split": head_fit.split.method,
+        "counts": head_fit.split.counts(),
+        "skipped": old.data["skipped"] + len(features.skipped_samples),
+        "added": [*old.data.get("added", []), step],
+    }
+    return dataclasses.replace(
+        old,
+        labels=labels,
+        input=existing.trunk.inputs.spec() | {"decoder_version": existing.trunk.inputs.decoder_version()},
+        signature=Signature(old.signature.inputs, outputs),
+        head=head_fit.facts,
+        metrics=test.metrics,
+        data=data,
+        graft=graft.__version__,
+    )

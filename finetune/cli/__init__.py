@@ -1,0 +1,1 @@
+"""The command `finetune` with its parts `check` and `add`."""

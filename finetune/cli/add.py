@@ -1,0 +1,68 @@
+"""The command `finetune add`. Light: what works is imported inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from finetune.cli.options import DATA_PARAMS, JSON_OPTION, PROGRESS_OPTION
+from graft.cli import completion
+
+ADD_EPILOG = """\b
+Examples:
+  finetune add more/ --to flowers                 pictures in class folders, old classes or new
+  finetune add reviews-of-may.csv --to reviews
+  finetune add more/ --to flowers --data photos/  the old data once more, where the cache lost them
+"""
+DATA_OPTION_NAMES = ("text", "label", "split_column", "sheet")
+
+
+@click.command("add", params=[option for option in DATA_PARAMS if option.name in DATA_OPTION_NAMES], epilog=ADD_EPILOG)
+@click.argument("data", shell_complete=completion.complete_files)
+@click.option(
+    "--to",
+    "model",
+    required=True,
+    metavar="MODEL",
+    shell_complete=completion.complete_models,
+    help="The model that learns; its newest version.",
+)
+@click.option(
+    "--models",
+    default="models",
+    show_default=True,
+    metavar="FOLDER",
+    shell_complete=completion.complete_folders,
+    help="Folder that it lies in.",
+)
+@click.option(
+    "--data",
+    "old",
+    metavar="OLD",
+    shell_complete=completion.complete_files,
+    help="The data it was trained on, where their features are lost.",
+)
+@click.option("--max-bad", default=0.05, show_default=True, help="Share of the samples that may be unusable.")
+def add(data: str, model: str, models: str, old: str | None, **options: Any) -> None:  # noqa: ANN401
+    """Teach MODEL the samples of DATA too, and publish it as a new version; the old one is kept.
+
+    DATA is as for `finetune`: new examples of classes that the model knows, or new classes; one folder with the
+    folder of one class will do. The trunk stays as it is, only the head is fitted again, so this takes seconds. It
+    says what it did to the old classes.
+    """
+    from finetune.add.add_samples import add_samples
+    from finetune.cli.add_summary import addition_summary, render_addition_summary
+    from finetune.data.dataset import DataOptions
+    from graft.cli.run_cli import progress_reporter
+
+    progress, as_json, max_bad = options.pop("progress"), options.pop("as_json"), options.pop("max_bad")
+    data_options = DataOptions(**{name: value for name, value in options.items() if value not in (None, ())})
+    with progress_reporter(progress) as reporter:
+        result = add_samples(data, Path(models), model, data_options, old_data=old, max_bad=max_bad, progress=reporter)
+    click.echo(json.dumps(addition_summary(result), ensure_ascii=False) if as_json else render_addition_summary(result))
+
+
+add.params += [PROGRESS_OPTION, JSON_OPTION]

@@ -1,0 +1,80 @@
+"""The command `finetune check`. Light: what works is imported inside."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from finetune.cli.options import DATA_PARAMS, JSON_OPTION, MODEL_PARAMS, PROGRESS_OPTION
+from graft.cli.completion import complete_files
+
+CHECK_EPILOG = """\b
+Examples:
+  finetune check photos/
+  finetune check photos/ --html check.html      the findings with the pictures beside them
+  finetune check reviews.csv --label stars --json | jq .label_errors.found
+  finetune check photos/ --fix clean.csv && finetune clean.csv
+
+\b
+It finds what cannot be read, copies and near copies, leaks between the parts of a split,
+contradictions, classes that look like one, and the likeliest label errors. The data are
+never touched: --fix writes a table without exact copies, contradictions and leaks, in
+which suspect labels are marked, not changed. It exits with 0 whatever it finds.
+"""
+DATA_OPTION_NAMES = ("task", "text", "label", "split_column", "sheet")
+TRUNK_OPTION_NAMES = ("backbone", "precision")
+
+
+@click.command(
+    "check",
+    epilog=CHECK_EPILOG,
+    params=[one for one in (*DATA_PARAMS, *MODEL_PARAMS) if one.name in DATA_OPTION_NAMES + TRUNK_OPTION_NAMES],
+)
+@click.argument("data", shell_complete=complete_files)
+@click.option(
+    "--html", metavar="FILE", shell_complete=complete_files, help="Write the findings as a page, with samples."
+)
+@click.option(
+    "--fix", metavar="MANIFEST.csv", shell_complete=complete_files, help="Write a cleaned table that `finetune` reads."
+)
+@click.option("--no-samples", is_flag=True, help="Keep your samples out of the page.")
+def check(data: str, html: str | None, fix: str | None, no_samples: bool, **options: Any) -> None:  # noqa: ANN401
+    """Look for what is wrong with DATA before anything is trained on them.
+
+    DATA is as for `finetune`: a folder of class folders, a table, an archive or sample:digits.
+    """
+    from finetune.data.dataset import DataOptions
+    from finetune.data.task import Task
+    from finetune.doctor.examine import load_and_examine
+    from finetune.doctor.fix import write_clean_table
+    from finetune.doctor.html_report import write_html_report
+    from finetune.doctor.json_report import build_json_report
+    from finetune.doctor.text_report import render_next_steps, render_text
+    from graft.cli.run_cli import progress_reporter
+    from zoo.catalog.backbone import Precision
+
+    data_options = DataOptions(
+        task=Task(options["task"]) if options["task"] else None,
+        text=tuple(options["text"] or ()),
+        **{name: options[name] or "" for name in ("label", "split_column", "sheet")},
+    )
+    with progress_reporter(options["progress"]) as progress:
+        precision = Precision(options["precision"]) if options["precision"] else None
+        findings = load_and_examine(data, data_options, options["backbone"] or "", precision, progress)
+        if html:
+            write_html_report(findings, Path(html), own_samples=not no_samples)
+        fix_result = write_clean_table(findings, Path(fix)) if fix else None
+    if options["as_json"]:
+        click.echo(
+            json.dumps(
+                build_json_report(findings) | {"fix": fix_result.to_dict() if fix_result else None}, ensure_ascii=False
+            )
+        )
+    else:
+        click.echo("\n".join([render_text(findings), *render_next_steps(findings, html, fix_result)]))
+
+
+check.params += [PROGRESS_OPTION, JSON_OPTION]

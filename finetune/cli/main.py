@@ -1,0 +1,112 @@
+"""The command `finetune`. Anything heavy is imported inside of it, so that `--help` is quick."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+from click.shell_completion import CompletionItem
+
+from finetune.cli.command import FinetuneCommand
+from finetune.cli.options import OPTION_SECTIONS
+from graft.cli.completion import complete_files, complete_words
+from graft.cli.run_cli import progress_reporter, run_cli
+
+EPILOG = """\b
+Examples:
+  finetune photos/                      a folder with a folder of pictures for each class
+  finetune texts/                       the same with .txt files
+  finetune reviews.csv                  a table with a text and a label column
+  finetune photos.csv                   a table with a path and a label column
+  finetune photos.zip                   a folder, or a table and its files, in a zip or tar
+  finetune pairs.jsonl --text question --text answer --label good
+  finetune reviews.xlsx --sheet 2024 --label stars --task regress
+  finetune texts.csv --task embed       a model that gives features; needs no labels
+  finetune sample:reuters-r8            7,674 news wires of eight topics, to try Graft out
+  finetune photos/ --depth auto --budget 30m
+  finetune photos/ --json | jq .metrics.accuracy
+  finetune check photos/                look for trouble in the data before training
+  finetune add more/ --to photos        teach a model a little more, in seconds
+
+\b
+A folder that is called check or add is meant by ./check or ./add.
+
+\b
+Tables: CSV and TSV (UTF-8), JSON Lines, Parquet, Excel, Orange's .tab. Columns are found
+by name and content, and said. Folders train/, val/ and test/, or a column "split", are
+obeyed; else the data are split by label and seed. Pictures: JPEG, PNG, WebP, BMP, GIF.
+
+\b
+Tasks: classify (one of several classes), tag (several labels each: a list, or parts
+between ; or |), regress (a number), embed. The labels of a table suggest which.
+
+\b
+Progress is told on standard error. Features are cached: a second run on the same
+samples takes seconds.
+"""
+
+
+def _load_check_command() -> click.Command:
+    from finetune.cli.check import check
+
+    return check
+
+
+def _load_add_command() -> click.Command:
+    from finetune.cli.add import add
+
+    return add
+
+
+def _run_train_command(data: str, recipe: str | None, progress: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
+    """Fine-tune a pretrained network on DATA, and publish the model.
+
+    DATA is a folder of class folders, a table, a zip or tar of these, or sample:digits, sample:mnist or
+    sample:reuters-r8.
+    """
+    from finetune import recipe_toml, train
+    from finetune.cli.summary import render_run_summary, run_summary
+
+    with progress_reporter(progress) as reporter:
+        recipe_values = recipe_toml.read_recipe_toml(Path(recipe)) if recipe else {}
+        recipe_values |= {name: value for name, value in options.items() if value not in (None, ())}
+        recipe_values |= {"data": data} if data else {}
+        if "data" not in recipe_values:
+            raise click.UsageError("Missing argument 'DATA': what is it to be trained on?")
+        result = train(recipe_toml.recipe_from_values(recipe_values, recipe or "the command"), reporter)
+    click.echo(
+        json.dumps(run_summary(result.bundle, result.features), ensure_ascii=False)
+        if as_json
+        else render_run_summary(result)
+    )
+
+
+def _complete_first_argument(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """Let a shell offer a command where no file begins as what is typed; else files."""
+    if incomplete and not any(path.name.startswith(incomplete) for path in Path().iterdir()):
+        return complete_words(("add", "check"), incomplete) or complete_files(ctx, param, incomplete)
+    return complete_files(ctx, param, incomplete)
+
+
+cli = FinetuneCommand(
+    "finetune",
+    callback=_run_train_command,
+    help=_run_train_command.__doc__,
+    epilog=EPILOG,
+    arguments=[
+        click.Argument(["data"], required=False, default="", metavar="DATA", shell_complete=_complete_first_argument)
+    ],
+    sections=OPTION_SECTIONS,
+    commands={"check": _load_check_command, "add": _load_add_command},
+)
+
+
+def main() -> None:
+    """Run the command `finetune`."""
+    run_cli(cli)
+
+
+if __name__ == "__main__":
+    main()

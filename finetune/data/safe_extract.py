@@ -1,0 +1,150 @@
+"""What an archive may put into a folder: regular files and folders below it, each name once, so many, so large.
+
+An archive comes from anywhere. It is judged entry by entry before a byte of the entry is written, by its promises
+first and then by what really comes: promises may be lies.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import unicodedata
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final
+
+from finetune.data.dataset import MAX_BYTES_PER_SAMPLE
+from graft.errors import DatasetError
+from graft.inputs.sample_files import IGNORED_NAMES
+from graft.progress.base import ProgressBar
+
+MAX_ENTRIES: Final = 1_000_000  # files and folders
+MAX_EXTRACTED_BYTES: Final = 64 << 30  # of all files
+ALWAYS_ALLOWED_BYTES: Final = 1 << 30  # bytes that any archive may become; more only up to RATIO
+MAX_COMPRESSION_RATIO: Final = 200  # bytes that each byte of the archive may become
+MAX_NESTED_FOLDERS: Final = 32  # folders in folders
+MAX_NAME_LENGTH: Final = 1024  # characters of a name with its folders
+_BLOCK_BYTES: Final = 1 << 18
+
+
+def max_extracted_bytes(archive: Path) -> int:
+    """Return how many bytes an archive may become."""
+    return min(MAX_EXTRACTED_BYTES, max(ALWAYS_ALLOWED_BYTES, MAX_COMPRESSION_RATIO * archive.stat().st_size))
+
+
+class SafeExtractor:
+    """One archive on its way into an empty folder of our own.
+
+    Its methods raise DatasetError for whatever a harmless archive does not do.
+    """
+
+    def __init__(self, archive: Path, folder: Path, bar: ProgressBar, *, case_insensitive: bool) -> None:
+        """Unpack `archive` into `folder`; `folds_case` where names that differ only in case are one name there."""
+        self.archive, self.folder = archive, folder
+        self._bar, self._case_insensitive = bar, case_insensitive
+        self._bytes_left, self._entry_count = max_extracted_bytes(archive), 0
+        self._made_folders: set[tuple[str, ...]] = {()}
+        self._name_by_casefold: dict[str, str] = {}  # names by what the file system makes of them
+
+    def check_totals(self, entries: int, total_bytes: int) -> None:
+        """Hear how many entries there will be, and how many bytes."""
+        self._count_entries(entries)
+        self._entry_count = 0
+        if total_bytes > self._bytes_left:
+            raise self._size_error()
+
+    def check_entry(self, name: str) -> tuple[str, ...] | None:
+        """Return the parts of the next entry's name; None where such files are passed over."""
+        self._count_entries(1)
+        plain = name.replace("\\", "/")
+        parts = tuple(part for part in plain.split("/") if part not in ("", "."))
+        if plain.startswith("/") or re.match("[A-Za-z]:", plain):
+            raise self.entry_error(name, "has a name that is absolute")
+        if ".." in parts or "\0" in plain:
+            raise self.entry_error(name, "has a name that leads out of the archive")
+        if len(parts) > MAX_NESTED_FOLDERS or len(plain) > MAX_NAME_LENGTH:
+            raise self.entry_error(
+                name[:80] + " …", f"lies deeper than {MAX_NESTED_FOLDERS} folders, or has an endless name"
+            )
+        hidden = any(part.startswith(".") or part.lower() in IGNORED_NAMES for part in parts)
+        return None if hidden or not parts else parts
+
+    def make_folder(self, parts: tuple[str, ...]) -> None:
+        """Make a folder and those above it, where they are not there."""
+        for depth in range(1, len(parts) + 1):
+            if (above := parts[:depth]) not in self._made_folders:
+                self._reserve_name(above)
+                try:
+                    self.folder.joinpath(*above).mkdir()
+                except FileExistsError:
+                    raise self.entry_error("/".join(above), "is there twice, as a file and as a folder") from None
+                self._made_folders.add(above)
+                self._count_entries(1)
+
+    def write_file(self, parts: tuple[str, ...], size: int, read: Callable[[int], bytes]) -> None:
+        """Write a file of `total_bytes` bytes as it promises; `read` gives the next bytes, b"" at the end."""
+        name = "/".join(parts)
+        if size > MAX_BYTES_PER_SAMPLE:
+            raise self.entry_error(name, f"has {size:,} bytes; one sample may have {MAX_BYTES_PER_SAMPLE:,}")
+        self.make_folder(parts[:-1])
+        self._reserve_name(parts)
+        try:
+            file = self.folder.joinpath(*parts).open("xb")
+        except FileExistsError:
+            raise self.entry_error(name, "is there twice") from None
+        with file:
+            while size:
+                data = read(min(size, _BLOCK_BYTES))
+                if not data:
+                    raise self.damage_error(f"{name!r} ends too early")
+                self._bytes_left -= len(data)
+                if self._bytes_left < 0:
+                    raise self._size_error()
+                file.write(data)
+                size -= len(data)
+                self._bar.advance(len(data))
+
+    def entry_error(self, name: str, why: str) -> DatasetError:
+        """Return the error for an entry that does what it may not."""
+        shown = os.fsencode(name).decode(errors="replace")
+        return DatasetError(
+            f"{self.archive}: {shown!r} {why}. Allowed are regular files and folders, each name once. "
+            "Unpack it yourself if you trust it, and give the folder. Nothing of it was kept."
+        )
+
+    def damage_error(self, why: object) -> DatasetError:
+        """Return the error for an archive that cannot be read to its end."""
+        return DatasetError(f"{self.archive} is truncated, corrupt or no such archive ({why}). Make or fetch it again.")
+
+    def _count_entries(self, entries: int) -> None:
+        self._entry_count += entries
+        if self._entry_count > MAX_ENTRIES:
+            raise DatasetError(
+                f"{self.archive} holds more than {MAX_ENTRIES:,} files and folders. Give it in parts, or unpacked."
+            )
+
+    def _size_error(self) -> DatasetError:
+        return DatasetError(
+            f"{self.archive} would become more than {max_extracted_bytes(self.archive):,} bytes; allowed are {MAX_COMPRESSION_RATIO} times its "
+            f"own size (or {ALWAYS_ALLOWED_BYTES:,} bytes where that is more), and {MAX_EXTRACTED_BYTES:,} at most. "
+            "Unpack it yourself if you trust it, and give the folder. Nothing of it was kept."
+        )
+
+    def _reserve_name(self, parts: tuple[str, ...]) -> None:
+        """Refuse a name that the file system takes for another one."""
+        if not self._case_insensitive:
+            return
+        name = "/".join(parts)
+        first = self._name_by_casefold.setdefault(unicodedata.normalize("NFC", name).casefold(), name)
+        if first != name:
+            raise self.entry_error(name, f"and {first!r} are one name on this disk, which does not tell case")
+
+
+def is_case_insensitive(folder: Path) -> bool:
+    """Say whether names that differ only in case are one name in a folder that can be written."""
+    probe = folder / "probe"
+    probe.touch()
+    try:
+        return (folder / "PROBE").exists()
+    finally:
+        probe.unlink()

@@ -1,0 +1,94 @@
+"""A table of texts, of pairs of texts, or of paths to pictures, as a dataset.
+
+Tables as data sets: find their columns, make samples.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from finetune.data.columns import SampleColumns, find_columns
+from finetune.data.dataset import PART_BY_NAME, DataKind, DataOptions, Dataset, LabeledSample, SkippedSample, SplitPart
+from finetune.data.task import guess_task
+from graft.errors import DatasetError, NotText
+from graft.inputs.text_bytes import encode_text_sample
+from graft.tables import DataRow, DataTable, read_table
+
+__all__ = ["load_table"]
+
+
+def load_table(path: Path, options: DataOptions) -> Dataset:
+    """Read a table: CSV, TSV, Orange's .tab, JSON Lines, Parquet or Excel; paths in it are relative to the file.
+
+    A row without a label or without a text is no sample, but counted: `Dataset.bad`.
+
+    Raises:
+        DatasetError: it cannot be read, or lacks a column.
+        MissingExtra: a package that its format needs is not installed.
+    """
+    return dataset_from_table(str(path), read_table(path, options.sheet), options, path.parent)
+
+
+def dataset_from_table(source: str, table: DataTable, options: DataOptions, folder: Path) -> Dataset:
+    """Return the dataset of a sheet; `folder` is where paths to pictures begin."""
+    if not table.rows:
+        raise DatasetError(f"{source} has a header but no rows. It needs a row for each sample.")
+    columns = find_columns(source, table, options)
+    samples: list[LabeledSample] = []
+    skipped_samples: list[SkippedSample] = []
+    for row in table.rows:
+        try:
+            samples.append(_parse_row(source, row, columns, folder, labelled=columns.label is not None))
+        except _UnusableRowError as fault:
+            skipped_samples.append(SkippedSample(row.ref, str(fault)))
+    target = "value" if columns.label is None else table.column_names[columns.label]
+    task, note = options.task, ""
+    if task is None:
+        task, note = guess_task(f'"{target}"', [sample.label for sample in samples])
+    notes = (*table.notes, columns.describe(table.column_names), note)
+    return Dataset(
+        source,
+        tuple(sorted(samples, key=lambda sample: sample.ref) if columns.kind is DataKind.IMAGE else samples),
+        tuple(filter(None, notes)),
+        columns.kind,
+        texts_per_sample=2 if len(columns.samples) == 2 else 1,
+        skipped_samples=tuple(skipped_samples),
+        task=task,
+        target_name=target,
+    )
+
+
+class _UnusableRowError(Exception):
+    """A row is no sample; the message says why."""
+
+
+def _parse_row(source: str, row: DataRow, columns: SampleColumns, folder: Path, *, labelled: bool) -> LabeledSample:
+    if row.ragged_width:
+        raise _UnusableRowError(
+            f"it has {row.ragged_width} cells, more than there are columns; quote cells with delimiters."
+        )
+    part = _parse_part(source, row, columns.split)
+    label = row.cells[columns.label] if columns.label is not None else ""
+    if labelled and not label:
+        raise _UnusableRowError("the label is missing.")
+    cells = [row.cells[number] for number in columns.samples]
+    if not all(cells):
+        raise _UnusableRowError(f"the {'text' if columns.kind is DataKind.TEXT else 'path'} is missing.")
+    if columns.kind is DataKind.IMAGE:
+        return LabeledSample(cells[0], label, part, folder / cells[0])
+    try:
+        return LabeledSample(row.ref, label, part, encode_text_sample(*cells))
+    except NotText as fault:
+        raise _UnusableRowError(str(fault)) from None
+
+
+def _parse_part(source: str, row: DataRow, split: int | None) -> SplitPart | None:
+    if split is None:
+        return None
+    word = row.cells[split]
+    if word.lower() not in PART_BY_NAME:
+        raise DatasetError(
+            f"{source}, {row.ref}: {word!r} is no part of a split. Allowed are train, val (valid, validation) "
+            "and test; rename the column if it means something else."
+        )
+    return PART_BY_NAME[word.lower()]

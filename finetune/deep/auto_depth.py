@@ -1,0 +1,150 @@
+"""From the probe downwards: each depth starts from what was reached before, and the best on validation is kept.
+
+At every moment there is a model to publish: the probe at first. A deeper trunk is exported and proven, features are
+extracted from it again, and the head is refitted on them, as for any trunk. Nothing here looks at the test part.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from finetune.data.dataset import DataKind, SplitPart
+from finetune.deep.resume import open_run_folder
+from finetune.deep.train import train_trunk
+from finetune.deep.training.quantize_trunk import quantize_trained_trunk
+from finetune.deep.training_job import TrainingJob
+from finetune.features.extract import extract_features
+from finetune.head.fit import refit_head, refit_on_train_only
+from finetune.plan import Plan
+from finetune.recipe import Depth
+from finetune.result import TrainedCandidate
+from graft.errors import ParityError, TrainingFailed
+from graft.progress.base import Progress
+from graft.runtime.cpu_cores import available_cores
+from zoo.catalog.backbone import Precision
+
+DEFAULT_BUDGET: Final = 600.0  # seconds, where the user names none
+# Of `auto`: the depths in their order, and the share of the time left that each may take.
+AUTO_STAGES: Final = {DataKind.IMAGE: ((Depth.TOP, 0.6), (Depth.FULL, 1.0)), DataKind.TEXT: ((Depth.FULL, 1.0),)}
+PUBLISH_SECONDS: Final = 25.0  # seconds that conversion, proof and publishing take after training
+MIN_TRAINING_SECONDS: Final = 20.0  # seconds of training that are not worth beginning
+MIN_IMPROVEMENT: Final = 1e-3  # share of the validation loss: less is the same network, exported twice
+TIMED_SAMPLES: Final = 8  # samples that tell how long features take
+
+
+@contextmanager
+def train_deeper(
+    plan: Plan, probe: TrainedCandidate, start_time: float, progress: Progress
+) -> Iterator[TrainedCandidate]:
+    """Go as deep as the recipe says and give the best attempt; `start_time` is the time.monotonic() of the run's start.
+
+    Its files lie in the folder of the run, which is deleted at the end, if that is a good one.
+
+    With the depth `auto` a stage that fails, or that the user stops, costs nothing of what was reached before.
+
+    Raises:
+        TrainingFailed, ParityError: the one depth that was asked for could not be reached.
+        RecipeError: the same run is under way in another process.
+    """
+    recipe = plan.recipe
+    with open_run_folder(plan, probe.features, probe.head_fit, progress) as folder:
+        if recipe.depth is not Depth.AUTO:
+            yield _choose_better(probe, _train_depth(plan, probe, recipe.depth, folder, None, progress), progress)
+        else:
+            yield _train_auto(plan, probe, folder, start_time + (recipe.budget or DEFAULT_BUDGET), progress)
+
+
+def _train_auto(
+    plan: Plan, probe: TrainedCandidate, folder: Path, deadline: float, progress: Progress
+) -> TrainedCandidate:
+    best, training_deadline = probe, deadline - PUBLISH_SECONDS - 1.5 * _estimate_extraction_seconds(probe)
+    for depth, share in AUTO_STAGES[plan.dataset.kind]:
+        left = training_deadline - time.monotonic()
+        if left * share < MIN_TRAINING_SECONDS:
+            progress.log(f"no time is left to go to the depth {depth}")
+            break
+        try:
+            candidate = _train_depth(plan, best, depth, folder, time.monotonic() + share * left, progress)
+        except (TrainingFailed, ParityError) as fault:
+            progress.log(f"the depth {depth} failed, {best.depth} stays: {fault}")
+            break
+        except KeyboardInterrupt:
+            progress.log(f"stopped: {best.depth} is published, the best so far")
+            break
+        better = _choose_better(best, candidate, progress)
+        if better is best:
+            break
+        best = better
+    return best
+
+
+def _train_depth(
+    plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path, deadline: float | None, progress: Progress
+) -> TrainedCandidate:
+    progress.log(f"going to the depth {depth}, from {before.depth}")
+    result = train_trunk(_build_job(plan, before, depth, folder / depth, deadline), progress)
+    trunk = result.trunk if plan.precision is Precision.FP32 else quantize_trained_trunk(result.trunk, plan.backbone)
+    features = extract_features(trunk, plan.dataset, plan.recipe.max_bad, progress)
+    if features.sha256 != before.features.sha256:
+        raise TrainingFailed("the data changed while they were learnt from. Run the same again.")
+    head_fit = refit_head(plan, before.head_fit, trunk.path, features, result.head, progress)
+    return TrainedCandidate(depth, trunk, features, head_fit, result)
+
+
+def _build_job(plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path, deadline: float | None) -> TrainingJob:
+    recipe, head_fit, features = plan.recipe, before.head_fit, before.features
+    assert head_fit.split  # noqa: S101  # mypy cannot know: the plan refuses a task without parts
+    assert head_fit.head  # noqa: S101
+    if before.deep_run:
+        head, start = before.deep_run.head, before.deep_run.weights_path
+    else:
+        parts = (features.x, head_fit.targets.y, head_fit.split, head_fit.sample_weights)
+        head, start = refit_on_train_only(plan.dataset.task, head_fit.head, *parts), None
+    return TrainingJob(
+        backbone=plan.backbone,
+        depth=depth,
+        task=plan.dataset.task,
+        inputs=before.trunk.inputs,
+        samples=features.samples,
+        sha256=features.sha256,
+        y=head_fit.targets.y,
+        labels=head_fit.targets.labels,
+        sample_weights=head_fit.sample_weights,
+        train_rows=head_fit.split.rows(SplitPart.TRAIN),
+        val_rows=head_fit.split.rows(SplitPart.VAL),
+        start_head=head,
+        start_weights=start,
+        training=recipe.training,
+        seed=recipe.seed,
+        folder=folder,
+        resume=recipe.resume,
+        deadline=deadline,
+        tensorboard=recipe.tensorboard / depth if recipe.tensorboard else None,
+    )
+
+
+def _choose_better(before: TrainedCandidate, candidate: TrainedCandidate, progress: Progress) -> TrainedCandidate:
+    """Return the attempt that validation likes better; the one before where they are alike."""
+    is_better = candidate.head_fit.validation_loss < (1 - MIN_IMPROVEMENT) * before.head_fit.validation_loss
+    better = candidate if is_better else before
+    progress.log(
+        f"validation loss {before.head_fit.validation_loss:.4g} at {before.depth}, {candidate.head_fit.validation_loss:.4g} at "
+        f"{candidate.depth}: {better.depth} is kept"
+    )
+    return better
+
+
+def _estimate_extraction_seconds(attempt: TrainedCandidate) -> float:
+    """Return how many seconds it takes to extract all features in fp32, from a few samples timed on one core."""
+    trunk, samples = attempt.trunk, attempt.features.samples
+    rows: Sequence[int] = np.linspace(0, len(samples) - 1, min(TIMED_SAMPLES, len(samples))).astype(int).tolist()
+    start = time.perf_counter()
+    for row in rows:
+        trunk(trunk.inputs.batch([trunk.inputs(samples[row].read())]))
+    return (time.perf_counter() - start) / len(rows) * len(samples) / available_cores()

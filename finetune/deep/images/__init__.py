@@ -1,0 +1,1 @@
+"""Deeper training of image networks."""

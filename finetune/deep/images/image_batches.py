@@ -1,0 +1,116 @@
+"""Batches of pictures, or of their maps at a cut, and the network that learns from them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.deep.images.augment import MixUpCutMix, Pictures, RandAugment
+from finetune.deep.images.cached_activations import CachedViews
+from finetune.deep.training.batch_source import Batch
+from finetune.deep.training.head_as_keras_layer import training_targets
+from finetune.deep.training_job import TrainingJob
+from graft.types import IndexArray
+
+_SHUFFLE_STREAM, _VIEW_STREAM, _MIX_STREAM = range(3)  # what random numbers are for: each has its own
+
+
+class ImageArraySource(Protocol):
+    """Where the arrays of samples come from; those that are trained on come first, then those to choose by."""
+
+    @property
+    def input_name(self) -> str:
+        """Return the name of the network's input."""
+
+    def training_samples(self, rows: IndexArray, key: tuple[int, ...]) -> NDArray[Any]:
+        """Return the samples `rows`, changed as the numbers in `key` say."""
+
+    def validation_samples(self, rows: IndexArray) -> NDArray[Any]:
+        """Return the samples `rows` as they are."""
+
+
+@dataclass(frozen=True, slots=True)
+class PixelSource:
+    """Decoded pictures, uint8 [n,s,s,3], changed anew in every epoch."""
+
+    images: Pictures
+    augmenter: RandAugment | None
+    input_name: str = "image"
+
+    def training_samples(self, rows: IndexArray, key: tuple[int, ...]) -> NDArray[Any]:
+        """Return pictures, changed."""
+        plain = self.validation_samples(rows)
+        return self.augmenter(plain, key) if self.augmenter else plain
+
+    def validation_samples(self, rows: IndexArray) -> NDArray[Any]:
+        """Return pictures."""
+        return np.stack([self.images[row] for row in rows.tolist()])
+
+
+@dataclass(frozen=True, slots=True)
+class ActivationSource:
+    """Maps at a cut, float16 [n,h,w,c], of a view that is drawn anew in every epoch."""
+
+    views: CachedViews
+    input_name: str = "maps"
+
+    def training_samples(self, rows: IndexArray, key: tuple[int, ...]) -> NDArray[Any]:
+        """Return maps of any view."""
+        return self.views.sample_views(rows, np.random.default_rng(key))
+
+    def validation_samples(self, rows: IndexArray) -> NDArray[Any]:
+        """Return maps of the pictures as they are."""
+        return np.stack([self.views.original[row] for row in rows.tolist()])
+
+
+class ImageBatchSource:
+    """A `Course`; its order, its views and its mixtures depend on the lesson's seed, the epoch and the step alone."""
+
+    def __init__(
+        self,
+        job: TrainingJob,
+        source: ImageArraySource,
+        network: keras.Model,
+        body: keras.Model,
+        rate_factors: dict[str, float],
+        batch_size: int,
+        mixer: MixUpCutMix | None,
+    ) -> None:
+        """`body` is the part of the trunk that is in `network` and learns, or all of it."""
+        self.network, self.body = network, body
+        self.rate_factors: Mapping[str, float] = rate_factors
+        self._source, self._mixer, self._seed = source, mixer, job.seed
+        rows = np.concatenate([job.train_rows, job.val_rows])
+        self._y, self._weight = training_targets(job)[rows], job.sample_weights[rows]
+        self._train_count, self._batch_size = len(job.train_rows), batch_size
+
+    def steps_per_epoch(self) -> int:
+        """Return how many batches an epoch has; what does not fill one waits for another epoch."""
+        return max(1, self._train_count // self._batch_size)
+
+    def training_batch(self, epoch: int, step: int) -> Batch:
+        """Return a batch to train on; where there are fewer samples than it holds, copies of weight 0 fill it up."""
+        order = np.random.default_rng((self._seed, _SHUFFLE_STREAM, epoch)).permutation(self._train_count)
+        rows, weight = self._pad_batch(order[step * self._batch_size : (step + 1) * self._batch_size])
+        x, y = self._source.training_samples(rows, (self._seed, _VIEW_STREAM, epoch, step)), self._y[rows]
+        if self._mixer:
+            x, y, weight = self._mixer(x, y, weight, (self._seed, _MIX_STREAM, epoch, step))
+        return Batch({self._source.input_name: x}, y, weight)
+
+    def validation_batches(self) -> Iterator[Batch]:
+        """Yield the validation part, plain; the last batch is filled up."""
+        for at in range(self._train_count, len(self._y), self._batch_size):
+            rows, weight = self._pad_batch(np.arange(at, min(at + self._batch_size, len(self._y))))
+            yield Batch({self._source.input_name: self._source.validation_samples(rows)}, self._y[rows], weight)
+
+    def _pad_batch(self, rows: IndexArray) -> tuple[IndexArray, NDArray[np.float32]]:
+        missing = self._batch_size - len(rows)
+        rows = np.append(rows, np.repeat(rows[:1], missing))
+        weight = self._weight[rows]
+        weight[self._batch_size - missing :] = 0
+        return rows, weight

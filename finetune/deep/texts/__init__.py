@@ -1,0 +1,1 @@
+"""Deeper training of text encoders."""

@@ -1,0 +1,106 @@
+"""The head as Keras trains it, a dense layer on the trunk, and back again. Shapes: n samples, d features, k labels."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+
+from finetune.data.task import Task
+from finetune.deep.training.batch_source import BatchSource
+from finetune.deep.training_job import TrainingJob
+from finetune.head import Head, tag, temperature
+from graft.types import Float32Array, Float64Array
+
+
+@dataclass(frozen=True, slots=True)
+class TargetScale:
+    """How a regression's numbers are seen while a network learns: (y - mean) / unit; of other tasks, as they are."""
+
+    mean: float = 0.0
+    deviation: float = 1.0
+
+    @classmethod
+    def from_job(cls, job: TrainingJob) -> TargetScale:
+        """Return mean and deviation of the numbers that are trained on."""
+        if job.task is not Task.REGRESS:
+            return cls()
+        y = job.y[job.train_rows]
+        return cls(float(y.mean()), float(y.std()) or 1.0)
+
+
+def training_targets(job: TrainingJob) -> Float32Array:
+    """Return what the network is to say of each sample, float32 [n,k]: one-hot classes, tags, or one number."""
+    if job.task is Task.CLASSIFY:
+        return np.asarray(np.eye(len(job.labels))[job.y], np.float32)
+    if job.task is Task.TAG:
+        return np.asarray(job.y, np.float32)
+    scale = TargetScale.from_job(job)
+    return np.asarray((job.y - scale.mean) / scale.deviation, np.float32)[:, None]
+
+
+def dense_from_head(job: TrainingJob) -> tuple[Float32Array, Float32Array]:
+    """Return kernel [d,k] and bias [k] of a dense layer that says what the lesson's head says."""
+    scale = TargetScale.from_job(job)
+    kernel = job.start_head.weights.T / scale.deviation
+    bias = (job.start_head.bias - scale.mean) / scale.deviation
+    return kernel.astype(np.float32), bias.astype(np.float32)
+
+
+def head_from_dense(job: TrainingJob, kernel: Float32Array, bias: Float32Array, batches: BatchSource) -> Head[Any]:
+    """Return the dense layer as a head, made honest on the validation part as that of a probe is.
+
+    `kernel` [d,k] and `bias` [k] are its weights, `batches` holds the trained network.
+    """
+    logits, y = predict_validation(batches)
+    weights, choice = kernel.T.astype(np.float64), job.start_head.choice
+    offset = bias.astype(np.float64)
+    if job.task is Task.REGRESS:
+        scale = TargetScale.from_job(job)
+        rmse = float(np.sqrt(((logits - y) ** 2).mean())) * scale.deviation
+        weights, offset = weights * scale.deviation, offset * scale.deviation + scale.mean
+        choice = dataclasses.replace(choice, val_rmse=rmse)
+    elif job.task is Task.TAG:
+        truth = y > 0.5
+        fitted_temperature, loss = tag.fit_tag_temperature(logits, truth)
+        thresholds = tuple(
+            tag.best_f1_thresholds((1 + np.tanh(logits / fitted_temperature / 2)) / 2, truth)
+        )  # the logistic function, which never overflows
+        weights, offset = weights / fitted_temperature, offset / fitted_temperature
+        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss, thresholds=thresholds)
+    else:
+        fitted_temperature, loss = temperature.fit_temperature(logits, y.argmax(1))
+        weights, offset = weights / fitted_temperature, offset / fitted_temperature
+        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss)
+    return dataclasses.replace(
+        job.start_head,
+        weights=weights.astype(np.float32),
+        bias=offset.astype(np.float32),
+        choice=choice,
+        dropped_features=0,
+    )
+
+
+def predict_validation(batches: BatchSource) -> tuple[Float64Array, Float64Array]:
+    """Return what the network says of the validation part and what is true, each float64 [m,k]."""
+    logit_batches, target_batches = [], []
+    for batch in batches.validation_batches():
+        counts = batch.weight > 0
+        logits = keras.ops.convert_to_numpy(batches.network(batch.x, training=False))
+        logit_batches.append(logits[counts].astype(np.float64))
+        target_batches.append(batch.y.astype(np.float64)[counts])
+    return np.concatenate(logit_batches), np.concatenate(target_batches)
+
+
+def save_keras_model(trunk: keras.Model, kernel: Float32Array, bias: Float32Array, folder: Path) -> bytes:
+    """Return the bytes of model.keras: what the trunk takes -> logits float32 [n,k]. It is written into `folder`."""
+    head = keras.layers.Dense(len(bias), name="head")
+    network = keras.Model(trunk.input, head(trunk.output), name="trained")
+    head.set_weights([kernel, bias])
+    path = folder / "model.keras"
+    network.save(path)
+    return path.read_bytes()

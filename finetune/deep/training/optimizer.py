@@ -1,0 +1,112 @@
+"""AdamW with a rate for each layer, a cosine schedule with warm-up, and a running average of the weights."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from graft.types import Float32Array
+
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Adam's decays of the gradients and their squares, and its epsilon
+WARMUP_SHARE: Final = 0.1  # share of the steps in which the rate rises
+AVERAGING_SHARE: Final = 0.1  # share of the steps that the average looks back on
+
+
+class CosineWarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # keras has no types
+    """All that depends on a step's number alone, computed once a step: int64 [] -> float32 [3].
+
+    They are the learning rate (linear warm-up, then half a cosine down to 0: Loshchilov and Hutter 2017),
+    Adam's correction of its two averages that began at 0, and what share of the averaged weights is new.
+    """
+
+    def __init__(self, peak: float) -> None:
+        self.peak_rate = peak
+        # A variable: how many steps there are is known only when the first ones have been timed.
+        self.total_steps = keras.Variable(1.0, trainable=False, dtype="float32", aggregation="only_first_replica")
+
+    def __call__(self, step: Any) -> Any:  # noqa: ANN401
+        """Return the three for the step of that number, from 0."""
+        t, total = tf.cast(step, tf.float32) + 1.0, tf.convert_to_tensor(self.total_steps)
+        warmup_steps = tf.maximum(1.0, tf.round(WARMUP_SHARE * total))
+        decay_progress = tf.clip_by_value((t - warmup_steps) / tf.maximum(1.0, total - warmup_steps), 0.0, 1.0)
+        rate = self.peak_rate * tf.where(t < warmup_steps, t / warmup_steps, 0.5 + 0.5 * tf.cos(np.pi * decay_progress))
+        correction = tf.sqrt(1.0 - BETA_2**t) / (1.0 - BETA_1**t)
+        # At first the average follows closely, else the weights at the start would weigh too much.
+        average_share = tf.maximum(tf.minimum(1.0, 1.0 / (AVERAGING_SHARE * total)), 9.0 / (9.0 + t))
+        return tf.stack([rate, correction, average_share])
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of the step of that number."""
+        return float(self(step)[0])
+
+
+class AveragingAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
+    """AdamW (Loshchilov and Hutter 2019) whose rate is scaled for each variable, and its weights averaged.
+
+    Biases and the scales of norms, which have one axis, do not decay. `rate_factors` is by the path of a variable;
+    one that is not in it learns at the full rate.
+    """
+
+    def __init__(self, schedule: CosineWarmupSchedule, rate_factors: Mapping[str, float], weight_decay: float) -> None:
+        super().__init__(learning_rate=schedule)
+        self._rate_factors, self._decay = dict(rate_factors), weight_decay
+
+    def build(self, variables: Sequence[keras.Variable]) -> None:
+        """Make two slots and an average for each of `variables`; an average begins as the variable is."""
+        super().build(variables)
+        self._factors = [float(self._rate_factors.get(variable.path, 1.0)) for variable in variables]
+        self._decays = [self._decay if len(variable.shape) > 1 else 0.0 for variable in variables]
+        self._momentums, self._velocities, self._averages = self.add_optimizer_variables(
+            variables, ["first", "second", "average"], ["zeros", "zeros", "zeros"]
+        )
+        for average, variable in zip(self._averages, variables, strict=True):
+            average.assign(variable.numpy())
+
+    def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:  # noqa: ANN401
+        """Take one step with one variable; `learning_rate` is what `CosineWarmupSchedule` gives."""
+        index = self._get_variable_index(variable)
+        if isinstance(variable, keras.Variable):
+            variable = variable.value
+        rate, correction, average_share = (tf.cast(number, variable.dtype) for number in tf.unstack(learning_rate))
+        rate *= self._factors[index]
+        if self._decays[index]:
+            variable.assign_sub(variable * (rate * self._decays[index]), read_value=False)
+        # One pass over the memory instead of Keras's nine. Powers of 0: the correction is in the rate already.
+        tf.raw_ops.ResourceApplyAdam(
+            var=variable.handle,
+            m=self._momentums[index].value.handle,
+            v=self._velocities[index].value.handle,
+            beta1_power=tf.zeros([], variable.dtype),
+            beta2_power=tf.zeros([], variable.dtype),
+            lr=rate * correction,
+            beta1=tf.constant(BETA_1, variable.dtype),
+            beta2=tf.constant(BETA_2, variable.dtype),
+            epsilon=tf.constant(EPSILON, variable.dtype),
+            grad=tf.cast(tf.convert_to_tensor(gradient), variable.dtype),
+        )
+        average = self._averages[index].value
+        average.assign_sub((average - variable) * average_share, read_value=False)
+
+    @contextmanager
+    def swap_in_averages(self) -> Iterator[None]:
+        """Let the network have the averaged weights for a while."""
+        self._swap_averages()
+        try:
+            yield
+        finally:
+            self._swap_averages()
+
+    def averages(self) -> list[Float32Array]:
+        """Return the averaged weights, in the order of the variables."""
+        return [np.array(average.numpy()) for average in self._averages]
+
+    def _swap_averages(self) -> None:
+        for variable, average in zip(self._trainable_variables, self._averages, strict=True):
+            current = np.array(variable.numpy())
+            variable.assign(average.numpy())
+            average.assign(current)

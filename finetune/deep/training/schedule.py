@@ -1,0 +1,75 @@
+"""What a run sets out to do: chosen before its first step, kept in its checkpoint."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Final
+
+from finetune.data.task import Task
+from finetune.deep.training_job import TrainingJob
+from finetune.recipe import Depth
+
+DEFAULT_BATCH_SIZE: Final = 32
+# Epochs at most, peak rate for a batch of 32, weight decay. Pictures and texts may know better, and say so in the
+# lesson's training.
+DEPTH_DEFAULTS: Final = {Depth.TOP: (20, 1e-3, 0.01), Depth.FULL: (10, 3e-4, 0.01), Depth.LORA: (10, 5e-4, 0.01)}
+LABEL_SMOOTHING: Final = 0.1  # of classes; Szegedy et al. 2016
+USABLE_TIME_SHARE: Final = 0.9  # share of the time left that is planned with
+
+
+@dataclass(frozen=True, slots=True)
+class EpochSchedule:
+    """How long a run is."""
+
+    batch: int
+    epochs: int
+    steps: int  # of an epoch
+
+    @property
+    def total_steps(self) -> int:
+        """Return the steps of the whole run."""
+        return self.epochs * self.steps
+
+
+@dataclass(frozen=True, slots=True)
+class Hyperparameters:
+    """How to train, with nothing left open."""
+
+    epochs: int  # at most
+    batch: int
+    rate: float  # peak, for this size of batch
+    weight_decay: float
+    smoothing: float  # of labels
+    patience: int
+
+    @classmethod
+    def from_job(cls, job: TrainingJob, batch_size: int) -> Hyperparameters:
+        """Return what the lesson says, and by its depth and task what it leaves open."""
+        requested_training = job.training
+        epochs, rate, decay = DEPTH_DEFAULTS[job.depth]
+        smoothing = LABEL_SMOOTHING if job.task is Task.CLASSIFY else 0.0
+        return cls(
+            epochs=requested_training.epochs or epochs,
+            batch=batch_size,
+            rate=(requested_training.rate or rate) * batch_size / DEFAULT_BATCH_SIZE,
+            weight_decay=decay if requested_training.weight_decay is None else requested_training.weight_decay,
+            smoothing=smoothing if requested_training.smoothing is None else requested_training.smoothing,
+            patience=requested_training.patience,
+        )
+
+
+def shorten_to_time(
+    schedule: EpochSchedule, seconds_left: float, step_seconds: float, validation_seconds: float
+) -> EpochSchedule:
+    """Return as many of the `schedule` epochs as fit into the seconds `seconds_left`, so that the cosine ends in time.
+
+    A step takes `step_seconds` seconds, a look at the validation part `validation_seconds`. Where not even one epoch fits, it is
+    cut short; where not even a step does, there are no epochs.
+    """
+    seconds_left *= USABLE_TIME_SHARE
+    epochs = math.floor(seconds_left / (schedule.steps * step_seconds + validation_seconds))
+    if epochs >= 1:
+        return replace(schedule, epochs=min(schedule.epochs, epochs))
+    steps = math.floor((seconds_left - validation_seconds) / step_seconds)
+    return replace(schedule, epochs=1, steps=steps) if steps >= 1 else replace(schedule, epochs=0)

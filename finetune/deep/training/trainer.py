@@ -1,0 +1,314 @@
+"""One run with one size of batch: epochs, looks at the validation part, checkpoints.
+
+The training loop of every depth: from the probe's head to the best averaged weights, stoppable at any moment.
+"""
+
+from __future__ import annotations
+
+import gc
+import math
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import asdict
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from finetune.deep.training.batch_source import BatchSource
+from finetune.deep.training.checkpoint import (
+    CHECKPOINT_SECONDS,
+    Checkpoint,
+    CheckpointWriter,
+    NamedArrays,
+    NetworkState,
+    delete_partial_checkpoints,
+    job_fingerprint,
+)
+from finetune.deep.training.devices import Devices, configure_devices, intra_op_threads
+from finetune.deep.training.optimizer import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.training.prefetch import prefetch
+from finetune.deep.training.schedule import DEFAULT_BATCH_SIZE, EpochSchedule, Hyperparameters, shorten_to_time
+from finetune.deep.training.tensorboard import TensorBoardWriter
+from finetune.deep.training.train_step import StepGraphs, make_loss, validation_metrics
+from finetune.deep.training.training_state import TrainingState
+from finetune.deep.training_job import EpochStats, TrainingJob
+from graft.errors import TrainingFailed
+from graft.progress.base import Progress
+
+TIMED_STEPS: Final = 8  # steps that are timed to plan with
+
+
+MAX_TIMING_SECONDS: Final = 5.0  # seconds after which fewer are enough
+
+
+BatchSourceFactory = Callable[[int], BatchSource]  # size of batch -> what is learnt
+
+
+TrainingOutcome = tuple[BatchSource, tuple[EpochStats, ...], dict[str, Any]]
+
+
+class Trainer:
+    """A course under way. Made under the strategy's scope, as its course was."""
+
+    def __init__(
+        self,
+        batches: BatchSource,
+        hyperparameters: Hyperparameters,
+        job: TrainingJob,
+        devices: Devices,
+        checkpoint_writer: CheckpointWriter,
+        progress: Progress,
+    ) -> None:
+        self._batches, self._hyperparameters, self._job, self._devices = batches, hyperparameters, job, devices
+        self._checkpoint_writer, self._progress, self._tensorboard = (
+            checkpoint_writer,
+            progress,
+            TensorBoardWriter(job.tensorboard),
+        )
+        self._rate_schedule = CosineWarmupSchedule(hyperparameters.rate)
+        self._optimizer = AveragingAdamW(self._rate_schedule, batches.rate_factors, hyperparameters.weight_decay)
+        outer = devices.with_loss_scaling(self._optimizer)
+        outer.build(batches.network.trainable_variables)
+        self._graphs = StepGraphs(batches.network, outer, make_loss(job.task, hyperparameters.smoothing), devices)
+        self._network_state = NetworkState(batches.network, outer)
+
+    def train(self, checkpoint: Checkpoint | None) -> tuple[tuple[EpochStats, ...], dict[str, Any]]:
+        """Train to the end, from `checkpoint` if there is one; leave the best weights in the network.
+
+        Raises:
+            TrainingFailed: a loss was not finite.
+        """
+        if checkpoint:
+            self._resume(checkpoint)
+        else:
+            self._start()
+        self._rate_schedule.total_steps.assign(max(1.0, float(self._training_state.schedule.total_steps)))
+        while not (stop_reason := self._stop_reason()):
+            self._train_epoch()
+        for variable, best in zip(self._batches.network.trainable_variables, self._best_weights.values(), strict=True):
+            variable.assign(best)
+        return tuple(self._training_state.history), self._run_facts(stop_reason)
+
+    def _start(self) -> None:
+        loss, score = self._validate("before the first step")
+        self._progress.log(f"before the first step: validation loss {loss:.4g}, score {score:.4g}")
+        schedule = EpochSchedule(
+            self._hyperparameters.batch, self._hyperparameters.epochs, self._batches.steps_per_epoch()
+        )
+        self._training_state = TrainingState(self._shorten_schedule(schedule), loss, score)
+        self._best_weights = self._copy_averages()
+
+    def _resume(self, checkpoint: Checkpoint) -> None:
+        self._network_state.restore(checkpoint.arrays)
+        self._training_state = TrainingState.from_json(checkpoint.facts["standing"])
+        self._best_weights = {name: array for name, array in checkpoint.arrays.items() if name.startswith("best_")}
+        self._progress.log(
+            f"going on after batch {self._training_state.global_step:,} of {self._training_state.schedule.total_steps:,}"
+        )
+
+    def _shorten_schedule(self, schedule: EpochSchedule) -> EpochSchedule:
+        """Return as much of `schedule` as there is time for, after a few steps that are timed and forgotten."""
+        if self._job.deadline is None:
+            return schedule
+        saved_arrays = self._network_state.capture()
+        step = self._measure_step_seconds(schedule.steps)
+        self._network_state.restore(saved_arrays)
+        start = time.monotonic()
+        self._validate("before the first step")  # once more: the first look was traced
+        validation_seconds = time.monotonic() - start
+        shortened = shorten_to_time(schedule, self._job.deadline - time.monotonic(), step, validation_seconds)
+        if shortened != schedule:
+            self._progress.log(f"time is left for {shortened.epochs} epochs of {shortened.steps} batches")
+        return shortened
+
+    def _measure_step_seconds(self, steps: int) -> float:
+        marks = []
+        for fed in prefetch(lambda number: self._prepare_batch(0, number % steps), range(1 + TIMED_STEPS)):
+            np.asarray(self._graphs.train_on_batch(fed))
+            marks.append(time.monotonic())
+            if len(marks) > 2 and marks[-1] - marks[0] > MAX_TIMING_SECONDS:
+                break
+        # The first one was traced: it is where the time begins.
+        return (marks[-1] - marks[0]) / (len(marks) - 1)
+
+    def _stop_reason(self) -> str:
+        """Return why the run has ended; "" while it has not."""
+        state, deadline = self._training_state, self._job.deadline
+        if state.epoch_number > state.schedule.epochs:
+            return "all epochs" if state.history else "deadline"
+        if state.epochs_since_best() >= self._hyperparameters.patience:
+            return "patience"
+        # An epoch that was begun is finished.
+        return "deadline" if deadline is not None and time.monotonic() > deadline and not state.step else ""
+
+    def _prepare_batch(self, epoch: int, step: int) -> Any:  # noqa: ANN401
+        return self._graphs.distribute_batch(self._batches.training_batch(epoch, step))
+
+    def _train_epoch(self) -> None:
+        state, epoch, start_time = (
+            self._training_state,
+            len(self._training_state.history),
+            time.monotonic() - self._training_state.seconds,
+        )
+        numbers = range(state.step, state.schedule.steps)
+        pending_steps: deque[Any] = deque()
+        with self._progress.bar(f"epoch {state.epoch_number} of {state.schedule.epochs}", state.schedule.steps) as bar:
+            bar.advance(state.step)
+            for fed in prefetch(lambda step: self._prepare_batch(epoch, step), numbers):
+                pending_steps.append(self._graphs.train_on_batch(fed))
+                # One behind: a GPU has its next step before this one is waited for.
+                while len(pending_steps) > (0 if self._checkpoint_writer.is_due() else 1):
+                    self._add_step_sums(pending_steps.popleft())
+                if not pending_steps and state.step < state.schedule.steps:
+                    state.seconds = time.monotonic() - start_time
+                    self._save_checkpoint()
+                bar.advance()
+            while pending_steps:
+                self._add_step_sums(pending_steps.popleft())
+        with self._optimizer.swap_in_averages():
+            val_loss, val_score = self._validate(f"after epoch {state.epoch_number}")
+        rate = self._rate_schedule.rate_at(state.global_step - 1)
+        loss, seconds = state.loss / max(state.weight, 1e-9), time.monotonic() - start_time
+        self._finish_epoch(
+            EpochStats(state.epoch_number, state.schedule.epochs, loss, val_loss, val_score, seconds, rate)
+        )
+
+    def _add_step_sums(self, sums: Any) -> None:  # noqa: ANN401
+        loss, weight, norm = np.asarray(sums).tolist()
+        state = self._training_state
+        state.step, state.loss, state.weight = state.step + 1, state.loss + loss, state.weight + weight
+        for what, number in (("loss", loss), ("gradient's norm", norm)):
+            if not math.isfinite(number):
+                raise self._divergence_error(
+                    f"the {what} of batch {state.step} in epoch {state.epoch_number} is {number}"
+                )
+
+    def _finish_epoch(self, epoch: EpochStats) -> None:
+        """Note a finished epoch, keep its averaged weights if they are the best, and tell."""
+        if self._training_state.finish_epoch(epoch):
+            self._best_weights = self._copy_averages()
+        self._save_checkpoint()
+        facts = {name: value for name, value in asdict(epoch).items() if name != "number"}
+        facts = {"epoch": epoch.number, **facts, "seconds_left": (epoch.of - epoch.number) * epoch.seconds}
+        self._progress.log_metrics("epoch", facts)
+        self._tensorboard.write_scalars(
+            epoch.number, {name: facts[name] for name in ("loss", "val_loss", "val_score", "rate")}
+        )
+
+    def _validate(self, moment: str) -> tuple[float, float]:
+        loss, score = validation_metrics(
+            self._job.task, *self._graphs.predict_logits(self._batches.validation_batches())
+        )
+        if not math.isfinite(loss):
+            raise self._divergence_error(f"the validation loss {moment} is {loss}")
+        return loss, score
+
+    def _save_checkpoint(self) -> None:
+        self._checkpoint_writer.write_checkpoint(
+            asdict(self._training_state), self._network_state.capture() | self._best_weights
+        )
+
+    def _copy_averages(self) -> NamedArrays:
+        return {f"best_{number}": array for number, array in enumerate(self._optimizer.averages())}
+
+    def _divergence_error(self, what: str) -> TrainingFailed:
+        return TrainingFailed(
+            f"{what}: the run was stopped; its last good checkpoint, if there was one, is kept. "
+            f"Try a --rate lower than {self._hyperparameters.rate:g}, and look for broken samples with `finetune check`."
+        )
+
+    def _run_facts(self, stop_reason: str) -> dict[str, Any]:
+        state = self._training_state
+        return {
+            "epochs": len(state.history),
+            "epochs_planned": state.schedule.epochs,
+            "best_epoch": state.best,
+            "stopped_by": stop_reason,
+            "steps": state.schedule.steps,
+            **asdict(self._hyperparameters),
+            "start_val_loss": state.start_loss,
+            "start_val_score": state.start_score,
+            **self._devices.facts(),
+        }
+
+
+def train_network(
+    build_batch_source: BatchSourceFactory,
+    job: TrainingJob,
+    progress: Progress,
+    checkpoint_interval: float = CHECKPOINT_SECONDS,
+) -> TrainingOutcome:
+    """Train what `build_batch_source` makes for a size of batch; return it with its best weights, the history and what was chosen.
+
+    The weights are running averages: those after the epoch with the best validation loss, or those from before
+    the first step where no epoch was better. Where the memory does not suffice, the batch is halved and the
+    learning rate with it. A checkpoint is written into the lesson's folder after each epoch, and every `checkpoint_interval`
+    seconds in between.
+
+    Raises:
+        TrainingFailed: a loss was not finite (the checkpoint is of the last good state), or not even one sample
+            fits into the memory.
+    """
+    devices = configure_devices()
+    delete_partial_checkpoints(job.folder)
+    checkpoint = _find_checkpoint(job, progress) if job.resume else None
+    batch = (
+        int(checkpoint.facts["standing"]["schedule"]["batch"])
+        if checkpoint
+        else job.training.batch or DEFAULT_BATCH_SIZE
+    )
+    while True:
+        try:
+            return _train_once(
+                build_batch_source,
+                batch,
+                job,
+                devices,
+                checkpoint,
+                CheckpointWriter(job, progress, checkpoint_interval),
+                progress,
+            )
+        except tf.errors.ResourceExhaustedError as out_of_memory:
+            if batch == 1:
+                raise TrainingFailed(
+                    "not even one sample at a time fits into the memory. Take a smaller backbone, --depth top "
+                    "instead of full, or a machine with more memory."
+                ) from out_of_memory
+        batch, checkpoint = batch // 2, None
+        progress.log(f"out of memory: starting anew with batches of {batch}, and the learning rate halved")
+        gc.collect()  # what did not fit
+
+
+def _train_once(
+    build_batch_source: BatchSourceFactory,
+    batch_size: int,
+    job: TrainingJob,
+    devices: Devices,
+    checkpoint: Checkpoint | None,
+    checkpoint_writer: CheckpointWriter,
+    progress: Progress,
+) -> TrainingOutcome:
+    keras.utils.set_random_seed(job.seed)  # of dropout
+    with devices.scope():
+        batches = build_batch_source(batch_size)
+        trainer = Trainer(batches, Hyperparameters.from_job(job, batch_size), job, devices, checkpoint_writer, progress)
+    return batches, *trainer.train(checkpoint)
+
+
+def _find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
+    """Return the lesson's checkpoint, if there is one that is of this very lesson."""
+    checkpoint = Checkpoint.read(job.folder)
+    if checkpoint is None:
+        progress.log("no checkpoint to go on from: starting at the beginning")
+        return None
+    if checkpoint.facts["name"] != job_fingerprint(job):
+        progress.log("the checkpoint is of other data or another recipe: starting at the beginning")
+        return None
+    if checkpoint.facts["threads"] != intra_op_threads():
+        progress.log(
+            f"{checkpoint.facts['threads']} threads until now, {intra_op_threads()} from here: last digits may differ"
+        )
+    return checkpoint

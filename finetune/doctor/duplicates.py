@@ -1,0 +1,153 @@
+"""Near duplicates: samples whose features point the same way, seen from the middle of the data.
+
+The cosine is taken of features less their mean: raw ones all point much the same way (of two different digits of
+mnist up to 0.982). NEAR was chosen by measuring, int8 trunks (`python -m benchmarks.doctor near`):
+
+    mnist, digits     of 5,000 and 1,797 drawings one pair and none reach it
+    photographs       all copies do that were saved as JPEG again at quality 90, or scaled to 80 % or 200 %; nine
+                      of ten made a tenth brighter; four of ten halved, or cropped by 2 %
+    Reuters R8        of 226 pairs that reach it nine in ten share more than half of their word triples; seven of
+                      ten texts do with their own first 90 %
+
+So what it names is nearly the same, but not all that is nearly the same is named. Of drawings of a few pixels
+altered copies are mostly missed: there, a pixel is much.
+
+The same content more than once, under one label or under several.
+
+Samples of one part of the data's own split that lie, or nearly lie, in another part, too.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from typing import Final
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from finetune.data.dataset import LabeledSample
+from finetune.data.tag_cells import find_tag_separator, parse_tags
+from finetune.data.task import Task
+from finetune.doctor.findings import DuplicateGroup
+from finetune.features.memmap_rows import chunk_slices
+from graft.progress.base import Progress
+from graft.runtime.cpu_cores import available_cores
+from graft.runtime.thread_pool import map_ordered, thread_pool
+from graft.tables.table import parse_number
+from graft.types import Float32Array, IndexArray
+
+NEAR_DUPLICATE_COSINE: Final = 0.97  # cosine from which on two samples are near duplicates
+
+
+MAX_DUPLICATE_GROUP_SIZE: Final = (
+    10  # members up to which a group is taken for copies of one thing; more may be a dense place, or a film
+)
+
+
+MAX_COMPARED_MEMBERS: Final = 200  # members of a group whose likeness is told
+
+
+def find_near_duplicates(
+    x: Float32Array, exact_duplicates: Sequence[DuplicateGroup], progress: Progress
+) -> tuple[DuplicateGroup, ...]:
+    """Return the groups of near duplicates among features float32 [n,d], the most alike first.
+
+    Of exact `exact_duplicates` one is compared, and the others follow it. Memory is bounded: a chunk is compared with a chunk,
+    n²/2 · d multiplications in all.
+    """
+    extra_rows = {row for group in exact_duplicates for row in group.rows[1:]}
+    rows = np.array([row for row in range(len(x)) if row not in extra_rows], np.intp)
+    unit_vectors = _CenteredUnitVectors(x, rows)
+    root = np.arange(len(rows))
+    chunks = list(chunk_slices(len(rows), x.shape[1]))
+    pairs = [(one, other) for at, one in enumerate(chunks) for other in chunks[at:]]
+    # A thread of BLAS for each pair of chunks: two that share one wait for each other.
+    with threadpool_limits(1, "blas"), progress.bar("near duplicates", len(pairs)) as bar, thread_pool() as pool:
+        for a, b in map_ordered(pool, unit_vectors.find_near_pairs, pairs, 2 * available_cores()):
+            _merge_groups(root, a, b)
+            bar.advance()
+    return _build_near_groups(root, rows, unit_vectors, exact_duplicates)
+
+
+class _CenteredUnitVectors:
+    """Features less their mean, at length 1, a chunk at a time."""
+
+    def __init__(self, x: Float32Array, rows: IndexArray) -> None:
+        self._x, self._rows = x, rows
+        total = sum((x[some].sum(0, dtype=np.float64) for some in chunk_slices(*x.shape)), np.zeros(x.shape[1]))
+        self._mean = (total / max(1, len(x))).astype(np.float32)
+
+    def __call__(self, which: slice | IndexArray) -> Float32Array:
+        """Return the directions [m,d] of some of the rows."""
+        away = self._x[self._rows[which]] - self._mean
+        length = np.linalg.norm(away, axis=1, keepdims=True)
+        unit: Float32Array = away / np.maximum(length, np.finfo(np.float32).tiny)
+        return unit
+
+    def find_near_pairs(self, pair: tuple[slice, slice]) -> tuple[IndexArray, IndexArray]:
+        """Return the near duplicates between two chunks, each pair once."""
+        one, other = pair
+        near = self(one) @ self(other).T >= NEAR_DUPLICATE_COSINE
+        a, b = np.nonzero(np.triu(near, 1) if one is other else near)
+        return a + one.start, b + other.start
+
+
+def _merge_groups(root: IndexArray, a: IndexArray, b: IndexArray) -> None:
+    """Make one group of each pair's groups; `root` [n] names a group by its first member."""
+    while len(a):
+        high, low = np.maximum(root[a], root[b]), np.minimum(root[a], root[b])
+        apart = high != low
+        a, b = a[apart], b[apart]
+        np.minimum.at(root, high[apart], low[apart])
+        while not np.array_equal(above := root[root], root):
+            root[:] = above
+
+
+def _build_near_groups(
+    root: IndexArray, rows: IndexArray, unit_vectors: _CenteredUnitVectors, exact_duplicates: Sequence[DuplicateGroup]
+) -> tuple[DuplicateGroup, ...]:
+    more = {group.rows[0]: group.rows for group in exact_duplicates}
+    members: defaultdict[int, list[int]] = defaultdict(list)
+    joined = np.flatnonzero(np.bincount(root, minlength=len(root))[root] > 1)
+    for at in joined.tolist():
+        members[int(root[at])].append(at)
+    groups = []
+    for some in members.values():
+        unit = unit_vectors(np.array(some[:MAX_COMPARED_MEMBERS]))
+        cosines = unit @ unit.T - 2 * np.eye(len(unit), dtype=np.float32)
+        whole = sorted(row for at in some for row in more.get(int(rows[at]), (int(rows[at]),)))
+        groups.append(DuplicateGroup(tuple(whole), float(cosines.max(1).min())))
+    return tuple(sorted(groups, key=lambda group: -group.similarity))
+
+
+def find_exact_duplicates(sha256: Sequence[bytes]) -> tuple[DuplicateGroup, ...]:
+    """Return the groups of samples whose contents are the same."""
+    rows: defaultdict[bytes, list[int]] = defaultdict(list)
+    for row, sha in enumerate(sha256):
+        rows[sha].append(row)
+    return tuple(DuplicateGroup(tuple(same)) for same in rows.values() if len(same) > 1)
+
+
+def is_contradiction(group: DuplicateGroup, labels: Sequence[object]) -> bool:
+    """Say whether the samples of a group have labels that mean different things."""
+    return len({labels[row] for row in group.rows}) > 1
+
+
+def canonical_labels(task: Task, samples: Sequence[LabeledSample]) -> list[object]:
+    """Return what each label means: tags in any order are the same tags, 1.0 is 1; to embed, none means anything."""
+    match task:
+        case Task.EMBED:
+            return [None] * len(samples)
+        case Task.TAG:
+            separator = find_tag_separator({sample.label for sample in samples})
+            return [parse_tags(sample.label, separator) for sample in samples]
+        case Task.REGRESS:
+            return [parse_number(sample.label) for sample in samples]
+        case Task.CLASSIFY:
+            return [sample.label for sample in samples]
+
+
+def find_split_leaks(groups: Iterable[DuplicateGroup], samples: Sequence[LabeledSample]) -> tuple[DuplicateGroup, ...]:
+    """Return the groups of copies that lie in more than one part; data without a split of their own have none."""
+    return tuple(group for group in groups if len({samples[row].part for row in group.rows}) > 1)

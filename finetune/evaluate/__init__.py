@@ -1,0 +1,1 @@
+"""The test part, metrics, and the golden samples that prove a bundle."""

@@ -1,0 +1,81 @@
+"""What a bundle carries to prove itself, and the proof, made before there is a bundle."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.data.builtin_datasets import encode_png
+from finetune.data.dataset import DataKind
+from finetune.features.extract import Features
+from finetune.head.head_onnx import HeadRunner
+from graft.bundle.golden import Golden
+from graft.bundle.manifest import Manifest
+from graft.bundle.replay import replay
+from graft.errors import DatasetError, TrunkError
+from graft.inputs.text_bytes import encode_text_sample
+from graft.storage.atomic_file import file_sha256
+from graft.types import Float32Array
+from zoo.sample_texts import SAMPLE_SENTENCES
+from zoo.trunks.trunk import Trunk
+
+
+def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:
+    """Return `count` of the samples `rows`, stratum by stratum in turn, the smallest of each: bundles stay small.
+
+    Raises:
+        DatasetError: one of them is no longer what the features were extracted from.
+    """
+    groups: defaultdict[str, list[int]] = defaultdict(list)
+    try:
+        for row in sorted(rows.tolist(), key=lambda row: features.samples[row].size()):
+            groups[strata[row]].append(row)
+        turns = sorted((turn, name, row) for name, some in groups.items() for turn, row in enumerate(some))
+        chosen = [(row, features.samples[row].read()) for _, _, row in turns[:count]]
+    except OSError as fault:
+        raise DatasetError(f"{fault.filename} went away during the run ({fault.strerror}). Run it again.") from None
+    for row, data in chosen:
+        if hashlib.sha256(data).digest() != features.sha256[row]:
+            raise DatasetError(f"{features.samples[row].ref} was changed during the run. Run it again.")
+    return [data for _, data in chosen]
+
+
+def prove_bundle(golden: Golden, manifest: Manifest, trunk: Trunk, head_onnx: bytes | None) -> None:
+    """Replay the golden samples from their file's bytes through freshly opened files, before there is a bundle.
+
+    Raises:
+        ReplayFailed: they get other answers.
+        TrunkError: the trunk's file is not what it was.
+    """
+    if file_sha256(trunk.path) != trunk.sha256:
+        raise TrunkError(f"{trunk.path} changed while it was used. Run the same command again to build it anew.")
+    reopened = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.inputs, trunk.facts)
+    head: Callable[[Float32Array], Float32Array] | None = HeadRunner(head_onnx) if head_onnx else None
+    replay(Golden.from_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened, head)
+
+
+def zoo_samples(kind: DataKind, texts_per_sample: int, count: int) -> tuple[bytes, ...]:
+    """Return `count` samples of the zoo's own, the same ones on every machine.
+
+    They stand in for the user's samples where those must not leave the training data.
+    """
+    if kind is DataKind.IMAGE:
+        return zoo_images(count)
+    return tuple(encode_text_sample(*SAMPLE_SENTENCES[number : number + texts_per_sample]) for number in range(count))
+
+
+def zoo_images(count: int) -> tuple[bytes, ...]:
+    """Return `count` pictures of the zoo's own, the same ones on every machine: coloured waves as PNG."""
+    y, x = np.mgrid[0:96, 0:96] / 96
+    pictures = []
+    for number in range(count):
+        phases = 2 * np.pi * np.random.default_rng(number).random((3, 3))
+        waves = np.stack(
+            [np.sin(6 * (number + 1) * (x * np.cos(a) + y * np.sin(a)) + b + 4 * x * c) for a, b, c in phases], -1
+        )
+        pictures.append(encode_png(np.rint(127.5 + 127.5 * waves).astype(np.uint8)))
+    return tuple(pictures)

@@ -1,0 +1,1 @@
+"""Samples -> trunk -> features, cached on disk."""

@@ -1,0 +1,260 @@
+"""From which novelty on a sample is no known class: the score and its threshold, chosen by what no fit has seen.
+
+The score: up to HELD_OUT classes are left out of the train part, one after the other; a score fitted to the others
+should tell the validation samples of those from the samples of the class that it never saw. The mean area under the
+ROC curve decides. Energy must win by WORTH: samples unlike every class, such as photographs shown to a model of
+handwritten digits, may well have less energy than any digit, and no held-out class would show it.
+
+The threshold: the quantile of the novelty of the validation part. The score is fitted to the train part only and
+stays so while the head is fitted once more on both, so for the score these samples are as new as any that come later.
+
+A head that can answer "unknown".
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.linalg import cholesky, solve_triangular
+from scipy.stats import rankdata
+from threadpoolctl import threadpool_limits
+
+from finetune.data.dataset import SplitPart
+from finetune.data.split import Split
+from finetune.features.memmap_rows import chunk_slices, take_rows
+from finetune.head import Head
+from finetune.head.classify import CLASS_FITTER, ClassifyChoice
+from finetune.head.novelty_scores import DistanceScore, EnergyScore, Novelty, NoveltyScore
+from finetune.head.standardize import Scaler, standardize
+from graft.progress.base import Progress
+from graft.types import Float32Array, Float64Array, IndexArray
+
+MAX_FIT_SAMPLES: Final = 8192  # train samples that a score should be fitted to: more cost much and bring little
+
+
+MAX_TRIAL_SAMPLES: Final = 1024  # train samples, validation samples and samples of the held-out class in one trial
+
+
+MAX_TRIAL_CLASSES: Final = 16  # classes that the trials are about
+
+
+MAX_HELD_OUT_CLASSES: Final = 8  # of these, classes that are held out
+
+
+MIN_AUROC_GAIN: Final = 0.02  # of AUROC, by which energy must beat the distance
+
+
+COVARIANCE_SHRINKAGE: Final = 0.1  # share of a plain sphere in the covariance
+
+
+RESIDUAL_WEIGHT: Final = 0.1  # weight of what lies off the discriminants, in sum
+
+
+SCALING_POWER: Final = 0.5  # of the deviation that features are divided by
+
+
+TRIAL_TOLERANCE, SCORE_TOLERANCE = 1e-3, 1e-4  # gradients at which it stops: in a trial, and of the score itself
+
+
+@dataclass(frozen=True, slots=True)
+class LabeledFeatures:
+    """Samples to fit to, or to try a score on: features float32 [n,d], and labels int [n] of k classes."""
+
+    x: Float32Array
+    y: IndexArray
+    population_size: int  # how many samples they stand for
+
+
+def fit_novelty(
+    train: LabeledFeatures,
+    validation: LabeledFeatures,
+    choice: ClassifyChoice,
+    labels: tuple[str, ...],
+    known_share: float,
+) -> Novelty:
+    """Return the novelty that separates best, fitted to `seen`, which lets the `known_share` of `validation` be known.
+
+    `seen` is of the train part, every class in it, and `validation` the validation part; `choice` is the head's. The same
+    arguments give the same novelty.
+
+    Raises:
+        DatasetError: every feature is constant.
+    """
+    with threadpool_limits(1, "blas"):
+        auroc, held_out = _compare_scores(train, validation, choice)
+        distance, energy = auroc["distance"], auroc["energy"]
+        score: NoveltyScore
+        if distance is not None and energy is not None and energy > distance + MIN_AUROC_GAIN:
+            score = fit_energy(train, choice, SCORE_TOLERANCE)
+        else:
+            score = fit_distance(train)
+        novelties = np.sort(np.concatenate([score(validation.x[rows]) for rows in chunk_slices(*validation.x.shape)]))
+    at = novelty_threshold(novelties, known_share)
+    known = float((novelties <= at).mean())
+    return Novelty(score, at, known, float(novelties.std()) or 1.0, auroc, tuple(labels[one] for one in held_out))
+
+
+def novelty_threshold(novelties: Float64Array, known_share: float) -> float:
+    """Return what the `known_share` of sorted numbers, float64 [n], does not exceed: halfway to the next of them."""
+    known_count = max(1, math.ceil(known_share * len(novelties) - 1e-9))
+    last = float(novelties[known_count - 1])
+    # Halfway, for head.onnx says the same in float32: a little less or more must not change who is known.
+    return (
+        (last + float(novelties[known_count])) / 2
+        if known_count < len(novelties)
+        else last + 1e-3 * (float(novelties.std()) or 1.0)
+    )
+
+
+def _compare_scores(
+    train: LabeledFeatures, validation: LabeledFeatures, choice: ClassifyChoice
+) -> tuple[dict[str, float | None], tuple[int, ...]]:
+    """Return the mean AUROC of either score, and the classes that were held out one by one."""
+    classes = int(train.y.max()) + 1
+    among = _evenly_spaced(classes, MAX_TRIAL_CLASSES)
+    areas: dict[str, list[float]] = {"distance": [], "energy": []}
+    held_out = []
+    for one in _evenly_spaced(len(among), MAX_HELD_OUT_CLASSES) if classes > 2 else ():
+        others = np.delete(among, one)
+        known, new = _sample_classes(validation, others), np.flatnonzero(train.y == among[one])
+        if not len(known.y):
+            continue
+        held_out.append(int(among[one]))
+        held_out_x = train.x[new[_evenly_spaced(len(new), MAX_TRIAL_SAMPLES)]]
+        fitted = _sample_classes(train, others)
+        scores = fit_distance(fitted), fit_energy(fitted, choice, TRIAL_TOLERANCE)
+        for score in scores:
+            areas[score.kind].append(auroc(score(known.x), score(held_out_x)))
+    return {kind: float(np.mean(each)) if each else None for kind, each in areas.items()}, tuple(held_out)
+
+
+def _sample_classes(samples: LabeledFeatures, classes: IndexArray) -> LabeledFeatures:
+    """Return some of the samples of these classes, numbered anew."""
+    rows = np.flatnonzero(np.isin(samples.y, classes))
+    rows = rows[stratified_subsample(samples.y[rows], MAX_TRIAL_SAMPLES)]
+    return LabeledFeatures(
+        samples.x[rows], np.searchsorted(classes, samples.y[rows]).astype(np.intp), samples.population_size
+    )
+
+
+def auroc(known: Float64Array, unknown: Float64Array) -> float:
+    """Return how likely one of `unknown` [m] has more novelty than one of `known` [n]; equal ones count half."""
+    n, m = len(known), len(unknown)
+    ranks = rankdata(np.concatenate([known, unknown]))[n:].sum()
+    return float((ranks - m * (m + 1) / 2) / (n * m))
+
+
+def stratified_subsample(y: IndexArray, max_rows: int) -> NDArray[np.intp]:
+    """Return up to about `most` rows of the labels `y` [n], evenly chosen from each class; one of each at least."""
+    if len(y) <= max_rows:
+        return np.arange(len(y))
+    order = np.argsort(y, kind="stable")
+    present, starts, counts = np.unique(y[order], return_index=True, return_counts=True)
+    each = max(1, max_rows // len(present))
+    parts = [
+        order[at + _evenly_spaced(count, each)] for at, count in zip(starts.tolist(), counts.tolist(), strict=True)
+    ]
+    return np.sort(np.concatenate(parts))
+
+
+def _evenly_spaced(count: int, max_count: int) -> NDArray[np.intp]:
+    """Return up to `most` of the numbers 0..count-1, as far apart as they can be."""
+    return np.linspace(0, count - 1, min(count, max_count)).round().astype(np.intp)
+
+
+def fit_distance(samples: LabeledFeatures) -> DistanceScore:
+    """Return the distance from the classes of `seen`, all of 0..k-1 in it.
+
+    Raises:
+        DatasetError: every feature is constant.
+    """
+    scaler = Scaler.from_features(samples.x, SCALING_POWER)
+    z = scaler(samples.x)
+    counts = np.bincount(samples.y)
+    by_class = np.argsort(samples.y, kind="stable")
+    means = np.add.reduceat(z[by_class], np.cumsum(counts) - counts) / counts[:, None]
+    within = (z - means[samples.y]).astype(np.float32)
+    if not within.any():  # one sample of each class, or copies of one
+        within = (z - z.mean(0)).astype(np.float32)
+    covariance = (within.T @ within).astype(np.float64) / max(1, len(z) - len(counts))
+    size = float(np.trace(covariance)) / len(covariance)
+    covariance *= 1 - COVARIANCE_SHRINKAGE
+    covariance.flat[:: len(covariance) + 1] += COVARIANCE_SHRINKAGE * size
+    lower = cholesky(covariance, lower=True, overwrite_a=True, check_finite=False)
+    centre = means.mean(0)
+    whitened_means = solve_triangular(lower, (means - centre).T, lower=True).T  # [k,e], whitened
+    r = max(1, min(len(means) - 1, z.shape[1]))
+    axes_whitened = np.linalg.svd(whitened_means, full_matrices=False)[2][:r] / math.sqrt(r)  # [r,e]
+    axes = solve_triangular(lower, axes_whitened.T, lower=True, trans="T")  # [e,r]
+    kept_mask = scaler.kept_mask
+    return DistanceScore(
+        centre=_expand_features(scaler.mean + centre * scaler.scale, kept_mask),
+        scale=_expand_features(1 / (scaler.scale * math.sqrt(size)), kept_mask),
+        discriminants=_expand_features(axes * math.sqrt(size), kept_mask),
+        class_means=(whitened_means @ axes_whitened.T).astype(np.float32),
+        residual_weight=RESIDUAL_WEIGHT / len(covariance),
+    )
+
+
+def fit_energy(samples: LabeledFeatures, choice: ClassifyChoice, tolerance: float) -> EnergyScore:
+    """Return the energy of the head that `choice` makes of `seen`."""
+    scaler, z = standardize(choice.power, samples.x)
+    # The same penalty for each sample as the head has.
+    strength = choice.strength * samples.population_size / len(samples.x)
+    _, weights, bias = next(CLASS_FITTER.fit_path(z, samples.y, (strength,), tolerance))
+    weights = weights / scaler.scale / choice.temperature
+    return EnergyScore(
+        weights=_expand_features(weights.T, scaler.kept_mask).T.copy(),
+        bias=(bias / choice.temperature - weights @ scaler.mean).astype(np.float32),
+    )
+
+
+def _expand_features(kept_values: Float64Array, kept_mask: NDArray[np.bool_]) -> Float32Array:
+    """Return what is said of the kept features, [e,…], of all features, float32 [d,…]: 0 of the others."""
+    wide = np.zeros((len(kept_mask), *kept_values.shape[1:]), np.float32)
+    wide[kept_mask] = kept_values
+    return wide
+
+
+def with_novelty(
+    head: Head[Any],
+    x: Float32Array,
+    y: IndexArray,
+    split: Split,
+    labels: Sequence[str],
+    known_share: float,
+    progress: Progress,
+) -> Head[Any]:
+    """Return a head of classes with a novelty that lets the `known_share` of the validation part be known; and say so.
+
+    `x` [n,d] and `y` [n] are features and classes of all samples, split into `split`.
+
+    Raises:
+        DatasetError: every feature is constant.
+    """
+    train, val = split.rows(SplitPart.TRAIN), split.rows(SplitPart.VAL)
+    some = train[stratified_subsample(y[train], MAX_FIT_SAMPLES)]
+    fit_samples, validation = (
+        LabeledFeatures(x[some], y[some], len(train)),
+        LabeledFeatures(take_rows(x, val), y[val], len(val)),
+    )
+    novelty = fit_novelty(fit_samples, validation, head.choice, tuple(labels), known_share)
+    progress.log(
+        f"novelty by {novelty.score.kind}{_describe_auroc(novelty.auroc, len(novelty.held_out_classes))}; "
+        f"{novelty.known_share:.1%} of the {len(val):,} validation samples stay known"
+    )
+    return dataclasses.replace(head, novelty=novelty)
+
+
+def _describe_auroc(auroc: dict[str, float | None], classes: int) -> str:
+    """Say how the scores did; with two classes none can be held out."""
+    areas = ", ".join(f"{kind} {area:.3f}" for kind, area in auroc.items() if area is not None)
+    if not areas:
+        return " (untried: no class could be held out)"
+    return f" (mean AUROC over {classes} held-out classes: {areas})"

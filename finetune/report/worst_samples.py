@@ -1,0 +1,120 @@
+"""The worst mistakes of each task, and how a sample is shown beside one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from finetune.data.dataset import LabeledSample
+from finetune.data.task import Task
+from finetune.report.thumbnails import make_thumbnail
+from graft.bundle.manifest import Manifest
+from graft.errors import InputError
+from graft.inputs.text_bytes import decode_text_sample
+
+MAX_MISTAKES: Final = 24  # mistakes that are shown
+MAX_EXCERPT_CHARS: Final = 320  # characters of a text that are shown
+MAX_NAMED_TAGS: Final = 6  # tags
+
+
+@dataclass(frozen=True, slots=True)
+class ReportSamples:
+    """The m test samples, their truth [m] or [m,k], what the head says of them, float32 [m,k], and how new they are."""
+
+    samples: Sequence[LabeledSample]
+    truth: NDArray[Any]
+    scores: NDArray[np.float32]
+    novelty: NDArray[np.float32] | None = None  # [m], where the head tells it
+
+
+@dataclass(frozen=True, slots=True)
+class Mistake:
+    """A test sample that got a wrong answer."""
+
+    sample: LabeledSample
+    prediction: str
+    truth: str
+    severity: float  # how bad it is: a probability, or in the target's unit
+
+
+def worst_mistakes(manifest: Manifest, test_samples: ReportSamples) -> tuple[Mistake, ...]:
+    """Return the worst mistakes, the worst first.
+
+    That is: the class that was said with the most certainty; the tags that were the furthest from their
+    thresholds; the number that was furthest off.
+    """
+    finders = {Task.CLASSIFY: _class_mistakes, Task.TAG: _tag_mistakes, Task.REGRESS: _number_mistakes}
+    return tuple(finders[Task(manifest.task)](manifest, test_samples)) if manifest.task in finders else ()
+
+
+def _class_mistakes(manifest: Manifest, test_samples: ReportSamples) -> list[Mistake]:
+    scores, y, labels = test_samples.scores, test_samples.truth, manifest.labels
+    answers, sure = scores.argmax(1), scores.max(1)
+    rows = sorted(np.flatnonzero(answers != y).tolist(), key=lambda row: -sure[row])[:MAX_MISTAKES]
+    return [
+        Mistake(
+            test_samples.samples[row],
+            f"{labels[answers[row]]} ({sure[row]:.0%})",
+            f"{labels[y[row]]} ({scores[row, y[row]]:.0%})",
+            float(sure[row]),
+        )
+        for row in rows
+    ]
+
+
+def _tag_mistakes(manifest: Manifest, test_samples: ReportSamples) -> list[Mistake]:
+    limits = np.asarray(manifest.head["thresholds"], np.float32)
+    predicted = test_samples.scores >= limits
+    off = np.where(predicted != test_samples.truth, np.abs(test_samples.scores - limits), 0).max(1, initial=0)
+    rows = sorted(np.flatnonzero(off).tolist(), key=lambda row: -off[row])[:MAX_MISTAKES]
+
+    def format_tags(row: int, tags: NDArray[np.bool_]) -> str:
+        these = np.flatnonzero(tags).tolist()
+        named = [f"{manifest.labels[tag]} ({test_samples.scores[row, tag]:.0%})" for tag in these[:MAX_NAMED_TAGS]]
+        return (", ".join(named) + (", …" if len(these) > MAX_NAMED_TAGS else "")) or "nothing"
+
+    return [
+        Mistake(
+            test_samples.samples[row],
+            format_tags(row, predicted[row]),
+            format_tags(row, test_samples.truth[row]),
+            float(off[row]),
+        )
+        for row in rows
+    ]
+
+
+def _number_mistakes(_: Manifest, test_samples: ReportSamples) -> list[Mistake]:
+    predictions, truth = test_samples.scores[:, 0], test_samples.truth
+    errors = np.abs(predictions - truth)
+    return [
+        Mistake(test_samples.samples[row], f"{predictions[row]:.4g}", f"{truth[row]:.4g}", float(errors[row]))
+        for row in np.argsort(-errors, kind="stable")[:MAX_MISTAKES].tolist()
+    ]
+
+
+def render_sample(sample: LabeledSample, *, texts: int | None) -> str | None:
+    """Return the HTML of a sample: `texts` 1 or 2 of them, or None for a picture. None where it cannot be read."""
+    if texts is None:
+        if (picture := make_thumbnail(sample)) is None:
+            return None
+        return f"<img{' class=small' if picture.is_small else ''} src='{picture.data_url}' alt=''>"
+    try:
+        parts = decode_text_sample(sample.read(), 2 if texts == 2 else 1)
+    except (OSError, InputError):
+        return None
+    return "".join(f"<blockquote>{escape(excerpt(part))}</blockquote>" for part in parts)
+
+
+def excerpt(text: str) -> str:
+    """Return the beginning of `text` on one line, cut between words."""
+    flat = " ".join(text[: 8 * MAX_EXCERPT_CHARS].split())
+    if len(flat) <= MAX_EXCERPT_CHARS:
+        return flat
+    cut = flat[:MAX_EXCERPT_CHARS]
+    return (cut.rsplit(" ", 1)[0] if " " in cut[MAX_EXCERPT_CHARS // 2 :] else cut) + " …"

@@ -1,0 +1,1 @@
+"""The contract between training and serving: one version of one model on disk."""

@@ -1,0 +1,92 @@
+"""The manifest: what a bundle says of itself, with the SHA-256 of every other byte of it.
+
+Raising PROTOCOL: add the new reader beside the old one, keep a bundle of the old protocol under
+`tests/zoo/protocols/` with a test that opens it, and tell the change in CHANGELOG.md. A reader
+refuses a number above its own; it never guesses.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, field
+from typing import Any, Final
+
+from graft.bundle.signature import Signature
+from graft.errors import BundleBroken, BundleUnsupported
+
+PROTOCOL: Final = 1
+UNKNOWN_LABEL: Final = "unknown"  # the label of a sample whose novelty is above its model's threshold
+
+
+@dataclass(frozen=True, slots=True)
+class FileFacts:
+    """One file of a bundle."""
+
+    sha256: str
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Manifest:
+    """What a bundle says of itself."""
+
+    name: str
+    task: str  # "classify"
+    labels: tuple[str, ...]
+    backbone: dict[str, Any]  # name, weights_sha256, license, restricts
+    precision: str
+    depth: str
+    input: dict[str, Any]  # ImageInput.spec(), and decoder_version for the record
+    signature: Signature  # inputs as the trunk's; outputs: features, then scores, then novelty where there is one
+    trunk_sha256: str
+    head: dict[str, Any]  # kind, strength, temperature; novelty: kind, threshold, known, unit, auroc, held_out
+    metrics: dict[str, Any]
+    data: dict[str, Any]  # source, seed, split, counts
+    samples: str  # whose the golden samples are: "user" or "zoo"
+    graft: str  # version of Graft that made it
+    training: dict[str, Any] = field(default_factory=dict)  # of a trained trunk: what was chosen, and its history
+    created: str = ""  # ISO 8601, UTC; set by publish
+    version: int = 0  # set by publish
+    files: dict[str, FileFacts] = field(default_factory=dict)  # set by publish
+    protocol: int = PROTOCOL
+
+    def to_json(self) -> bytes:
+        """Return the bytes of manifest.json."""
+        return (json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
+
+    @classmethod
+    def from_json(cls, data: bytes, source: str) -> Manifest:
+        """Read manifest.json; `source` is named in errors.
+
+        Raises:
+            BundleBroken: it is no manifest.
+            BundleUnsupported: it has a newer protocol.
+        """
+        try:
+            facts = json.loads(data, object_pairs_hook=reject_duplicate_keys)
+            protocol = int(facts["protocol"])
+        except (ValueError, KeyError, TypeError, RecursionError) as fault:
+            raise BundleBroken(f"{source} is no manifest ({fault!r}). Publish the model again.") from None
+        if protocol > PROTOCOL:
+            raise BundleUnsupported(
+                f"{source} has protocol {protocol}; this Graft reads up to {PROTOCOL}. Update Graft to serve it."
+            )
+        try:
+            facts["labels"] = tuple(str(label) for label in facts["labels"])
+            facts["signature"] = Signature.from_dict(facts["signature"])
+            facts["files"] = {name: FileFacts(str(f["sha256"]), int(f["bytes"])) for name, f in facts["files"].items()}
+            return cls(**facts)
+        except (ValueError, KeyError, TypeError, AttributeError) as fault:
+            raise BundleBroken(f"{source} lacks or garbles a field ({fault}). Publish the model again.") from None
+
+
+def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return a JSON object's pairs as a dict; for `json.loads(object_pairs_hook=)`.
+
+    Raises:
+        ValueError: a key stands twice.
+    """
+    facts = dict(pairs)
+    if len(facts) != len(pairs):
+        raise ValueError("a key stands twice")
+    return facts

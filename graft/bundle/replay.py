@@ -1,0 +1,91 @@
+"""Golden samples once more through a bundle: what is served is what was trained."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Final
+
+import numpy as np
+
+from graft.bundle.golden import Golden, array_sha256
+from graft.bundle.manifest import Manifest
+from graft.errors import InputError, ReplayFailed
+from graft.inputs.base import BatchArrays, Input
+from graft.types import Float32Array
+
+# Of a probability, of the deviation of a regression's target, or of the largest feature.
+# Another CPU or runtime moves int8 more.
+TOLERANCE: Final = {"fp32": 1e-3, "int8": 0.05}
+# Of the novelty, or of its deviation where that is more: it sums up what all the features have moved.
+NOVELTY_TOLERANCE: Final = {"fp32": 0.01, "int8": 0.25}
+MIN_LABEL_MARGIN: Final = 0.05  # above it the winning label must be the same
+
+
+def replay(
+    golden: Golden,
+    manifest: Manifest,
+    inputs: Input,
+    trunk: Callable[[BatchArrays], Float32Array],
+    head: Callable[[Float32Array], Float32Array] | None,
+) -> None:
+    """Ask `golden`'s samples again and compare with the answers on record.
+
+    Without a head the features are the answer.
+
+    Raises:
+        ReplayFailed: an answer differs; the message names the first stage that does.
+    """
+    for number, sample in enumerate(golden.samples):
+        where = f"golden sample {number + 1} of {len(golden.samples)}"
+        try:
+            array = inputs(sample)
+        except InputError as fault:
+            raise ReplayFailed(f"{where} does not decode here: {fault}") from None
+        if array_sha256(array) != golden.arrays_sha256[number]:
+            raise ReplayFailed(
+                f"{where} decodes to other {'pixels' if array.ndim > 1 else 'tokens'} here than where the model was "
+                "made. Install the decoder's version that its manifest names (input.decoder_version)."
+            )
+        features = trunk(inputs.batch([array]))
+        largest = float(np.abs(golden.features[number]).max())
+        feature_drift = float(np.abs(features[0] - golden.features[number]).max()) / (largest or 1.0)
+        if head is None:
+            mismatch = None if feature_drift <= TOLERANCE[manifest.precision] else "an embedding"
+        else:
+            mismatch = _describe_mismatch(golden.scores[number], head(features)[0], manifest)
+        if mismatch:
+            stage = (
+                "head" if feature_drift < 1e-3 else f"trunk (features moved by {feature_drift:.1%} of their largest)"
+            )
+            raise ReplayFailed(f"{where} gets another answer here: {mismatch}; the stage that differs is the {stage}.")
+
+
+def _describe_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
+    """Say what is wrong with one answer, the columns of the head's outputs; None where nothing is."""
+    if expected.shape != actual.shape:
+        return f"{actual.size} numbers instead of {expected.size}"
+    k = len(manifest.labels)
+    return _describe_score_mismatch(expected[:k], actual[:k], manifest) or _describe_novelty_mismatch(
+        expected[k:], actual[k:], manifest
+    )
+
+
+def _describe_score_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
+    tolerance = TOLERANCE[manifest.precision] * float(manifest.head.get("unit", 1.0))
+    off = float(np.abs(expected - actual).max())
+    if not off <= tolerance:  # NaN is a miss too
+        return f"a score is off by {off:.2g}, allowed is {tolerance:g}"
+    if manifest.task == "classify":
+        second, first = np.sort(expected)[-2:]
+        if first - second > MIN_LABEL_MARGIN and int(actual.argmax()) != int(expected.argmax()):
+            return "the label differs"
+    return None
+
+
+def _describe_novelty_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
+    if not expected.size:
+        return None
+    expected_novelty, unit = float(expected[0]), float(manifest.head.get("novelty", {}).get("unit", 0.0))
+    tolerance = NOVELTY_TOLERANCE[manifest.precision] * max(abs(expected_novelty), unit)
+    off = abs(float(actual[0]) - expected_novelty)
+    return None if off <= tolerance else f"the novelty is off by {off:.2g}, allowed is {tolerance:.2g}"

@@ -1,0 +1,1 @@
+"""Bytes -> arrays: the same code in training and in serving."""

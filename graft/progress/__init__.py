@@ -1,0 +1,1 @@
+"""How work reports itself: a terminal, JSON Lines, or nobody."""

@@ -1,0 +1,1 @@
+"""Samples -> scores: worker threads, micro-batches, results."""

@@ -1,0 +1,1 @@
+"""Every limit of the server: what is refused, with which status, and why."""

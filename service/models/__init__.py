@@ -1,0 +1,1 @@
+"""What is served: load, reload, versions."""

@@ -1,0 +1,160 @@
+"""One version of one model, opened for serving: verified, replayed, warm."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from graft.bundle.manifest import UNKNOWN_LABEL, Manifest
+from graft.bundle.open_bundle import open_bundle
+from graft.bundle.replay import TOLERANCE, replay
+from graft.bundle.signature import TensorSpec
+from graft.errors import BadRequest, BundleBroken, BundleUnsupported, NotText
+from graft.inputs import base as zoo_inputs
+from graft.inputs.base import BatchArrays, Input, open_input
+from graft.inputs.image import ImageInput
+from graft.inputs.magic_bytes import sniff_format
+from graft.types import Float32Array
+from service.models.engine import Engine, LoadedGraphs
+from service.models.input_kinds import ImageKind, InputKind, TextKind, WireSample
+
+TASKS: Final = ("classify", "tag", "regress", "embed")
+NOVELTY_OUTPUT: Final = (
+    TensorSpec("novelty", "float32", (-1,)),
+)  # what a model that may answer "unknown" gives besides
+OpenInput = Callable[[Mapping[str, Any], bytes | None], Input]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One version of one model, ready to answer from many threads at once."""
+
+    name: str
+    version: int
+    manifest: Manifest
+    inputs: Input
+    input_kind: InputKind
+    graphs: LoadedGraphs
+
+    def decode_to_batch(self, sample: WireSample) -> BatchArrays:
+        """Make a sample a batch of one.
+
+        Raises:
+            InputError: it is nothing that the model takes.
+        """
+        return self.inputs.batch([self.decode_sample(sample)])
+
+    def decode_sample(self, sample: WireSample) -> zoo_inputs.SampleArray:
+        """Make a sample one array: uint8 [s,s,3] of an image, int32 [t] of a text. Arrays are of the right kind.
+
+        Raises:
+            InputError: it is nothing that the model takes.
+        """
+        if isinstance(sample, bytes):
+            return self._decode_bytes(sample)
+        return self.inputs.resize_array(sample) if isinstance(self.inputs, ImageInput) else sample
+
+    def features(self, arrays: BatchArrays) -> Float32Array:
+        """Run the trunk: a batch of n -> float32 [n,d]."""
+        return self.graphs.trunk(arrays)
+
+    def scores(self, features: Float32Array) -> Float32Array:
+        """Run the head: float32 [n,d] -> float32 [n,k], with the novelty as one more column where it tells that.
+
+        Raises:
+            BadRequest: the model has none.
+        """
+        self.require_head()
+        assert self.graphs.head  # noqa: S101  # mypy cannot know
+        return self.graphs.head(features)
+
+    def require_head(self) -> None:
+        """Pass if the model has a head.
+
+        Raises:
+            BadRequest: it has none; the message names what it can be asked.
+        """
+        if self.graphs.head is None:
+            raise BadRequest(
+                f"the model {self.name!r} predicts nothing: its task is 'embed'. Ask /v1/models/{self.name}:embed."
+            )
+
+    def _decode_bytes(self, data: bytes) -> zoo_inputs.SampleArray:
+        try:
+            return self.inputs(data)
+        except NotText as fault:
+            if (format_ := sniff_format(data)) and not _is_utf8(data):
+                raise NotText(
+                    f"these {len(data):,} bytes are {format_}; the model takes a {self.input_kind.noun}, in UTF-8."
+                ) from None
+            raise fault
+
+
+def open_model(folder: Path, name: str, version: int, engine: Engine, input_opener: OpenInput = open_input) -> Model:
+    """Open one version of a model: every byte verified, its golden samples replayed, so it is warm.
+
+    `input_opener` makes its input from the spec and tokenizer.json.
+
+    Raises:
+        BundleError: it must not be served; the message says why.
+    """
+    bundle = open_bundle(folder / name / str(version))
+    manifest, tokenizer = bundle.manifest, bundle.layout.tokenizer
+    _check_manifest(manifest, str(bundle.layout.manifest))
+    inputs = input_opener(manifest.input, tokenizer.read_bytes() if tokenizer.is_file() else None)
+    graphs = engine.open(bundle)
+    replay(bundle.read_golden(), manifest, inputs, graphs.trunk, graphs.head)
+    return Model(name, version, manifest, inputs, _create_input_kind(manifest), graphs)
+
+
+def _check_manifest(manifest: Manifest, where: str) -> None:
+    """Refuse a manifest that this server cannot keep; `where` it stands is named in errors."""
+    if manifest.task not in TASKS or manifest.precision not in TOLERANCE:
+        raise BundleUnsupported(
+            f"{where} has task {manifest.task!r} and precision {manifest.precision!r}; this Graft serves "
+            f"{', '.join(TASKS)} in {' or '.join(TOLERANCE)}. Update Graft to serve it."
+        )
+    outputs, labels = manifest.signature.outputs, len(manifest.labels)
+    scores = outputs[1].shape[-1] if len(outputs) > 1 else 0
+    novelty = manifest.head.get("novelty")
+    fits = {"embed": labels == 0, "regress": labels == 1}.get(manifest.task, labels > 0)
+    if not (outputs and fits and scores == labels):
+        raise BundleBroken(
+            f"{where} has {labels} labels for {scores} scores of the task {manifest.task!r}. Publish the model again."
+        )
+    if manifest.task == "tag" and not _is_threshold_list(manifest.head.get("thresholds"), labels):
+        raise BundleBroken(f"{where} has no threshold for each of its {labels} tags. Publish the model again.")
+    can_answer_unknown = (
+        manifest.task == "classify" and UNKNOWN_LABEL not in manifest.labels and _has_threshold(novelty)
+    )
+    if (novelty is not None or len(outputs) > 2) and not (can_answer_unknown and outputs[2:] == NOVELTY_OUTPUT):
+        raise BundleBroken(
+            f"{where} must have both an output 'novelty' [-1] and a threshold for it, be a model that classifies, and "
+            f"have no class called {UNKNOWN_LABEL!r}. Publish the model again."
+        )
+
+
+def _has_threshold(novelty: object) -> bool:
+    found = novelty.get("threshold") if isinstance(novelty, dict) else None
+    return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+
+
+def _is_threshold_list(found: object, count: int) -> bool:
+    return isinstance(found, list) and len(found) == count and all(type(one) in (int, float) for one in found)
+
+
+def _create_input_kind(manifest: Manifest) -> InputKind:
+    if manifest.input.get("kind") == "text":
+        return TextKind(manifest.input["texts"])
+    return ImageKind(manifest.signature.inputs[0].name)
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True

@@ -1,0 +1,69 @@
+"""Every task, from the command to a bundle that repeats itself."""
+
+from pathlib import Path
+
+import pytest
+
+from tests.support.class_folders import fill
+from tests.support.commands import Command
+from tests.support.finetune.text_folders import opened, table, texts
+
+
+def test_train_texts_with_tags(finetune: Command, tmp_path: Path) -> None:
+    rows = [
+        (f"{'cat ' * 3 * (n % 3 == 0)}{text}", label + ";cat" * (n % 3 == 0))
+        for n, (text, label) in enumerate(texts(150))
+    ]
+    said = finetune(table(tmp_path, "text,tags", rows), "--json")
+    assert "taken as tags" in said.err
+    manifest = opened(said.out).manifest
+    assert (manifest.task, manifest.labels) == ("tag", ("bad", "cat", "good"))
+    assert len(manifest.head["thresholds"]) == 3
+    assert manifest.signature.outputs[-1].shape == (-1, 3)
+    assert manifest.metrics["micro_f1"] > 0.8
+    assert "3 tags" in finetune(tmp_path / "t.csv").out
+
+
+def test_train_texts_with_numbers(finetune: Command, tmp_path: Path) -> None:
+    rows = [(text, str(100 + 50 * (label == "good") + len(text) / 70)) for text, label in texts(150)]
+    said = finetune(table(tmp_path, "text,price", rows), "--json")
+    assert "taken as numbers" in said.err
+    bundle = opened(said.out)
+    manifest = bundle.manifest
+    assert (manifest.task, manifest.labels) == ("regress", ("price",))
+    assert manifest.head["unit"] > 10
+    assert manifest.signature.outputs[-1].shape == (-1, 1)
+    assert manifest.metrics["r2"] > 0.5
+    report = bundle.layout.report.read_text()
+    assert report.count("<svg") == 2
+    assert "said minus true" in report
+    assert "the number is 'price'" in finetune(tmp_path / "t.csv").out
+
+
+def test_whole_numbers_are_classes_unless_regress_is_requested(finetune: Command, tmp_path: Path) -> None:
+    path = table(tmp_path, "text,stars", [(text, str(1 + 3 * (label == "good"))) for text, label in texts(80)])
+    said = finetune(path, "--json")
+    assert "2 distinct whole numbers: taken as classes (--task regress" in said.err
+    assert opened(said.out).manifest.task == "classify"
+    assert opened(finetune(path, "--json", "--task", "regress").out).manifest.task == "regress"
+
+
+def test_train_embed_publishes_no_head(finetune: Command, tmp_path: Path) -> None:
+    path = table(tmp_path, "text", [(text,) for text, _ in texts(10)])
+    bundle = opened(finetune(path, "--task", "embed", "--json").out)
+    assert (bundle.manifest.labels, bundle.manifest.head, bundle.manifest.metrics) == ((), {"kind": "none"}, {})
+    assert [output.name for output in bundle.manifest.signature.outputs] == ["features"]
+    assert "head.onnx" not in bundle.manifest.files
+    assert bundle.read_golden().scores.shape == (8, 0)
+    assert ":embed" in finetune(path, "--task", "embed").out
+
+
+@pytest.mark.parametrize("task", ["tag", "regress", "embed"])
+def test_train_images_with_every_task(finetune: Command, tmp_path: Path, task: str) -> None:
+    photos = sorted(fill(tmp_path / "photos", each=12).glob("*/*"))
+    label = {"tag": lambda p: f"{p.parent.name}|any", "regress": lambda p: str(len(p.parent.name) + 0.5)}
+    rows = [(str(path), label.get(task, lambda _: "")(path)) for path in photos]
+    bundle = opened(finetune(table(tmp_path, "path,label", rows), "--task", task, "--json").out)
+    assert (bundle.manifest.task, bundle.manifest.input["kind"]) == (task, "image")
+    if task != "embed":
+        assert bundle.layout.report.read_text().count("data:image") >= (task == "regress")

@@ -1,0 +1,171 @@
+"""The command line: its options reach the recipe, its sub-commands and files are told apart, progress as JSON Lines."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+
+from finetune import recipe_toml
+from finetune.cli.main import main
+from finetune.cli.options import OPTION_SECTIONS
+from finetune.recipe import Recipe
+from graft.bundle.open_bundle import open_bundle
+from tests.support.class_folders import fill
+from tests.support.commands import Command
+
+
+def asked(monkeypatch: pytest.MonkeyPatch, finetune: Command, *arguments: object) -> Recipe:
+    """The recipe that a command line makes; nothing is trained."""
+    made: list[Recipe] = []
+
+    class Enough(SystemExit):
+        pass
+
+    def seen(recipe: Recipe, *_: object) -> None:
+        made.append(recipe)
+        raise Enough(0)
+
+    monkeypatch.setattr("finetune.train", seen)
+    said = finetune(*arguments)
+    assert said.code == 0, said.err
+    return made[0]
+
+
+EVERY = {
+    "--task": ("classify", "task"),
+    "--label": ("stars", "label"),
+    "--text": ("review", "text"),
+    "--split-column": ("fold", "split_column"),
+    "--sheet": ("2024", "sheet"),
+    "--val": (0.1, "val"),
+    "--test": (0.3, "test"),
+    "--max-bad": (0.5, "max_bad"),
+    "--seed": (7, "seed"),
+    "--name": ("flowers", "name"),
+    "--models": ("shelf", "models"),
+    "--backbone": ("mobilenet_v2", "backbone"),
+    "--precision": ("int8", "precision"),
+    "--unknown-at": (0.95, "unknown_at"),
+    "--tune": (5, "tune"),
+    "--depth": ("auto", "depth"),
+    "--budget": ("2m", "budget"),
+    "--epochs": (4, "epochs"),
+    "--batch": (16, "batch"),
+    "--rate": (0.001, "rate"),
+    "--layer-decay": (0.8, "layer_decay"),
+    "--weight-decay": (0.01, "weight_decay"),
+    "--smoothing": (0.05, "smoothing"),
+    "--cut": ("block6a", "cut"),
+    "--size": (128, "size"),
+    "--views": (3, "views"),
+    "--rank": (4, "rank"),
+    "--patience": (2, "patience"),
+    "--tensorboard": ("logs", "tensorboard"),
+}
+FLAGS = {"--no-samples": ("own_samples", False), "--no-augment": ("augment", False), "--resume": ("resume", True)}
+
+
+def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
+    words = [word for option, (value, _) in EVERY.items() for word in (option, value)]
+    made = asked(monkeypatch, finetune, "d.csv", *words, *FLAGS)
+    wanted = {field: value for value, field in EVERY.values()} | dict(FLAGS.values())
+    assert made == recipe_toml.recipe_from_values({"data": "d.csv", **wanted})
+    known = {name for _, options in OPTION_SECTIONS for option in options for name in option.opts}
+    assert known - EVERY.keys() - FLAGS.keys() == {"--text-b", "--recipe", "--progress", "--json"}
+
+
+def test_recipe_without_options_is_the_default(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
+    assert asked(monkeypatch, finetune, "d.csv") == Recipe(data="d.csv")
+
+
+def test_command_line_overrides_the_recipe_file(
+    monkeypatch: pytest.MonkeyPatch, finetune: Command, tmp_path: Path
+) -> None:
+    (tmp_path / "sub").mkdir()
+    (tmp_path / "sub" / "r.toml").write_text('data = "photos"\nseed = 3\ndepth = "top"\nepochs = 9\naugment = false\n')
+    made = asked(monkeypatch, finetune, "--recipe", "sub/r.toml", "--epochs", 2, "--depth", "full")
+    assert (made.data, made.seed, made.depth) == ("sub/photos", 3, "full")
+    assert (made.training.epochs, made.training.augment) == (2, False)
+    assert asked(monkeypatch, finetune, "other", "--recipe", "sub/r.toml").data == "other"
+
+
+def test_invalid_recipe_file_is_one_clear_error(finetune: Command, tmp_path: Path) -> None:
+    (tmp_path / "r.toml").write_text('data = "photos"\nepoch = 3\n')
+    for arguments, word in ((["--recipe", "r.toml"], "'epochs' meant"), (["a", "--recipe", "no.toml"], "no.toml")):
+        said = finetune(*arguments)
+        assert (said.code, said.out) == (1, "")
+        assert said.err.startswith("error: ")
+        assert word in said.err
+    assert finetune("photos", "--depth", "auto", "--budget", "soon").code == 1
+
+
+@pytest.mark.parametrize("arguments", [[], ["--seed", 1], ["--json"]])
+def test_missing_data_argument_is_wrong_usage(finetune: Command, arguments: list) -> None:
+    said = finetune(*arguments)
+    assert said.code == 2
+    assert "DATA" in said.err
+    assert "--help" in said.err
+
+
+@pytest.mark.parametrize("word", ["--help", "-h"])
+def test_finetune_help_shows_options_and_commands(finetune: Command, word: str) -> None:
+    said = finetune(word)
+    assert said.code == 0
+    for part in ("Data:", "Training:", "Commands:", "  check ", "  add ", "./add", "finetune add", "[check|add]"):
+        assert part in said.out
+    assert "\b" not in said.out
+    for option in (*EVERY, *FLAGS):
+        assert f"{option}" in said.out
+
+
+def test_subcommands_have_their_own_help(finetune: Command) -> None:
+    for name in main.cli.commands:
+        said = finetune(name, "--help")
+        assert (said.code, said.err) == (0, "")
+        assert f"finetune {name} [OPTIONS] DATA" in said.out.splitlines()[0]
+        assert finetune(name).code == 2
+        assert finetune(name, "-h").out == said.out
+
+
+def test_folder_named_like_a_subcommand_is_reached_by_its_path(finetune: Command, photos: Path, tmp_path: Path) -> None:
+    shutil.move(photos, tmp_path / "add")
+    assert finetune("./add", "--json").code == 0
+    said = finetune("add")
+    assert said.code == 2
+    assert "finetune add" in said.err
+
+
+def test_options_may_precede_the_data(finetune: Command, photos: Path) -> None:
+    assert json.loads(finetune("--json", "--seed", 5, photos).out)["model"] == "photos"
+
+
+def lines(text: str) -> list[dict]:
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_progress_json_lines(finetune: Command, photos: Path) -> None:
+    said = finetune(photos, "--progress", "json", "--json")
+    assert json.loads(said.out)["version"] == 1
+    events = lines(said.err)
+    assert {"event": "start", "what": "features", "total": 24} in events
+    ends = [one for one in events if one["event"] == "end"]
+    assert ("features", 24, True) in [(one["what"], one["done"], one["whole"]) for one in ends]
+    assert any("24 extracted" in one["text"] for one in events if one["event"] == "say")
+
+
+def test_progress_json_lines_include_errors(finetune: Command, tmp_path: Path) -> None:
+    fill(tmp_path / "photos", each=1)
+    said = finetune("photos", "--progress", "json")
+    assert (said.code, said.out) == (1, "")
+    assert lines(said.err)[-1]["event"] == "error"
+    assert "every class needs" in lines(said.err)[-1]["text"]
+
+
+def test_progress_none_prints_only_errors(finetune: Command, photos: Path, tmp_path: Path) -> None:
+    said = finetune(photos, "--progress", "none")
+    assert (said.code, said.err) == (0, "")
+    assert finetune("nowhere", "--progress", "none").err.startswith("error: ")
+    open_bundle(tmp_path / "models" / "photos" / "1")

@@ -1,0 +1,169 @@
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.features.feature_cache import FeatureCache, feature_cache_path
+from graft.inputs.image import ImageInput
+
+WIDTH = 4
+
+
+class Listener:
+    """Hears what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+@pytest.fixture
+def told() -> Listener:
+    return Listener()
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "features" / "x.sqlite"
+
+
+def key(number: int) -> bytes:
+    return number.to_bytes(32, "big")
+
+
+def row(number: int) -> np.ndarray:
+    return np.full(WIDTH, number, np.float32)
+
+
+def fill(path: Path, told: Listener, numbers: range = range(10)) -> None:
+    with FeatureCache(path, WIDTH, told) as cache:
+        for number in numbers:
+            cache.put(key(number), row(number))
+
+
+def known(path: Path, told: Listener, numbers: range = range(10)) -> int:
+    with FeatureCache(path, WIDTH, told) as cache:
+        found = [cache.get(key(number)) for number in numbers]
+    assert all(x is None or np.array_equal(x, row(number)) for number, x in zip(numbers, found, strict=True))
+    return sum(x is not None for x in found)
+
+
+def test_feature_cache_round_trip(path: Path, told: Listener) -> None:
+    fill(path, told)
+    assert known(path, told, range(20)) == 10
+    assert told.lines == []
+
+
+def test_feature_cache_path_depends_on_input_and_trunk() -> None:
+    spec = ImageInput(224).spec()
+    paths = {
+        feature_cache_path(spec, "a" * 64),
+        feature_cache_path(spec, "b" * 64),
+        feature_cache_path(ImageInput(160).spec(), "a" * 64),
+    }
+    assert len(paths) == 3
+    assert feature_cache_path(dict(reversed(spec.items())), "a" * 64) in paths
+
+
+def test_feature_cache_has_concurrent_writers(path: Path, told: Listener) -> None:
+    """Several caches as several processes would have them, and threads besides."""
+    writers = [threading.Thread(target=fill, args=(path, told, range(5 * n, 5 * n + 10))) for n in range(6)]
+    for writer in writers:
+        writer.start()
+    for writer in writers:
+        writer.join()
+    assert known(path, told, range(40)) == 35
+    assert told.lines == []
+
+
+def test_feature_cache_survives_a_kill(path: Path, told: Listener) -> None:
+    script = f"""
+import os, pathlib, numpy as np
+from finetune.cache import FeatureCache
+from zoo.progress import Silence
+cache = FeatureCache(pathlib.Path({str(path)!r}), {WIDTH}, Silence())
+for number in range(10):
+    cache.put(number.to_bytes(32, "big"), np.full({WIDTH}, number, np.float32))
+cache.flush()
+cache.put((99).to_bytes(32, "big"), np.full({WIDTH}, 99, np.float32))
+os.kill(os.getpid(), 9)
+"""
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
+    assert known(path, told, range(100)) == 10
+    assert told.lines == []
+
+
+def garbage(path: Path) -> None:
+    path.write_bytes(b"no database at all, but long enough to look at" * 100)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def flipped(path: Path) -> None:
+    one = row(7).tobytes()
+    # Every copy: of a row that SQLite has moved, the old place may still hold the bytes.
+    path.write_bytes(path.read_bytes().replace(one, b"\xff" + one[1:]))
+
+
+def short_row(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("UPDATE features SET x = x'00' WHERE sha256 = ?", (key(3),))
+    database.close()
+
+
+@pytest.mark.parametrize("damage", [garbage, cut, flipped, short_row])
+def test_feature_cache_damaged_file_is_set_aside_and_rebuilt(path: Path, told: Listener, damage) -> None:
+    fill(path, told, range(2000))
+    damage(path)
+    assert known(path, told, range(2000)) < 2000
+    assert len(told.lines) == 1
+    assert "damaged" in told.lines[0]
+    assert str(path) in told.lines[0]
+    assert len(list(path.parent.glob("*.damaged-*"))) == 1
+    fill(path, told, range(10))
+    assert known(path, told) == 10
+    assert len(told.lines) == 1
+
+
+def test_feature_cache_ignores_a_journal_of_a_crash(path: Path, told: Listener) -> None:
+    fill(path, told)
+    garbage(path)
+    journal = path.with_name(path.name + "-journal")
+    journal.write_bytes(b"left by a crash")
+    fill(path, told)
+    assert known(path, told) == 10
+    assert not journal.exists()
+
+
+def test_feature_cache_that_cannot_be_written_is_skipped(tmp_path: Path, told: Listener) -> None:
+    (tmp_path / "file").write_text("in the way")
+    path = tmp_path / "file" / "x.sqlite"
+    fill(path, told)
+    assert known(path, told) == 0
+    assert "going on without it" in told.lines[0]
+    assert "GRAFT_CACHE" in told.lines[0]
+
+
+def test_feature_cache_reports_a_full_disk_once(path: Path, told: Listener) -> None:
+    with FeatureCache(path, WIDTH, told) as cache:
+        cache.put(key(1), row(1))
+        cache.flush()
+        cache._database.execute("PRAGMA max_page_count = 3")
+        for number in range(2, 2000):
+            cache.put(key(number), row(number))
+        cache.flush()
+        cache.put(key(1), row(1))
+        cache.flush()
+        assert cache.get(key(1)) is None
+    assert len(told.lines) == 1
+    assert "full" in told.lines[0]
+    assert known(path, told) == 1

@@ -1,0 +1,123 @@
+"""Classes of very different sizes."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from finetune.data.task import Task
+from finetune.head import FitData, classify
+from finetune.head.class_weights import (
+    MIN_MACRO_F1_GAIN,
+    ClassWeighting,
+    class_weights,
+    describe_weighting,
+    fit_with_class_weights,
+    lightest_weighting,
+)
+from finetune.pipeline import run_pipeline
+from finetune.plan import make_plan
+from finetune.recipe import Recipe
+from graft.progress.base import SilentProgress
+from tests.support.class_folders import fill
+from tests.support.fakes import OPSET
+from tests.support.finetune.fitted_heads import fitted
+
+
+class Listener(SilentProgress):
+    """Hears what is said."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+    def say(self, line: str) -> None:
+        self.lines.append(line)
+
+
+def uneven(counts: tuple[int, ...], seed: int, apart: float = 1.0, d: int = 8) -> tuple[np.ndarray, np.ndarray]:
+    """Clouds that overlap, so many of each class."""
+    y = np.repeat(np.arange(len(counts)), counts)
+    centres = np.random.default_rng(99).normal(size=(len(counts), d)) * apart
+    x = centres[y] + np.random.default_rng(seed).normal(size=(len(y), d))
+    return x.astype(np.float32), y
+
+
+def test_class_weights_are_off_for_balanced_classes() -> None:
+    told = Listener()
+    data = (*uneven((60, 25, 20), 0), *uneven((30, 12, 10), 1))
+    head, balance = fit_with_class_weights(FitData(*data), told)
+    assert head.to_onnx(OPSET, 8) == fitted(Task.CLASSIFY, *data).to_onnx(OPSET, 8)
+    assert (balance.weighting, balance.weights.tolist(), told.lines) == (ClassWeighting.NONE, [1, 1, 1], [])
+    assert balance.facts() == {"by": "none", "val_macro_f1": {}}
+
+
+def test_class_weights_are_on_if_they_find_rare_classes() -> None:
+    told = Listener()
+    data = (*uneven((900, 900, 30), 0, 0.8), *uneven((300, 300, 10), 1, 0.8))
+    head, balance = fit_with_class_weights(FitData(*data), told)
+    plain = classify.choose(FitData(*data))
+    assert balance.weighting is not ClassWeighting.NONE
+    assert head.choice.val_macro_f1 == balance.macro_f1[balance.weighting] >= plain.val_macro_f1 + MIN_MACRO_F1_GAIN
+    assert len(told.lines) == 1
+    for words in ("uneven (900 to 30", f"weighted by {balance.weighting}", "chosen on validation", "without"):
+        assert words in told.lines[0]
+    # The head was fitted with these weights, on both parts.
+    test_x, test_y = uneven((300, 300, 300), 2, 0.8)
+    found = (test_x @ head.weights.T + head.bias).argmax(1)
+    unweighted = fitted(Task.CLASSIFY, *data)
+    before = (test_x @ unweighted.weights.T + unweighted.bias).argmax(1)
+    assert (found == test_y)[test_y == 2].mean() > (before == test_y)[test_y == 2].mean()
+
+
+def test_class_weights_are_off_if_they_do_not_help() -> None:
+    told = Listener()
+    head, balance = fit_with_class_weights(FitData(*uneven((200, 20), 0, 9), *uneven((60, 6), 1, 9)), told)
+    assert balance.weighting is ClassWeighting.NONE
+    assert "not weighted" in told.lines[0]
+    assert set(balance.macro_f1) == set(ClassWeighting)
+    assert head.choice.val_macro_f1 == 1
+
+
+def test_class_weights_heavier_weighting_needs_a_clear_gain() -> None:
+    none, root, inverse = ClassWeighting
+    assert (
+        lightest_weighting({none: 0.5, root: 0.5 + MIN_MACRO_F1_GAIN / 2, inverse: 0.5 + MIN_MACRO_F1_GAIN / 2}) is none
+    )
+    assert lightest_weighting({none: 0.5, root: 0.6, inverse: 0.6 + MIN_MACRO_F1_GAIN / 2}) is root
+    assert lightest_weighting({none: 0.5, root: 0.6, inverse: 0.7}) is inverse
+    assert lightest_weighting({none: 0.5, root: 0.4, inverse: 0.6}) is inverse
+
+
+@pytest.mark.parametrize(
+    ("by", "power"), [(ClassWeighting.NONE, 0), (ClassWeighting.ROOT, 0.5), (ClassWeighting.INVERSE, 1)]
+)
+def test_class_weights_follow_inverse_frequency_with_mean_one(by: ClassWeighting, power: float) -> None:
+    counts = np.array([100, 50, 2])
+    weights = class_weights(by, counts)
+    assert weights.dtype == np.float32
+    assert (weights * counts).sum() / counts.sum() == pytest.approx(1)
+    assert weights[2] / weights[0] == pytest.approx(50**power)
+
+
+def test_class_weights_message() -> None:
+    none, root, inverse = ClassWeighting
+    line = describe_weighting(np.array([812, 40, 9]), root, {none: 0.61, root: 0.7, inverse: 0.68})
+    assert line == (
+        "classes are uneven (812 to 9 samples to train on): weighted by root of inverse frequency, chosen on "
+        "validation: macro F1 0.700 against 0.610 without, 0.680 by inverse frequency"
+    )
+
+
+def test_class_weights_are_recorded_and_reach_the_samples(tmp_path: Path) -> None:
+    fill(tmp_path / "photos", each=4)
+    (tmp_path / "more").mkdir()
+    fill(tmp_path / "more", each=30, first=50)
+    for path in (tmp_path / "more" / "red").iterdir():
+        path.rename(tmp_path / "photos" / "red" / path.name)
+    made = run_pipeline(make_plan(Recipe(data=str(tmp_path / "photos"), models=tmp_path / "models")))
+    facts = made.bundle.manifest.head["balanced"]
+    assert set(facts["val_macro_f1"]) == set(map(str, ClassWeighting))
+    assert facts["by"] in facts["val_macro_f1"]
+    weights = made.head_fit.sample_weights
+    assert weights.shape == (len(made.features.samples),)
+    assert weights.dtype == np.float32

@@ -1,0 +1,56 @@
+"""What is written in the report can be read: WCAG's contrast of the style sheet's own colours, by light and dark."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from finetune.report.style import CSS
+from finetune.report.training_curves import render_training
+
+Colour = tuple[float, ...]  # red, green, blue, 0 to 255
+ENOUGH = 4.5  # WCAG 2.2, 1.4.3, of text that is not large
+LIGHT, DARK = (dict(re.findall(r"--(\w+): ([^;]+);", block)) for block in re.findall(r":root \{([^}]*)\}", CSS))
+
+
+def colour(words: str) -> Colour:
+    digits = words.removeprefix("#")
+    pairs = [2 * digit for digit in digits] if len(digits) == 3 else re.findall("..", digits)
+    return tuple(int(pair, 16) for pair in pairs)
+
+
+def luminance(of: Colour) -> float:
+    linear = [c / 255 / 12.92 if c / 255 <= 0.04045 else ((c / 255 + 0.055) / 1.055) ** 2.4 for c in of]
+    return sum(share * one for share, one in zip((0.2126, 0.7152, 0.0722), linear, strict=True))
+
+
+def contrast(one: Colour, other: Colour) -> float:
+    dark, light = sorted((luminance(one), luminance(other)))
+    return (light + 0.05) / (dark + 0.05)
+
+
+@pytest.mark.parametrize("theme", [LIGHT, {**LIGHT, **DARK}], ids=["light", "dark"])
+def test_report_text_has_enough_contrast(theme: dict[str, str]) -> None:
+    for words in ("ink", "soft", "good", "bad"):
+        assert contrast(colour(theme[words]), colour(theme["card"])) >= ENOUGH
+    for words in ("ink", "soft"):
+        assert contrast(colour(theme[words]), colour(theme["page"])) >= ENOUGH
+    assert contrast(colour(theme["ink"]), colour(theme["code"])) >= ENOUGH
+
+
+@pytest.mark.parametrize("theme", [LIGHT, {**LIGHT, **DARK}], ids=["light", "dark"])
+@pytest.mark.parametrize("hue", ["good", "bad"])
+def test_confusion_matrix_number_has_enough_contrast(hue: str, theme: dict[str, str]) -> None:
+    share = float(theme["deepest"].rstrip("%")) / 100
+    pairs = zip(colour(theme[hue]), colour(theme["code"]), strict=True)
+    cell = tuple(share * one + (1 - share) * other for one, other in pairs)
+    assert contrast(colour(theme["ink"]), cell) >= ENOUGH
+
+
+def test_training_curves_have_a_coloured_legend_below() -> None:
+    history = [{"loss": 2.0, "val_loss": 1.9, "val_score": 0.5}, {"loss": 1.0, "val_loss": 0.9, "val_score": 0.9}]
+    drawn = render_training("full", {"history": history, "best_epoch": 2})
+    train, validation = "<tspan fill='var(--soft)'>train</tspan>", "<tspan fill='var(--good)'>validation</tspan>"
+    assert f">Loss, over epochs: {train}, {validation}</text>" in drawn
+    assert f">Score, over epochs: {validation}</text>" in drawn

@@ -1,0 +1,209 @@
+"""Bundles: published whole or not at all, believed only where the manifest's hashes confirm."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graft.bundle.model_name import validate_model_name
+from graft.bundle.open_bundle import BundleLayout, open_bundle
+from graft.bundle.publish import publish
+from graft.bundle.repository import model_names, model_versions
+from graft.errors import BundleBroken, BundleUnsupported, PublishFailed, RecipeError
+from graft.storage.atomic_file import file_sha256
+from tests.support.fakes import tiny_bundle
+
+
+def republish(models: Path, source: Path, **extras: bytes) -> None:
+    bundle = open_bundle(source)
+    publish(
+        models,
+        bundle.manifest,
+        trunk=bundle.layout.trunk,
+        head=bundle.layout.head.read_bytes(),
+        golden=bundle.read_golden(),
+        extras=extras,
+    )
+
+
+def snapshot(folder: Path) -> dict[str, str]:
+    return {str(path.relative_to(folder)): file_sha256(path) for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_bundle_round_trip(tmp_path: Path) -> None:
+    made = tiny_bundle(tmp_path / "models")
+    opened = open_bundle(made.layout.root)
+    assert opened.manifest == made.manifest
+    assert opened.manifest.version == 1
+    assert set(opened.manifest.files) == {"trunk.onnx", "head.onnx", "golden.npz"}
+    golden = opened.read_golden()
+    assert len(golden.samples) == len(golden.arrays_sha256) == len(golden.features) == len(golden.scores) == 3
+    assert golden.scores.dtype == np.float32
+
+
+def test_publish_counts_versions_and_stores_one_trunk_once(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    for _ in range(3):
+        tiny_bundle(models)
+    tiny_bundle(models, "other")
+    assert model_versions(models, "tiny") == [1, 2, 3]
+    assert model_names(models) == ["other", "tiny"]
+    (stored,) = (models / ".trunks").iterdir()
+    assert stored.stat().st_nlink == 5
+    assert (models / "tiny/2/trunk.onnx").samefile(stored)
+
+
+@pytest.mark.parametrize("file", ["trunk.onnx", "head.onnx", "golden.npz"])
+@pytest.mark.parametrize("harm", ["flip", "cut", "remove", "grow"])
+def test_bundle_checksum_detects_any_changed_file(tmp_path: Path, file: str, harm: str) -> None:
+    root = tiny_bundle(tmp_path / "models").layout.root
+    path = root / file
+    data = bytearray(path.read_bytes())
+    path.unlink()
+    data[len(data) // 2] ^= 1
+    changed = {"flip": bytes(data), "cut": bytes(data[:-1]), "grow": bytes(data) + b"x"}
+    if harm != "remove":
+        path.write_bytes(changed[harm])
+    with pytest.raises(BundleBroken, match=file):
+        open_bundle(root)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "says"),
+    [
+        ({"protocol": 2}, BundleUnsupported, "Update Graft"),
+        ({"protocol": None}, BundleBroken, "no manifest"),
+        ({"files": {}}, BundleBroken, "does not vouch"),
+        ({"files": {"../trunk.onnx": {"sha256": "", "bytes": 1}}}, BundleBroken, "no plain file name"),
+        ({"labels": None}, BundleBroken, "garbles"),
+        ({"surplus": 1}, BundleBroken, "garbles"),
+        ({"trunk_sha256": "0" * 64}, BundleBroken, "does not vouch"),
+    ],
+)
+def test_bundle_with_a_false_manifest_is_refused(tmp_path: Path, change: dict, error: type, says: str) -> None:
+    layout = tiny_bundle(tmp_path / "models").layout
+    layout.manifest.write_text(json.dumps(json.loads(layout.manifest.read_text()) | change))
+    with pytest.raises(error, match=says):
+        open_bundle(layout.root)
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '{"protocol": 1, "protocol": 1}', "[" * 100_000, "null"])
+def test_bundle_without_a_valid_manifest_is_refused(tmp_path: Path, text: str) -> None:
+    layout = tiny_bundle(tmp_path / "models").layout
+    layout.manifest.write_text(text)
+    with pytest.raises(BundleBroken, match="no manifest"):
+        open_bundle(layout.root)
+
+
+def test_golden_samples_with_pickled_objects_are_refused(tmp_path: Path) -> None:
+    layout = tiny_bundle(tmp_path / "models").layout
+    with layout.golden.open("wb") as file:
+        np.savez(file, sizes=np.array([{}], object), bytes=np.zeros(1), arrays_sha256=np.zeros(1), features=0, scores=0)
+    manifest = json.loads(layout.manifest.read_text())
+    manifest["files"]["golden.npz"] = {"sha256": file_sha256(layout.golden), "bytes": layout.golden.stat().st_size}
+    layout.manifest.write_text(json.dumps(manifest))
+    with pytest.raises(BundleBroken, match="no golden samples"):
+        open_bundle(layout.root).read_golden()
+
+
+@pytest.mark.parametrize("call", ["fsync", "rename", "link", "mkdir"])
+def test_publish_is_atomic_on_a_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, call: str) -> None:
+    models = tmp_path / "models"
+    root = tiny_bundle(models).layout.root
+    before = snapshot(models)
+
+    def full(*_: object, **__: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, call, full)
+        if call == "link":  # copies instead
+            republish(models, root)
+            assert model_versions(models, "tiny") == [1, 2]
+            return
+        with pytest.raises(PublishFailed, match=r"No space left.*earlier versions are untouched"):
+            republish(models, root, **{"report.html": b"x" * 100})
+    assert snapshot(models) == before
+    assert not list((models / "tiny").glob(".draft-*"))
+    assert open_bundle(root)
+
+
+def test_publish_concurrently_gives_distinct_versions(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    root = tiny_bundle(models).layout.root
+    threads = [threading.Thread(target=republish, args=(models, root)) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert model_versions(models, "tiny") == list(range(1, 10))
+    assert {open_bundle(models / "tiny" / str(v)).manifest.version for v in range(1, 10)} == set(range(1, 10))
+
+
+def test_unfinished_and_foreign_folders_are_no_versions(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    tiny_bundle(models)
+    for odd in ("2", "03", "x", ".draft-y", "1.5"):
+        (models / "tiny" / odd).mkdir()
+    BundleLayout(models / "tiny" / "03").manifest.write_text("{}")
+    assert model_versions(models, "tiny") == [1]
+
+
+def test_publish_skips_the_number_of_a_half_copied_version(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    tiny_bundle(models)
+    (models / "tiny" / "2").mkdir()
+    (models / "tiny" / "2" / "head.onnx").write_bytes(b"half")
+    assert tiny_bundle(models).manifest.version == 3
+
+
+def test_publish_sweeps_drafts_of_killed_processes(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    old, young = models / "tiny" / ".draft-old", models / "tiny" / ".draft-young"
+    for draft in (old, young):
+        draft.mkdir(parents=True)
+    os.utime(old, (0, 0))
+    tiny_bundle(models)
+    assert not old.exists()
+    assert young.exists()
+
+
+def test_stray_file_in_the_repository_hides_no_model(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    tiny_bundle(models)
+    (models / "odd").write_text("no folder")
+    assert model_names(models) == ["tiny"]
+
+
+def test_publish_sweeps_unused_trunks_and_keeps_used_ones(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    root = tiny_bundle(models).layout.root
+    (used,) = (models / ".trunks").iterdir()
+    old, young = models / ".trunks" / "feed.onnx", models / ".trunks" / "beef.onnx"
+    for unused in (old, young):
+        unused.write_bytes(b"trunk")
+    for path in (old, used):
+        os.utime(path, (0, 0))
+    tiny_bundle(models)
+    assert set((models / ".trunks").iterdir()) == {used, young}
+    assert open_bundle(root)
+
+
+@pytest.mark.parametrize("name", ["", ".", "..", "../x", "a/b", "A", "ä", "-x", "x" * 65, "a\n", "a b"])
+def test_invalid_model_name_is_refused(name: str) -> None:
+    with pytest.raises(RecipeError, match="--name"):
+        validate_model_name(name)
+
+
+def test_publish_to_an_unwritable_folder_names_it(tmp_path: Path) -> None:
+    root = tiny_bundle(tmp_path / "models").layout.root
+    blocked = tmp_path / "a file"
+    blocked.write_text("")
+    with pytest.raises(PublishFailed, match="a file"):
+        republish(blocked / "models", root)

@@ -1,0 +1,101 @@
+"""The client against servers that refuse, fail, stall, or are not there."""
+
+from __future__ import annotations
+
+import asyncio
+
+import httpx2
+import numpy as np
+import pytest
+
+from graft.errors import GraftError, NotAnImage, NotReady, Overloaded, ServerFailed, Unauthorized, Unreachable
+from service import AsyncClient, Client
+from service.client import retry
+
+RED = np.array([[[255, 0, 0]] * 20] * 16, np.uint8)
+GOOD = {"model": "m", "version": 1, "predictions": [{"label": "a", "probability": 1, "top": []}]}
+
+
+@pytest.fixture(autouse=True)
+def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.001)
+
+
+def mocked(*answers: httpx2.Response | Exception) -> tuple[Client, list[httpx2.Request]]:
+    """A client whose server gives `answers` one after the other, and what it was asked."""
+    asked: list[httpx2.Request] = []
+
+    def handle(request: httpx2.Request) -> httpx2.Response:
+        asked.append(request)
+        answer = answers[len(asked) - 1]
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    return Client(http=httpx2.Client(transport=httpx2.MockTransport(handle)), retries=2, timeout=5), asked
+
+
+def refusal(status: int, code: str, **headers: str) -> httpx2.Response:
+    return httpx2.Response(status, json={"error": "why", "code": code}, headers=headers)
+
+
+@pytest.mark.parametrize(
+    "first",
+    [
+        httpx2.ConnectError("refused"),
+        httpx2.ReadError("reset"),
+        httpx2.RemoteProtocolError("closed"),
+        refusal(429, "overloaded", **{"Retry-After": "0"}),
+        refusal(503, "not_ready", **{"Retry-After": "soon"}),
+    ],
+)
+def test_retry_on_connection_errors_429_and_503(first: httpx2.Response | Exception) -> None:
+    client, asked = mocked(first, httpx2.Response(200, json=GOOD))
+    assert client.predict("m", RED).label == "a"
+    assert len(asked) == 2
+    assert asked[0].content == asked[1].content
+
+
+@pytest.mark.parametrize(
+    ("answer", "error"),
+    [
+        (refusal(400, "not_an_image"), NotAnImage),
+        (refusal(401, "unauthorized"), Unauthorized),
+        (refusal(500, "server_failed"), ServerFailed),
+        (httpx2.Response(200, text="<html>"), ServerFailed),
+        (httpx2.Response(200, json={"predictions": [{}]}), ServerFailed),
+        (httpx2.Response(502, text="<html>"), ServerFailed),
+        (refusal(429, "overloaded", **{"Retry-After": "60"}), Overloaded),
+    ],
+)
+def test_no_retry_where_it_would_not_help(answer: httpx2.Response, error: type[GraftError]) -> None:
+    client, asked = mocked(answer)
+    with pytest.raises(error):
+        client.predict("m", RED)
+    assert len(asked) == 1
+
+
+def test_retry_gives_up_after_its_limit() -> None:
+    client, asked = mocked(*[refusal(503, "not_ready")] * 9)
+    with pytest.raises(NotReady, match="why"):
+        client.models()
+    assert len(asked) == 3
+
+
+def test_retry_without_a_server_raises_unreachable() -> None:
+    client, _ = mocked(*[httpx2.ConnectError("refused")] * 3)
+    with pytest.raises(Unreachable, match=r"127\.0\.0\.1:8000 \(refused\).*`serve`"):
+        client.models()
+
+
+def test_async_client_timeout_is_its_deadline() -> None:
+    async def never(request: httpx2.Request) -> httpx2.Response:
+        await asyncio.sleep(60)
+        raise AssertionError
+
+    async def story() -> None:
+        async with AsyncClient(http=httpx2.AsyncClient(transport=httpx2.MockTransport(never)), timeout=0.05) as client:
+            with pytest.raises(Unreachable, match="no answer"):
+                await client.models()
+
+    asyncio.run(story())

@@ -1,0 +1,25 @@
+"""Heads as the product fits them: chosen on the validation part, then fitted once more on both."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from finetune.data.task import Task
+from finetune.head import HEAD_FAMILIES, FitData, Head
+
+
+def fitted(
+    task: Task,
+    x: np.ndarray,
+    y: np.ndarray,
+    x_val: np.ndarray,
+    y_val: np.ndarray,
+    *,
+    weights: np.ndarray | None = None,
+    start: Head[Any] | None = None,
+) -> Head[Any]:
+    """A head of `task`; `weights` count while it is chosen and fitted, `start` is where its last fit begins."""
+    rows = FitData(x, y, x_val, y_val, weights)
+    return HEAD_FAMILIES[task].refit(HEAD_FAMILIES[task].choose(rows), rows, start)

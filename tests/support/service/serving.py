@@ -1,0 +1,7 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from starlette.testclient import TestClient
+
+Serving = Callable[..., TestClient]

@@ -1,0 +1,166 @@
+"""Text encoders as ONNX graphs: every family of KerasHub, tiny and random, against Keras."""
+
+from __future__ import annotations
+
+import hashlib
+import subprocess
+import sys
+from collections import Counter
+
+import keras
+import numpy as np
+import onnxruntime
+import pytest
+
+from graft.errors import ParityError, TrunkError
+from graft.runtime.session import open_session
+from tests.support.paths import REPOSITORY
+from tests.support.presets.tiny_text_encoders import FAMILIES, MOST, VOCABULARY, WITH_POOLER, backbone
+from zoo.convert.int8_text import quantize_dense_layers
+from zoo.convert.networks.text import Pooling, add_pooling
+from zoo.convert.onnx_graph.canonical import serialize_onnx
+from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
+from zoo.convert.onnx_graph.encoder_deberta import log_distance_buckets
+from zoo.convert.onnx_graph.encoder_t5 import transformer_layer
+from zoo.convert.onnx_graph.graph_builder import GraphBuilder
+from zoo.convert.text_parity import TokenRunner, check_text_parity
+
+# TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning"),
+    pytest.mark.filterwarnings("ignore:Layer '(self|cross)_attention' .of type T5:UserWarning"),
+]
+
+
+def runtime(session: onnxruntime.InferenceSession) -> TokenRunner:
+    return lambda batch: session.run(None, batch)[0]
+
+
+@pytest.mark.filterwarnings("ignore:You are using a softmax")
+@pytest.mark.parametrize("family", FAMILIES)
+def test_encoder_onnx_equals_keras_for_every_family(family: str) -> None:
+    tiny = backbone(family)
+    for pooling in Pooling if family in WITH_POOLER else (Pooling.MEAN, Pooling.CLS):
+        model = add_pooling(tiny, pooling)
+        session = open_session(serialize_onnx(text_encoder_to_onnx(model)))
+        parity = check_text_parity(model, runtime(session), VOCABULARY, MOST)
+        assert parity.off <= 1e-5 * parity.largest
+        assert parity.pictures == 8 * 3
+        assert {tensor.name: tensor.type for tensor in session.get_inputs()} == dict.fromkeys(
+            [tensor.name for tensor in model.inputs], "tensor(int32)"
+        )
+        assert session.get_outputs()[0].shape == ["n", 32]
+
+
+def test_encoder_without_a_pooler_is_refused() -> None:
+    with pytest.raises(TrunkError, match="without a pooler"):
+        add_pooling(backbone("Roberta"), Pooling.POOLER)
+
+
+def test_parity_refuses_another_encoder() -> None:
+    one, other = (add_pooling(backbone(family), Pooling.MEAN) for family in ("DistilBert", "Roberta"))
+    other.get_layer("embeddings_layer_norm").gamma.assign(np.full(32, 2.0))
+    with pytest.raises(ParityError, match="does not repeat Keras"):
+        check_text_parity(one, runtime(open_session(serialize_onnx(text_encoder_to_onnx(other)))), VOCABULARY, MOST)
+
+
+def test_parity_refuses_nan_weights() -> None:
+    model = add_pooling(backbone("DistilBert"), Pooling.CLS)
+    session = open_session(serialize_onnx(text_encoder_to_onnx(model)))
+    model.get_layer("embeddings_layer_norm").beta.assign(np.full(32, np.nan))
+    with pytest.raises(ParityError):
+        check_text_parity(model, runtime(session), VOCABULARY, MOST)
+
+
+def test_encoder_onnx_uses_fused_operators() -> None:
+    nodes = Counter(
+        node.op_type for node in text_encoder_to_onnx(add_pooling(backbone("Bert"), Pooling.MEAN)).graph.node
+    )
+    assert nodes["LayerNormalization"] == 1 + 2 * 2
+    assert nodes["Gelu"] == nodes["Softmax"] == 2
+    assert nodes["Gemm"] == 2 * 6
+    assert nodes["Cast"] == 1  # the mask, shared by both blocks and the mean
+
+
+def test_encoder_onnx_stores_shared_weights_once() -> None:
+    graph = text_encoder_to_onnx(add_pooling(backbone("Albert"), Pooling.CLS)).graph  # both its blocks are one layer
+    kernels = [tensor for tensor in graph.initializer if list(tensor.dims) == [32, 64]]
+    assert len(kernels) == 1
+
+
+BUILD = """
+import hashlib
+from tests.support.presets.tiny_text_encoders import backbone
+from zoo.convert.onnx_graph.canonical import serialized
+from zoo.convert.onnx_graph.encoder import text_to_onnx
+from zoo.convert.int8_text import int8_rows
+from zoo.convert.networks.text import Pooling, encoder
+model = text_to_onnx(encoder(backbone("DebertaV3"), Pooling.MEAN))
+print(*(hashlib.sha256(serialized(m)).hexdigest() for m in (model, int8_rows(model))))
+"""
+
+
+def test_encoder_onnx_is_deterministic_across_processes() -> None:
+    model = text_encoder_to_onnx(add_pooling(backbone("DebertaV3"), Pooling.MEAN))
+    here = [hashlib.sha256(serialize_onnx(m)).hexdigest() for m in (model, quantize_dense_layers(model))]
+    root = REPOSITORY
+    ran = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True, cwd=root)
+    assert ran.stdout.split() == here
+
+
+@pytest.mark.parametrize(("bucket", "most"), [(8, 40), (256, 512)])
+def test_encoder_deberta_position_buckets_equal_keras(bucket: int, most: int) -> None:
+    from keras_hub.src.models.deberta_v3.disentangled_self_attention import DisentangledSelfAttention
+
+    attention = DisentangledSelfAttention(4, 32, max_position_embeddings=most, bucket_size=bucket)
+    theirs = keras.ops.convert_to_numpy(attention._get_rel_pos(most))[0, 0]  # [i,j], of the distance i-j
+    ours = log_distance_buckets(attention)
+    places = np.arange(most)
+    np.testing.assert_array_equal(theirs, ours[most - (places[:, None] - places)])
+
+
+def test_encoder_t5_long_relative_positions_equal_keras() -> None:
+    model = add_pooling(backbone("T5"), Pooling.MEAN)
+    session = open_session(serialize_onnx(text_encoder_to_onnx(model)))
+    parity = check_text_parity(model, runtime(session), VOCABULARY, 300)  # beyond 128 they are all one
+    assert parity.off <= 1e-5 * parity.largest
+
+
+def test_encoder_t5_keeps_only_the_encoders_token_table() -> None:
+    both = backbone("T5")
+    model = add_pooling(both, Pooling.MEAN)
+    assert {tensor.name for tensor in model.inputs} == {"token_ids", "padding_mask"}
+    assert not any("reverse" in weight.path or "decoder" in weight.path for weight in model.weights)
+    (table,) = (weight for weight in model.weights if weight.path == "token_embedding/embeddings")
+    np.testing.assert_array_equal(table, both.token_embedding.embeddings)
+    assert {weight.path for weight in model.weights} == {
+        weight.path for weight in add_pooling(backbone("T5"), Pooling.MEAN).weights
+    }
+
+
+def test_encoder_refuses_decoder_layers() -> None:
+    (decoder, *_) = backbone("T5").decoder_transformer_layers
+    with pytest.raises(TrunkError, match="belongs to a decoder"):
+        transformer_layer(GraphBuilder(), decoder, "tokens", "mask")
+
+
+def test_encoder_unsupported_layer_is_named() -> None:
+    tokens = keras.Input((None,), dtype="int32", name="token_ids")
+    embedded = keras.layers.Embedding(5, 4)(tokens)
+    with pytest.raises(TrunkError, match="of the kind GlobalMaxPooling1D"):
+        text_encoder_to_onnx(keras.Model(tokens, keras.layers.GlobalMaxPooling1D()(embedded)))
+    with pytest.raises(TrunkError, match="activation silu"):
+        text_encoder_to_onnx(keras.Model(tokens, keras.layers.Dense(4, activation="silu")(embedded)))
+    with pytest.raises(TrunkError, match="only the first token"):
+        text_encoder_to_onnx(keras.Model(tokens, embedded[:, 1, :]))
+    with pytest.raises(TrunkError, match="no plain layer normalisation"):
+        text_encoder_to_onnx(keras.Model(tokens, keras.layers.LayerNormalization(scale=False)(embedded)))
+    other = keras.Input((None,), dtype="int32", name="words")
+    with pytest.raises(TrunkError, match="takes words"):
+        text_encoder_to_onnx(keras.Model(other, keras.layers.Embedding(5, 4)(other)))
+
+
+def test_graph_builder_merges_equal_nodes_and_constants() -> None:
+    graph = GraphBuilder()
+    twice = [graph.node("Add", graph.float32(1), graph.constant(np.array(2, np.float32))) for _ in range(2)]
+    assert twice[0] == twice[1]

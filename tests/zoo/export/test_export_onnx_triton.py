@@ -1,0 +1,254 @@
+"""`zoo export` into ONNX and Triton: the same answers from one file, or no file at all."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from click.testing import CliRunner, Result
+
+from graft.bundle.open_bundle import Bundle
+from graft.bundle.publish import publish
+from graft.bundle.repository import resolve_bundle
+from graft.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, UnknownModel, UnknownVersion
+from graft.progress.base import SilentProgress
+from graft.runtime.session import open_session
+from graft.storage.atomic_folder import atomic_folder
+from tests.support.fakes import LABELS, tiny_bundle
+from tests.support.text_fakes import TEXTS, tiny_text_bundle, tiny_text_input
+from zoo.cli.main import cli
+from zoo.export.export import export_bundle
+
+FACTS = ("README.md", "graft.json")
+
+
+def zoo(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def props(path: Path) -> dict[str, Any]:
+    return {prop.key: json.loads(prop.value) for prop in onnx.load(path).metadata_props}
+
+
+@pytest.mark.parametrize("task", LABELS)
+def test_export_onnx_answers_like_the_bundle(task: str, tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models", task=task)
+    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
+    session = open_session(made.folder / "model.onnx")
+    golden, told = bundle.read_golden(), [tensor.name for tensor in bundle.manifest.signature.outputs]
+    assert [tensor.name for tensor in session.get_outputs()] == told
+    picture = np.full((2, 8, 8, 3), (255, 0, 0), np.uint8)
+    answers = dict(zip(told, session.run(None, {"image": picture}), strict=True))
+    assert np.allclose(answers["features"][1], golden.features[0], atol=1e-6)
+    if "scores" in told:
+        assert np.allclose(answers["scores"][1], golden.scores[0], atol=1e-6)
+    assert props(made.folder / "model.onnx")["graft.labels"] == list(LABELS[task])
+    files = {path.name for path in made.folder.iterdir()}
+    assert files == {"model.onnx", *FACTS, *(["labels.txt"] if LABELS[task] else [])}
+
+
+def test_export_onnx_includes_novelty_and_its_threshold(tmp_path: Path) -> None:
+    made = export_bundle(tiny_bundle(tmp_path / "models", threshold=3.0), "onnx", tmp_path / "out", SilentProgress())
+    session = open_session(made.folder / "model.onnx")
+    features, novelty = session.run(["features", "novelty"], {"image": np.ones((4, 8, 8, 3), np.uint8)})
+    assert np.allclose(novelty, np.linalg.norm(features, axis=1))
+    facts = json.loads((made.folder / "graft.json").read_text())
+    assert facts["head"]["novelty"]["threshold"] == 3.0
+    assert "novelty is above 3 is unknown" in (made.folder / "README.md").read_text()
+
+
+def test_export_onnx_text_model_includes_its_tokenizer(tmp_path: Path) -> None:
+    bundle = tiny_text_bundle(tmp_path / "models")
+    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
+    inputs = tiny_text_input()
+    arrays = inputs.batch([inputs(text.encode()) for text in TEXTS])
+    (scores,) = open_session(made.folder / "model.onnx").run(["scores"], arrays)
+    assert np.allclose(scores, bundle.read_golden().scores, atol=1e-5)
+    assert (made.folder / "tokenizer.json").read_bytes() == bundle.layout.tokenizer.read_bytes()
+    assert "tokenizer.json" in (made.folder / "README.md").read_text()
+
+
+@pytest.mark.parametrize("text", [False, True])
+def test_export_readme_example_runs(text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bundle = tiny_text_bundle(tmp_path / "models") if text else tiny_bundle(tmp_path / "models")
+    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
+    monkeypatch.chdir(made.folder)
+    example = Path("README.md").read_text().split("```python\n")[1].split("```")[0]
+    ids = np.ones((2, 5), np.int32)
+    names = {"image": np.zeros((2, 8, 8, 3), np.uint8), "token_ids": ids, "padding_mask": ids}
+    exec(example, names)  # noqa: S102
+    assert names["scores"].shape == (2, 3)
+
+
+def test_atomic_folder_leaves_nothing_when_interrupted(tmp_path: Path) -> None:
+    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out") as draft:
+        (draft / "half").write_text("half")
+        raise KeyboardInterrupt
+    assert not list(tmp_path.iterdir())
+
+
+def test_atomic_folder_sweeps_only_its_own_killed_draft(tmp_path: Path) -> None:
+    code = (
+        "import os, signal, sys\nfrom pathlib import Path\nfrom graft.storage.atomic_folder import made_whole\n"
+        "with made_whole(Path(sys.argv[1])) as draft:\n"
+        "    (draft / 'half').write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
+    )
+    for target in ("out", "out", "other"):
+        subprocess.run([sys.executable, "-c", code, str(tmp_path / target)], check=False)
+    users = tmp_path / ".out.draft-mine"
+    users.mkdir()
+    assert len(list(tmp_path.glob(".out.draft-*/half"))) == 1  # the second swept the first one's
+    with atomic_folder(tmp_path / "out"):
+        pass
+    names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".other."))
+    assert names == [".out.draft-mine", "out"]
+    assert len(list(tmp_path.glob(".other.draft-*/half"))) == 1  # of another target: its own next run sweeps it
+
+
+def test_atomic_folder_keeps_the_draft_of_a_running_process(tmp_path: Path) -> None:
+    with pytest.raises(PublishFailed, match="is there already"), atomic_folder(tmp_path / "out") as first:
+        (first / "half").write_text("half")
+        with atomic_folder(tmp_path / "out") as second:
+            (second / "whole").write_text("whole")
+        assert (first / "half").is_file()
+    assert [path.name for path in tmp_path.rglob("*")] == ["out", "whole"]
+
+
+def test_export_onnx_is_deterministic(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models", threshold=3.0)
+    one, other = (
+        export_bundle(bundle, "onnx", tmp_path / name, SilentProgress()).folder / "model.onnx" for name in ("a", "b")
+    )
+    assert one.read_bytes() == other.read_bytes()
+
+
+def test_export_triton_repository_holds_several_models(tmp_path: Path) -> None:
+    repository = tmp_path / "repository"
+    export_bundle(tiny_bundle(tmp_path / "models", "colors", threshold=3.0), "triton", repository, SilentProgress())
+    export_bundle(tiny_text_bundle(tmp_path / "models", "topics"), "triton", repository, SilentProgress())
+    assert sorted(path.name for path in repository.iterdir()) == ["colors", "topics"]
+    assert (repository / "colors/1/model.onnx").is_file()
+    assert (repository / "colors/labels.txt").read_text() == "red\ngreen\nblue\n"
+
+
+def test_export_triton_config_matches_tritons_schema(tmp_path: Path) -> None:
+    schema, parse = pytest.importorskip("tritonclient"), pytest.importorskip("google.protobuf.text_format").Parse
+    messages = _module(Path(schema.__path__[0]) / "grpc/model_config_pb2.py")
+    made = export_bundle(tiny_bundle(tmp_path / "models", threshold=3.0), "triton", tmp_path / "out", SilentProgress())
+    config = parse((made.folder / "config.pbtxt").read_text(), messages.ModelConfig())
+    graph = open_session(made.folder / "1/model.onnx")
+    assert [(one.name, list(one.dims)) for one in config.input] == [("image", [8, 8, 3])]
+    assert [one.name for one in config.output] == [one.name for one in graph.get_outputs()]
+    kinds = [messages.DataType.Name(one.data_type) for one in (*config.input, *config.output)]
+    assert kinds == ["TYPE_UINT8", "TYPE_FP32", "TYPE_FP32", "TYPE_FP32"]
+    assert config.output[1].label_filename == "labels.txt"
+    assert list(config.output[2].dims) == [1]
+    assert config.output[2].HasField("reshape")
+    assert config.max_batch_size > 0
+    assert not config.HasField("dynamic_batching")
+
+
+def _module(path: Path) -> ModuleType:
+    """Load one file of tritonclient: its package wants grpc, which this file does not."""
+    spec = importlib.util.spec_from_file_location("model_config_pb2", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules.setdefault(spec.name, module)
+    spec.loader.exec_module(module)
+    return module
+
+
+def with_other_answers(bundle: Bundle, models: Path) -> Bundle:
+    """Publish the same bundle once more, its golden scores turned round: whole by its hashes, wrong by its answers."""
+    golden = bundle.read_golden()
+    turned = dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy())
+    layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
+    head = layout.head.read_bytes()
+    return publish(models, manifest, trunk=layout.trunk, head=head, golden=turned, extras={})
+
+
+@pytest.mark.parametrize("form", ["onnx", "triton"])
+def test_export_that_fails_parity_leaves_nothing(form: Any, tmp_path: Path) -> None:
+    wrong = with_other_answers(tiny_bundle(tmp_path / "models"), tmp_path / "models")
+    (tmp_path / "out").mkdir()
+    with pytest.raises(ReplayFailed, match=r"ONNX Runtime .* does not repeat .*Nothing was exported"):
+        export_bundle(wrong, form, tmp_path / "out" / "new", SilentProgress())
+    assert not list((tmp_path / "out").rglob("*.*"))
+
+
+def test_export_never_overwrites(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "mine.txt").write_text("mine")
+    with pytest.raises(PublishFailed, match="is there already"):
+        export_bundle(tiny_bundle(tmp_path / "models"), "onnx", tmp_path / "out", SilentProgress())
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_export_refuses_a_model_name_that_leaves_the_folder(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models")
+    stray = dataclasses.replace(bundle, manifest=dataclasses.replace(bundle.manifest, name="../stray"))
+    with pytest.raises(RecipeError, match="cannot be called"):
+        export_bundle(stray, "triton", tmp_path / "out", SilentProgress())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["models", "tiny-trunks"]
+
+
+def test_export_refuses_a_head_of_another_opset(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models")
+    head = onnx.load(bundle.layout.head)
+    head.opset_import[0].version = 15
+    layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
+    other = publish(
+        tmp_path / "models",
+        manifest,
+        trunk=layout.trunk,
+        head=head.SerializeToString(),
+        golden=bundle.read_golden(),
+        extras={},
+    )
+    with pytest.raises(BundleUnsupported, match="do not fit into one graph"):
+        export_bundle(other, "onnx", tmp_path / "out", SilentProgress())
+
+
+def test_bundle_is_found_by_model_or_version_folder(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    tiny_bundle(models)
+    tiny_bundle(models, seed=1)
+    assert resolve_bundle(models / "tiny").manifest.version == 2
+    assert resolve_bundle(models / "tiny" / "1").manifest.version == 1
+    with pytest.raises(UnknownVersion, match="has no version 7; it has 1, 2"):
+        resolve_bundle(models / "tiny" / "7")
+    with pytest.raises(UnknownModel, match="no published model"):
+        resolve_bundle(tmp_path)
+
+
+def test_export_command_reports_its_proof(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "models")
+    ran = zoo("export", tmp_path / "models/tiny", "--format", "onnx", "-o", tmp_path / "a")
+    assert ran.exit_code == 0, ran.output
+    assert "3 golden samples in ONNX Runtime" in ran.stdout
+    ran = zoo("export", tmp_path / "models/tiny", "--format", "triton", "-o", tmp_path / "b", "--json")
+    facts = json.loads(ran.stdout)
+    assert facts["files"] == ["config.pbtxt", "1/model.onnx"]
+    assert facts["proof"]["samples"] == 3
+
+
+@pytest.mark.parametrize(
+    "words", ["export m --format onnx -o out", "publish efficientnet_lite0", "import m.keras --labels labels.txt"]
+)
+def test_missing_package_error_says_what_to_install(words: str) -> None:
+    script = (
+        f"import sys; sys.modules['onnx'] = None; sys.argv[1:] = {words.split()}; from zoo.cli.main import main; main()"
+    )
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == 'error: this needs onnx, not installed here. Run: pip install "keras-graft[train]".\n'

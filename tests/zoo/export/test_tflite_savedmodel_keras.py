@@ -1,0 +1,176 @@
+"""`zoo export` into SavedModel, Keras' own file and TFLite: each proven in its own runtime, or not made."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from graft.bundle.open_bundle import open_bundle
+from graft.bundle.publish import publish
+from graft.errors import BundleUnsupported, RecipeError, ReplayFailed
+from tests.support.fakes import tiny_bundle
+from tests.support.zoo.keras_archives import (
+    layer,  # noqa: F401 - two are fixtures
+    packed,  # noqa: F401 - two are fixtures
+)
+from tests.zoo.conftest import (
+    here,  # noqa: F401 - two are fixtures
+    made,  # noqa: F401 - two are fixtures
+)
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
+from zoo.cli.main import cli
+
+PLAIN = ("plain.keras", "--labels", "labels.txt", "--scaling", "raw")
+
+
+def zoo(*words: object) -> Result:
+    return CliRunner().invoke(cli, [str(word) for word in words])
+
+
+def done(*words: object) -> str:
+    ran = zoo(*words)
+    assert ran.exit_code == 0, ran.exception
+    return ran.stdout
+
+
+def in_tensorflow(script: str) -> str:
+    """Run a script in a process of its own: tests import no TensorFlow."""
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr
+    return ran.stdout
+
+
+@pytest.mark.usefixtures("here")
+def test_export_tflite_of_an_imported_model() -> None:
+    done("import", *PLAIN)
+    facts = json.loads(done("export", "models/plain", "--format", "tflite", "-o", "out", "--json"))
+    assert facts["files"] == ["model.tflite"]
+    assert "LiteRT" in facts["proof"]["runtime"]
+    assert facts["proof"]["off"] <= 1e-3
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "README.md",
+        "graft.json",
+        "labels.txt",
+        "model.tflite",
+    ]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+def test_export_saved_model_and_keras_open_without_graft() -> None:
+    done("import", *PLAIN)
+    golden = open_bundle(Path("models/plain/1")).read_golden()
+    for form in ("saved_model", "keras"):
+        facts = json.loads(done("export", "models/plain", "--format", form, "-o", form, "--json"))
+        assert facts["proof"]["samples"] == 2
+        example = Path(form, "README.md").read_text().split("```python\n")[1].split("```")[0]
+        said = in_tensorflow(f"""
+import os
+import numpy as np, tensorflow as tf
+os.chdir({form!r})
+image = tf.zeros((2, 16, 16, 3), tf.uint8)
+{example}
+scores = np.asarray(scores)
+print(scores.shape, np.allclose(scores.sum(1), 1, atol=1e-5))
+""")
+        assert said.strip().endswith(f"(2, {golden.scores.shape[1]}) True")
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+def test_export_keras_custom_layers_must_be_named() -> None:
+    named = ("--custom", "mylayers:Twice")
+    done("import", "custom.keras", *PLAIN[1:], *named)
+    ran = zoo("export", "models/custom", "--format", "keras", "-o", "out")
+    assert isinstance(ran.exception, BundleUnsupported)
+    assert "Name layers of your own by --custom" in str(ran.exception)
+    assert "mylayers:Twice" in done("export", "models/custom", "--format", "keras", "-o", "out", *named)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("here")
+@pytest.mark.parametrize(
+    ("precision", "error", "why"),
+    [("fp32", ReplayFailed, "Keras 3"), ("int8", BundleUnsupported, "no exact Keras form.*--precision fp32")],
+)
+def test_export_keras_that_fails_parity_is_discarded(precision: str, error: type[Exception], why: str) -> None:
+    done("import", *PLAIN)
+    bundle = open_bundle(Path("models/plain/1"))
+    golden, layout = bundle.read_golden(), bundle.layout
+    turned = dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy())
+    extras = {"model.keras": (layout.root / "model.keras").read_bytes()}
+    manifest = dataclasses.replace(bundle.manifest, files={}, precision=precision)
+    head = layout.head.read_bytes()
+    publish(Path("models"), manifest, trunk=layout.trunk, head=head, golden=turned, extras=extras)
+    ran = zoo("export", "models/plain/2", "--format", "keras", "-o", "out/new")
+    assert isinstance(ran.exception, error)
+    assert re.search(why, str(ran.exception))
+    assert not list(Path("out").iterdir())
+
+
+def test_export_keras_without_a_keras_model_is_refused(tmp_path: Path) -> None:
+    tiny_bundle(tmp_path / "models")
+    ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
+    assert isinstance(ran.exception, BundleUnsupported)
+    assert "has no model.keras" in str(ran.exception)
+    assert "Export it as onnx" in str(ran.exception)
+    assert not (tmp_path / "out").exists()
+
+
+def test_export_keras_checks_the_bundles_model_for_unsafe_layers(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models")
+    layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
+    model = packed(tmp_path / "odd.keras", layer("TFSMLayer", "keras.layers", filepath="x")).read_bytes()
+    head, extras = layout.head.read_bytes(), {"model.keras": model}
+    publish(tmp_path / "models", manifest, trunk=layout.trunk, head=head, golden=bundle.read_golden(), extras=extras)
+    ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
+    assert isinstance(ran.exception, RecipeError)
+    assert "opens a SavedModel" in str(ran.exception)
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("shared_weights")
+@pytest.mark.parametrize("precision", ["fp32", "int8"])
+def test_export_saved_model_of_a_catalog_backbone(precision: str, tmp_path: Path) -> None:
+    done("publish", DEFAULT_IMAGE_BACKBONE, "--models", tmp_path / "models", "--precision", precision)
+    model = tmp_path / "models/efficientnet_lite0"
+    facts = json.loads(done("export", model, "--format", "saved_model", "-o", tmp_path / "out", "--json"))
+    assert facts["proof"]["off"] <= (1e-5 if precision == "fp32" else 0.05)
+    assert any("computes in fp32" in note for note in facts["notes"]) == (precision == "int8")
+
+
+@pytest.mark.slow
+def test_export_keras_novelty_equals_onnx(tmp_path: Path) -> None:
+    said = in_tensorflow(f"""
+import keras, numpy as np
+from pathlib import Path
+from finetune.heads.linear import Head
+from finetune.heads.novelty import Distance, Energy, Novelty
+from zoo.build.head_layers import outputs_of
+from zoo.trunk import open_session
+rng = np.random.default_rng(0)
+draw = lambda *shape: rng.normal(size=shape).astype(np.float32)
+distance = Distance(draw(6), abs(draw(6)), draw(6, 2), draw(3, 2), 0.01)
+for score in (distance, Energy(draw(3, 6), draw(3))):
+    novelty = Novelty(score, 1.0, 0.9, 1.0, {{}}, ())
+    path = Path({str(tmp_path)!r}) / "head.onnx"
+    path.write_bytes(Head("logistic", "Softmax", draw(3, 6), draw(3), None, 0, novelty).to_onnx(18, 10))
+    features = keras.Input((6,))
+    model = keras.Model(features, outputs_of(path, features))
+    model.save(path.with_suffix(".keras"))
+    model = keras.models.load_model(path.with_suffix(".keras"), safe_mode=True)
+    rows = draw(5, 6)
+    scores, due = open_session(path).run(["scores", "novelty"], {{"features": rows}})
+    answers = model(rows)
+    assert np.allclose(answers["scores"], scores, atol=1e-5)
+    assert np.allclose(answers["novelty"], due, rtol=1e-4, atol=1e-4), (answers["novelty"], due)
+print("same")
+""")
+    assert said.strip().endswith("same")

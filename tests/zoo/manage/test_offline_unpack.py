@@ -1,0 +1,154 @@
+"""Packs of weights that are damaged, repacked or made to do harm: refused, and nothing of them is left."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from graft.errors import HashMismatch, WeightsError
+from graft.progress.base import SilentProgress
+from graft.storage.cache_root import cache_root
+from tests.support.zoo.offline_packs import NET, Go, made, nothing_came, unpack
+from tests.support.zoo.tiny_weights import DATA, sha256
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
+from zoo.catalog.find import get_backbone
+from zoo.manage import plain_tar
+from zoo.manage.offline_pack import pack_weights
+from zoo.manage.offline_pack_index import INDEX_FILE, PackEntry, PackIndex, checksum_file
+from zoo.weights import weights_cache
+
+
+def test_checksum_refuses_every_bit_flip_in_a_pack(packed: Path, tmp_path: Path) -> None:
+    whole = packed.read_bytes()
+    chosen = np.random.default_rng(0).integers(len(whole), size=120).tolist()
+    in_the_checksum = whole.index(f"  {INDEX_FILE}\n".encode())
+    for at in [*range(0, 600, 37), in_the_checksum - 9, in_the_checksum + 5, *chosen, len(whole) - 1]:
+        (tmp_path / "bad.tar").write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
+        with pytest.raises((WeightsError, HashMismatch)):
+            unpack(tmp_path / "bad.tar")
+        assert nothing_came(), at
+
+
+@pytest.mark.parametrize("keep", [0, 1, 511, 512, 5000, -1, -1024, -1025])
+def test_truncated_pack_is_refused(keep: int, packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "cut.tar").write_bytes(packed.read_bytes()[:keep])
+    with pytest.raises(WeightsError, match="ends too early"):
+        unpack(tmp_path / "cut.tar")
+    assert nothing_came()
+
+
+def test_pack_with_trailing_data_is_refused(packed: Path) -> None:
+    packed.write_bytes(packed.read_bytes() + b"\0")
+    with pytest.raises(WeightsError, match="behind the last file"):
+        unpack(packed)
+    assert nothing_came()
+
+
+def _member(name: str, kind: bytes = tarfile.REGTYPE, target: str = "", size: int = 0) -> tarfile.TarInfo:
+    info = tarfile.TarInfo(name)
+    info.type, info.linkname, info.size = kind, target, size
+    return info
+
+
+HOSTILE = {
+    "link": _member("weights", tarfile.SYMTYPE, "/etc"),
+    "hard link": _member(f"weights/{NET}/a", tarfile.LNKTYPE, "/etc/passwd"),
+    "device": _member(f"weights/{NET}/a", tarfile.CHRTYPE),
+    "fifo": _member(f"weights/{NET}/a", tarfile.FIFOTYPE),
+    "folder": _member("weights", tarfile.DIRTYPE),
+    "escape": _member("../escaped", size=3),
+    "absolute": _member("/escaped", size=3),
+    "long name": _member("weights/" + "x" * 300, size=3),
+    "huge": _member(f"weights/{NET}/a", size=1 << 40),
+}
+
+
+@pytest.mark.parametrize("member", HOSTILE.values(), ids=HOSTILE)
+def test_hostile_tar_members_are_refused(member: tarfile.TarInfo, packed: Path, tmp_path: Path) -> None:
+    """The hostile entry stands first, then behind a true index."""
+    entry = member.tobuf(tarfile.GNU_FORMAT) + b"bad".ljust(512, b"\0")
+    with tarfile.open(packed) as tar:
+        heads = [found.offset for found in tar.getmembers()]
+    true = packed.read_bytes()
+    for at in (0, heads[2]):
+        (tmp_path / "bad.tar").write_bytes(true[:at] + entry + true[at:])
+        with pytest.raises(WeightsError, match="Nothing of it was kept"):
+            unpack(tmp_path / "bad.tar")
+        assert nothing_came()
+    assert not (cache_root().parent / "escaped").exists()
+
+
+STRANGE = ["../escaped", "/escaped", f"weights/{NET}/../../escaped", "weights/other.h5", "trunks/0123/trunk.onnx"]
+
+
+@pytest.mark.parametrize("name", STRANGE)
+def test_pack_index_with_paths_outside_the_catalog_is_refused(name: str, packed: Path, tmp_path: Path) -> None:
+    path = f"weights/{NET}/{weights_cache.weights_path(get_backbone(NET)).name}"
+    with pytest.raises(WeightsError, match="no use for"):
+        unpack(made(tmp_path / "bad.tar", {path: DATA, name: b"bad"}))
+    assert nothing_came()
+
+
+def test_pack_index_that_is_inconsistent_is_refused(packed: Path, tmp_path: Path) -> None:
+    path = f"weights/{NET}/{weights_cache.weights_path(get_backbone(NET)).name}"
+    fact = PackEntry(path, len(DATA), sha256(DATA))
+    for index, word in (
+        (PackIndex((NET,), ()), "lacks"),
+        (PackIndex((NET,), (fact, fact)), "twice"),
+        (PackIndex((NET, NET), (fact,)), "twice"),
+        (PackIndex(("mobilenet_v2",), (fact,)), "catalog does not"),
+        (PackIndex(("none.of_us",), (fact,)), "Update Graft"),
+        (PackIndex((NET,), (PackEntry(path, 1 << 40, sha256(DATA)),)), "were expected"),
+        (PackIndex((NET,), (PackEntry(path, -1, sha256(DATA)),)), "were expected"),
+    ):
+        with pytest.raises(WeightsError, match=word):
+            unpack(made(tmp_path / "bad.tar", {path: DATA}, index))
+        assert nothing_came()
+
+
+def test_pack_of_a_newer_format_is_refused(tmp_path: Path) -> None:
+    first = b'{"graft_weights": 2}'
+    tar = plain_tar.header(INDEX_FILE, len(first)) + first + plain_tar.padding(len(first))
+    second = checksum_file(first)
+    tar += plain_tar.header(f"{INDEX_FILE}.sha256", len(second)) + second + plain_tar.padding(len(second))
+    (tmp_path / "new.tar").write_bytes(tar + plain_tar.end_marker())
+    with pytest.raises(WeightsError, match="Update Graft"):
+        unpack(tmp_path / "new.tar")
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\3\4", b"\x1f\x8b", bytes(4096), b"<html>" * 999])
+def test_file_that_is_no_pack_is_refused(content: bytes, tmp_path: Path) -> None:
+    (tmp_path / "other").write_bytes(content)
+    with pytest.raises(WeightsError, match="was not written by `zoo bundle-weights`"):
+        unpack(tmp_path / "other")
+
+
+def test_pack_is_held_to_the_catalogs_checksums(shared_weights: None, tmp_path: Path, elsewhere: Go) -> None:
+    """Weights other than the catalog's, in a pack that is true to itself."""
+    elsewhere()
+    path = f"weights/{DEFAULT_IMAGE_BACKBONE}/{weights_cache.weights_path(get_backbone(DEFAULT_IMAGE_BACKBONE)).name}"
+    index = PackIndex((DEFAULT_IMAGE_BACKBONE,), (PackEntry(path, len(DATA), sha256(DATA)),))
+    with pytest.raises(HashMismatch, match="the catalog says 5793"):
+        unpack(made(tmp_path / "bad.tar", {path: DATA}, index))
+    assert nothing_came()
+
+
+def test_pack_with_a_trunk_unlike_its_record_is_refused(
+    shared_weights: None, tmp_path: Path, elsewhere: Go, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "w.tar"
+    index = pack_weights([get_backbone(DEFAULT_IMAGE_BACKBONE)], path, SilentProgress(), trunks=True)
+    files = {file.path: (cache_root() / file.path).read_bytes() for file in index.files}
+    elsewhere()
+    record = next(name for name in files if name.endswith("trunk.json"))
+    good = json.loads(files[record])
+    for bad in ({**good, "sha256": "0" * 64}, {**good, "precision": "int4"}, {**good, "input": None}, [], "x"):
+        spoilt = {**files, record: json.dumps(bad).encode()}
+        facts = tuple(PackEntry(name, len(data), sha256(data)) for name, data in spoilt.items())
+        with pytest.raises(HashMismatch, match="not what its own record says"):
+            unpack(made(path, spoilt, PackIndex((DEFAULT_IMAGE_BACKBONE,), facts)))
+        assert nothing_came()

@@ -1,0 +1,81 @@
+"""The options that narrow a list down; each checks what it is given, and is completed by the shell."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Iterable, Iterator
+from typing import Final
+
+import click
+from click import Context, Parameter
+from click.shell_completion import CompletionItem
+
+from graft.cli.completion import complete_words
+from zoo.catalog.find import BACKBONE_KINDS, all_backbones, license_name, parse_param_count, source_names
+
+WordSource = Callable[[], Iterable[str]]
+
+
+KIND_OPTION: Final = click.option("--kind", type=click.Choice(BACKBONE_KINDS), help="What it takes.")
+
+
+def _license_names() -> Iterator[str]:
+    return map(license_name, all_backbones())
+
+
+def _source_names() -> Iterator[str]:
+    return (source for entry in all_backbones() for source in source_names(entry))
+
+
+def _choice_callback(words: WordSource) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
+    """Return a check that a value is one of `words`, whatever its case; a wrong one is answered by what there is."""
+
+    def check(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        known = {word.lower(): word for word in words()}
+        if value is None or value.lower() in known:
+            return value and known[value.lower()]
+        near = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0.5)
+        hint = f"did you mean {known[near[0]]}? " if near else ""
+        raise click.BadParameter(f"no backbone has {value!r}; {hint}there are {', '.join(sorted(known.values()))}.")
+
+    return check
+
+
+def _completer(words: WordSource) -> Callable[[click.Context, click.Parameter, str], list[CompletionItem]]:
+    return lambda _, param, incomplete: complete_words(words(), incomplete)
+
+
+def _parse_count_option(_: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    try:
+        return None if value is None else parse_param_count(value)
+    except ValueError as wrong:
+        raise click.BadParameter(str(wrong)) from None
+
+
+MAX_PARAMS_OPTION: Final = click.option(
+    "--max-params", callback=_parse_count_option, metavar="N", help="At most so many parameters: 10M, 500k, 1.2B."
+)
+
+
+LICENSE_OPTION: Final = click.option(
+    "--license",
+    "license_",
+    callback=_choice_callback(_license_names),
+    shell_complete=_completer(_license_names),
+    metavar="SPDX",
+    help="Of the weights: Apache-2.0, MIT, ...",
+)
+
+
+SOURCE_OPTION: Final = click.option(
+    "--source",
+    callback=_choice_callback(_source_names),
+    shell_complete=_completer(_source_names),
+    metavar="LIBRARY",
+    help="keras.applications, keras-hub, ...; or wheel.",
+)
+
+
+def complete_backbones(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
+    """Return the names of backbones that begin as what is typed."""
+    return complete_words((entry.name for entry in all_backbones()), incomplete)

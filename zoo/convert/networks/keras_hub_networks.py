@@ -1,0 +1,77 @@
+"""Image networks of KerasHub from their presets: scaled pixels -> maps, or features where they pool by themselves."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from graft.errors import TrunkError
+from zoo.catalog.backbone import Pooling
+from zoo.convert.networks.preset_folder import load_preset_backbone, load_preset_classifier
+from zoo.convert.networks.split_last_dense import drop_last_dense
+from zoo.convert.networks.text import FirstToken
+
+
+@keras.saving.register_keras_serializable("graft")
+class MeanOverTokens(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
+    """Mean over all tokens: float32 [n,t,d] -> float32 [n,d]."""
+
+    def call(self, tokens: keras.KerasTensor) -> keras.KerasTensor:
+        """Return the means."""
+        return keras.ops.mean(tokens, axis=1)
+
+
+def preset(pooling: str, size: int, weights: Path | None) -> keras.Model:
+    """Return the network of a preset's folder: scaled pixels, float32 [n,s,s,3] -> maps [n,h,w,d] or features [n,d].
+
+    `weights` is the file in that folder. Of a preset with two towers it is the one for images.
+
+    Raises:
+        TrunkError: there is no preset to tell the layers; or it takes another size than its own converter makes.
+        WeightsError: the files do not hold the network.
+    """
+    if weights is None:
+        raise TrunkError("the layers of this network are told by its preset. Pull it first.")
+    hub = load_preset_backbone(weights.parent, "the network that it should")
+    hub = getattr(hub, "vision_encoder", hub)
+    image, maps = _apply_to_image(hub, size)
+    return keras.Model(image, _pool_output(maps, Pooling(pooling), hub.name), name=hub.name)
+
+
+def below_top(size: int, weights: Path | None) -> keras.Model:
+    """Return the classifier of a preset's folder up to its last dense layer: scaled pixels -> what that takes [n,d].
+
+    Raises:
+        TrunkError: there is no preset to tell the layers; or it is no classifier of the form that is needed.
+        WeightsError: the files do not hold the classifier.
+    """
+    if weights is None:
+        raise TrunkError("the layers of this network are told by its preset. Pull it first.")
+    body = drop_last_dense(load_preset_classifier(weights.parent))
+    return keras.Model(*_apply_to_image(body, size), name=body.name)
+
+
+def _apply_to_image(hub: keras.Model, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:
+    """Return scaled pixels, float32 [n,s,s,3], and what a network makes of them."""
+    image = keras.Input((size, size, 3), name="pixels")
+    (inner,) = keras.tree.flatten(hub.input)
+    if inner.shape[1:3] not in ((None, None), (size, size)):
+        raise TrunkError(
+            f"{hub.name} takes pictures of {inner.shape[1]} x {inner.shape[2]}; "
+            f"its preset's own converter makes {size} x {size}. Choose another backbone."
+        )
+    return image, hub(dict.fromkeys(hub.input, image) if isinstance(hub.input, dict) else image, training=False)
+
+
+def _pool_output(output: Any, pooling: Pooling, name: str) -> keras.KerasTensor:  # noqa: ANN401 - Keras has no types
+    """Return maps as they are; of tokens the first, or their mean; of maps at several scales the coarsest."""
+    if isinstance(output, dict):
+        output = list(output.values())[-1]
+    rank = len(output.shape)
+    if (rank == 4 and pooling is Pooling.MEAN) or (rank == 2 and pooling is Pooling.POOLER):
+        return output
+    if rank == 3 and pooling is not Pooling.POOLER:
+        return (FirstToken if pooling is Pooling.CLS else MeanOverTokens)(name=str(pooling))(output)
+    raise TrunkError(f"{name} gives an array of {rank} axes, which the pooling `{pooling}` does not suit.")

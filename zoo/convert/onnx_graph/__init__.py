@@ -1,0 +1,1 @@
+"""ONNX graphs: writing them and the passes over them."""

@@ -1,0 +1,77 @@
+"""KerasHub text encoder -> ONNX graph, layer by layer, in the operators that ONNX Runtime has fused.
+
+tf2onnx converts what TensorFlow ran: LayerNorm is 12 nodes of it, attention 60, and exact GELU or FNet's
+Fourier transform it cannot convert at all. Keras still knows its layers, so they are written as what they
+are. What a layer computes is proven afterwards, against Keras (`zoo.convert.parity`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Final
+
+import keras
+import onnx
+
+from graft.errors import TrunkError
+from zoo.convert.networks.text import TEXT_INPUTS
+from zoo.convert.onnx_graph import encoder_bert as blocks
+from zoo.convert.onnx_graph import encoder_deberta as deberta
+from zoo.convert.onnx_graph import encoder_layers as parts
+from zoo.convert.onnx_graph import encoder_t5 as t5
+from zoo.convert.onnx_graph.graph_builder import GraphBuilder
+
+# Layer or operation of Keras -> what writes it: (graph, layer, *what it is called with) -> names of its outputs.
+# Exact types by name: a subclass may compute something else.
+_EMITTERS: Final[dict[str, Callable[..., str | tuple[str, ...]]]] = {
+    "Add": parts.add_terms,
+    "Dense": parts.dense_on_tokens,
+    "DisentangledAttentionEncoder": deberta.disentangled_encoder,
+    "Dropout": parts.identity,
+    "Embedding": parts.embedding,
+    "FNetEncoder": blocks.fnet_encoder,
+    "FirstToken": parts.first_token,
+    "GetItem": parts.get_item,
+    "LayerNormalization": parts.layer_norm,
+    "MeanOverMask": parts.mean_over_mask,
+    "PositionEmbedding": parts.position_embedding,
+    "RelativeEmbedding": deberta.relative_embedding,
+    "ReversibleEmbedding": parts.embedding,
+    "T5LayerNorm": t5.rms_norm,
+    "T5TransformerLayer": t5.transformer_layer,
+    "TokenAndPositionEmbedding": parts.token_and_position_embedding,
+    "TransformerEncoder": blocks.transformer_encoder,
+}
+
+
+def text_encoder_to_onnx(model: keras.Model) -> onnx.ModelProto:
+    """Return an encoder of `zoo.convert.networks.text` as an ONNX graph; batch and length are free.
+
+    Inputs are those of `token_ids`, `padding_mask`, `segment_ids` that the model has, int32 [n,t];
+    the output is `features`, float32 [n,d]. Equal weights give equal bytes.
+
+    Raises:
+        TrunkError: the model has a layer that no emitter here writes.
+    """
+    graph = GraphBuilder()
+    names = [tensor.name for tensor in model.inputs]
+    unknown = sorted(set(names) - set(TEXT_INPUTS))
+    if unknown:
+        raise TrunkError(f"{model.name} takes {', '.join(unknown)}; a text trunk takes {', '.join(TEXT_INPUTS)} only.")
+    output = model._run_through_graph(names, operation_fn=lambda layer: _get_emitter(graph, layer))
+    input_types = dict.fromkeys((name for name in TEXT_INPUTS if name in names), onnx.TensorProto.INT32)
+    return graph.to_model(input_types, output, model.output.shape[-1])
+
+
+def _get_emitter(graph: GraphBuilder, layer: Any) -> Callable[..., str | tuple[str, ...]]:  # noqa: ANN401 - a layer or an operation
+    layer_type = type(layer).__name__
+    if layer_type not in _EMITTERS:
+        known = ", ".join(_EMITTERS)
+        raise TrunkError(
+            f"{layer.name} is of the kind {layer_type}, which cannot be written as ONNX here. Known: {known}."
+        )
+
+    def emit(*inputs: Any, training: bool = False, **named: Any) -> str | tuple[str, ...]:  # noqa: ANN401 - a graph never trains
+        return _EMITTERS[layer_type](graph, layer, *inputs, **named)
+
+    return emit

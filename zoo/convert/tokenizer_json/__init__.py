@@ -1,0 +1,1 @@
+"""A preset's tokenizer files -> one tokenizer.json."""

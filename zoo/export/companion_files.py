@@ -1,0 +1,149 @@
+"""What stands beside an exported file: what goes in, what comes out, and what is left to the caller."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any, Final
+
+from graft.bundle.manifest import Manifest
+from graft.bundle.open_bundle import Bundle
+from graft.bundle.signature import TensorSpec
+from zoo.export.proof import Proof
+from zoo.export.triton import LABELS_FILE
+
+# Language, then what opens the form; the names of the inputs are arrays there.
+_EXAMPLES: Final = {
+    "keras": ('python|import keras\n\nmodel = keras.models.load_model("model.keras")\n{out} = model({named})["{out}"]'),
+    "onnx": (
+        'python|import onnxruntime\n\nsession = onnxruntime.InferenceSession("model.onnx")\n'
+        '({out},) = session.run(["{out}"], {named})'
+    ),
+    "saved_model": (
+        'python|import tensorflow as tf\n\nserve = tf.saved_model.load(".").signatures["serving_default"]\n'
+        '{out} = serve({words})["{out}"]  # each a tf.constant'
+    ),
+    "tflite": (
+        "python|from ai_edge_litert.interpreter import Interpreter  # or tf.lite.Interpreter\n\n"
+        'runner = Interpreter("model.tflite").get_signature_runner("serving_default")\n{out} = runner({words})["{out}"]'
+    ),
+    "triton": "sh|tritonserver --model-repository=/REPOSITORY  # the folder above this one, as an absolute path",
+}
+
+
+def write_companion_files(
+    folder: Path, bundle: Bundle, form: str, files: list[str], proof: Proof, notes: list[str]
+) -> None:
+    """Write graft.json and README.md into `folder`, and labels.txt and tokenizer.json where the model has them.
+
+    `files` are what another runtime opens, `notes` what else there is to say.
+    """
+    manifest = bundle.manifest
+    facts = {
+        "form": form,
+        "files": files,
+        "model": {"name": manifest.name, "version": manifest.version, "task": manifest.task},
+        "inputs": [asdict(tensor) for tensor in manifest.signature.inputs],
+        "outputs": [asdict(tensor) for tensor in manifest.signature.outputs],
+        "labels": list(manifest.labels),
+        "head": manifest.head,
+        "input": manifest.input,
+        "caller": caller_steps(manifest),
+        "proof": asdict(proof),
+        "notes": notes,
+        "backbone": manifest.backbone,
+        "graft": manifest.graft,
+    }
+    (folder / "graft.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
+    (folder / "README.md").write_text(_render_readme(manifest, form, files, proof, notes), "utf-8")
+    if manifest.labels:
+        # A label with a line break would move all that follow it.
+        (folder / LABELS_FILE).write_text("".join(f"{' '.join(label.split())}\n" for label in manifest.labels), "utf-8")
+    if bundle.layout.tokenizer.is_file():
+        (folder / "tokenizer.json").write_bytes(bundle.layout.tokenizer.read_bytes())
+
+
+def caller_steps(manifest: Manifest) -> list[str]:
+    """Return what whoever calls the model must do before and after, one sentence each."""
+    before = _text_steps(manifest.input) if manifest.input.get("kind") == "text" else _image_steps(manifest.input)
+    return [*before, *_output_steps(manifest)]
+
+
+def _image_steps(spec: dict[str, Any]) -> list[str]:
+    size = spec.get("size")
+    return [
+        "Decode the picture as RGB, 8 bits a channel: its EXIF orientation applied, transparency laid on white.",
+        f"Resize it to {size} x {size} pixels, both sides on their own ({spec.get('geometry')}), "
+        f"{spec.get('interpolation')} with antialiasing. The bundle was made with {spec.get('decoder')} "
+        f"{spec.get('decoder_version')}; another decoder or filter moves the scores a little.",
+        "Hand over uint8 numbers from 0 to 255 as they are: scaling and normalisation are in the graph.",
+    ]
+
+
+def _text_steps(spec: dict[str, Any]) -> list[str]:
+    special = spec.get("special", {})
+    start = "none" if special.get("start") is None else special["start"]
+    pair = " A sample is a pair of texts: start, first, end, second, end." if spec.get("texts") == 2 else ""
+    return [
+        "Tokenise the text with tokenizer.json (the package tokenizers; encode_special_tokens on): no runtime here "
+        "reads strings.",
+        f"At most {spec.get('max_tokens')} tokens with the special ones; of longer texts the end is cut.{pair}",
+        f"Special tokens: start {start}, end {special.get('end')}, padding {special.get('pad')}.",
+        f"Hand over {', '.join(spec.get('arrays', []))} as int32 [n,t]; padding_mask is 1 on tokens and 0 on padding, "
+        "segment_ids is 1 on the second text of a pair.",
+    ]
+
+
+def _output_steps(manifest: Manifest) -> list[str]:
+    head = manifest.head
+    steps = {
+        "classify": ["scores are probabilities of the labels, in their order; temperature and softmax are in them."],
+        "tag": [f"scores are probabilities; a label is given from its threshold on: {head.get('thresholds')}."],
+        "regress": ["scores is the number itself, in the unit of the training data."],
+        "embed": ["features are the answer; there are no scores."],
+    }
+    novelty = head.get("novelty", {})
+    unknown = [f"A sample whose novelty is above {novelty['threshold']:.6g} is unknown."] if novelty else []
+    return [*steps.get(manifest.task, []), *unknown]
+
+
+def _render_readme(manifest: Manifest, form: str, files: list[str], proof: Proof, notes: list[str]) -> str:
+    sections = [
+        f"# {manifest.name}, version {manifest.version}, as {form}",
+        f"Open: {', '.join(f'`{file}`' for file in files)}. `graft.json` says the same for programs.",
+        f"```{_EXAMPLES[form].partition('|')[0]}\n{_example_code(manifest, form)}\n```",
+        "## In and out\n\n" + "\n".join(_tensor_line(tensor) for tensor in _directed_tensors(manifest)),
+        "## What the caller does\n\n" + "\n".join(f"- {line}" for line in caller_steps(manifest)),
+        f"## Proof\n\n{proof.samples} golden samples through {proof.runtime}, one by one and in one batch: answers "
+        f"moved by {proof.off:.2g} at most; allowed is {proof.allowed:g}.",
+        *(["## Notes\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
+        f"Backbone: {manifest.backbone.get('name')}. Licence of its weights: {manifest.backbone.get('license')}.",
+    ]
+    return "\n\n".join(sections) + "\n"
+
+
+def _example_code(manifest: Manifest, form: str) -> str:
+    names = [tensor.name for tensor in manifest.signature.inputs]
+    return (
+        _EXAMPLES[form]
+        .partition("|")[2]
+        .format(
+            named="{" + ", ".join(f'"{name}": {name}' for name in names) + "}",
+            words=", ".join(f"{name}={name}" for name in names),
+            out="scores" if manifest.labels else "features",
+        )
+    )
+
+
+def _directed_tensors(manifest: Manifest) -> list[tuple[str, TensorSpec]]:
+    facts = manifest.signature
+    return [*(("in", tensor) for tensor in facts.inputs), *(("out", tensor) for tensor in facts.outputs)]
+
+
+def _tensor_line(directed: tuple[str, TensorSpec]) -> str:
+    direction, tensor = directed
+    shape = ", ".join(
+        "n" if size == -1 and not at else "any" if size == -1 else str(size) for at, size in enumerate(tensor.shape)
+    )
+    return f"- {direction}: `{tensor.name}`, {tensor.dtype} [{shape}]"

@@ -1,0 +1,1 @@
+"""What the commands pull, verify, cache, pack, load, import and publish do."""

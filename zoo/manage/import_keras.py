@@ -1,0 +1,141 @@
+"""A user's own Keras model -> a bundle with its proof: Keras answers the golden samples, ONNX Runtime repeats them."""
+
+from __future__ import annotations
+
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+import graft
+from graft.bundle.golden import Golden
+from graft.bundle.manifest import Manifest
+from graft.bundle.model_name import validate_model_name
+from graft.bundle.open_bundle import Bundle
+from graft.bundle.publish import publish
+from graft.bundle.replay import replay
+from graft.bundle.signature import Signature, TensorSpec
+from graft.errors import RecipeError
+from graft.inputs.image import ImageInput
+from graft.progress.base import Progress
+from graft.runtime.session import open_session
+from graft.storage.atomic_file import file_sha256
+from zoo.convert.process.child_process import run_conversion_task
+from zoo.manage.check_keras_file import check_allowed_classes
+from zoo.sample_images import PHOTO_CREDIT
+from zoo.trunks.trunk import Trunk
+
+_REQUIRED_PACKAGES: Final = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "sklearn")
+_TASK_BY_ACTIVATION: Final = {"Softmax": "classify", "Sigmoid": "tag", "Identity": "regress"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImportRequest:
+    """What is to be taken in, and what its file does not say."""
+
+    file: Path
+    labels: tuple[str, ...]
+    name: str
+    scaling: str | None = None  # of `zoo.catalog.backbone.Scaling`; None where the model takes uint8
+    scores: str | None = None  # softmax, sigmoid or number; None: as the model's last activation says
+    size: int | None = None  # pixels, where the model leaves it open
+    custom: tuple[str, ...] = ()  # "module:Class" each
+    license: str = "unknown"
+
+
+def import_keras_model(request: ImportRequest, models: Path, progress: Progress) -> tuple[Bundle, str]:
+    """Publish a .keras file as the next version of its name; return the bundle, and how its child left the network.
+
+    Raises:
+        RecipeError: the file, its labels or its form cannot be used; the message says why, and what to do.
+        ParityError: ONNX Runtime does not repeat Keras.
+        ReplayFailed: the finished files do not repeat what Keras answered.
+        MissingExtra: Keras is not installed.
+        PublishFailed: the bundle could not be written.
+    """
+    validate_model_name(request.name)
+    check_allowed_classes(request.file, request.custom)
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        with progress.bar(f"opening {request.file.name} in a process without a network, and proving it (20 s)", None):
+            facts = run_conversion_task(
+                "import",
+                _task_arguments(request),
+                folder,
+                packages=_REQUIRED_PACKAGES,
+                error_prefix=f"{request.file} cannot be taken in: ",
+            )
+        _check_labels(request, facts["labels"])
+        manifest = _make_manifest(request, facts, file_sha256(folder / "trunk.onnx"))
+        golden = Golden.from_npz((folder / "golden.npz").read_bytes(), "golden.npz")
+        head = (folder / "head.onnx").read_bytes()
+        inputs = ImageInput(facts["size"])
+        trunk = Trunk(folder / "trunk.onnx", manifest.trunk_sha256, manifest.signature, inputs, facts)
+        replay(golden, manifest, inputs, trunk, _open_head(head))
+        extras = {"model.keras": (folder / "model.keras").read_bytes()}
+        bundle = publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras=extras)
+    return bundle, str(facts["alone"])
+
+
+def _task_arguments(request: ImportRequest) -> dict[str, Any]:
+    return {
+        "file": str(request.file.absolute()),
+        "scaling": request.scaling,
+        "scores": request.scores,
+        "size": request.size,
+        "custom": list(request.custom),
+    }
+
+
+def _check_labels(request: ImportRequest, outputs: int) -> None:
+    if len(request.labels) != outputs:
+        raise RecipeError(
+            f"{request.file} gives {outputs} scores, and there are {len(request.labels)} labels: one each, in order."
+        )
+
+
+def _open_head(head: bytes) -> Any:  # noqa: ANN401
+    session = open_session(head)
+
+    def answer(features: NDArray[np.float32]) -> NDArray[np.float32]:
+        scores: NDArray[np.float32] = session.run(None, {"features": features})[0]
+        return scores
+
+    return answer
+
+
+def _make_manifest(request: ImportRequest, facts: dict[str, Any], trunk_sha256: str) -> Manifest:
+    inputs = ImageInput(facts["size"])
+    trunk = Signature.from_dict(facts["signature"])
+    task = _TASK_BY_ACTIVATION[facts["link"]]
+    thresholds = {"thresholds": [0.5] * len(request.labels)} if task == "tag" else {}
+    return Manifest(
+        name=request.name,
+        task=task,
+        labels=request.labels,
+        backbone={
+            "name": f"{request.name}.imported",
+            "weights_sha256": file_sha256(request.file),
+            "license": request.license,
+            "restricts": None,
+        },
+        precision="fp32",
+        depth="none",  # nothing was trained here
+        input=inputs.spec() | {"decoder_version": inputs.decoder_version()},
+        signature=Signature(trunk.inputs, (*trunk.outputs, TensorSpec("scores", "float32", (-1, len(request.labels))))),
+        trunk_sha256=trunk_sha256,
+        head={"kind": "imported", **thresholds},
+        metrics={},
+        data={
+            "source": request.file.name,
+            "scaling": request.scaling or "raw",
+            "custom": list(request.custom),
+            "samples": PHOTO_CREDIT,
+        },
+        training={"parity": facts["parity"], "tools": facts["tools"]},
+        samples="zoo",
+        graft=graft.__version__,
+    )

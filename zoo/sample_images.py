@@ -1,0 +1,61 @@
+"""Real pictures that every installation with the extra `train` has: scikit-learn's two photos.
+
+They prove parity, calibrate int8 and stand in for samples that are nobody's private data. The
+files are read as files: scikit-learn itself is not imported.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from graft.errors import MissingExtra
+from graft.inputs.image import ImageInput
+
+_PHOTO_FILES: Final = ("china.jpg", "flower.jpg")
+PHOTO_CREDIT: Final = (  # as their licence asks wherever they go; from the README beside them
+    "china.jpg by danielbuechele and flower.jpg by vultilion (flickr.com), CC BY 2.0, from scikit-learn"
+)
+_CANVAS_SIZE: Final = 640  # the longer side of both photos, so nothing is thrown away
+
+
+def load_photos() -> tuple[bytes, ...]:
+    """Return the bytes of the JPEG files.
+
+    Raises:
+        MissingExtra: scikit-learn is not installed.
+    """
+    spec = importlib.util.find_spec("sklearn")
+    if spec is None or spec.origin is None:
+        raise MissingExtra('two photos of scikit-learn are needed; pip install "keras-graft[train]" brings it.')
+    folder = Path(spec.origin).parent / "datasets" / "images"
+    return tuple((folder / name).read_bytes() for name in _PHOTO_FILES)
+
+
+def random_photo_crops(count: int, size: int, seed: int) -> NDArray[np.uint8]:
+    """Return `count` random crops of the photos, some flipped, uint8 [count,size,size,3]."""
+    rng = np.random.default_rng(seed)
+    canvases = [ImageInput(_CANVAS_SIZE)(photo) for photo in load_photos()]
+    resize = ImageInput(size).resize_array
+    return np.stack([resize(_random_crop(canvases[index % len(canvases)], rng)) for index in range(count)])
+
+
+def jitter_colors(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
+    """Return pictures, uint8 [n,s,s,3], in other lights: each with its own brightness, contrast and tint."""
+    rng = np.random.default_rng(seed)
+    count = len(images)
+    contrast, brightness = rng.uniform(0.6, 1.4, (count, 1, 1, 1)), rng.uniform(-40, 40, (count, 1, 1, 1))
+    tint = rng.uniform(0.85, 1.15, (count, 1, 1, 3))
+    lit = ((images - 128.0) * contrast + 128.0 + brightness) * tint
+    return np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+
+
+def _random_crop(canvas: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    side = int(rng.integers(_CANVAS_SIZE // 5, _CANVAS_SIZE))
+    top, left = (int(at) for at in rng.integers(0, _CANVAS_SIZE - side + 1, 2))
+    crop = canvas[top : top + side, left : left + side]
+    return np.ascontiguousarray(crop[:, ::-1] if rng.random() < 0.5 else crop)

@@ -1,0 +1,1 @@
+"""A backbone made runnable, and the cache of those."""

@@ -1,0 +1,198 @@
+"""Built trunks on disk: one folder per key, whole or not there. Light: imports neither Keras nor ONNX Runtime.
+
+    CACHE/trunks/KEY/trunk.onnx
+                     trunk.json     what it is, its SHA-256, how far ONNX Runtime is from Keras
+
+KEY is the SHA-256 of everything that decides the bytes: backbone, weights, precision, input spec,
+builder version and, for int8, what it was calibrated on and which layers stay fp32.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from graft.errors import TrunkError
+from graft.inputs.image import ImageInput
+from graft.progress.base import Progress
+from graft.storage.atomic_file import file_sha256, fsync_folder, write_atomic
+from graft.storage.cache_root import cache_root
+from graft.storage.locks import exclusive_lock
+from zoo.catalog.backbone import Backbone, ImageSpec, Precision
+from zoo.catalog.buildable import require_buildable
+from zoo.convert.process import child_process
+from zoo.convert.process.child_process import TOKENIZER_FILE
+from zoo.weights import weights_cache
+
+BUILDER_VERSION: Final = 3  # raised whenever zoo.convert makes other bytes from the same weights
+
+
+CALIBRATION_SET: Final = "sklearn-photo-crops-96"  # what int8 trunks are calibrated on
+
+
+_REQUIRED_FACTS: Final = {
+    "backbone",
+    "precision",
+    "sha256",
+    "bytes",
+    "signature",
+    "input",
+}  # a record without them is none
+
+
+@dataclass(frozen=True, slots=True)
+class CachedTrunk:
+    """A trunk in the cache; `facts` is what trunk.json says."""
+
+    folder: Path
+    facts: dict[str, Any]
+
+    @property
+    def path(self) -> Path:
+        """The graph."""
+        return self.folder / "trunk.onnx"
+
+    def is_intact(self) -> bool:
+        """Say whether the graph's bytes are the recorded ones, and the tokenizer's."""
+        tokenizer = self.read_tokenizer()
+        expected = self.facts["input"].get("tokenizer_sha256")
+        if expected and (tokenizer is None or hashlib.sha256(tokenizer).hexdigest() != expected):
+            return False
+        return self.path.is_file() and file_sha256(self.path) == self.facts["sha256"]
+
+    def read_tokenizer(self) -> bytes | None:
+        """Return the bytes of tokenizer.json; None where the trunk takes no text."""
+        path = self.folder / TOKENIZER_FILE
+        return path.read_bytes() if path.is_file() else None
+
+
+def ensure_trunk(backbone: Backbone, precision: Precision, progress: Progress) -> CachedTrunk:
+    """Return the trunk of `backbone` from the cache, built first where it is not there or is damaged.
+
+    Raises:
+        WeightsError: its weights could not be had.
+        TrunkError: it could not be built, or never can be; nothing was cached.
+        MissingExtra: it must be built, and the extra `train` is not installed.
+    """
+    require_buildable(backbone)
+    folder = trunks_folder() / trunk_key(backbone, weights_cache.ensure_weights_hash(backbone, progress), precision)
+    if found := _read_intact_trunk(folder):
+        with suppress(OSError):  # a cache that cannot be written can be used
+            os.utime(folder)  # what was used last is what `zoo cache` deletes last
+        return found
+    try:
+        with exclusive_lock(folder):
+            if found := _read_intact_trunk(folder):
+                return found
+            if folder.exists():
+                progress.log(f"{folder} is damaged; it is built again.")
+            return _build_trunk(folder, backbone, precision, progress)
+    except OSError as fault:
+        raise TrunkError(
+            f"{folder} cannot be written ({fault.strerror}). Free some space, or set GRAFT_CACHE to another folder."
+        ) from None
+
+
+def lookup_trunk(backbone: Backbone, precision: Precision) -> CachedTrunk | None:
+    """Return the trunk of `backbone` if the cache has one; nothing is fetched, built or hashed."""
+    digest = weights_cache.known_weights_hash(backbone)
+    return None if digest is None else read_trunk(trunks_folder() / trunk_key(backbone, digest, precision))
+
+
+def iter_cached_trunks() -> Iterator[CachedTrunk]:
+    """Go through every trunk in the cache, in the order of their keys."""
+    for folder in sorted(trunks_folder().glob("*/")):
+        if not folder.name.startswith(".") and (found := read_trunk(folder)):
+            yield found
+
+
+def trunks_folder() -> Path:
+    """Return the folder of all trunks."""
+    return cache_root() / "trunks"
+
+
+def trunk_key(backbone: Backbone, weights_sha256: str, precision: Precision) -> str:
+    """Return the name of a trunk's folder."""
+    facts = _key_facts(backbone, weights_sha256, precision)
+    return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+
+
+def _key_facts(backbone: Backbone, weights_sha256: str, precision: Precision) -> dict[str, Any]:
+    facts = {
+        "backbone": backbone.name,
+        "weights_sha256": weights_sha256,
+        "precision": str(precision),
+        "input": input_facts(backbone),
+        "builder": BUILDER_VERSION,
+    }
+    if precision == Precision.INT8 and isinstance(backbone.takes, ImageSpec):
+        facts |= {"calibration": CALIBRATION_SET, "float_convs": backbone.float_convs}
+    return facts
+
+
+def input_facts(backbone: Backbone) -> dict[str, Any]:
+    """Return what decides the input: an image's spec, if it is known; what a text's tokenizer is made of."""
+    if isinstance(backbone.takes, ImageSpec):
+        size = backbone.takes.size
+        return {"kind": "image", "preset": "its own"} if size is None else ImageInput(size).spec()
+    return {"kind": "text", "texts": 1, **asdict(backbone.takes)}
+
+
+def read_trunk(folder: Path) -> CachedTrunk | None:
+    """Return the trunk in `folder`; None where there is no record of one. Nothing is hashed."""
+    try:
+        facts = json.loads((folder / "trunk.json").read_bytes())
+    except (OSError, ValueError):
+        return None
+    return CachedTrunk(folder, facts) if isinstance(facts, dict) and facts.keys() >= _REQUIRED_FACTS else None
+
+
+def _read_intact_trunk(folder: Path) -> CachedTrunk | None:
+    found = read_trunk(folder)
+    return found if found and found.is_intact() else None
+
+
+def _build_trunk(folder: Path, backbone: Backbone, precision: Precision, progress: Progress) -> CachedTrunk:
+    """Build into a hidden sibling, then give it its name."""
+    child_process.require_build_packages(backbone, precision)
+    fp32 = ensure_trunk(backbone, Precision.FP32, progress) if precision == Precision.INT8 else None
+    source = fp32.path if fp32 else weights_cache.fetch_weights(backbone, progress)
+    draft = folder.with_name(f".draft-{folder.name}")
+    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed; the lock is ours
+    draft.mkdir()
+    try:
+        with progress.bar(f"building {backbone.name} in {precision}, once per machine (about 15 s)", None):
+            report = child_process.build_trunk_in_child(backbone, precision, source, draft)
+        facts = _key_facts(backbone, weights_cache.ensure_weights_hash(backbone, progress), precision) | {
+            "sha256": file_sha256(draft / "trunk.onnx"),
+            "bytes": (draft / "trunk.onnx").stat().st_size,
+            **report,
+        }
+        if fp32:
+            facts |= {key: fp32.facts[key] for key in ("input", "signature")}
+            if tokenizer := fp32.read_tokenizer():
+                write_atomic(draft / TOKENIZER_FILE, tokenizer)
+        write_atomic(draft / "trunk.json", (json.dumps(facts, indent=2) + "\n").encode())
+        shutil.rmtree(folder, ignore_errors=True)  # only ever a damaged one
+        draft.rename(folder)
+        fsync_folder(folder.parent)
+    finally:
+        shutil.rmtree(draft, ignore_errors=True)
+    return CachedTrunk(folder, json.loads(json.dumps(facts)))
+
+
+def fill_from_trunk(backbone: Backbone, facts: Mapping[str, Any]) -> Backbone:
+    """Return `backbone` with what was unknown of it told by the record of its built trunk, `facts`."""
+    takes, width = backbone.takes, int(facts["signature"]["outputs"][0]["shape"][-1])
+    if isinstance(takes, ImageSpec) and takes.size is None:
+        takes = dataclasses.replace(takes, size=int(facts["input"]["size"]))
+    params = facts.get("params") if backbone.params is None else backbone.params
+    return dataclasses.replace(backbone, takes=takes, width=width, params=params)

@@ -1,0 +1,1 @@
+"""Weights: fetch, verify, lock and cache."""
