@@ -14,9 +14,9 @@ DENIED = frozenset(
     """
     told tell telling said say asked asking given giving made kept keeper held judged judge settled settle parted
     harvested planted known found mended mend taught learnt wanted wish wished framed drawn stored shown done begun gone
-    room aims course lesson standing study oracle mirrors enliven regrown relearn twins alike took takes owed loose thing
-    things stuff it them whole some every most least good bad odd here there written packed counted opened moved noted
-    numbered sized seen shared
+    room aims course lesson standing study oracle mirrors enliven regrown relearn twins alike took takes owed loose
+    thing things stuff it them whole some every most least good bad odd here there written packed counted opened moved
+    noted numbered sized seen shared
     """.split()  # noqa: SIM905 - a list of words reads best as words
 )
 # Names that are data, and why they stay.
