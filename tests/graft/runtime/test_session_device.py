@@ -6,6 +6,7 @@ import onnxruntime
 import pytest
 
 from graft.errors import DeviceMissing
+from graft.runtime import session
 from graft.runtime.device import CPU_PROVIDER, CUDA_PROVIDER, Device, execution_providers
 from graft.runtime.session import open_session, require_available_device
 from tests.support.fakes import tiny_trunk_bytes
@@ -42,7 +43,7 @@ def test_device_cuda_on_this_machine_is_refused(tmp_path: Path) -> None:
 def test_device_cuda_that_fails_to_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     """ONNX Runtime leaves a provider out that fails to start, and says nothing."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CUDA_PROVIDER, CPU_PROVIDER])
-    monkeypatch.setattr("zoo.trunks.trunk.execution_providers", lambda *_: [CPU_PROVIDER])
+    monkeypatch.setattr(session, "execution_providers", lambda *_: [CPU_PROVIDER])
     with pytest.raises(DeviceMissing):
         open_session(tiny_trunk_bytes(), "cuda")
     assert open_session(tiny_trunk_bytes(), "auto").get_providers() == [CPU_PROVIDER]

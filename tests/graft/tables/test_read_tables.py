@@ -42,9 +42,11 @@ def test_invalid_table_file_is_refused_with_its_name(tmp_path: Path, name: str, 
 
 @pytest.mark.parametrize(("name", "package"), [("t.parquet", "pyarrow"), ("t.xlsx", "openpyxl")])
 def test_table_format_without_its_package_says_which(tmp_path: Path, name: str, package: str) -> None:
-    script = f"import sys; sys.modules[{package!r}] = None; from zoo.table import read; from pathlib import Path; "
+    script = (
+        f"import sys; sys.modules[{package!r}] = None; from graft.tables import read_table; from pathlib import Path; "
+    )
     ran = subprocess.run(
-        [sys.executable, "-c", f"{script}read(Path({name!r}))"], capture_output=True, text=True, check=False
+        [sys.executable, "-c", f"{script}read_table(Path({name!r}))"], capture_output=True, text=True, check=False
     )
     assert "MissingExtra" in ran.stderr
     assert f"pip install {package}" in ran.stderr
