@@ -8,16 +8,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from finetune.deep.training_job import DeepRunResult
-from finetune.features.extract import Features
-from finetune.head.fit import HeadFit
-from finetune.recipe import Depth
-from zoo.trunks.trunk import Trunk
-
 if TYPE_CHECKING:
+    from finetune.deep.training_job import DeepRunResult
     from finetune.features.extract import Features
     from finetune.head.fit import HeadFit
+    from finetune.recipe import Depth
     from graft.bundle.open_bundle import Bundle
+    from zoo.trunks.trunk import Trunk
 
 
 @dataclass(frozen=True, slots=True)

@@ -71,11 +71,11 @@ def finetune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         monkeypatch.setattr(sys, "argv", ["finetune", *map(str, arguments)])
         code = 0
         try:
-            main.main()
+            main()
         except SystemExit as end:
             code = int(end.code or 0)
         said = Said(code, *capsys.readouterr())
-        assert "Traceback" not in said.err
+        assert code in (0, 1, 2), f"status {code} is none that `graft.cli.run_cli` explains"
         return said
 
     return run

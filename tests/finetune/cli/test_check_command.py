@@ -129,11 +129,11 @@ def test_clean_manifest_drops_duplicates_leaks_and_contradictions() -> None:
     def left_out(**groups: tuple[DuplicateGroup, ...]) -> set[int]:
         return rows_to_drop(dataclasses.replace(found, **groups))
 
-    assert left_out(duplicates=(DuplicateGroup((0, 1, 2)), DuplicateGroup((4, 5)))) == {0, 2, 5}
+    assert left_out(exact_duplicates=(DuplicateGroup((0, 1, 2)), DuplicateGroup((4, 5)))) == {0, 2, 5}
     assert left_out(contradictions=(DuplicateGroup((0, 3)),)) == {0, 3}
     assert left_out(leaks=(DuplicateGroup((0, 1, 2, 3), 0.98),)) == {0, 2, 3}
     assert left_out(leaks=(DuplicateGroup((0, 2, 3), 0.98),)) == {0, 3}
-    assert left_out(near=(DuplicateGroup((0, 3), 0.98),)) == set()
+    assert left_out(near_duplicates=(DuplicateGroup((0, 3), 0.98),)) == set()
     assert left_out(leaks=(DuplicateGroup((1, *range(6, 15)), 0.98),)) == {*range(6, 15)}
     assert left_out(leaks=(DuplicateGroup((1, *range(6, 16)), 0.98),)) == set()  # eleven: perhaps no copies at all
 

@@ -26,11 +26,11 @@ from tests.support.commands import Command
 class Bowl:
     """A space whose best place is known."""
 
-    what = "a bowl"
-    axes = (SearchParameter("x", -2.0, 2.0), SearchParameter("y", 1e-4, 1e4, log=True))
+    subject = "a bowl"
+    parameters = (SearchParameter("x", -2.0, 2.0), SearchParameter("y", 1e-4, 1e4, log=True))
 
-    def attempt(self, at: Mapping[str, float]) -> tuple[float, str]:
-        x, y = at["x"], np.log10(at["y"])
+    def evaluate(self, point: Mapping[str, float]) -> tuple[float, str]:
+        x, y = point["x"], np.log10(point["y"])
         return float((x - 1) ** 2 + (y - 2) ** 2), f"{x:.1f}"
 
 
@@ -38,7 +38,7 @@ class Listener(SilentProgress):
     def __init__(self) -> None:
         self.lines: list[str] = []
 
-    def say(self, line: str) -> None:
+    def log(self, line: str) -> None:
         self.lines.append(line)
 
 
