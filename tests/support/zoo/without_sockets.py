@@ -30,7 +30,7 @@ sys.addaudithook(guard)
 
 def run(folder: Path, command: str, *words: str) -> tuple[subprocess.CompletedProcess[str], str]:
     """Run `zoo` or `finetune` with the guard; see `run_code`."""
-    return run_code(folder, f"from {command}.cli import main; main()", *words)
+    return run_code(folder, f"from {command}.cli.main import main; main()", *words)
 
 
 def run_code(folder: Path, code: str, *words: str) -> tuple[subprocess.CompletedProcess[str], str]:

@@ -15,12 +15,13 @@ from zoo.catalog.find import all_backbones
 # Builds each network with random weights and tells what it really is; TensorFlow stays in the child.
 MEASURE = """
 import json
-from zoo.catalog.backbone import Pixels, catalog
-from zoo.convert.networks import network
+from zoo.catalog.backbone import ImageSpec
+from zoo.catalog.find import all_backbones
+from zoo.convert.networks import build_backbone_network
 def facts(model):
     return [model.count_params(), *model.input_shape[1:], *model.output_shape[1:]]
-images = [b for b in catalog() if isinstance(b.takes, Pixels) and b.takes.scaling != 'preset']
-print(json.dumps({b.name: facts(network(b, None)) for b in images}))
+images = [b for b in all_backbones() if isinstance(b.takes, ImageSpec) and b.takes.scaling != 'preset']
+print(json.dumps({b.name: facts(build_backbone_network(b, None)) for b in images}))
 """
 
 

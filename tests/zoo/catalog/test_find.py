@@ -8,9 +8,16 @@ from dataclasses import replace
 
 import pytest
 
-import zoo
 from zoo.catalog.backbone import Backbone, ImageSpec, WheelSource
-from zoo.catalog.find import SORT_KEYS, all_backbones, find_backbones, get_backbone, parse_param_count, sort_backbones
+from zoo.catalog.find import (
+    SORT_KEYS,
+    BackboneKind,
+    all_backbones,
+    find_backbones,
+    get_backbone,
+    parse_param_count,
+    sort_backbones,
+)
 
 
 def test_find_by_word_ignores_case() -> None:
@@ -22,7 +29,7 @@ def test_find_by_word_ignores_case() -> None:
 
 
 @pytest.mark.parametrize(("kind", "is_image"), [("image", True), ("text", False)])
-def test_find_by_kind(kind: zoo.finding.BackboneKind, is_image: bool) -> None:
+def test_find_by_kind(kind: BackboneKind, is_image: bool) -> None:
     found = find_backbones(kind=kind)
     assert found == tuple(entry for entry in all_backbones() if isinstance(entry.takes, ImageSpec) is is_image)
     assert 0 < len(found) < len(all_backbones())
@@ -69,16 +76,23 @@ def test_sort_puts_unknown_values_last(order: str) -> None:
 
 def test_find_by_max_params_leaves_out_unknown_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking: Backbone = replace(get_backbone("mobilenet_v2"), params=None)  # type: ignore[arg-type]
-    monkeypatch.setattr("zoo.all_backbones.CATALOG", (lacking, get_backbone("vgg16")))
+    monkeypatch.setattr("zoo.catalog.all_tables.CATALOG", (lacking, get_backbone("vgg16")))
     assert find_backbones(max_params="900B") == (get_backbone("vgg16"),)
     assert find_backbones("mobilenet") == (lacking,)
 
 
 def test_zoo_find_imports_nothing_heavy() -> None:
     script = (
-        "import sys, zoo; found = zoo.find('net', kind='image', max_params='10M'); assert found;"
-        "assert zoo.get('resnet50.imagenet').width == 2048; print(*sys.modules)"
+        "import sys, zoo; found = zoo.find_backbones('net', kind='image', max_params='10M'); assert found;"
+        "assert zoo.get_backbone('resnet50.imagenet').width == 2048; print(*sys.modules)"
     )
     ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     heavy = {"tensorflow", "keras", "keras_hub", "torch", "sklearn", "numpy", "onnxruntime", "onnx", "click"}
     assert not {name.split(".")[0] for name in ran.stdout.split()} & heavy
+
+
+def test_all_backbones_can_be_called_twice() -> None:
+    """Once the first call imported a package of the function's own name, and the second one called that package."""
+    script = "import zoo; assert zoo.all_backbones() is zoo.all_backbones() and len(zoo.all_backbones()) > 100"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert ran.returncode == 0, ran.stderr

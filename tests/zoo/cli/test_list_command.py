@@ -82,7 +82,7 @@ def test_list_without_results_says_so_on_stderr() -> None:
 
 def test_list_says_unknown_and_never_hides_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = replace(get_backbone("mobilenet_v2"), megabytes=None, width=None, top1=None, params=None)  # type: ignore[arg-type]
-    monkeypatch.setattr("zoo.all_backbones.CATALOG", (get_backbone(DEFAULT_IMAGE_BACKBONE), lacking))
+    monkeypatch.setattr("zoo.catalog.all_tables.CATALOG", (get_backbone(DEFAULT_IMAGE_BACKBONE), lacking))
     for order in ("name", "params", "size", "top1", "width"):
         row = zoo_list("--sort", order).stdout.splitlines()[2]
         assert row.split()[0] == lacking.name

@@ -153,8 +153,8 @@ def test_cache_use_updates_the_last_used_time(shared_trunks: None, shared_weight
 def test_cache_eviction_keeps_locked_entries(kind: str) -> None:
     name = "vgg16.imagenet" if kind == "weights" else "name"
     file = put(f"{kind}/{name}/content", 10, 9)
-    script = "import sys; from pathlib import Path; from graft.storage.atomic_file import locked\n"
-    script += "with locked(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
+    script = "import sys; from pathlib import Path; from graft.storage.locks import exclusive_lock\n"
+    script += "with exclusive_lock(Path(sys.argv[1])): print('mine', flush=True); sys.stdin.read()"
     command = [sys.executable, "-c", script, str(file.parent)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=os.environ) as holder:
         assert holder.stdout

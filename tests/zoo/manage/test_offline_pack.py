@@ -139,10 +139,10 @@ def test_pack_load_refuses_a_full_disk_beforehand(packed: Path, monkeypatch: pyt
 
 
 def test_pack_load_sweeps_leftovers_of_a_kill(packed: Path) -> None:
-    code = "import os, sys, signal; from pathlib import Path; from zoo import unpacking\n"
-    code += "from graft.progress.base import Silence\n"
-    code += "unpacking._moved = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-    code += "unpacking.unpack(Path(sys.argv[1]), Silence())"
+    code = "import os, sys, signal; from pathlib import Path; from zoo.manage import offline_unpack\n"
+    code += "from graft.progress.base import SilentProgress\n"
+    code += "offline_unpack._move_into_cache = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += "offline_unpack.unpack_weights(Path(sys.argv[1]), SilentProgress())"
     ran = subprocess.run([sys.executable, "-c", code, str(packed)], check=False, env=os.environ)
     assert ran.returncode == -9
     assert [path for path in (cache_root() / "scratch").iterdir() if path.is_dir()]
@@ -152,10 +152,11 @@ def test_pack_load_sweeps_leftovers_of_a_kill(packed: Path) -> None:
 
 def test_pack_write_sweeps_leftovers_of_a_kill(packed: Path, tmp_path: Path) -> None:
     unpack(packed)
-    code = "import os, sys, signal; from pathlib import Path; from zoo import packing; from zoo.catalog.backbone import get\n"
-    code += "from graft.progress.base import Silence\n"
-    code += "packing._write = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
-    code += f"packing.pack([get({NET!r})], Path(sys.argv[1]), Silence(), trunks=False)"
+    code = "import os, sys, signal; from pathlib import Path; from zoo import get_backbone\n"
+    code += "from graft.progress.base import SilentProgress\n"
+    code += "from zoo.manage import offline_pack\n"
+    code += "offline_pack._write_tar = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
+    code += f"offline_pack.pack_weights([get_backbone({NET!r})], Path(sys.argv[1]), SilentProgress(), trunks=False)"
     (tmp_path / "out").mkdir()
     ran = subprocess.run([sys.executable, "-c", code, str(tmp_path / "out" / "w.tar")], check=False, env=os.environ)
     assert ran.returncode == -9

@@ -170,7 +170,10 @@ def test_list_and_show_say_unpinned_locked_or_pinned(presets: FaultyServer, team
 def test_read_only_cache_can_be_used(mirror: FaultyServer, tmp_path: Path) -> None:
     mirror.files |= mirrored(NET)
     whole = weights_cache.fetch_weights(get_backbone(NET))
-    code = f"from zoo import weights; from zoo.backbone import get; print(weights.fetch(get({NET!r})))"
+    code = (
+        "from zoo.catalog.find import get_backbone; from zoo.weights.weights_cache import fetch_weights; "
+        f"print(fetch_weights(get_backbone({NET!r})))"
+    )
     anybody = ["setpriv", "--bounding-set=-dac_override,-dac_read_search", "--inh-caps=-all"] if not os.getuid() else []
     paths = [tmp_path / "cache", *(tmp_path / "cache").rglob("*")]
     for path in paths:

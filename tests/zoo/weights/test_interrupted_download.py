@@ -21,7 +21,10 @@ from zoo.weights import weights_cache
 NET = "mobilenet_v2.imagenet"  # one file, without a hash
 PRESET = "bert_tiny.en_uncased"  # several files
 LARGE = DATA * 20  # 205 kB
-FETCH = f"from zoo import weights; from zoo.backbone import get; print(weights.fetch(get({NET!r})))"
+FETCH = (
+    "from zoo.catalog.find import get_backbone; from zoo.weights.weights_cache import fetch_weights; "
+    f"print(fetch_weights(get_backbone({NET!r})))"
+)
 
 
 @pytest.fixture

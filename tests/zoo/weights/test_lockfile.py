@@ -190,9 +190,9 @@ def test_lockfile_of_a_newer_format_is_refused(mirror: FaultyServer, team: Path)
 def test_lockfile_survives_concurrent_writers(team: Path) -> None:
     path = lockfile.create_lockfile()
     script = (
-        "import sys; from pathlib import Path; from zoo import lockfile\n"
-        "for n in range(10): lockfile.record(Path(sys.argv[1]), f'{sys.argv[2]}{n}', "
-        "{'f': lockfile.Locked('0' * 64, 1, 'there')})"
+        "import sys; from pathlib import Path; from zoo.weights import lockfile\n"
+        "for n in range(10): lockfile.add_entries(Path(sys.argv[1]), f'{sys.argv[2]}{n}', "
+        "{'f': lockfile.LockEntry('0' * 64, 1, 'there')})"
     )
     writers = [subprocess.Popen([sys.executable, "-c", script, str(path), who], env=os.environ) for who in "ab"]
     assert [writer.wait() for writer in writers] == [0, 0]

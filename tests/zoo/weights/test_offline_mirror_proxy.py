@@ -56,7 +56,10 @@ def test_offline_training_works_from_the_cache(shared_trunks: None, offline: Non
 
 def test_onnx_runtime_telemetry_is_off(shared_trunks: None, tmp_path: Path) -> None:
     """Its telemetry, native code that no hook sees, begins with a data base of events below the home folder."""
-    code = f"from zoo.backbone import *; from zoo.trunk import Trunk; Trunk.of(get({WHEEL!r}), Precision.INT8)"
+    code = (
+        "from zoo import Precision, get_backbone; from zoo.trunks.trunk import Trunk; "
+        f"Trunk.from_backbone(get_backbone({WHEEL!r}), Precision.INT8)"
+    )
     here = {
         name: value for name, value in os.environ.items() if name not in ("ORT_DISABLE_TELEMETRY", "XDG_CACHE_HOME")
     }

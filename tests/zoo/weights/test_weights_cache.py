@@ -252,7 +252,10 @@ def test_download_once_by_racing_processes(server: FaultyServer) -> None:
     assert isinstance(source, FileSource)
     server.files["/" + source.files[0].url.removeprefix("https://")] = DATA
     server.delay = 0.3
-    script = "from zoo import weights; from zoo.catalog.backbone import get; print(weights.fetch(get('mobilenet_v2')))"
+    script = (
+        "from zoo.catalog.find import get_backbone; from zoo.weights.weights_cache import fetch_weights; "
+        "print(fetch_weights(get_backbone('mobilenet_v2')))"
+    )
     racers = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ) for _ in "ab"]
     answers = {racer.communicate()[0] for racer in racers}
     assert len(answers) == len(server.asked) == 1
