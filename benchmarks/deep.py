@@ -48,7 +48,7 @@ from graft.types import Float32Array
 from zoo import get_backbone
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.convert.networks import global_average_pool, require_pixels, scale_pixels
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 from zoo.weights import weights_cache
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from benchmarks.timing import alternated
 from graft.runtime.cpu_cores import available_cores
 from zoo import Precision, get_backbone
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache
 

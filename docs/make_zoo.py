@@ -12,8 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from zoo.catalog.backbone import Backbone, ImageSpec
-from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.backbone import Backbone, ImageSpec, unsupported_reason
 from zoo.catalog.find import all_backbones
 
 PAGE = Path(__file__).parent / "zoo.md"

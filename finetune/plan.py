@@ -13,8 +13,14 @@ from finetune.recipe import Depth, Recipe
 from graft.bundle.publish import require_writable_repository
 from graft.errors import RecipeError
 from graft.progress.base import Progress
-from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, Backbone, Precision, Scaling
-from zoo.catalog.buildable import require_buildable
+from zoo.catalog.backbone import (
+    DEFAULT_IMAGE_BACKBONE,
+    DEFAULT_TEXT_BACKBONE,
+    Backbone,
+    Precision,
+    Scaling,
+    require_buildable,
+)
 from zoo.catalog.find import backbone_kind, get_backbone
 
 DEFAULT_BACKBONE_BY_KIND: Final = {DataKind.IMAGE: DEFAULT_IMAGE_BACKBONE, DataKind.TEXT: DEFAULT_TEXT_BACKBONE}

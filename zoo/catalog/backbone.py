@@ -6,11 +6,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+from graft.errors import TrunkError
 from zoo.catalog.tokenizer_differences import TokenizerDifference
 
 DEFAULT_IMAGE_BACKBONE: Final = "efficientnet_lite0.imagenet"  # for pictures; needs nothing but a package index
 MAX_CPU_PARAMS: Final = 1 << 28  # 1 GiB in fp32; to build ConvNeXt-XLarge, 1.4 GB, took 18 GB of memory
 DEFAULT_TEXT_BACKBONE: Final = "all_minilm_l6_v2.sentences"  # for texts; nor does this
+
+# Of one protobuf, which an ONNX file is: https://protobuf.dev/programming-guides/proto-limits
+MAX_ONNX_BYTES: Final = 2 << 30
 
 
 class Precision(StrEnum):
@@ -154,3 +158,27 @@ class Backbone:
         """Say whether an ordinary machine without GPU can build and run it; None where its size is unknown."""
         most = self.params or self.ships
         return None if most is None else most <= MAX_CPU_PARAMS
+
+
+def unsupported_reason(backbone: Backbone) -> str | None:
+    """Return why no trunk can be made of `backbone`; None: nothing is known against it."""
+    return backbone.cannot or (too_large_reason(backbone.params) if backbone.params else None)
+
+
+def require_buildable(backbone: Backbone) -> None:
+    """Pass if nothing is known against a trunk of `backbone`.
+
+    Raises:
+        TrunkError: something is; the message says what.
+    """
+    if reason := unsupported_reason(backbone):
+        raise TrunkError(
+            f"no trunk can be made of {backbone.name}: {reason}. Nothing was fetched; choose another of `zoo list`."
+        )
+
+
+def too_large_reason(params: int) -> str | None:
+    """Return why a trunk of `params` parameters in fp32 is too large; None: it is not."""
+    if 4 * params <= MAX_ONNX_BYTES:
+        return None
+    return f"its {params / 1e6:,.0f} million parameters are {4 * params / 2**30:.1f} GiB in fp32; an ONNX file holds 2"

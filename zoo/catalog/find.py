@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from typing import Final, Literal
 
 from graft.errors import UnknownBackbone
@@ -126,9 +127,16 @@ def sort_backbones(entries: Iterable[Backbone], sort_key: SortKey) -> tuple[Back
 
 def all_backbones() -> tuple[Backbone, ...]:
     """Return every backbone that Graft knows, sorted by name."""
-    from zoo.catalog.all_tables import CATALOG
+    return _load_catalog()
 
-    return CATALOG
+
+@cache
+def _load_catalog() -> tuple[Backbone, ...]:
+    """Join and sort the tables, one per source of weights; they are read at the first call."""
+    from zoo.catalog import keras_applications_backbones, keras_cv_backbones, keras_hub_backbones, wheel_backbones
+
+    tables = (keras_applications_backbones, keras_cv_backbones, keras_hub_backbones, wheel_backbones)
+    return tuple(sorted((entry for table in tables for entry in table.BACKBONES), key=lambda entry: entry.name))
 
 
 def unlisted_backbones() -> tuple[Backbone, ...]:

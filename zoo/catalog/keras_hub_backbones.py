@@ -17,8 +17,7 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any, Final
 
-from zoo.catalog.backbone import Backbone, FileSource, ImageSpec, Pooling, TextSpec
-from zoo.catalog.buildable import too_large_reason
+from zoo.catalog.backbone import Backbone, FileSource, ImageSpec, Pooling, TextSpec, too_large_reason
 from zoo.catalog.preset_sizes import preset_size
 from zoo.catalog.presets import (
     CONFIG_FILE,

@@ -56,8 +56,8 @@ def import_(
 
     require_train_packages("onnx", "onnxruntime")
     from graft.bundle.publish import require_writable_repository
+    from zoo.cli.options import read_labels
     from zoo.manage.import_keras import ImportRequest, import_keras_model
-    from zoo.manage.labels_file import read_labels
 
     with progress_reporter(progress) as reporter:
         require_writable_repository(models)

@@ -14,13 +14,13 @@ from graft.cli.run_cli import run_cli
 # What a command is called -> module below zoo.cli, and its name there.
 COMMANDS: Final = {
     "bench": ("bench", "bench"),
-    "bundle-weights": ("pack", "bundle_weights"),
+    "bundle-weights": ("bundle_weights_and_load", "bundle_weights"),
     "cache": ("cache", "cache"),
     "completion": ("completion", "completion"),
     "export": ("export", "export"),
     "import": ("import_", "import_"),
     "list": ("list", "list_"),
-    "load": ("pack", "load"),
+    "load": ("bundle_weights_and_load", "load"),
     "publish": ("publish", "publish"),
     "pull": ("pull", "pull"),
     "show": ("show", "show"),

@@ -49,9 +49,9 @@ def publish(
 
     require_train_packages("onnx", "onnxruntime")
     from graft.bundle.publish import require_writable_repository
-    from zoo.manage.labels_file import read_labels
+    from zoo.cli.options import read_labels
     from zoo.manage.publish_pretrained import publish_classifier
-    from zoo.weights.record_in_lockfile import record_in_lockfile
+    from zoo.weights.weights_cache import record_in_lockfile
 
     chosen = get_backbone(backbone)
     chosen_precision = Precision(precision) if precision else chosen.precision

@@ -8,8 +8,7 @@ from typing import Any
 
 import click
 
-from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Backbone, ImageSpec, Precision, WheelSource
-from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Backbone, ImageSpec, Precision, WheelSource, unsupported_reason
 from zoo.catalog.find import get_backbone
 from zoo.catalog.imagenet_classifiers import can_publish, find_pretrained_classifier
 from zoo.cli.format import (

@@ -18,7 +18,7 @@ from graft.errors import GraftError, TrunkError
 from zoo.catalog.backbone import Backbone, ImageSpec, Precision
 from zoo.catalog.find import get_backbone
 from zoo.convert.process.child_process import TOKENIZER_FILE, exit_status_for
-from zoo.weights.sources import is_offline
+from zoo.weights.mirror import is_offline
 
 
 def main() -> int:

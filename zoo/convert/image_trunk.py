@@ -16,8 +16,7 @@ from graft.bundle.signature import image_signature
 from graft.errors import TrunkError, WeightsError
 from graft.inputs.image import ImageInput
 from graft.runtime.session import open_session
-from zoo.catalog.backbone import Backbone
-from zoo.catalog.buildable import too_large_reason
+from zoo.catalog.backbone import Backbone, too_large_reason
 from zoo.convert.networks import build_backbone_network, network_input_size, require_pixels, trunk_from_network
 from zoo.convert.networks.random_weights import randomize_weights
 from zoo.convert.onnx_graph.canonical import serialize_onnx

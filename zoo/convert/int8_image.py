@@ -22,7 +22,7 @@ from onnxruntime.quantization import CalibrationDataReader, QuantFormat, QuantTy
 
 from graft.runtime.session import open_session
 from zoo.convert.onnx_graph.canonical import canonical, serialize_onnx
-from zoo.sample_images import jitter_colors, random_photo_crops
+from zoo.sample_inputs import jitter_colors, random_photo_crops
 
 _CALIBRATION_COUNT, _CALIBRATION_SEED = 96, 0
 _TEST_COUNT: Final = 48  # other crops than the calibration's

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graft.errors import ParityError
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 
 PARITY_TOLERANCE: Final = 1e-4  # max|a-b| <= TOLERANCE * max|a|
 PARITY_BATCH_SIZES: Final = (1, 7)

@@ -16,7 +16,7 @@ from zoo.convert.networks import build_trunk_network, network_input_size, requir
 from zoo.convert.networks.preset_folder import load_preset_classifier
 from zoo.convert.networks.split_last_dense import drop_last_dense, find_last_dense
 from zoo.convert.parity import PARITY_TOLERANCE
-from zoo.sample_images import load_photos
+from zoo.sample_inputs import load_photos
 from zoo.weights.preset_config import resolve_preset
 
 _HEAD_ACTIVATIONS: Final = (keras.activations.linear, keras.activations.softmax)

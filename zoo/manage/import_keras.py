@@ -25,7 +25,7 @@ from graft.runtime.session import open_session
 from graft.storage.atomic_file import file_sha256
 from zoo.convert.process.child_process import run_conversion_task
 from zoo.manage.check_keras_file import check_allowed_classes
-from zoo.sample_images import PHOTO_CREDIT
+from zoo.sample_inputs import PHOTO_CREDIT
 from zoo.trunks.trunk import Trunk
 
 _REQUIRED_PACKAGES: Final = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "sklearn")

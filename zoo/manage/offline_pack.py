@@ -12,8 +12,7 @@ from graft.progress.base import Progress, ProgressBar
 from graft.storage import atomic_folder
 from graft.storage.atomic_file import file_sha256, fsync_folder, open_atomic, require_writable
 from graft.storage.cache_root import cache_root
-from zoo.catalog.backbone import Backbone, Precision
-from zoo.catalog.buildable import require_buildable
+from zoo.catalog.backbone import Backbone, Precision, require_buildable
 from zoo.manage import plain_tar
 from zoo.manage.offline_pack_index import INDEX_FILE, TRUNK_FILES, PackEntry, PackIndex, checksum_file
 from zoo.trunks import trunk_cache

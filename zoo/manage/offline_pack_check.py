@@ -11,7 +11,7 @@ from zoo.catalog.find import get_backbone
 from zoo.manage.offline_pack_index import TRUNK_FILES, PackEntry, PackIndex
 from zoo.trunks import trunk_cache
 from zoo.weights import lockfile, weights_cache
-from zoo.weights.hash_record import hash_record_path
+from zoo.weights.checksums import hash_record_path
 
 _MAX_TRUNK_FILE_BYTES: Final = dict(zip(TRUNK_FILES, (2 << 30, 1 << 20, 256 << 20), strict=True))  # bytes
 

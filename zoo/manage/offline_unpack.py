@@ -30,8 +30,8 @@ from zoo.manage.plain_tar import PlainTarError, PlainTarReader
 from zoo.trunks import trunk_cache
 from zoo.trunks.trunk_cache import CachedTrunk
 from zoo.weights import weights_cache
-from zoo.weights.hash_record import write_hash_record
-from zoo.weights.record_in_lockfile import record_in_lockfile
+from zoo.weights.checksums import write_hash_record
+from zoo.weights.weights_cache import record_in_lockfile
 
 
 @dataclass(frozen=True, slots=True)

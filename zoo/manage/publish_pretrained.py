@@ -26,7 +26,7 @@ from zoo.catalog.imagenet_classifiers import (
     imagenet_classes,
 )
 from zoo.convert.process.child_process import run_conversion_task
-from zoo.sample_images import PHOTO_CREDIT, load_photos
+from zoo.sample_inputs import PHOTO_CREDIT, load_photos
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache
 

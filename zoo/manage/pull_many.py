@@ -7,14 +7,13 @@ from dataclasses import dataclass
 
 from graft.errors import GraftError, UnknownBackbone
 from graft.progress.base import Progress
-from zoo.catalog.backbone import Backbone, Precision
-from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.backbone import Backbone, Precision, unsupported_reason
 from zoo.catalog.find import all_backbones
 from zoo.trunks import trunk_cache
 from zoo.trunks.trunk_cache import CachedTrunk
 from zoo.weights import lockfile, weights_cache
 from zoo.weights.dead_hosts import fail_fast_on_dead_hosts
-from zoo.weights.record_in_lockfile import record_in_lockfile
+from zoo.weights.weights_cache import record_in_lockfile
 
 
 @dataclass(frozen=True, slots=True)

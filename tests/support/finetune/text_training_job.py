@@ -23,7 +23,7 @@ from zoo.catalog.backbone import Backbone
 from zoo.catalog.find import get_backbone
 from zoo.convert.text_trunk import load_text_encoder
 from zoo.convert.tokenizer_json.families import tokenizer_from_preset
-from zoo.sample_texts import SAMPLE_SENTENCES
+from zoo.sample_inputs import SAMPLE_SENTENCES
 from zoo.weights import weights_cache
 
 TINY = "bert_tiny.en_uncased"

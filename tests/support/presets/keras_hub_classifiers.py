@@ -12,7 +12,7 @@ from graft.inputs.image import ImageInput
 from tests.support.presets.keras_hub_image_presets import SIZE, backbone, drawn
 from tests.support.presets.keras_hub_text_presets import keras_hub
 from zoo.convert.networks.split_last_dense import find_last_dense
-from zoo.sample_images import load_photos
+from zoo.sample_inputs import load_photos
 
 
 def save_classifier(

@@ -25,7 +25,7 @@ from zoo.catalog.imagenet_classifiers import find_pretrained_classifier
 from zoo.convert.networks import build_backbone_network, scale_pixels
 from zoo.convert.networks.applications_networks import build_application_classifier
 from zoo.convert.networks.split_last_dense import find_last_dense
-from zoo.sample_images import load_photos
+from zoo.sample_inputs import load_photos
 from zoo.weights.weights_cache import weights_path
 
 

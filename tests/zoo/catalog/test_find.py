@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from zoo.catalog import find
 from zoo.catalog.backbone import Backbone, ImageSpec, WheelSource
 from zoo.catalog.find import (
     SORT_KEYS,
@@ -76,7 +77,8 @@ def test_sort_puts_unknown_values_last(order: str) -> None:
 
 def test_find_by_max_params_leaves_out_unknown_counts(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking: Backbone = replace(get_backbone("mobilenet_v2"), params=None)  # type: ignore[arg-type]
-    monkeypatch.setattr("zoo.catalog.all_tables.CATALOG", (lacking, get_backbone("vgg16")))
+    catalog = (lacking, get_backbone("vgg16"))
+    monkeypatch.setattr(find, "_load_catalog", lambda: catalog)
     assert find_backbones(max_params="900B") == (get_backbone("vgg16"),)
     assert find_backbones("mobilenet") == (lacking,)
 

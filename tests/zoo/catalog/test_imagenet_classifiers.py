@@ -26,7 +26,7 @@ from zoo.catalog.imagenet_classifiers import find_pretrained_classifier, imagene
 from zoo.cli.main import cli
 from zoo.manage.cache_eviction import list_cache_entries
 from zoo.manage.verify_cached import FileState, verify_cached
-from zoo.sample_images import load_photos
+from zoo.sample_inputs import load_photos
 from zoo.weights.weights_cache import weights_path
 
 

@@ -21,7 +21,7 @@ from zoo.catalog.find import all_backbones, get_backbone
 from zoo.convert.networks import assign_weights, build_backbone_network, require_pixels, scale_pixels
 from zoo.convert.networks.applications_networks import add_published_rescaling, headless
 from zoo.convert.networks.random_weights import randomize_weights
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 
 ENTRIES = {b.builder.rpartition(":")[2]: b for b in all_backbones() if b.library == "keras.applications"}
 TOLD = json.loads(APPLICATIONS_FILE.read_bytes())

@@ -16,8 +16,16 @@ from graft.progress.base import SilentProgress
 from tests.support.presets.keras_hub_text_presets import keras_hub
 from tests.support.presets.published_layers import IMAGES
 from zoo.catalog import keras_cv_backbones, keras_hub_backbones
-from zoo.catalog.backbone import Backbone, FileSource, ImageSpec, Precision, Scaling, TextSpec
-from zoo.catalog.buildable import MAX_ONNX_BYTES, unsupported_reason
+from zoo.catalog.backbone import (
+    MAX_ONNX_BYTES,
+    Backbone,
+    FileSource,
+    ImageSpec,
+    Precision,
+    Scaling,
+    TextSpec,
+    unsupported_reason,
+)
 from zoo.catalog.find import get_backbone
 from zoo.catalog.presets import HUB_FAMILIES, families, read_preset_rows
 from zoo.cli.main import cli

@@ -14,8 +14,7 @@ from tests.support.presets.published_encoder_layers import HALVES, PROTEINS
 from tests.support.presets.published_layers import TEXTS
 from tests.support.presets.text_preset_names import QUICK, SLOW
 from zoo.catalog import keras_hub_backbones
-from zoo.catalog.backbone import Backbone, FileSource, Pooling, Precision, TextSpec
-from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.backbone import Backbone, FileSource, Pooling, Precision, TextSpec, unsupported_reason
 from zoo.catalog.find import all_backbones, get_backbone
 from zoo.catalog.tokenizer_differences import CASED_WORDPIECE, TOKENIZER_DIFFERENCES
 from zoo.cli.main import cli

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from click.testing import CliRunner, Result
 
+from zoo.catalog import find
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.catalog.find import all_backbones, get_backbone
 from zoo.cli.main import cli
@@ -82,7 +83,8 @@ def test_list_without_results_says_so_on_stderr() -> None:
 
 def test_list_says_unknown_and_never_hides_entries(monkeypatch: pytest.MonkeyPatch) -> None:
     lacking = replace(get_backbone("mobilenet_v2"), megabytes=None, width=None, top1=None, params=None)  # type: ignore[arg-type]
-    monkeypatch.setattr("zoo.catalog.all_tables.CATALOG", (get_backbone(DEFAULT_IMAGE_BACKBONE), lacking))
+    catalog = (get_backbone(DEFAULT_IMAGE_BACKBONE), lacking)
+    monkeypatch.setattr(find, "_load_catalog", lambda: catalog)
     for order in ("name", "params", "size", "top1", "width"):
         row = zoo_list("--sort", order).stdout.splitlines()[2]
         assert row.split()[0] == lacking.name

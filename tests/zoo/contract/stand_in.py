@@ -24,7 +24,7 @@ from tests.support.presets.published_layers import CV, IMAGES, TEXTS
 from zoo.catalog.backbone import Backbone, ImageSpec
 from zoo.catalog.find import get_backbone
 from zoo.catalog.presets import families
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 
 MOST: Final = 1 << 27  # parameters
 SEED: Final = 3  # of the two pictures

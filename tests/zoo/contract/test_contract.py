@@ -23,8 +23,7 @@ from graft.runtime.session import open_session
 from tests.zoo.contract import checks, verdict
 from tests.zoo.contract.__main__ import main, record
 from tests.zoo.contract.stand_in import stand_in_of
-from zoo.catalog.backbone import Backbone, ImageSpec, Scaling
-from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.backbone import Backbone, ImageSpec, Scaling, unsupported_reason
 from zoo.catalog.find import all_backbones, get_backbone
 from zoo.convert.image_trunk import convert_image_trunk
 from zoo.convert.networks import build_backbone_network, require_pixels, trunk_from_network

@@ -25,14 +25,12 @@ from graft.storage.atomic_file import file_sha256
 from graft.types import Float32Array
 from tests.zoo.contract.checks import check_alive, check_facts, check_same
 from tests.zoo.contract.stand_in import SEED, Network, stand_in_of
-from zoo.catalog.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource
-from zoo.catalog.buildable import unsupported_reason
+from zoo.catalog.backbone import Backbone, FileSource, Precision, RemoteFile, WheelSource, unsupported_reason
 from zoo.catalog.find import all_backbones
 from zoo.convert.int8_image import centred_cosine
 from zoo.convert.parity import PARITY_BATCH_SIZES
 from zoo.convert.process.child_process import QUIET
-from zoo.sample_images import random_photo_crops
-from zoo.sample_texts import SAMPLE_SENTENCES
+from zoo.sample_inputs import SAMPLE_SENTENCES, random_photo_crops
 from zoo.trunks import trunk_cache
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache

@@ -27,7 +27,7 @@ from zoo.catalog.imagenet_classifiers import (
 )
 from zoo.catalog.presets import read_preset_rows
 from zoo.cli.main import cli
-from zoo.sample_images import load_photos
+from zoo.sample_inputs import load_photos
 from zoo.trunks import trunk_cache
 from zoo.weights import lockfile, weights_cache
 

@@ -18,7 +18,7 @@ from tests.support.paths import REPOSITORY
 from tests.support.zoo.file_server import faulty_server
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Backbone, FileSource, Precision, RemoteFile
 from zoo.catalog.find import get_backbone
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 from zoo.trunks import trunk_cache
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache

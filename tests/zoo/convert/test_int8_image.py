@@ -10,7 +10,7 @@ from onnx import numpy_helper
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Precision
 from zoo.catalog.find import get_backbone
 from zoo.convert.int8_image import centred_cosine
-from zoo.sample_images import jitter_colors, random_photo_crops
+from zoo.sample_inputs import jitter_colors, random_photo_crops
 from zoo.trunks.trunk import Trunk
 
 BACKBONE = get_backbone(DEFAULT_IMAGE_BACKBONE)

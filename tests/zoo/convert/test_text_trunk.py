@@ -19,7 +19,7 @@ from tests.support.presets.text_preset_names import QUICK, SLOW
 from tests.support.zoo.file_server import faulty_server
 from zoo.catalog.backbone import Backbone, Precision
 from zoo.catalog.find import get_backbone
-from zoo.sample_texts import SAMPLE_SENTENCES
+from zoo.sample_inputs import SAMPLE_SENTENCES
 from zoo.trunks import trunk_cache
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache

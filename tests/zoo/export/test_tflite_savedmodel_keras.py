@@ -17,8 +17,8 @@ from graft.bundle.publish import publish
 from graft.errors import BundleUnsupported, RecipeError, ReplayFailed
 from tests.support.fakes import tiny_bundle
 from tests.support.zoo.keras_archives import (
-    layer,  # noqa: F401 - two are fixtures
-    packed,  # noqa: F401 - two are fixtures
+    layer,
+    packed,
 )
 from tests.zoo.conftest import (
     here,  # noqa: F401 - two are fixtures

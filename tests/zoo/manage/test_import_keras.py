@@ -15,8 +15,8 @@ from graft.bundle.open_bundle import open_bundle
 from graft.errors import RecipeError
 from tests.support.zoo.keras_archives import layer, packed
 from zoo.cli.main import cli
+from zoo.cli.options import read_labels
 from zoo.manage.check_keras_file import check_allowed_classes
-from zoo.manage.labels_file import read_labels
 
 
 def zoo(*words: object) -> Result:

@@ -29,7 +29,7 @@ from zoo.manage.offline_pack import pack_weights
 from zoo.manage.offline_pack_index import INDEX_FILE
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache
-from zoo.weights.hash_record import hash_record_path
+from zoo.weights.checksums import hash_record_path
 
 
 def zoo(*words: str) -> Result:

@@ -18,7 +18,7 @@ from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Backbone, ImageSpec, Pr
 from zoo.catalog.find import get_backbone
 from zoo.convert.networks.pytorch_checkpoint import read_state_dict
 from zoo.convert.process import child_process
-from zoo.sample_images import load_photos, random_photo_crops
+from zoo.sample_inputs import load_photos, random_photo_crops
 from zoo.trunks import trunk_cache
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache

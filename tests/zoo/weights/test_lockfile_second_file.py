@@ -21,7 +21,7 @@ from zoo.manage.pull_many import pull_one
 from zoo.manage.verify_cached import FileState, verify_cached
 from zoo.weights import lockfile, weights_cache
 from zoo.weights.checksums import expected_hashes
-from zoo.weights.record_in_lockfile import record_in_lockfile
+from zoo.weights.weights_cache import record_in_lockfile
 
 TOP = DATA + b"and a top"
 TOP_PATH = "/weights.example/nets/tiny_top.h5"

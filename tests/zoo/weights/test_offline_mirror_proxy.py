@@ -21,7 +21,7 @@ from zoo.catalog.backbone import FileSource
 from zoo.catalog.find import all_backbones, get_backbone
 from zoo.trunks import trunk_cache
 from zoo.weights import download, weights_cache
-from zoo.weights.sources import download_url
+from zoo.weights.mirror import download_url
 
 NET, PRESET, WHEEL = "mobilenet_v2.imagenet", "bert_tiny.en_uncased", "efficientnet_lite0.imagenet"
 

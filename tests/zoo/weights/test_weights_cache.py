@@ -20,7 +20,7 @@ from tests.support.zoo.file_server import FaultyServer, faulty_server
 from zoo.catalog.backbone import Backbone, FileSource, RemoteFile
 from zoo.catalog.find import get_backbone
 from zoo.weights import download, weights_cache
-from zoo.weights.hash_record import hash_record_path
+from zoo.weights.checksums import hash_record_path
 
 DATA = b"\x89HDF\r\n\x1a\n" + bytes(range(256)) * 800  # 205 kB
 OTHER = DATA[:8] + DATA[:7:-1]

@@ -20,7 +20,7 @@ from zoo.convert.image_trunk import convert_image_trunk
 from zoo.convert.keras_models.bundle_to_keras import HEAD_LAYER
 from zoo.convert.networks import scale_pixels
 from zoo.convert.networks.custom_layers import import_custom_layers
-from zoo.sample_images import load_photos
+from zoo.sample_inputs import load_photos
 
 _SCORE_ACTIVATIONS: Final[dict[str, ScoreActivation]] = {
     "softmax": "Softmax",

@@ -30,7 +30,7 @@ from zoo.convert.networks import (
     require_pixels,
     scale_pixels,
 )
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 
 _POSITIVE_SUFFIXES: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
 _MAX_IMAGE_SIZE: Final = (

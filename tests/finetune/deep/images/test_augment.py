@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from finetune.deep.images.augment import MixUpCutMix, RandAugment
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 
 PICTURES = random_photo_crops(8, 40, seed=1)
 STRAIGHT, FLIPPED = RandAugment(flips=False), RandAugment(flips=True)

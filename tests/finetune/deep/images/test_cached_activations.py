@@ -15,7 +15,7 @@ from finetune.deep.images.cached_activations import AUGMENT_CHUNK, ActivationCac
 from graft.errors import TrainingFailed
 from graft.progress.base import SilentProgress
 from tests.support.full_disk import full_disk
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 
 PICTURES = random_photo_crops(AUGMENT_CHUNK + 9, 16, seed=2)
 TRAINED = AUGMENT_CHUNK + 4

@@ -12,7 +12,7 @@ from graft.errors import RecipeError
 from graft.runtime.session import open_session
 from tests.support.finetune.image_training_job import random_weights, tiny_backbone
 from zoo.convert.networks import global_average_pool, scale_pixels, trunk_from_network
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
 

@@ -42,7 +42,7 @@ def test_efficientnet_lite_activations_match_batch_norm_statistics(number: int) 
     import keras
 
     from zoo.convert.networks import build_backbone_network, require_pixels, scale_pixels
-    from zoo.sample_images import random_photo_crops
+    from zoo.sample_inputs import random_photo_crops
 
     entry = get_backbone(f"efficientnet_lite{number}")
     model = build_backbone_network(entry, weights_cache.fetch_weights(entry, SilentProgress()))

@@ -18,7 +18,7 @@ from zoo.catalog import keras_cv_backbones
 from zoo.catalog.backbone import Backbone, ImageSpec, Scaling
 from zoo.catalog.find import get_backbone
 from zoo.catalog.presets import families, read_preset_rows
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 from zoo.weights.preset_config import resolve_preset
 
 pytestmark = [

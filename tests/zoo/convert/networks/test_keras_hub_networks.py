@@ -22,7 +22,7 @@ from zoo.catalog.backbone import ImageSpec, Pooling, Precision
 from zoo.catalog.find import get_backbone
 from zoo.catalog.presets import read_preset_rows
 from zoo.cli.main import cli
-from zoo.sample_images import random_photo_crops
+from zoo.sample_inputs import random_photo_crops
 from zoo.trunks import trunk_cache
 from zoo.trunks.trunk import Trunk
 from zoo.trunks.trunk_cache import fill_from_trunk

