@@ -16,14 +16,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.law_of_imports import OURS, PACKAGES
+
 ROOT = Path(__file__).parent.parent
-PACKAGES = ("graft", "zoo", "finetune", "service")
-OURS = {  # package of ours -> those of ours that it may import
-    "graft": set(),
-    "zoo": {"graft"},
-    "finetune": {"graft", "zoo"},
-    "service": {"graft"},
-}
 KERAS = {"zoo/convert/", "finetune/deep/"}
 MAY_IMPORT = {  # third-party package -> folders and files that may import it
     "PIL": {"graft/inputs/", "finetune/data/", "finetune/report/", "service/client/"},

@@ -6,9 +6,9 @@ import ast
 from collections import defaultdict
 from collections.abc import Iterator
 
+from tests.support.law_of_imports import PACKAGES
 from tests.support.paths import REPOSITORY
 
-PACKAGES = ("graft", "zoo", "finetune", "service")
 # Words that say nothing to somebody who searches: as a whole name, or as the first word of a longer one.
 DENIED = frozenset(
     """
