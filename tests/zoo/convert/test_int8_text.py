@@ -8,8 +8,9 @@ import pytest
 
 from graft.runtime.session import open_session
 from tests.support.presets.tiny_text_encoders import MOST, VOCABULARY, backbone
+from zoo.catalog.backbone import Pooling
 from zoo.convert.int8_text import quantize_dense_layers
-from zoo.convert.networks.text import Pooling, add_pooling
+from zoo.convert.networks.text import add_pooling
 from zoo.convert.onnx_graph.canonical import serialize_onnx
 from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
 from zoo.convert.onnx_graph.graph_builder import GraphBuilder

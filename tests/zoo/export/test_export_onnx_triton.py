@@ -98,8 +98,8 @@ def test_atomic_folder_leaves_nothing_when_interrupted(tmp_path: Path) -> None:
 
 def test_atomic_folder_sweeps_only_its_own_killed_draft(tmp_path: Path) -> None:
     code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom graft.storage.atomic_folder import made_whole\n"
-        "with made_whole(Path(sys.argv[1])) as draft:\n"
+        "import os, signal, sys\nfrom pathlib import Path\nfrom graft.storage.atomic_folder import atomic_folder\n"
+        "with atomic_folder(Path(sys.argv[1])) as draft:\n"
         "    (draft / 'half').write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
     )
     for target in ("out", "out", "other"):

@@ -9,6 +9,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from click.testing import CliRunner, Result
 
@@ -16,14 +17,8 @@ from graft.bundle.open_bundle import open_bundle
 from graft.bundle.publish import publish
 from graft.errors import BundleUnsupported, RecipeError, ReplayFailed
 from tests.support.fakes import tiny_bundle
-from tests.support.zoo.keras_archives import (
-    layer,
-    packed,
-)
-from tests.zoo.conftest import (
-    here,  # noqa: F401 - two are fixtures
-    made,  # noqa: F401 - two are fixtures
-)
+from tests.support.paths import REPOSITORY
+from tests.support.zoo.keras_archives import layer, packed
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.cli.main import cli
 
@@ -40,11 +35,10 @@ def done(*words: object) -> str:
     return ran.stdout
 
 
-def in_tensorflow(script: str) -> str:
-    """Run a script in a process of its own: tests import no TensorFlow."""
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+def run_python(*words: str, cwd: Path | None = None) -> None:
+    """Run Python in a child process, so that no TensorFlow is imported here; fail with its standard error."""
+    ran = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, cwd=cwd)
     assert ran.returncode == 0, ran.stderr
-    return ran.stdout
 
 
 @pytest.mark.usefixtures("here")
@@ -71,16 +65,11 @@ def test_export_saved_model_and_keras_open_without_graft() -> None:
         facts = json.loads(done("export", "models/plain", "--format", form, "-o", form, "--json"))
         assert facts["proof"]["samples"] == 2
         example = Path(form, "README.md").read_text().split("```python\n")[1].split("```")[0]
-        said = in_tensorflow(f"""
-import os
-import numpy as np, tensorflow as tf
-os.chdir({form!r})
-image = tf.zeros((2, 16, 16, 3), tf.uint8)
-{example}
-scores = np.asarray(scores)
-print(scores.shape, np.allclose(scores.sum(1), 1, atol=1e-5))
-""")
-        assert said.strip().endswith(f"(2, {golden.scores.shape[1]}) True")
+        prepare = "import numpy as np, tensorflow as tf\nimage = tf.zeros((2, 16, 16, 3), tf.uint8)\n"
+        run_python("-c", f"{prepare}{example}\nnp.save('scores.npy', np.asarray(scores))", cwd=Path(form))
+        scores = np.load(Path(form, "scores.npy"))
+        assert scores.shape == (2, golden.scores.shape[1])
+        np.testing.assert_allclose(scores.sum(1), 1, atol=1e-5)
 
 
 @pytest.mark.slow
@@ -147,30 +136,10 @@ def test_export_saved_model_of_a_catalog_backbone(precision: str, tmp_path: Path
 
 
 @pytest.mark.slow
-def test_export_keras_novelty_equals_onnx(tmp_path: Path) -> None:
-    said = in_tensorflow(f"""
-import keras, numpy as np
-from pathlib import Path
-from finetune.heads.linear import Head
-from finetune.heads.novelty import Distance, Energy, Novelty
-from zoo.build.head_layers import outputs_of
-from zoo.trunk import open_session
-rng = np.random.default_rng(0)
-draw = lambda *shape: rng.normal(size=shape).astype(np.float32)
-distance = Distance(draw(6), abs(draw(6)), draw(6, 2), draw(3, 2), 0.01)
-for score in (distance, Energy(draw(3, 6), draw(3))):
-    novelty = Novelty(score, 1.0, 0.9, 1.0, {{}}, ())
-    path = Path({str(tmp_path)!r}) / "head.onnx"
-    path.write_bytes(Head("logistic", "Softmax", draw(3, 6), draw(3), None, 0, novelty).to_onnx(18, 10))
-    features = keras.Input((6,))
-    model = keras.Model(features, outputs_of(path, features))
-    model.save(path.with_suffix(".keras"))
-    model = keras.models.load_model(path.with_suffix(".keras"), safe_mode=True)
-    rows = draw(5, 6)
-    scores, due = open_session(path).run(["scores", "novelty"], {{"features": rows}})
-    answers = model(rows)
-    assert np.allclose(answers["scores"], scores, atol=1e-5)
-    assert np.allclose(answers["novelty"], due, rtol=1e-4, atol=1e-4), (answers["novelty"], due)
-print("same")
-""")
-    assert said.strip().endswith("same")
+@pytest.mark.parametrize("kind", ["distance", "energy"])
+def test_export_keras_novelty_equals_onnx(kind: str, tmp_path: Path) -> None:
+    run_python("-m", "tests.support.presets.novelty_in_keras", kind, str(tmp_path), cwd=REPOSITORY)
+    with np.load(tmp_path / "answers.npz") as answers:
+        for name in ("scores", "novelty"):
+            np.testing.assert_allclose(answers[f"keras_{name}"], answers[f"onnx_{name}"], rtol=1e-4, atol=1e-4)
+        assert np.ptp(answers["onnx_novelty"]) > 0.1  # the rows differ

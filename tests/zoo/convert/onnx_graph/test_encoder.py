@@ -16,8 +16,9 @@ from graft.errors import ParityError, TrunkError
 from graft.runtime.session import open_session
 from tests.support.paths import REPOSITORY
 from tests.support.presets.tiny_text_encoders import FAMILIES, MOST, VOCABULARY, WITH_POOLER, backbone
+from zoo.catalog.backbone import Pooling
 from zoo.convert.int8_text import quantize_dense_layers
-from zoo.convert.networks.text import Pooling, add_pooling
+from zoo.convert.networks.text import add_pooling
 from zoo.convert.onnx_graph.canonical import serialize_onnx
 from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
 from zoo.convert.onnx_graph.encoder_deberta import log_distance_buckets
@@ -91,12 +92,13 @@ def test_encoder_onnx_stores_shared_weights_once() -> None:
 BUILD = """
 import hashlib
 from tests.support.presets.tiny_text_encoders import backbone
-from zoo.convert.onnx_graph.canonical import serialized
-from zoo.convert.onnx_graph.encoder import text_to_onnx
-from zoo.convert.int8_text import int8_rows
-from zoo.convert.networks.text import Pooling, encoder
-model = text_to_onnx(encoder(backbone("DebertaV3"), Pooling.MEAN))
-print(*(hashlib.sha256(serialized(m)).hexdigest() for m in (model, int8_rows(model))))
+from zoo.catalog.backbone import Pooling
+from zoo.convert.int8_text import quantize_dense_layers
+from zoo.convert.networks.text import add_pooling
+from zoo.convert.onnx_graph.canonical import serialize_onnx
+from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
+model = text_encoder_to_onnx(add_pooling(backbone("DebertaV3"), Pooling.MEAN))
+print(*(hashlib.sha256(serialize_onnx(m)).hexdigest() for m in (model, quantize_dense_layers(model))))
 """
 
 
