@@ -42,8 +42,8 @@ from finetune.deep.training_job import TrainingJob
 from finetune.head import Head
 from finetune.recipe import Depth
 from graft.inputs.image import ImageInput
-from graft.progress.base import SilentProgress
-from graft.runtime.cpu_cores import available_cores
+from graft.progress import SilentProgress
+from graft.runtime.cpu_threads import available_cores
 from graft.types import Float32Array
 from zoo import get_backbone
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE

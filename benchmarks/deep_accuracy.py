@@ -33,7 +33,7 @@ from finetune.deep.training_job import EpochStats, TrainingJob
 from finetune.features.extract import Features, extract_features
 from finetune.head import HEAD_FAMILIES, FitData
 from finetune.recipe import Depth, TrainingOptions
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from zoo import get_backbone
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Precision
 from zoo.convert.networks import global_average_pool, require_pixels, scale_pixels

@@ -32,7 +32,7 @@ from finetune.doctor.label_errors import calibrate_probabilities, find_class_err
 from finetune.features.extract import Features, extract_features
 from finetune.head.standardize import Scaler
 from finetune.plan import resolve_backbone
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.types import Float32Array
 from zoo.trunks.trunk import Trunk
 

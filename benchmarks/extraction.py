@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from benchmarks.timing import alternated
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 from zoo import Precision, get_backbone
 from zoo.sample_inputs import random_photo_crops
 from zoo.trunks.trunk import Trunk

@@ -24,7 +24,7 @@ from finetune.data.dataset import SplitPart
 from finetune.data.load import load_dataset
 from finetune.data.split import split_samples
 from graft.inputs.image import ImageInput
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from zoo import Precision, get_backbone
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.convert.networks import build_trunk_network, require_pixels

@@ -26,7 +26,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from benchmarks.timing import alternated, in_threads
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.inputs.text_bytes import encode_text_sample
 from graft.progress.terminal import TerminalProgress
 from graft.types import Float32Array

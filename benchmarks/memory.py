@@ -21,7 +21,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.scratch import scratch
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 
 CLASSES, SIDE = 10, 64
 COUNTS = (10_000, 100_000)

@@ -35,7 +35,7 @@ from finetune.deep.training_job import TrainingJob
 from finetune.head import Head
 from finetune.recipe import Depth, TrainingOptions
 from graft.inputs.image import ImageInput
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from zoo import get_backbone
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 

@@ -22,7 +22,7 @@ from finetune.data.dataset import Dataset
 from finetune.data.load import load_dataset
 from finetune.features import run_trunk
 from finetune.features.extract import extract_features
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.progress.terminal import TerminalProgress
 from zoo.catalog.backbone import DEFAULT_TEXT_BACKBONE, Precision
 from zoo.catalog.find import get_backbone

@@ -16,7 +16,7 @@ from finetune.data.task import Task
 from finetune.recipe import Depth, Recipe, TrainingOptions
 from finetune.result import TrainResult
 from graft.errors import MissingExtra
-from graft.progress.base import Progress
+from graft.progress import Progress
 
 __all__ = ["DataOptions", "Depth", "Recipe", "Task", "TrainResult", "TrainingOptions", "dataset_from_memory", "train"]
 

@@ -30,7 +30,7 @@ from graft.bundle.manifest import Manifest
 from graft.bundle.publish import publish
 from graft.bundle.signature import Signature
 from graft.inputs.text import TextInput
-from graft.progress.base import Progress, SilentProgress
+from graft.progress import Progress, SilentProgress
 from zoo.trunks.trunk import Trunk
 
 GOLDEN_SAMPLE_COUNT: Final = 8  # samples that every bundle carries with their answers

@@ -12,7 +12,7 @@ from finetune.data.task import Task
 from finetune.recipe import Depth, Recipe
 from graft.bundle.publish import require_writable_repository
 from graft.errors import RecipeError
-from graft.progress.base import Progress
+from graft.progress import Progress
 from zoo.catalog.backbone import (
     DEFAULT_IMAGE_BACKBONE,
     DEFAULT_TEXT_BACKBONE,

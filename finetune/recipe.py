@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from finetune.data.dataset import ARCHIVE_EXTENSIONS, DataOptions, Dataset
-from graft.bundle.model_name import validate_model_name
+from graft.bundle.repository import validate_model_name
 from graft.errors import RecipeError
 from zoo.catalog.backbone import Precision
 

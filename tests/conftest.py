@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.locks import exclusive_lock
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Precision
 from zoo.catalog.find import get_backbone

@@ -13,7 +13,7 @@ from benchmarks.serving.bare import Bare, bare
 from benchmarks.serving.contender import MODEL, Contender, Workload, free_port
 from benchmarks.serving.load import Outcome, Plan, load
 from benchmarks.serving.samples import make_photos, make_topics, sample
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -14,7 +14,7 @@ from typing import Any
 from benchmarks.serving import best, folder, poison, profile, starts, swaps, tensors, texts, throughput
 from benchmarks.serving.chart import chart
 from benchmarks.serving.claims import Claim, Data
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 from graft.storage.atomic_file import write_atomic
 
 ROWS: Mapping[str, Any] = {

@@ -30,7 +30,7 @@ from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish, require_writable_repository
 from graft.bundle.signature import Signature, TensorSpec
-from graft.progress.base import Progress, SilentProgress
+from graft.progress import Progress, SilentProgress
 from graft.types import Float32Array
 
 GOLDEN_SAMPLE_COUNT: Final = 8  # samples that the bundle carries with their answers

@@ -22,8 +22,8 @@ from graft.bundle.open_bundle import Bundle, open_bundle
 from graft.bundle.repository import model_names, model_versions
 from graft.bundle.signature import Signature
 from graft.errors import DatasetError, RecipeError
-from graft.inputs.base import open_input
-from graft.progress.base import Progress
+from graft.inputs.open_input import open_input
+from graft.progress import Progress
 from graft.types import Float32Array
 from zoo.trunks.trunk import Trunk
 

@@ -14,7 +14,7 @@ from finetune.data.targets import Targets
 from finetune.data.task import Task
 from finetune.features.extract import Features
 from graft.errors import DatasetError, RecipeError
-from graft.progress.base import Progress
+from graft.progress import Progress
 
 
 def check_compatible(existing: ExistingModel, dataset: Dataset) -> None:

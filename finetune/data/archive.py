@@ -29,7 +29,7 @@ from finetune.data.safe_extract import SafeExtractor, is_case_insensitive
 from graft import tables
 from graft.errors import DatasetError, MissingExtra
 from graft.inputs.sample_files import list_visible
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.scratch import ScratchFolder
 
 # Readers of archives fail in many ways on hostile bytes; to the user each means the same.

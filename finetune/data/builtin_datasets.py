@@ -21,7 +21,7 @@ from finetune.data.dataset import DataOptions, Dataset, LabeledSample, SplitPart
 from finetune.data.table import dataset_from_table
 from finetune.data.task import Task
 from graft.errors import DatasetError, MissingExtra, Offline, WeightsError
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import file_sha256
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock

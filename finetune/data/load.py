@@ -4,7 +4,7 @@ from pathlib import Path
 
 from finetune.data.dataset import DataOptions, Dataset
 from graft.errors import DatasetError
-from graft.progress.base import Progress, SilentProgress
+from graft.progress import Progress, SilentProgress
 
 
 def load_dataset(data: str | Dataset, options: DataOptions | None = None, progress: Progress | None = None) -> Dataset:

@@ -16,7 +16,7 @@ from typing import Final
 from finetune.data.dataset import MAX_BYTES_PER_SAMPLE
 from graft.errors import DatasetError
 from graft.inputs.sample_files import IGNORED_NAMES
-from graft.progress.base import ProgressBar
+from graft.progress import ProgressBar
 
 MAX_ENTRIES: Final = 1_000_000  # files and folders
 MAX_EXTRACTED_BYTES: Final = 64 << 30  # of all files

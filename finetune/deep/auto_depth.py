@@ -25,8 +25,8 @@ from finetune.plan import Plan
 from finetune.recipe import Depth
 from finetune.result import TrainedCandidate
 from graft.errors import ParityError, TrainingFailed
-from graft.progress.base import Progress
-from graft.runtime.cpu_cores import available_cores
+from graft.progress import Progress
+from graft.runtime.cpu_threads import available_cores
 from zoo.catalog.backbone import Precision
 
 DEFAULT_BUDGET: Final = 600.0  # seconds, where the user names none

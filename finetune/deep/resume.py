@@ -18,7 +18,7 @@ from finetune.features.extract import Features
 from finetune.head.fit import HeadFit
 from finetune.plan import Plan
 from graft.errors import RecipeError
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.cache_root import cache_root
 
 MAX_AGE: Final = 7 * 24 * 3600  # seconds after which nobody is expected to go on with a run

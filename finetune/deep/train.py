@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from finetune.deep.training.quiet_import import import_tensorflow_quietly
 from finetune.deep.training_job import DeepRunResult, TrainingJob
-from graft.progress.base import Progress
+from graft.progress import Progress
 from zoo.catalog.backbone import ImageSpec
 
 

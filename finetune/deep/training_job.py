@@ -13,7 +13,7 @@ from finetune.data.dataset import LabeledSample
 from finetune.data.task import Task
 from finetune.head import Head
 from finetune.recipe import Depth, TrainingOptions
-from graft.inputs.base import Input
+from graft.inputs.open_input import Input
 from graft.types import IndexArray
 from zoo.catalog.backbone import Backbone
 from zoo.trunks.trunk import Trunk

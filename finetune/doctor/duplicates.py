@@ -31,9 +31,8 @@ from finetune.data.tag_cells import find_tag_separator, parse_tags
 from finetune.data.task import Task
 from finetune.doctor.findings import DuplicateGroup
 from finetune.features.memmap_rows import chunk_slices
-from graft.progress.base import Progress
-from graft.runtime.cpu_cores import available_cores
-from graft.runtime.thread_pool import map_ordered, thread_pool
+from graft.progress import Progress
+from graft.runtime.cpu_threads import available_cores, map_ordered, thread_pool
 from graft.tables.table import parse_number
 from graft.types import Float32Array, IndexArray
 

@@ -30,7 +30,7 @@ from finetune.doctor.label_errors import LabelFindings, examine_labels
 from finetune.features.extract import Features, extract_features, with_text_pairs
 from finetune.plan import resolve_backbone
 from graft.errors import DatasetError
-from graft.progress.base import Progress
+from graft.progress import Progress
 from zoo.catalog.backbone import Precision
 from zoo.trunks.trunk import Trunk
 

@@ -21,7 +21,7 @@ from finetune.features.run_trunk import run_trunk_on_images, run_trunk_on_texts
 from finetune.features.unusable_samples import format_skipped, too_many_skipped_error
 from graft.errors import TrunkError
 from graft.inputs.text import TextInput
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.types import Float32Array
 from zoo.trunks.trunk import Trunk
 

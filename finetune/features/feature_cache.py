@@ -21,7 +21,7 @@ from typing import Any, Final
 
 import numpy as np
 
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock
 from graft.types import Float32Array

@@ -19,10 +19,9 @@ from numpy.typing import NDArray
 from finetune.data.dataset import LabeledSample
 from finetune.features.feature_cache import FeatureCache
 from graft.errors import InputError
-from graft.inputs.base import SampleArray as Array
 from graft.inputs.magic_bytes import sniff_format
-from graft.runtime.cpu_cores import available_cores
-from graft.runtime.thread_pool import batched, map_ordered, thread_pool
+from graft.inputs.open_input import SampleArray as Array
+from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thread_pool
 from graft.types import Float32Array
 from zoo.trunks.trunk import Trunk
 

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.head import FitData, Grid, Head, classify
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.types import Float32Array
 
 IMBALANCE_THRESHOLD: Final = 3.0  # largest class to smallest, in samples to train on, above which weights are tried

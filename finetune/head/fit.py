@@ -25,7 +25,7 @@ from finetune.head.class_weights import fit_with_class_weights
 from finetune.head.head_onnx import HeadRunner
 from finetune.head.unknown import with_novelty
 from finetune.plan import Plan
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.types import Float32Array
 
 

@@ -17,8 +17,7 @@ from numpy.typing import NDArray
 
 from finetune.features.memmap_rows import chunk_slices, should_chunk
 from graft.errors import DatasetError
-from graft.runtime.cpu_cores import available_cores
-from graft.runtime.thread_pool import map_ordered, thread_pool
+from graft.runtime.cpu_threads import available_cores, map_ordered, thread_pool
 from graft.types import Float32Array, Float64Array
 
 CandidateT = TypeVar("CandidateT")

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from finetune.data.task import Task
 from finetune.head import HEAD_FAMILIES, FitData, Grid, Head
 from graft.errors import MissingExtra
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.types import Float32Array
 
 STRENGTH_MARGIN: Final = 10.0  # how much further than the usual grid strengths are searched

@@ -32,7 +32,7 @@ from finetune.head import Head
 from finetune.head.classify import CLASS_FITTER, ClassifyChoice
 from finetune.head.novelty_scores import DistanceScore, EnergyScore, Novelty, NoveltyScore
 from finetune.head.standardize import Scaler, standardize
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.types import Float32Array, Float64Array, IndexArray
 
 MAX_FIT_SAMPLES: Final = 8192  # train samples that a score should be fitted to: more cost much and bring little

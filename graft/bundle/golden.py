@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.errors import BundleBroken
-from graft.inputs.base import BatchArrays, Input, SampleArray
+from graft.inputs.open_input import BatchArrays, Input, SampleArray
 from graft.types import Float32Array
 
 

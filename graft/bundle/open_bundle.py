@@ -21,7 +21,8 @@ from typing import Final
 
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import FileFacts, Manifest
-from graft.errors import BundleBroken
+from graft.bundle.repository import model_versions
+from graft.errors import BundleBroken, UnknownModel, UnknownVersion
 from graft.storage.atomic_file import file_sha256
 
 MAX_MANIFEST_BYTES: Final = 16 << 20  # bytes
@@ -96,6 +97,27 @@ def open_bundle(root: Path) -> Bundle:
     if missing or manifest.files["trunk.onnx"].sha256 != manifest.trunk_sha256:
         raise BundleBroken(f"{layout.manifest} does not vouch for {', '.join(missing) or 'its trunk'}.")
     return Bundle(layout, manifest)
+
+
+def resolve_bundle(model: Path) -> Bundle:
+    """Open the bundle in folder `model`, or the newest version below it.
+
+    Raises:
+        UnknownModel: there is no such folder, or nothing was ever published into it.
+        UnknownVersion: it is a model, but not of that version.
+        BundleBroken: a file is not what the manifest says.
+    """
+    if BundleLayout(model).manifest.is_file():
+        return open_bundle(model)
+    name, parent = model.absolute().name, model.absolute().parent
+    if numbers := model_versions(parent, name):
+        return open_bundle(model / str(numbers[-1]))
+    if model_version_numbers := model_versions(parent.parent, parent.name):
+        raise UnknownVersion(f"{parent} has no version {name}; it has {', '.join(map(str, model_version_numbers))}.")
+    raise UnknownModel(
+        f"{model} is no published model: a folder models/NAME or models/NAME/VERSION with a manifest.json is meant. "
+        "`finetune`, `zoo publish` and `zoo import` make one."
+    )
 
 
 def _required_files(manifest: Manifest) -> set[str]:

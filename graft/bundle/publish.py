@@ -19,9 +19,8 @@ from typing import Final
 
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import FileFacts, Manifest
-from graft.bundle.model_name import validate_model_name
 from graft.bundle.open_bundle import Bundle, BundleLayout
-from graft.bundle.repository import VERSION_PATTERN
+from graft.bundle.repository import VERSION_PATTERN, validate_model_name
 from graft.errors import PublishFailed
 from graft.storage.atomic_file import file_sha256, fsync_folder, open_atomic, require_writable
 

@@ -10,7 +10,7 @@ import numpy as np
 from graft.bundle.golden import Golden, array_sha256
 from graft.bundle.manifest import Manifest
 from graft.errors import InputError, ReplayFailed
-from graft.inputs.base import BatchArrays, Input
+from graft.inputs.open_input import BatchArrays, Input
 from graft.types import Float32Array
 
 # Of a probability, of the deviation of a regression's target, or of the largest feature.

@@ -1,4 +1,7 @@
-"""A bundle named by its folder, MODEL or MODEL/VERSION: opened, every byte verified."""
+"""A model repository, MODELS/NAME/VERSION: which names are allowed, which models and versions it holds.
+
+Standard library only: a recipe's name is checked before anything heavy is imported.
+"""
 
 from __future__ import annotations
 
@@ -8,32 +11,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from graft.bundle.model_name import MODEL_NAME_PATTERN
-from graft.bundle.open_bundle import Bundle, BundleLayout, open_bundle
-from graft.errors import UnknownModel, UnknownVersion
+from graft.errors import RecipeError
 
+MODEL_NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION_PATTERN: Final = re.compile(r"[1-9][0-9]{0,8}")  # of a version
 
 
-def resolve_bundle(model: Path) -> Bundle:
-    """Open the bundle in folder `model`, or the newest version below it.
+def validate_model_name(name: str) -> str:
+    """Return `name` if a model may be called that.
 
     Raises:
-        UnknownModel: there is no such folder, or nothing was ever published into it.
-        UnknownVersion: it is a model, but not of that version.
-        BundleBroken: a file is not what the manifest says.
+        RecipeError: it may not.
     """
-    if BundleLayout(model).manifest.is_file():
-        return open_bundle(model)
-    name, parent = model.absolute().name, model.absolute().parent
-    if numbers := model_versions(parent, name):
-        return open_bundle(model / str(numbers[-1]))
-    if model_version_numbers := model_versions(parent.parent, parent.name):
-        raise UnknownVersion(f"{parent} has no version {name}; it has {', '.join(map(str, model_version_numbers))}.")
-    raise UnknownModel(
-        f"{model} is no published model: a folder models/NAME or models/NAME/VERSION with a manifest.json is meant. "
-        "`finetune`, `zoo publish` and `zoo import` make one."
-    )
+    if not MODEL_NAME_PATTERN.fullmatch(name):
+        raise RecipeError(
+            f"a model cannot be called {name!r}. Allowed are up to 64 of a-z, 0-9, '.', '_' and '-', "
+            "beginning with a letter or digit; choose one with --name."
+        )
+    return name
 
 
 def model_names(models: Path) -> list[str]:

@@ -11,7 +11,7 @@ from typing import Final
 import click
 
 from graft.errors import GraftError
-from graft.progress.base import Progress, SilentProgress
+from graft.progress import Progress, SilentProgress
 
 INTERRUPT_MESSAGE: Final = "stopped: nothing half-made was left behind."
 

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Final
 
-from graft.progress.base import MetricValues, ProgressBar
+from graft.progress import MetricValues, ProgressBar
 
 EVENT_INTERVAL_SECONDS: Final = 0.5  # seconds between two "progress" events of one bar
 

@@ -19,7 +19,7 @@ from rich.progress import (
 )
 from rich.progress import Progress as RichProgress
 
-from graft.progress.base import MetricValues, ProgressBar, SilentProgress
+from graft.progress import MetricValues, ProgressBar, SilentProgress
 
 METRIC_TITLES: Final = {"val_loss": "validation loss", "val_score": "score"}
 UNLABELLED_METRICS: Final = ("of", "seconds_left")  # told beside another number, or at the end of the line

@@ -1,7 +1,42 @@
-"""Tables as all formats give them: read a file, search its columns."""
+"""Tables as all formats give them: read a file by the ending of its name, search its columns."""
 
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Final
+
+from graft.errors import DatasetError
+from graft.tables import delimited, jsonl_parquet_excel
 from graft.tables.column_search import ColumnSearch
-from graft.tables.read import TABLE_SUFFIXES, read_table
 from graft.tables.table import DataRow, DataTable
 
 __all__ = ["TABLE_SUFFIXES", "ColumnSearch", "DataRow", "DataTable", "read_table"]
+
+JSON_SUFFIXES: Final = frozenset((".jsonl", ".ndjson", ".json"))
+PARQUET_SUFFIXES: Final = frozenset((".parquet", ".pq"))
+EXCEL_SUFFIXES: Final = frozenset((".xlsx", ".xlsm"))
+UNSUPPORTED_SUFFIXES: Final = frozenset((".xls", ".xlsb", ".ods"))
+TABLE_SUFFIXES: Final = (
+    JSON_SUFFIXES | PARQUET_SUFFIXES | EXCEL_SUFFIXES | UNSUPPORTED_SUFFIXES | {".csv", ".tsv", ".tab"}
+)  # of files that are tables
+
+
+def read_table(path: Path, sheet: str = "") -> DataTable:
+    """Read a table: CSV, TSV, Orange's .tab, JSON Lines, Parquet, or the sheet of that name of an Excel workbook.
+
+    Raises:
+        DatasetError: it is none that can be read, or has no such sheet.
+        MissingExtra: a package that its format needs is not installed.
+    """
+    suffix = path.suffix.lower()
+    if sheet and suffix not in EXCEL_SUFFIXES:
+        raise DatasetError(f"{path} has no sheets; --sheet is for Excel workbooks.")
+    if suffix in JSON_SUFFIXES:
+        return jsonl_parquet_excel.read_json(path)
+    if suffix in PARQUET_SUFFIXES:
+        return jsonl_parquet_excel.read_parquet(path)
+    if suffix in EXCEL_SUFFIXES:
+        return jsonl_parquet_excel.read_excel(path, sheet)
+    if suffix in UNSUPPORTED_SUFFIXES:
+        raise DatasetError(f"{path} is in a format that is not read. Save it as .xlsx or as CSV in UTF-8.")
+    return delimited.read_delimited(path)

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from graft.bundle.signature import TensorSpec
-from graft.inputs.base import BatchArrays, Input
+from graft.inputs.open_input import BatchArrays, Input
 from graft.types import Float32Array
 
 MAX_BATCH_SAMPLES: Final = 32  # samples a run

@@ -17,7 +17,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from starlette.requests import ClientDisconnect
 
-from graft.inputs.base import SampleArray
+from graft.inputs.open_input import SampleArray
 from graft.types import Float32Array
 from service.inference.batch_size import measure_batch_size
 from service.inference.futures import JobFuture

@@ -14,7 +14,7 @@ from starlette.requests import ClientDisconnect
 from graft.bundle.head_outputs import split_outputs
 from graft.errors import BadRequest, ServerFailed
 from graft.inputs import base as zoo_inputs
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
 from service.inference.batcher import BatcherRegistry, PendingSample
 from service.inference.futures import DisconnectCheck, FutureGroup, JobFuture, run_concurrently, unwrap, unwrap_all

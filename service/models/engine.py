@@ -14,7 +14,7 @@ from graft.bundle.head_outputs import concat_outputs
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.signature import TensorSpec
 from graft.errors import BundleBroken, TrunkError
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.runtime.device import Device
 from graft.runtime.session import open_session, require_available_device
 from graft.types import Float32Array

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 from weakref import WeakValueDictionary
 
-from graft.inputs.base import Input, open_input
+from graft.inputs.open_input import Input, open_input
 from graft.inputs.text import TextInput
 
 
 class InputCache:
-    """Opens inputs as `graft.inputs.base.open_input` does. Called from one thread at a time."""
+    """Opens inputs as `graft.inputs.open_input.open_input` does. Called from one thread at a time."""
 
     def __init__(self) -> None:
         # Weak: a tokenizer leaves the memory with the last model that has it.

@@ -14,9 +14,9 @@ from graft.bundle.replay import TOLERANCE, replay
 from graft.bundle.signature import TensorSpec
 from graft.errors import BadRequest, BundleBroken, BundleUnsupported, NotText
 from graft.inputs import base as zoo_inputs
-from graft.inputs.base import BatchArrays, Input, open_input
 from graft.inputs.image import ImageInput
 from graft.inputs.magic_bytes import sniff_format
+from graft.inputs.open_input import BatchArrays, Input, open_input
 from graft.types import Float32Array
 from service.models.engine import Engine, LoadedGraphs
 from service.models.input_kinds import ImageKind, InputKind, TextKind, WireSample

@@ -12,7 +12,7 @@ from typing import Final
 import click
 
 from graft.errors import GraftError, MissingExtra, Unreachable
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.progress.terminal import TerminalProgress
 from graft.runtime.device import Device
 from service.client.retry import DEFAULT_URL

@@ -12,13 +12,11 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
-from graft.bundle.model_name import MODEL_NAME_PATTERN
-from graft.bundle.repository import model_names, versions_newest_first
+from graft.bundle.repository import MODEL_NAME_PATTERN, model_names, versions_newest_first
 from graft.errors import GraftError, InputError, NotReady, UnknownModel
-from graft.inputs.base import SampleArray as Array
-from graft.runtime.cpu_cores import available_cores
+from graft.inputs.open_input import SampleArray as Array
+from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thread_pool
 from graft.runtime.device import Device
-from graft.runtime.thread_pool import batched, map_ordered, thread_pool
 from service.answers import SampleKind
 from service.inference.postprocess import build_answers
 from service.models.engine import OnnxEngine

@@ -6,7 +6,7 @@ from collections.abc import Generator, Iterable
 from typing import Final
 
 from graft.errors import BadRequest, BodyTooLarge, InputError, NotAnImage
-from graft.runtime.thread_pool import batched, map_ordered, thread_pool
+from graft.runtime.cpu_threads import batched, map_ordered, thread_pool
 from service.client.client import Client
 from service.predict.inputs import PredictSample
 from service.predict.run import NumberedOutcome, PredictionOutcome

@@ -7,7 +7,7 @@ from contextlib import closing
 from typing import Protocol
 
 from graft.errors import GraftError
-from graft.progress.base import Progress, ProgressBar
+from graft.progress import Progress, ProgressBar
 from service.answers import Answer, SampleKind
 from service.predict.inputs import PredictInputs, PredictSample
 

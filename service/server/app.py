@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect
 
 from graft import __version__
 from graft.errors import BadRequest, GraftError
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 from service.auth import protect_endpoint, require_api_key
 from service.http_errors import error_to_response, http_error_body
 from service.inference.batcher import BatcherRegistry

@@ -14,7 +14,7 @@ from graft.bundle.replay import replay
 from graft.bundle.repository import model_versions
 from graft.errors import DatasetError, ReplayFailed
 from graft.inputs.image import ImageInput
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.runtime.session import open_session
 from tests.support.class_folders import fill, noisy
 

@@ -19,8 +19,8 @@ from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish
 from graft.bundle.signature import Signature, TensorSpec, image_signature
-from graft.inputs.base import BatchArrays
 from graft.inputs.image import ImageInput
+from graft.inputs.open_input import BatchArrays
 from graft.runtime.session import open_session
 from graft.storage.atomic_file import file_sha256, write_atomic
 from graft.types import Float32Array

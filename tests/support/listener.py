@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from graft.progress.base import MetricValues
+from graft.progress import MetricValues
 
 
 class CountingBar:

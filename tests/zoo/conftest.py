@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.locks import exclusive_lock
 from tests.support.paths import REPOSITORY
 from tests.support.zoo import tiny_weights

@@ -19,7 +19,7 @@ import numpy as np
 
 from graft.bundle.signature import Signature
 from graft.errors import GraftError
-from graft.inputs.base import BatchArrays, open_input
+from graft.inputs.open_input import BatchArrays, open_input
 from graft.inputs.text import TextInput
 from zoo.convert.process.child_process import TOKENIZER_FILE
 from zoo.trunks.trunk import Trunk

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from graft.errors import GraftError, TrunkError
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import file_sha256
 from zoo.catalog.backbone import Backbone, ImageSpec, Precision, Scaling
 from zoo.convert.process import child_process

@@ -12,7 +12,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Final
 
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 
 CPUINFO: Final = Path("/proc/cpuinfo")
 _CPU_FIELDS: Final = ("cpu family", "model", "stepping", "CPU implementer", "CPU part")  # x86's, then ARM's

@@ -9,8 +9,8 @@ from datetime import date
 from itertools import product
 from typing import Final
 
-from graft.progress.base import Progress
-from graft.runtime.cpu_cores import available_cores
+from graft.progress import Progress
+from graft.runtime.cpu_threads import available_cores
 from zoo.bench.bench_result import BATCH_SIZES, BenchResult, Timing, TrunkSpeed, WeightsKind
 from zoo.bench.candidates import BenchCandidate
 from zoo.bench.child_process import BenchProcess, start_bench_process

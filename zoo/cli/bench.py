@@ -21,7 +21,7 @@ from zoo.cli.options import complete_backbones
 from zoo.weights.dead_hosts import fail_fast_on_dead_hosts
 
 if TYPE_CHECKING:
-    from graft.progress.base import Progress
+    from graft.progress import Progress
     from zoo.bench.bench_result import BenchResult
     from zoo.bench.machine import Machine
 

@@ -42,7 +42,7 @@ def export(
     from zoo.convert.process.child_process import require_train_packages
 
     require_train_packages("onnx", "onnxruntime")
-    from graft.bundle.repository import resolve_bundle
+    from graft.bundle.open_bundle import resolve_bundle
     from zoo.export.export import export_bundle as exported
 
     with progress_reporter(progress) as reporter:

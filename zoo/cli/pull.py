@@ -17,7 +17,7 @@ from zoo.cli.format import JSON_OPTION, align_columns, describe_input, license_r
 from zoo.cli.options import complete_backbones
 
 if TYPE_CHECKING:
-    from graft.progress.base import Progress
+    from graft.progress import Progress
     from zoo.manage.pull_many import PullFailure
 
 

@@ -8,9 +8,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Literal
 
-from graft.bundle.model_name import validate_model_name
 from graft.bundle.open_bundle import Bundle
-from graft.progress.base import Progress
+from graft.bundle.repository import validate_model_name
+from graft.progress import Progress
 from graft.storage.atomic_folder import atomic_folder, require_absent
 from zoo.export.companion_files import write_companion_files
 from zoo.export.merged_onnx import make_onnx_runner, merge_trunk_and_head

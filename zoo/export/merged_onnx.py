@@ -11,7 +11,7 @@ from onnx import compose, helper
 
 from graft.bundle.open_bundle import Bundle
 from graft.errors import BundleUnsupported
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.runtime.session import open_session
 from graft.types import Float32Array
 from zoo.export.proof import ExportRunner

@@ -13,7 +13,7 @@ from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.replay import TOLERANCE, replay
 from graft.errors import ReplayFailed
-from graft.inputs.base import BatchArrays, Input, open_input
+from graft.inputs.open_input import BatchArrays, Input, open_input
 from graft.types import Float32Array
 
 ExportRunner = Callable[

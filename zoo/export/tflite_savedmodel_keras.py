@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from graft.bundle.open_bundle import Bundle
 from graft.errors import BundleUnsupported, UnknownBackbone
-from graft.progress.base import Progress
+from graft.progress import Progress
 from zoo.catalog.find import all_backbones_with_unlisted, get_backbone
 from zoo.convert.process.child_process import run_conversion_task
 from zoo.export.proof import Proof

@@ -13,14 +13,14 @@ from numpy.typing import NDArray
 import graft
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
-from graft.bundle.model_name import validate_model_name
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish
 from graft.bundle.replay import replay
+from graft.bundle.repository import validate_model_name
 from graft.bundle.signature import Signature, TensorSpec
 from graft.errors import RecipeError
 from graft.inputs.image import ImageInput
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.runtime.session import open_session
 from graft.storage.atomic_file import file_sha256
 from zoo.convert.process.child_process import run_conversion_task

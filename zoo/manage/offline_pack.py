@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import BinaryIO, Final
 
 from graft.errors import WeightsError
-from graft.progress.base import Progress, ProgressBar
+from graft.progress import Progress, ProgressBar
 from graft.storage import atomic_folder
 from graft.storage.atomic_file import file_sha256, fsync_folder, open_atomic, require_writable
 from graft.storage.cache_root import cache_root

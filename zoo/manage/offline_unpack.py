@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from graft.errors import GraftError, HashMismatch, WeightsError
-from graft.progress.base import Progress, ProgressBar
+from graft.progress import Progress, ProgressBar
 from graft.storage.atomic_file import fsync_folder
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock

@@ -9,13 +9,13 @@ from typing import Any
 import graft
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
-from graft.bundle.model_name import validate_model_name
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish
 from graft.bundle.replay import replay
+from graft.bundle.repository import validate_model_name
 from graft.bundle.signature import Signature, TensorSpec
 from graft.errors import DownloadFailed, RecipeError
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.runtime.session import open_session
 from zoo.catalog.backbone import Backbone, Precision
 from zoo.catalog.imagenet_classifiers import (

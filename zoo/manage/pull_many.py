@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from graft.errors import GraftError, UnknownBackbone
-from graft.progress.base import Progress
+from graft.progress import Progress
 from zoo.catalog.backbone import Backbone, Precision, unsupported_reason
 from zoo.catalog.find import all_backbones
 from zoo.trunks import trunk_cache

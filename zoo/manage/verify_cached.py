@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-from graft.progress.base import Progress, ProgressBar, SilentProgress
+from graft.progress import Progress, ProgressBar, SilentProgress
 from graft.storage.atomic_file import file_sha256
 from zoo.catalog.backbone import Backbone
 from zoo.catalog.find import all_backbones_with_unlisted

@@ -9,8 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graft.bundle.signature import Signature
-from graft.inputs.base import BatchArrays, Input, open_input
-from graft.progress.base import Progress, SilentProgress
+from graft.inputs.open_input import BatchArrays, Input, open_input
+from graft.progress import Progress, SilentProgress
 from graft.runtime.session import open_session
 from zoo.catalog.backbone import Backbone, Precision
 from zoo.trunks import trunk_cache

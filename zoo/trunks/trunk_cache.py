@@ -22,7 +22,7 @@ from typing import Any, Final
 
 from graft.errors import TrunkError
 from graft.inputs.image import ImageInput
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import file_sha256, fsync_folder, write_atomic
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock

@@ -19,7 +19,7 @@ from typing import Final
 import httpx2
 
 from graft.errors import DownloadFailed, WeightsError
-from graft.progress.base import Progress, ProgressBar
+from graft.progress import Progress, ProgressBar
 from zoo.weights.dead_hosts import record_dead_host, require_live_host
 from zoo.weights.partial_file import PartialFile
 

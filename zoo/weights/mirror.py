@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import fsync_folder
 from zoo.catalog.backbone import RemoteFile, WheelSource
 from zoo.weights import download_wheel

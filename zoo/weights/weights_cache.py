@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from graft.errors import HashMismatch, Offline, WeightsError
-from graft.progress.base import Progress, SilentProgress
+from graft.progress import Progress, SilentProgress
 from graft.storage.atomic_file import file_sha256
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from benchmarks.serving.contender import Workload
 from benchmarks.serving.peers import wires
 from benchmarks.serving.peers.peer import Peer, Wire
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 
 CORES = str(available_cores())
 QUIET_BENTOML = {"BENTOML_DO_NOT_TRACK": "True"}

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from benchmarks.serving.contender import MODEL, Workload
 from graft.bundle.open_bundle import open_bundle
-from graft.inputs.base import open_input
+from graft.inputs.open_input import open_input
 
 
 def golden(models: Path, workload: Workload) -> list[tuple[bytes, str]]:

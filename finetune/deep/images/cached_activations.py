@@ -20,10 +20,9 @@ from numpy.typing import NDArray
 from finetune.deep.images import augment
 from finetune.deep.images.augment import Pictures, RandAugment
 from finetune.deep.images.memmap_images import map_npy, stream_to_npy
-from graft.progress.base import Progress
-from graft.runtime.cpu_cores import available_cores
+from graft.progress import Progress
+from graft.runtime.cpu_threads import available_cores, map_ordered, thread_pool
 from graft.runtime.session import open_session
-from graft.runtime.thread_pool import map_ordered, thread_pool
 from graft.types import Float16Array
 
 AUGMENT_CHUNK: Final = 32  # pictures that are augmented together; a part of what decides the views

@@ -11,10 +11,9 @@ from numpy.typing import NDArray
 
 from finetune.data.dataset import LabeledSample
 from graft.errors import TrainingFailed
-from graft.inputs.base import Input
-from graft.progress.base import Progress, ProgressBar
-from graft.runtime.cpu_cores import available_cores
-from graft.runtime.thread_pool import batched, map_ordered, thread_pool
+from graft.inputs.open_input import Input
+from graft.progress import Progress, ProgressBar
+from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thread_pool
 from graft.storage.atomic_file import open_atomic
 
 IMAGES_PER_TASK: Final = 8  # samples that one task of the pool takes

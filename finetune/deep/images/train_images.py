@@ -25,7 +25,7 @@ from finetune.deep.training.head_as_keras_layer import dense_from_head, head_fro
 from finetune.deep.training.trainer import train_network
 from finetune.deep.training_job import DeepRunResult, TrainingJob
 from finetune.recipe import Depth
-from graft.progress.base import Progress
+from graft.progress import Progress
 from zoo.convert.networks import global_average_pool, require_pixels, scale_pixels, trunk_from_network
 from zoo.weights import weights_cache
 

@@ -20,7 +20,7 @@ from finetune.deep.training.batch_source import Batch
 from finetune.deep.training.head_as_keras_layer import training_targets
 from finetune.deep.training_job import TrainingJob
 from graft.inputs.text import TextInput
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import open_atomic
 from graft.types import IndexArray, Int32Array
 

@@ -19,7 +19,7 @@ from finetune.recipe import Depth
 from graft.bundle.signature import Signature
 from graft.errors import TrainingFailed, TrunkError
 from graft.inputs.text import TextInput
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import file_sha256, open_atomic, write_atomic
 from zoo.catalog.backbone import Precision
 from zoo.convert.text_trunk import convert_text_trunk, load_text_encoder

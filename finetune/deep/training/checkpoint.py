@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from finetune.deep.training.devices import intra_op_threads
 from finetune.deep.training_job import TrainingJob
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import file_sha256, open_atomic
 
 NamedArrays = dict[str, NDArray[Any]]

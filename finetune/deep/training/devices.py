@@ -14,7 +14,7 @@ from typing import Any, Final
 import keras
 import tensorflow as tf
 
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 
 BFLOAT16_CAPABILITY, FLOAT16_CAPABILITY = (8, 0), (7, 0)  # from which compute capability on a GPU is fast in them
 

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from finetune.deep.training_job import TrainingJob
 from graft.bundle.signature import Signature
 from graft.errors import TrainingFailed
-from graft.progress.base import Progress
+from graft.progress import Progress
 from graft.storage.atomic_file import file_sha256, open_atomic, write_atomic
 from zoo.catalog.backbone import Backbone, Precision
 from zoo.convert.image_trunk import convert_image_trunk

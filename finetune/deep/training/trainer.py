@@ -36,7 +36,7 @@ from finetune.deep.training.train_step import StepGraphs, make_loss, validation_
 from finetune.deep.training.training_state import TrainingState
 from finetune.deep.training_job import EpochStats, TrainingJob
 from graft.errors import TrainingFailed
-from graft.progress.base import Progress
+from graft.progress import Progress
 
 TIMED_STEPS: Final = 8  # steps that are timed to plan with
 

@@ -14,7 +14,7 @@ from simdjson import Object
 
 from graft.bundle.signature import TensorSpec
 from graft.errors import BadRequest, WrongContentType
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from service.models.input_kinds import GENERIC_CONTENT_TYPES
 from service.models.model import Model
 from service.routes.open_inference.strict_json import (

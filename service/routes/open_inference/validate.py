@@ -10,7 +10,7 @@ import numpy as np
 
 from graft.bundle.signature import TensorSpec
 from graft.errors import BadRequest, TextTooLong
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.inputs.text import TextInput
 from service.models.model import Model
 from service.routes.open_inference.strict_json import JsonNode, as_array, describe_value, quote_names

@@ -11,7 +11,7 @@ from finetune.data.load import load_dataset
 from finetune.features.extract import extract_features
 from finetune.report.worst_samples import MAX_EXCERPT_CHARS, excerpt
 from graft.inputs.text_bytes import encode_text_sample
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.commands import Command
 from tests.support.finetune.text_folders import opened, table, texts
 from tests.support.text_fakes import tiny_text_trunk, tiny_tokenizer

@@ -21,7 +21,7 @@ from finetune.data.safe_extract import SafeExtractor, is_case_insensitive
 from finetune.recipe import Recipe
 from graft.bundle.open_bundle import open_bundle
 from graft.errors import DatasetError
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
 from graft.storage.scratch import ScratchFolder
 from tests.support.class_folders import fill, noisy

@@ -17,7 +17,7 @@ from finetune.plan import Plan, make_plan
 from finetune.recipe import Depth, Recipe, TrainingOptions
 from finetune.result import TrainedCandidate
 from graft.errors import RecipeError, TrainingFailed, TrunkError
-from graft.progress.base import Progress, SilentProgress
+from graft.progress import Progress, SilentProgress
 from graft.storage.cache_root import cache_root
 from zoo.catalog.backbone import Precision
 from zoo.trunks.trunk import Trunk

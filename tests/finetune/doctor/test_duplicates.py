@@ -13,7 +13,7 @@ from finetune.doctor.duplicates import (
     is_contradiction,
 )
 from finetune.doctor.findings import DuplicateGroup
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 
 
 def samples(*labels: str, parts: tuple[SplitPart | None, ...] = ()) -> list[LabeledSample]:

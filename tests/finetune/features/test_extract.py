@@ -7,7 +7,7 @@ import pytest
 from finetune.data.load import load_dataset
 from finetune.features.extract import Features, extract_features
 from graft.errors import DatasetError
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.class_folders import fill, noisy
 from tests.support.fakes import WIDTH, picture
 from zoo import Precision, get_backbone

@@ -17,8 +17,8 @@ from finetune.head.standardize import Scaler, compute_logits, standardize
 from finetune.pipeline import run_pipeline
 from finetune.plan import make_plan
 from finetune.recipe import Recipe
-from graft.progress.base import SilentProgress
-from graft.runtime import thread_pool
+from graft.progress import SilentProgress
+from graft.runtime import cpu_threads
 from graft.runtime.session import open_session
 from graft.storage.cache_root import cache_root
 from tests.support.fakes import OPSET
@@ -69,7 +69,7 @@ def test_chunked_head_does_not_depend_on_the_number_of_cores(monkeypatch: pytest
     in_chunks()
     heads = []
     for cores in (1, 5):
-        monkeypatch.setattr(thread_pool, "available_cores", lambda cores=cores: cores)
+        monkeypatch.setattr(cpu_threads, "available_cores", lambda cores=cores: cores)
         heads.append(fitted(Task.CLASSIFY, *parts(Task.CLASSIFY)).to_onnx(OPSET, 8))
     assert heads[0] == heads[1]
 

@@ -18,7 +18,7 @@ from finetune.head.class_weights import (
 from finetune.pipeline import run_pipeline
 from finetune.plan import make_plan
 from finetune.recipe import Recipe
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.class_folders import fill
 from tests.support.fakes import OPSET
 from tests.support.finetune.fitted_heads import fitted

@@ -18,7 +18,7 @@ from finetune.data.task import Task
 from finetune.head import HEAD_FAMILIES, FitData, Grid
 from finetune.head.fit import fit_head, refit_on_train_only
 from finetune.head.tune import HeadSearchSpace, SearchParameter, find_best_trial
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.commands import Command
 
 

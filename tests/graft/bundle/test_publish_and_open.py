@@ -11,10 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from graft.bundle.model_name import validate_model_name
 from graft.bundle.open_bundle import BundleLayout, open_bundle
 from graft.bundle.publish import publish
-from graft.bundle.repository import model_names, model_versions
+from graft.bundle.repository import model_names, model_versions, validate_model_name
 from graft.errors import BundleBroken, BundleUnsupported, PublishFailed, RecipeError
 from graft.storage.atomic_file import file_sha256
 from tests.support.fakes import tiny_bundle

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from graft.bundle.signature import TensorSpec
-from graft.inputs.base import BatchArrays
 from graft.inputs.image import ImageInput
+from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
 from service.inference.batch_size import TIMING_TOKENS, measure_batch_size
 from tests.support.fakes import SIZE

@@ -14,7 +14,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 from starlette.testclient import TestClient
 
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
 from service.inference.batcher import Batcher, BatcherRegistry, PendingSample, select_batch
 from service.inference.worker_pool import WorkerPool

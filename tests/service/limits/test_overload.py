@@ -13,7 +13,7 @@ import pytest
 from httpx2 import Response
 from starlette.testclient import TestClient
 
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 from tests.support.fakes import FakeEngine, picture, tiny_bundle
 from tests.support.service.serving import Serving
 from tests.support.wait import until

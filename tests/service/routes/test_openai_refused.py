@@ -11,7 +11,7 @@ import pytest
 from starlette.testclient import TestClient
 
 from graft.bundle.open_bundle import Bundle
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
 from service.models.engine import LoadedGraphs
 from tests.support.fakes import FakeEngine

@@ -14,7 +14,7 @@ from finetune.data.task import Task
 from finetune.doctor.examine import examine
 from finetune.doctor.findings import Findings
 from finetune.features.extract import Features
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.types import Float32Array
 
 

@@ -8,7 +8,7 @@ import numpy as np
 from graft.bundle.head_outputs import concat_outputs
 from graft.bundle.open_bundle import Bundle, open_bundle
 from graft.bundle.replay import replay
-from graft.inputs.base import open_input
+from graft.inputs.open_input import open_input
 from graft.runtime.session import open_session
 from tests.support.text_fakes import WORDS
 

@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from finetune.deep.training.trainer import train_network
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.finetune.tiny_training_job import Tiny, lesson
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
 from tests.support.zoo.tiny_weights import sha256
 from zoo.manage import offline_unpack, plain_tar

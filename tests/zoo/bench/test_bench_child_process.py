@@ -11,8 +11,8 @@ import pytest
 
 from graft.bundle.signature import Signature, image_signature
 from graft.errors import TrunkError
-from graft.inputs.base import BatchArrays
 from graft.inputs.image import ImageInput
+from graft.inputs.open_input import BatchArrays
 from graft.storage.atomic_file import file_sha256
 from tests.support.fakes import SIZE, WIDTH, tiny_trunk, tiny_trunk_bytes
 from tests.support.text_fakes import tiny_text_input, tiny_text_signature, tiny_text_trunk_bytes, tiny_tokenizer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib.metadata import version
 from pathlib import Path
 
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 from zoo.bench.machine import this_machine
 
 X86 = """processor\t: 0

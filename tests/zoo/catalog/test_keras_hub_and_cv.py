@@ -12,7 +12,7 @@ import pytest
 from click.testing import CliRunner
 
 from graft.errors import TrunkError
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.presets.keras_hub_text_presets import keras_hub
 from tests.support.presets.published_layers import IMAGES
 from zoo.catalog import keras_cv_backbones, keras_hub_backbones

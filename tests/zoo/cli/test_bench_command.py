@@ -12,7 +12,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from graft.errors import GraftError, MissingExtra
-from graft.runtime.cpu_cores import available_cores
+from graft.runtime.cpu_threads import available_cores
 from tests.support.zoo.bench_results import result
 from zoo.bench.chart import HEIGHT, WIDTH
 from zoo.bench.machine import this_machine

@@ -20,7 +20,7 @@ import numpy as np
 
 from graft.errors import GraftError, TrunkError
 from graft.inputs.text_bytes import encode_text_sample
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.atomic_file import file_sha256
 from graft.types import Float32Array
 from tests.zoo.contract.checks import check_alive, check_facts, check_same

@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from graft.errors import TrunkError
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.paths import REPOSITORY
 from tests.support.zoo.file_server import faulty_server
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Backbone, FileSource, Precision, RemoteFile

@@ -16,11 +16,10 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from graft.bundle.open_bundle import Bundle
+from graft.bundle.open_bundle import Bundle, resolve_bundle
 from graft.bundle.publish import publish
-from graft.bundle.repository import resolve_bundle
 from graft.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, UnknownModel, UnknownVersion
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.runtime.session import open_session
 from graft.storage.atomic_folder import atomic_folder
 from tests.support.fakes import LABELS, tiny_bundle

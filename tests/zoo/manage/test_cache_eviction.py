@@ -14,7 +14,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from finetune.features.feature_cache import FeatureCache, feature_cache_path
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock
 from graft.storage.scratch import ScratchFolder

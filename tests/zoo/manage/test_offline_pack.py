@@ -16,7 +16,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from graft.errors import HashMismatch, TrunkError, WeightsError
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
 from tests.support.zoo import without_sockets
 from tests.support.zoo.file_server import FaultyServer
@@ -140,7 +140,7 @@ def test_pack_load_refuses_a_full_disk_beforehand(packed: Path, monkeypatch: pyt
 
 def test_pack_load_sweeps_leftovers_of_a_kill(packed: Path) -> None:
     code = "import os, sys, signal; from pathlib import Path; from zoo.manage import offline_unpack\n"
-    code += "from graft.progress.base import SilentProgress\n"
+    code += "from graft.progress import SilentProgress\n"
     code += "offline_unpack._move_into_cache = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
     code += "offline_unpack.unpack_weights(Path(sys.argv[1]), SilentProgress())"
     ran = subprocess.run([sys.executable, "-c", code, str(packed)], check=False, env=os.environ)
@@ -153,7 +153,7 @@ def test_pack_load_sweeps_leftovers_of_a_kill(packed: Path) -> None:
 def test_pack_write_sweeps_leftovers_of_a_kill(packed: Path, tmp_path: Path) -> None:
     unpack(packed)
     code = "import os, sys, signal; from pathlib import Path; from zoo import get_backbone\n"
-    code += "from graft.progress.base import SilentProgress\n"
+    code += "from graft.progress import SilentProgress\n"
     code += "from zoo.manage import offline_pack\n"
     code += "offline_pack._write_tar = lambda *_: os.kill(os.getpid(), signal.SIGKILL)\n"
     code += f"offline_pack.pack_weights([get_backbone({NET!r})], Path(sys.argv[1]), SilentProgress(), trunks=False)"

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from graft.errors import HashMismatch, WeightsError
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
 from tests.support.zoo.offline_packs import NET, Go, made, nothing_came, unpack
 from tests.support.zoo.tiny_weights import DATA, sha256

@@ -11,7 +11,7 @@ import pytest
 from graft.bundle.signature import image_signature
 from graft.errors import MissingExtra, TrunkError
 from graft.inputs.image import ImageInput
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from graft.runtime.session import open_session
 from graft.storage.atomic_file import file_sha256
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Backbone, ImageSpec, Precision

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from graft.errors import HashMismatch, Offline, WeightsError
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.zoo.file_server import FaultyServer
 from tests.support.zoo.tiny_weights import DATA, OTHER, PATH, backbone, sha256
 from zoo.manage.pull_many import pull_one

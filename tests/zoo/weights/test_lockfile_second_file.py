@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner
 
 from graft.errors import HashMismatch
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.paths import REPOSITORY
 from tests.support.zoo.file_server import FaultyServer
 from tests.support.zoo.tiny_weights import DATA, OTHER, PATH, backbone, sha256

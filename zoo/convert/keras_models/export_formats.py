@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from graft.bundle.open_bundle import Bundle, open_bundle
 from graft.errors import BundleUnsupported, ReplayFailed
-from graft.inputs.base import BatchArrays
+from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
 from zoo.convert.keras_models.bundle_to_keras import rebuild_keras_model
 from zoo.convert.networks.custom_layers import import_custom_layers

@@ -11,8 +11,8 @@ import numpy as np
 
 from graft.bundle.golden import Golden
 from graft.errors import GraftError, RecipeError, TrunkError
-from graft.inputs.base import BatchArrays
 from graft.inputs.image import ImageInput
+from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
 from zoo.catalog.backbone import Scaling
 from zoo.convert.classifier_head import ScoreActivation, dense_head_onnx

@@ -13,7 +13,7 @@ from onnx import helper, numpy_helper
 from finetune.deep.images.augment import RandAugment
 from finetune.deep.images.cached_activations import AUGMENT_CHUNK, ActivationCache, CachedViews
 from graft.errors import TrainingFailed
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.full_disk import full_disk
 from zoo.sample_inputs import random_photo_crops
 

@@ -17,7 +17,7 @@ from finetune.deep.images.image_size import choose_image_size
 from finetune.deep.images.memmap_images import decode_images
 from finetune.deep.training_job import TrainingJob
 from graft.inputs.image import ImageInput
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.fakes import picture
 from tests.support.finetune.tiny_training_job import TRAIN, VAL, lesson
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE

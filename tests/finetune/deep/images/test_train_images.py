@@ -18,7 +18,7 @@ from finetune.deep.training_job import DeepRunResult, TrainingJob
 from finetune.head import Head
 from finetune.recipe import Depth
 from graft.errors import TrainingFailed
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.finetune.image_training_job import SIZE, ignorant, picture_lesson, tiny_backbone
 from zoo.convert.networks import trunk_from_network
 

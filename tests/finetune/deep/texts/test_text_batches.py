@@ -16,7 +16,7 @@ from finetune.deep.training.batch_source import Batch
 from finetune.deep.training.head_as_keras_layer import head_from_dense
 from finetune.deep.training_job import TrainingJob
 from finetune.recipe import Depth
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.finetune.text_training_job import text_lesson
 from tests.support.presets.tiny_text_encoders import FAMILIES, backbone
 from zoo.convert.networks.text import Pooling, add_pooling

@@ -15,7 +15,7 @@ from finetune.deep.train import train_trunk
 from finetune.deep.training_job import DeepRunResult, TrainingJob
 from finetune.recipe import Depth
 from graft.errors import TrainingFailed
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.finetune.text_training_job import text_lesson
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.

@@ -21,7 +21,7 @@ from finetune.deep.training.prefetch import prefetch
 from finetune.deep.training.schedule import EpochSchedule, Hyperparameters, shorten_to_time
 from finetune.deep.training.train_step import validation_metrics
 from finetune.deep.training.trainer import Trainer, train_network
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.finetune.tiny_training_job import Tiny, lesson
 from tests.support.paths import REPOSITORY
 

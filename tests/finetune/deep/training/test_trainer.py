@@ -18,7 +18,7 @@ from finetune.deep.training.batch_source import Batch
 from finetune.deep.training.checkpoint import Checkpoint
 from finetune.deep.training.trainer import TrainingOutcome, train_network
 from graft.errors import TrainingFailed
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from tests.support.finetune.tiny_training_job import Tiny, lesson
 from tests.support.full_disk import full_disk
 

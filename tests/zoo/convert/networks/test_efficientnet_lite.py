@@ -7,7 +7,7 @@ import pytest
 from sklearn.datasets import load_sample_images
 
 from graft.inputs.image import ImageInput
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 from zoo.catalog.backbone import Precision
 from zoo.catalog.find import get_backbone
 from zoo.convert.networks.pytorch_checkpoint import read_state_dict
