@@ -13,8 +13,7 @@ from starlette.requests import ClientDisconnect
 
 from graft.bundle.head_outputs import split_outputs
 from graft.errors import BadRequest, ServerFailed
-from graft.inputs import base as zoo_inputs
-from graft.inputs.open_input import BatchArrays
+from graft.inputs.open_input import BatchArrays, SampleArray
 from graft.types import Float32Array
 from service.inference.batcher import BatcherRegistry, PendingSample
 from service.inference.futures import DisconnectCheck, FutureGroup, JobFuture, run_concurrently, unwrap, unwrap_all
@@ -105,7 +104,7 @@ class InferencePipeline:
     async def _run_samples(
         self,
         model: Model,
-        decoders: Sequence[Callable[[], zoo_inputs.SampleArray]],
+        decoders: Sequence[Callable[[], SampleArray]],
         finish: Callable[[Float32Array], Float32Array],
         is_disconnected: DisconnectCheck,
     ) -> Float32Array:
@@ -119,7 +118,7 @@ class InferencePipeline:
     def _decode_and_enqueue(
         self,
         model: Model,
-        decode: Callable[[], zoo_inputs.SampleArray],
+        decode: Callable[[], SampleArray],
         finish: Callable[[Float32Array], Float32Array],
         future: JobFuture[Float32Array],
         start: float,
@@ -183,7 +182,7 @@ class InferencePipeline:
         return answers
 
 
-def _tokenize_text(model: Model, text: Callable[[], WireSample]) -> zoo_inputs.SampleArray:
+def _tokenize_text(model: Model, text: Callable[[], WireSample]) -> SampleArray:
     return model.decode_sample(text())
 
 

@@ -13,10 +13,9 @@ from graft.bundle.open_bundle import open_bundle
 from graft.bundle.replay import TOLERANCE, replay
 from graft.bundle.signature import TensorSpec
 from graft.errors import BadRequest, BundleBroken, BundleUnsupported, NotText
-from graft.inputs import base as zoo_inputs
 from graft.inputs.image import ImageInput
 from graft.inputs.magic_bytes import sniff_format
-from graft.inputs.open_input import BatchArrays, Input, open_input
+from graft.inputs.open_input import BatchArrays, Input, SampleArray, open_input
 from graft.types import Float32Array
 from service.models.engine import Engine, LoadedGraphs
 from service.models.input_kinds import ImageKind, InputKind, TextKind, WireSample
@@ -47,7 +46,7 @@ class Model:
         """
         return self.inputs.batch([self.decode_sample(sample)])
 
-    def decode_sample(self, sample: WireSample) -> zoo_inputs.SampleArray:
+    def decode_sample(self, sample: WireSample) -> SampleArray:
         """Make a sample one array: uint8 [s,s,3] of an image, int32 [t] of a text. Arrays are of the right kind.
 
         Raises:
@@ -82,7 +81,7 @@ class Model:
                 f"the model {self.name!r} predicts nothing: its task is 'embed'. Ask /v1/models/{self.name}:embed."
             )
 
-    def _decode_bytes(self, data: bytes) -> zoo_inputs.SampleArray:
+    def _decode_bytes(self, data: bytes) -> SampleArray:
         try:
             return self.inputs(data)
         except NotText as fault:
