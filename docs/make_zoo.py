@@ -22,28 +22,28 @@ HEAD = (
     *("verdict", "network", "weights", "off at 1", "off at 7", "int8", "same bytes"),
 )
 ABOUT = """\
-# The zoo, tried
+# The zoo: test results of every entry
 
 Made by `python docs/make_zoo.py`; do not edit by hand.
 
 Every entry is built by Keras, converted to ONNX, cached and loaded again, as `zoo pull` does it
-(`python -m tests.zoo.contract NAME`, in a checkout). It passes if its width, parameters and input are what the catalog
-says, if ONNX Runtime repeats Keras on 14 pictures, or on texts of up to 512 tokens, at batch 1 and 7 within 1e-4 of
-the largest feature, if a preset's features are those of its library with its own preprocessing, and if two samples get
-features that differ. **off** is how far ONNX Runtime was off, as a part of the largest feature. **Same bytes**: two
-builds of the same weights gave the same file; only small ones are built twice. That pixels are scaled as the library
-scales them is tested besides, for all of keras.applications.
+(`python -m tests.zoo.contract NAME`, in a checkout). It passes if its width, parameters and input are those of the catalog,
+if ONNX Runtime repeats Keras on 14 images, or on texts of up to 512 tokens, at batch 1 and 7 within 1e-4 of
+the largest feature, if a preset's features are those of its library with its own preprocessing, and if two samples have
+different features. **off** is the largest difference between ONNX Runtime and Keras, relative to the largest feature. **Same bytes**: two
+builds of the same weights gave the same file; only small ones are built twice. Pixel scaling is tested separately
+for all of keras.applications.
 
-**Weights** are the published ones where they could be had, else random ones, in a file that the library itself wrote:
-these prove the way from file to trunk, and nothing about what the network knows. So **int8** is unproven with them; of
-published ones it is the mean cosine of features in int8 and fp32, the mean row taken off both.
+**Weights** are the published ones where they could be fetched, else random ones, in a file written by the library itself:
+random weights prove the way from file to trunk, and nothing about accuracy. So **int8** is unproven with them; with
+published weights it is the mean cosine of centred int8 and fp32 features.
 
 **Network**: `whole` has all layers of the published one; `short` has layers of its size, but two of each stage, as the
-whole would take too long; `class` is another, small network of the same class of KerasHub or KerasCV, whose published
-layers are told by its preset alone. Entries whose network would be the same were tried once. `refused`: no trunk can
-be made of it, as `zoo show` and every command say before they fetch anything; the reasons are below.
+whole would take too long; `class` is a small network of the same class of KerasHub or KerasCV, where only the preset
+defines the published layers. Entries with equal networks were tested once. `refused`: no trunk can
+be made of it, as `zoo show` and every command say before they download anything; the reasons are below.
 
-GPUs: nothing here was run on one.
+Nothing here was run on a GPU.
 """
 
 
