@@ -1,13 +1,14 @@
 # Two images of one source:
 #   docker build --target serve -t graft-serve .     answers requests; no TensorFlow in it
 #   docker build --target train -t graft-train .     pulls trunks and fine-tunes
-# tests/test_dockerfile.py runs these very steps in fresh virtual environments.
+# tests/test_dockerfile.py runs these steps in fresh virtual environments.
 
 FROM python:3.11-slim AS wheel
 WORKDIR /src
 COPY requirements/build.txt requirements/
 RUN python -m pip install --no-cache-dir --require-hashes -r requirements/build.txt
 COPY pyproject.toml README.md LICENSE ./
+COPY graft graft
 COPY zoo zoo
 COPY finetune finetune
 COPY service service

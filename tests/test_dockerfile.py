@@ -1,4 +1,7 @@
-"""The Dockerfile's own steps in fresh virtual environments: no Docker engine is needed to prove them."""
+"""The Dockerfile's steps that need no Docker, run in fresh virtual environments.
+
+`useradd`, `--no-cache-dir` and the image's own /tmp are not run; where a Docker engine is on the PATH, the images are built.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,6 @@ import json
 import os
 import re
 import shutil
-import socket
 import subprocess
 import sys
 import time
@@ -16,6 +18,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.fakes import picture, tiny_bundle
+from tests.support.ports import free_port
 
 ROOT = Path(__file__).parent.parent
 pytestmark = pytest.mark.slow
@@ -87,11 +90,20 @@ def serve_image(tmp_path_factory: pytest.TempPathFactory) -> Image:
     return images["serve"]
 
 
+def wait_until_ready(url: str, server: subprocess.Popen[bytes]) -> None:
+    for _ in range(300):
+        assert server.poll() is None, "the server ended by itself"
+        try:
+            urllib.request.urlopen(url, timeout=5).close()
+            return
+        except OSError:
+            time.sleep(0.1)
+    raise AssertionError(f"{url} did not answer in 30 s")
+
+
 def test_docker_serve_image_answers_without_tensorflow(serve_image: Image, tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "models")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     server = subprocess.Popen(
         [serve_image.root / "venv/bin/serve", "--models", tmp_path / "models", "--port", str(port)],
         cwd=tmp_path,
@@ -99,12 +111,7 @@ def test_docker_serve_image_answers_without_tensorflow(serve_image: Image, tmp_p
         stdout=subprocess.DEVNULL,
     )
     try:
-        for _ in range(100):
-            try:
-                urllib.request.urlopen(f"http://127.0.0.1:{port}/v2/health/ready", timeout=5)
-                break
-            except OSError:
-                time.sleep(0.1)
+        wait_until_ready(f"http://127.0.0.1:{port}/v2/health/ready", server)
         request = urllib.request.Request(
             f"http://127.0.0.1:{port}/v1/models/tiny:predict", picture("red"), {"Content-Type": "image/png"}
         )
@@ -134,6 +141,29 @@ def test_docker_build_fails_if_tensorflow_is_importable(serve_image: Image) -> N
 
 def test_docker_images_run_as_an_unprivileged_user() -> None:
     for name in ("serve", "train"):
-        words = dict(stages()[name])
-        assert words["USER"] == "graft"
-    assert "HEALTHCHECK" in dict(stages()["serve"])
+        words = stages()[name]
+        assert [rest for word, rest in words if word == "USER"][-1] == "graft"
+        assert any(word == "RUN" and rest.startswith("useradd") and "graft" in rest for word, rest in words)
+    assert any(word == "HEALTHCHECK" for word, _ in stages()["serve"])
+
+
+def test_installed_packages_are_found_above_a_clone_called_graft(serve_image: Image, tmp_path: Path) -> None:
+    (tmp_path / "graft").symlink_to(ROOT)
+    script = "import graft, zoo, service; print(graft.__version__, graft.__file__, zoo.__file__, service.__file__)"
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    ran = subprocess.run(
+        [serve_image.root / "venv/bin/python", "-c", script],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("site-packages") == 3
+
+
+@pytest.mark.skipif(not shutil.which("docker"), reason="needs a Docker engine")
+@pytest.mark.parametrize("target", ["serve", "train"])
+def test_docker_builds_the_image(target: str) -> None:
+    subprocess.run(["docker", "build", "--target", target, "."], cwd=ROOT, check=True)
