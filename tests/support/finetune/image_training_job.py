@@ -1,4 +1,4 @@
-"""A lesson about pictures: EfficientNet-Lite0 with random weights at 32 pixels, and pictures of three colours."""
+"""A training job of images: EfficientNet-Lite0 with random weights at 32 pixels, and images of three colours."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def tiny_backbone(size: int = SIZE) -> Backbone:
 
 
 def random_weights(path: Path) -> Path:
-    """Weights of `tiny_backbone` in a file, the same ones every time; its normalisation is not that of fresh layers."""
+    """Write the same random weights of `tiny_backbone` every time, with BatchNorm statistics unlike a fresh layer's."""
     keras.utils.set_random_seed(3)
     body, random = load_functional_body(tiny_backbone(), None, None), np.random.default_rng(3)
     for layer in body.layers:
@@ -41,8 +41,8 @@ def random_weights(path: Path) -> Path:
     return save_weights_npz(path, body.get_weights())
 
 
-def picture_lesson(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **training: Any) -> TrainingJob:
-    """72 pictures of 24x20 pixels, 48 to learn from and 24 to choose by; the head is a probe of the former."""
+def image_job(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **training: Any) -> TrainingJob:
+    """Return a job of 72 images of 24x20 pixels, 48 to train on, 24 for validation; its head is a probe of the 48."""
     folder.mkdir(parents=True, exist_ok=True)
     start = random_weights(folder / "start.weights.npz")
     names = sorted(COLORS)
@@ -54,10 +54,10 @@ def picture_lesson(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **
     backbone, inputs = tiny_backbone(), ImageInput(SIZE)
     trunk = trunk_from_network(backbone, load_functional_body(backbone, None, start))
     x = trunk.predict_on_batch(np.stack([inputs(sample.read()) for sample in samples]))
-    aims = {Task.CLASSIFY: y, Task.TAG: np.eye(3, dtype=np.bool_)[y], Task.REGRESS: 100.0 + 10 * y}[task]
+    targets = {Task.CLASSIFY: y, Task.TAG: np.eye(3, dtype=np.bool_)[y], Task.REGRESS: 100.0 + 10 * y}[task]
     train, val = np.arange(TRAIN), np.arange(TRAIN, TRAIN + VAL)
     family = HEAD_FAMILIES[task]
-    choice = family.choose(FitData(x[train], aims[train], x[val], aims[val]))
+    choice = family.choose(FitData(x[train], targets[train], x[val], targets[val]))
     return TrainingJob(
         backbone=backbone,
         depth=depth,
@@ -65,12 +65,12 @@ def picture_lesson(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **
         inputs=inputs,
         samples=samples,
         sha256=tuple(hashlib.sha256(sample.read()).digest() for sample in samples),
-        y=aims,
+        y=targets,
         labels=tuple(names) if task is not Task.REGRESS else ("value",),
         sample_weights=np.ones(len(y), np.float32),
         train_rows=train,
         val_rows=val,
-        start_head=family.refit(choice, FitData(x[train], aims[train], x[:0], aims[:0])),
+        start_head=family.refit(choice, FitData(x[train], targets[train], x[:0], targets[:0])),
         start_weights=start,
         training=TrainingOptions(**{"epochs": 2, "batch": 16, "rate": 1e-3, "views": 1} | training),
         seed=5,
@@ -78,8 +78,6 @@ def picture_lesson(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **
     )
 
 
-def ignorant(lesson: TrainingJob) -> TrainingJob:
-    """The same lesson with a head that knows nothing: whatever is learnt is better."""
-    return dataclasses.replace(
-        lesson, head=dataclasses.replace(lesson.start_head, weights=0 * lesson.start_head.weights)
-    )
+def with_zero_head(job: TrainingJob) -> TrainingJob:
+    """Return `job` with a head of zeros, so that any training improves it."""
+    return dataclasses.replace(job, start_head=dataclasses.replace(job.start_head, weights=0 * job.start_head.weights))

@@ -1,4 +1,4 @@
-"""A lesson about texts: KerasHub's BERT, tiny and random, and sentences that a word tells apart."""
+"""A training job of texts: KerasHub's BERT, tiny and random, and sentences whose class depends on one word."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ WORDS = ("cat", "moon", "sugar")
 COUNT = 48
 
 
-def text_lesson(
+def text_job(
     folder: Path,
     patch: pytest.MonkeyPatch,
     depth: Depth,
@@ -40,17 +40,17 @@ def text_lesson(
     layers: int = 1,
     **training: Any,
 ) -> TrainingJob:
-    """48 texts, the first 32 to learn from and 8 to choose by; the head is a probe fitted on the first 32."""
+    """Return a job of 48 texts, the first 32 to train on and 8 for validation; its head is a probe of the first 32."""
     entry = get_backbone(TINY)
-    fetched(entry, folder, patch, layers)
+    fetch_random_preset(entry, folder, patch, layers)
     inputs = text_input(entry)
     y = np.arange(COUNT) % len(WORDS)
-    rests = [SAMPLE_SENTENCES[at // 2 % 15][: 5 + at] for at in range(COUNT)]
-    texts = [f"{WORDS[label]} {rest}" for label, rest in zip(y, rests, strict=True)]
+    endings = [SAMPLE_SENTENCES[at // 2 % 15][: 5 + at] for at in range(COUNT)]
+    texts = [f"{WORDS[label]} {ending}" for label, ending in zip(y, endings, strict=True)]
     samples = tuple(
         LabeledSample(f"line {at}", WORDS[y[at]], None, encode_text_sample(text)) for at, text in enumerate(texts)
     )
-    aims = {Task.CLASSIFY: y, Task.TAG: np.eye(3, dtype=np.bool_)[y], Task.REGRESS: 100.0 + 10 * y}[task]
+    targets = {Task.CLASSIFY: y, Task.TAG: np.eye(3, dtype=np.bool_)[y], Task.REGRESS: 100.0 + 10 * y}[task]
     train, val = np.arange(32), np.arange(32, 40)
     run = folder / "run"
     run.mkdir()
@@ -61,20 +61,20 @@ def text_lesson(
         inputs=inputs,
         samples=samples,
         sha256=tuple(bytes([at]) for at in range(COUNT)),
-        y=aims,
+        y=targets,
         labels=WORDS if task is not Task.REGRESS else ("value",),
         sample_weights=np.ones(COUNT, np.float32),
         train_rows=train,
         val_rows=val,
-        start_head=probe(entry, inputs, samples, aims, train, val, task),
+        start_head=probe(entry, inputs, samples, targets, train, val, task),
         training=TrainingOptions(**{"epochs": 2, "batch": 8, "rate": 0.01} | training),
         seed=7,
         folder=run,
     )
 
 
-def fetched(entry: Backbone, folder: Path, patch: pytest.MonkeyPatch, layers: int) -> None:
-    """Put a random preset of `entry` into the test's cache, the way a user gets it."""
+def fetch_random_preset(entry: Backbone, folder: Path, patch: pytest.MonkeyPatch, layers: int) -> None:
+    """Download a random preset of `entry` into the test's cache from a local mirror."""
     save_preset(entry, folder / "preset", num_layers=layers, intermediate_dim=32)
     with faulty_server() as server:
         server.files = served(entry, folder / "preset")
@@ -83,9 +83,12 @@ def fetched(entry: Backbone, folder: Path, patch: pytest.MonkeyPatch, layers: in
 
 
 def text_input(entry: Backbone) -> TextInput:
-    made = tokenizer_from_preset(weights_cache.weights_path(entry).parent)
+    tokenizer = tokenizer_from_preset(weights_cache.weights_path(entry).parent)
     return TextInput(
-        tokenizer_json=made.tokenizer_json, special=made.special, arrays=made.arrays, max_tokens=entry.takes.max_tokens
+        tokenizer_json=tokenizer.tokenizer_json,
+        special=tokenizer.special,
+        arrays=tokenizer.arrays,
+        max_tokens=entry.takes.max_tokens,
     )
 
 

@@ -1,4 +1,4 @@
-"""A course small enough to be taken in a second: random points, a dense network."""
+"""A training job of a second: random points and a dense network."""
 
 from __future__ import annotations
 
@@ -23,21 +23,21 @@ TRAIN, VAL, WIDTH, CLASSES = 120, 60, 6, 3
 
 
 def points(task: Task, n: int = TRAIN + VAL) -> tuple[np.ndarray, np.ndarray]:
-    """x float32 [n,6], and y float32 [n,k] that follows from it, but for some noise."""
+    """Return x float32 [n,6], and y float32 [n,k] that depends on it, with some noise."""
     random = np.random.default_rng(7)
     x = random.normal(size=(n, WIDTH)).astype(np.float32)
-    said = np.tanh(x @ random.normal(size=(WIDTH, CLASSES))) + 0.3 * random.normal(size=(n, CLASSES))
+    scores = np.tanh(x @ random.normal(size=(WIDTH, CLASSES))) + 0.3 * random.normal(size=(n, CLASSES))
     if task is Task.CLASSIFY:
-        return x, np.eye(CLASSES, dtype=np.float32)[said.argmax(1)]
+        return x, np.eye(CLASSES, dtype=np.float32)[scores.argmax(1)]
     if task is Task.TAG:
-        return x, (said > 0.3).astype(np.float32)
-    return x, said[:, :1].astype(np.float32)
+        return x, (scores > 0.3).astype(np.float32)
+    return x, scores[:, :1].astype(np.float32)
 
 
-class Tiny:
-    """Points through one hidden layer with dropout."""
+class TinyBatchSource:
+    """A `BatchSource` of points; its network has one hidden layer with dropout."""
 
-    rates: Mapping[str, float] = {}
+    rate_factors: Mapping[str, float] = {}
 
     def __init__(self, batch: int, task: Task = Task.CLASSIFY, dropout: float = 0.2) -> None:
         self._batch, (self._x, self._y) = batch, points(task)
@@ -48,17 +48,17 @@ class Tiny:
         )
         self.network = keras.Model({"points": inputs}, outputs)
 
-    def steps(self) -> int:
+    def steps_per_epoch(self) -> int:
         return -(-TRAIN // self._batch)
 
-    def batch(self, epoch: int, step: int) -> Batch:
+    def training_batch(self, epoch: int, step: int) -> Batch:
         order = np.random.default_rng(epoch).permutation(TRAIN)
         rows = order[step * self._batch : (step + 1) * self._batch]
-        more = self._batch - len(rows)
-        weight = np.repeat(np.array([1, 0], np.float32), [len(rows), more])
-        return self._of(np.pad(rows, (0, more)), weight)
+        padding = self._batch - len(rows)
+        weight = np.repeat(np.array([1, 0], np.float32), [len(rows), padding])
+        return self._of(np.pad(rows, (0, padding)), weight)
 
-    def val(self) -> Iterator[Batch]:
+    def validation_batches(self) -> Iterator[Batch]:
         for start in range(TRAIN, TRAIN + VAL, 25):
             rows = np.arange(start, min(start + 25, TRAIN + VAL))
             yield self._of(rows, np.ones(len(rows), np.float32))
@@ -67,8 +67,8 @@ class Tiny:
         return Batch({"points": self._x[rows]}, self._y[rows], weight)
 
 
-def lesson(folder: Path, task: Task = Task.CLASSIFY, depth: Depth = Depth.FULL, **more: Any) -> TrainingJob:
-    """A lesson for `Tiny`; what only pictures and texts look at is left empty."""
+def tiny_job(folder: Path, task: Task = Task.CLASSIFY, depth: Depth = Depth.FULL, **more: Any) -> TrainingJob:
+    """Return a job for `TinyBatchSource`; fields that only images and texts need are empty."""
     folder.mkdir(parents=True, exist_ok=True)
     training = {"epochs": 4, "batch": 32, "rate": 0.01} | more.pop("training", {})
     _, y = points(task)

@@ -1,4 +1,4 @@
-"""The blocks of real networks, where they can be cut, and how fast each block learns."""
+"""Blocks of real networks, the layers at which they can be cut, and layer-wise learning rates."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ def small() -> keras.Model:
     return build_backbone_network(get_backbone("mobilenet_v3_small"), None)
 
 
-def nameless() -> keras.Model:
-    """Four convolutions, the two in the middle with a way past them."""
+def network_without_block_names() -> keras.Model:
+    """Four convolutions, the middle two inside a skip connection."""
     image = keras.Input((16, 16, 3))
     first = keras.layers.Conv2D(4, 3, padding="same", name="one")(image)
     x = keras.layers.BatchNormalization()(first)
@@ -33,11 +33,11 @@ def nameless() -> keras.Model:
 
 
 def test_blocks_follow_the_layer_names(lite: keras.Model) -> None:
-    found = find_blocks(lite)
-    named = [f"block{stage}{letter}" for stage, n in enumerate((1, 2, 2, 3, 3, 4, 1), 1) for letter in "abcd"[:n]]
-    assert [block.name for block in found] == ["", *named, ""]
-    assert found[0].last_layer_name == "stem_activation"
-    assert found[-1].layers[0].name == "top_conv"
+    blocks = find_blocks(lite)
+    names = [f"block{stage}{letter}" for stage, n in enumerate((1, 2, 2, 3, 3, 4, 1), 1) for letter in "abcd"[:n]]
+    assert [block.name for block in blocks] == ["", *names, ""]
+    assert blocks[0].last_layer_name == "stem_activation"
+    assert blocks[-1].layers[0].name == "top_conv"
 
 
 @pytest.mark.parametrize("network", ["lite", "small"])
@@ -49,13 +49,13 @@ def test_every_layer_is_in_exactly_one_block(network: str, request: pytest.Fixtu
 
 
 def test_blocks_are_not_cut_inside_a_skip_connection() -> None:
-    ends = [layers[-1].name for layers in find_segments(nameless())]
+    ends = [layers[-1].name for layers in find_segments(network_without_block_names())]
     assert ends == ["one", "joined", "four"]
-    assert [block.last_layer_name for block in find_blocks(nameless())] == ["one", "joined", "four"]
+    assert [block.last_layer_name for block in find_blocks(network_without_block_names())] == ["one", "joined", "four"]
 
 
 @pytest.mark.parametrize(
-    ("network", "wish", "layer"),
+    ("network", "cut", "layer"),
     [
         ("lite", "", "block6c_add"),
         ("lite", "14x14", "block5c_add"),
@@ -65,21 +65,21 @@ def test_blocks_are_not_cut_inside_a_skip_connection() -> None:
     ],
 )
 def test_cut_layer_by_default_by_map_size_and_by_name(
-    network: str, wish: str, layer: str, request: pytest.FixtureRequest
+    network: str, cut: str, layer: str, request: pytest.FixtureRequest
 ) -> None:
-    assert find_cut_layer(request.getfixturevalue(network), wish) == layer
+    assert find_cut_layer(request.getfixturevalue(network), cut) == layer
 
 
-@pytest.mark.parametrize("wish", ["block4b_dwconv", "top_activation", "13x13", "nonsense"])
-def test_invalid_cut_layer_error_names_valid_ones(lite: keras.Model, wish: str) -> None:
-    with pytest.raises(RecipeError, match=f"{wish}.*block4b_add.*14x14"):
-        find_cut_layer(lite, wish)
+@pytest.mark.parametrize("cut", ["block4b_dwconv", "top_activation", "13x13", "nonsense"])
+def test_invalid_cut_layer_error_names_valid_ones(lite: keras.Model, cut: str) -> None:
+    with pytest.raises(RecipeError, match=f"{cut}.*block4b_add.*14x14"):
+        find_cut_layer(lite, cut)
 
 
 def test_layer_wise_learning_rate_is_lower_for_lower_blocks(lite: keras.Model) -> None:
-    found = block_rate_factors(lite, 0.5)
-    assert found.keys() == {variable.path for variable in lite.trainable_variables}
-    assert found["top_conv/kernel"] == 0.5
-    assert found["block7a_dwconv/kernel"] == found["block7a_project_conv/kernel"] == 0.25
-    assert found["stem_conv/kernel"] == 0.5**18
+    factors = block_rate_factors(lite, 0.5)
+    assert factors.keys() == {variable.path for variable in lite.trainable_variables}
+    assert factors["top_conv/kernel"] == 0.5
+    assert factors["block7a_dwconv/kernel"] == factors["block7a_project_conv/kernel"] == 0.25
+    assert factors["stem_conv/kernel"] == 0.5**18
     assert set(block_rate_factors(lite, 1.0).values()) == {1.0}

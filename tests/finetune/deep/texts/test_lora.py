@@ -1,4 +1,4 @@
-"""Low-rank updates: where they are, that they begin at nothing, and that merging them changes no answer."""
+"""LoRA: which projections it updates, that it starts at zero, and that merging it changes no output."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ pytestmark = [
 ]
 
 
-def answers(model: keras.Model) -> np.ndarray:
-    probes = parity_token_batches([tensor.name for tensor in model.inputs], VOCABULARY, MOST)
-    return np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in probes])
+def outputs(model: keras.Model) -> np.ndarray:
+    batches = parity_token_batches([tensor.name for tensor in model.inputs], VOCABULARY, MOST)
+    return np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
 
 
 QUICK = {"Albert", "Bert", "DebertaV3"}  # one layer run twice; the common one; queries and keys that are shared
@@ -37,20 +37,20 @@ QUICK = {"Albert", "Bert", "DebertaV3"}  # one layer run twice; the common one; 
 )
 def test_lora_merged_weights_answer_like_the_trained_network(family: str) -> None:
     model = add_pooling(backbone(family), Pooling.MEAN)
-    before = answers(model)
+    before = outputs(model)
     enable_lora(model, rank=4)
-    np.testing.assert_allclose(answers(model), before, atol=1e-6)
+    np.testing.assert_allclose(outputs(model), before, atol=1e-6)
     random = np.random.default_rng(1)
     for variable in model.trainable_variables:
         variable.assign_add(random.normal(0, 0.2, variable.shape))
-    learnt = answers(model)
-    assert np.abs(learnt - before).max() > 0.01
+    trained = outputs(model)
+    assert np.abs(trained - before).max() > 0.01
     merged = merge_lora_weights(model)
     fresh = add_pooling(backbone(family), Pooling.MEAN)
     assert {weight.path for weight in fresh.weights} == merged.keys()
     for weight in fresh.weights:
         weight.assign(merged[weight.path])
-    np.testing.assert_allclose(answers(fresh), learnt, atol=1e-6 * np.abs(learnt).max())
+    np.testing.assert_allclose(outputs(fresh), trained, atol=1e-6 * np.abs(trained).max())
 
 
 def test_lora_trains_only_query_and_value_projections() -> None:

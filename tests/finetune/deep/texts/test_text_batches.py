@@ -1,4 +1,4 @@
-"""What the loop is given of texts: batches that depend on numbers alone, and layers that learn as they should."""
+"""Batches of texts of similar length, deterministic for seed and epoch; which encoder layers train, and how fast."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from finetune.deep.training.head_as_keras_layer import head_from_dense
 from finetune.deep.training_job import TrainingJob
 from finetune.recipe import Depth
 from graft.progress import SilentProgress
-from tests.support.finetune.text_training_job import text_lesson
+from tests.support.finetune.text_training_job import text_job
 from tests.support.presets.tiny_text_encoders import FAMILIES, backbone
 from zoo.convert.networks.text import Pooling, add_pooling
 from zoo.convert.text_trunk import load_text_encoder
@@ -30,9 +30,9 @@ pytestmark = [
 ]
 
 
-def course_of(lesson: TrainingJob, size: int = 5) -> TextBatchSource:
-    plain, _ = load_text_encoder(lesson.backbone, weights_cache.weights_path(lesson.backbone))
-    return TextBatchSource(lesson, tokenize_job(lesson, SilentProgress()), attach_head(plain, lesson), size)
+def batch_source(job: TrainingJob, size: int = 5) -> TextBatchSource:
+    encoder, _ = load_text_encoder(job.backbone, weights_cache.weights_path(job.backbone))
+    return TextBatchSource(job, tokenize_job(job, SilentProgress()), attach_head(encoder, job), size)
 
 
 def same(a: Batch, b: Batch) -> bool:
@@ -40,40 +40,40 @@ def same(a: Batch, b: Batch) -> bool:
 
 
 def test_text_batches_see_each_text_once_an_epoch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lesson = text_lesson(tmp_path, monkeypatch, Depth.FULL)
-    course, again = course_of(lesson), course_of(lesson)
-    assert course.steps_per_epoch() == 7
-    epochs = [[course.training_batch(epoch, step) for step in range(7)] for epoch in (0, 1)]
-    assert same(again.training_batch(1, 3), epochs[1][3])  # whatever was asked for before
+    job = text_job(tmp_path, monkeypatch, Depth.FULL)
+    batches, again = batch_source(job), batch_source(job)
+    assert batches.steps_per_epoch() == 7
+    epochs = [[batches.training_batch(epoch, step) for step in range(7)] for epoch in (0, 1)]
+    assert same(again.training_batch(1, 3), epochs[1][3])  # whichever epoch was read before
     assert same(again.training_batch(0, 3), epochs[0][3])
     assert not all(same(*pair) for pair in zip(*epochs, strict=True))
-    for batches in epochs:
-        assert all(batch.y.shape == (5, 3) for batch in batches)
-        assert sum(batch.weight.sum() for batch in batches) == 32
-        seen = [ids for batch in batches for ids in texts_of(batch)]
-        assert sorted(seen) == sorted(lesson.inputs(lesson.samples[row].read()).tolist() for row in lesson.train_rows)
+    for epoch in epochs:
+        assert all(batch.y.shape == (5, 3) for batch in epoch)
+        assert sum(batch.weight.sum() for batch in epoch) == 32
+        token_ids = [ids for batch in epoch for ids in texts_of(batch)]
+        assert sorted(token_ids) == sorted(job.inputs(job.samples[row].read()).tolist() for row in job.train_rows)
 
 
 def texts_of(batch: Batch) -> list[list[int]]:
-    """The ids of the texts that count, without padding."""
+    """Return the token ids of the samples with a weight, without padding."""
     rows = zip(batch.x["token_ids"], batch.x["padding_mask"], batch.weight, strict=True)
     return [ids[mask == 1].tolist() for ids, mask, weight in rows if weight]
 
 
 def test_text_batches_pad_to_few_widths_within_the_positions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    course = course_of(text_lesson(tmp_path, monkeypatch, Depth.FULL))
-    for batch in (course.training_batch(0, step) for step in range(7)):
+    batches = batch_source(text_job(tmp_path, monkeypatch, Depth.FULL))
+    for batch in (batches.training_batch(0, step) for step in range(7)):
         width = batch.x["token_ids"].shape[1]
         assert width % PAD_MULTIPLE == 0
         assert width <= 512
 
 
 def test_text_validation_batches_are_plain_and_complete(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    lesson = text_lesson(tmp_path, monkeypatch, Depth.FULL)
-    batches = [*course_of(lesson).validation_batches()]
+    job = text_job(tmp_path, monkeypatch, Depth.FULL)
+    batches = [*batch_source(job).validation_batches()]
     assert [len(batch.y) for batch in batches] == [5, 3]
-    seen = [ids for batch in batches for ids in texts_of(batch)]
-    assert sorted(seen) == sorted(lesson.inputs(lesson.samples[row].read()).tolist() for row in lesson.val_rows)
+    token_ids = [ids for batch in batches for ids in texts_of(batch)]
+    assert sorted(token_ids) == sorted(job.inputs(job.samples[row].read()).tolist() for row in job.val_rows)
 
 
 def test_text_batches_bucket_by_length() -> None:
@@ -83,34 +83,34 @@ def test_text_batches_bucket_by_length() -> None:
     padded = sum(len(rows) * lengths[rows].max() for rows in batches)
     assert padded < 1.1 * lengths.sum()
     longest = [lengths[rows].max() for rows in batches]
-    assert longest != sorted(longest)  # short and long ones take turns
+    assert longest != sorted(longest)  # short and long batches alternate
 
 
 @pytest.mark.parametrize("task", [Task.CLASSIFY, Task.TAG, Task.REGRESS])
 def test_text_network_starts_as_the_probe_and_exports_a_head(
     task: Task, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    lesson = text_lesson(tmp_path, monkeypatch, Depth.FULL, task=task)
-    course = course_of(lesson)
-    plain, _ = load_text_encoder(lesson.backbone, weights_cache.weights_path(lesson.backbone))
-    batch = lesson.inputs.batch([lesson.inputs(sample.read()) for sample in lesson.samples])
-    x = keras.ops.convert_to_numpy(plain(batch, training=False))
-    said = x @ lesson.start_head.weights.T + lesson.start_head.bias
-    logits = keras.ops.convert_to_numpy(course.network(batch, training=False))
+    job = text_job(tmp_path, monkeypatch, Depth.FULL, task=task)
+    batches = batch_source(job)
+    encoder, _ = load_text_encoder(job.backbone, weights_cache.weights_path(job.backbone))
+    batch = job.inputs.batch([job.inputs(sample.read()) for sample in job.samples])
+    x = keras.ops.convert_to_numpy(encoder(batch, training=False))
+    scores = x @ job.start_head.weights.T + job.start_head.bias
+    logits = keras.ops.convert_to_numpy(batches.network(batch, training=False))
     if task is Task.REGRESS:
-        y = lesson.y[lesson.train_rows]
-        np.testing.assert_allclose(logits * y.std() + y.mean(), said, rtol=1e-3)
+        y = job.y[job.train_rows]
+        np.testing.assert_allclose(logits * y.std() + y.mean(), scores, rtol=1e-3)
     else:
-        np.testing.assert_allclose(logits, said, atol=1e-3 * np.abs(said).max())
-    head = head_from_dense(lesson, *course.network.get_layer("head").get_weights(), course)
-    ours = x @ head.weights.T + head.bias
+        np.testing.assert_allclose(logits, scores, atol=1e-3 * np.abs(scores).max())
+    head = head_from_dense(job, *batches.network.get_layer("head").get_weights(), batches)
+    exported = x @ head.weights.T + head.bias
     if task is Task.REGRESS:
-        np.testing.assert_allclose(ours, said, rtol=1e-3)
+        np.testing.assert_allclose(exported, scores, rtol=1e-3)
         assert head.choice.val_rmse == pytest.approx(
-            np.sqrt(((said[lesson.val_rows, 0] - lesson.y[lesson.val_rows]) ** 2).mean()), rel=1e-3
+            np.sqrt(((scores[job.val_rows, 0] - job.y[job.val_rows]) ** 2).mean()), rel=1e-3
         )
     else:
-        np.testing.assert_allclose(ours * head.choice.temperature, said, atol=1e-3 * np.abs(said).max())
+        np.testing.assert_allclose(exported * head.choice.temperature, scores, atol=1e-3 * np.abs(scores).max())
 
 
 QUICK = {"Albert", "Bert", "DebertaV3", "FNet"}
@@ -121,18 +121,18 @@ QUICK = {"Albert", "Bert", "DebertaV3", "FNet"}
 )
 def test_layer_wise_learning_rate_is_lowest_for_embeddings(family: str) -> None:
     model = add_pooling(backbone(family), Pooling.CLS)
-    of = layer_rate_factors(model, 0.5)
-    assert of.keys() == {variable.path for variable in model.trainable_variables}
-    shared = family == "Albert"  # its layers are one
+    factors = layer_rate_factors(model, 0.5)
+    assert factors.keys() == {variable.path for variable in model.trainable_variables}
+    shared = family == "Albert"  # all its layers share their weights
     assert count_encoder_layers(model) == (1 if shared else 2)
-    behind = {1.0} if family.startswith("T5") else set()  # a last norm
-    assert set(of.values()) == ({0.5, 0.25} if shared else {0.5, 0.25, 0.125} | behind)
-    least = {path for path, factor in of.items() if factor == min(of.values())}
-    assert all("embedding" in path for path in least)
-    assert {factor for path, factor in of.items() if "_layer_1/" in path} <= {0.5}
+    after_layers = {1.0} if family.startswith("T5") else set()  # a final norm
+    assert set(factors.values()) == ({0.5, 0.25} if shared else {0.5, 0.25, 0.125} | after_layers)
+    lowest = {path for path, factor in factors.items() if factor == min(factors.values())}
+    assert all("embedding" in path for path in lowest)
+    assert {factor for path, factor in factors.items() if "_layer_1/" in path} <= {0.5}
 
 
 def test_depth_top_trains_the_last_two_encoder_layers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    network = course_of(text_lesson(tmp_path, monkeypatch, Depth.TOP, layers=3)).network
-    learning = {variable.path.split("/")[0] for variable in network.trainable_variables}
-    assert learning == {"transformer_layer_1", "transformer_layer_2", "head"}
+    network = batch_source(text_job(tmp_path, monkeypatch, Depth.TOP, layers=3)).network
+    trainable = {variable.path.split("/")[0] for variable in network.trainable_variables}
+    assert trainable == {"transformer_layer_1", "transformer_layer_2", "head"}

@@ -1,4 +1,4 @@
-"""Checkpoints: whole or not there, exact, and of one run only."""
+"""Checkpoints: written atomically, restored exactly, used only by the run that wrote them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from finetune.deep.training.checkpoint import (
 )
 from finetune.deep.training.optimizer import AveragingAdamW, CosineWarmupSchedule
 from finetune.recipe import TrainingOptions
-from tests.support.finetune.tiny_training_job import Tiny, lesson
+from tests.support.finetune.tiny_training_job import TinyBatchSource, tiny_job
 from tests.support.full_disk import full_disk
 
 ARRAYS = {
@@ -32,13 +32,13 @@ ARRAYS = {
 def test_checkpoint_round_trip_is_exact(tmp_path: Path) -> None:
     facts = {"loss": 0.1 + 0.2, "best": 3, "history": [{"val_loss": 1e-17}]}
     Checkpoint(facts, ARRAYS).write(tmp_path)
-    found = Checkpoint.read(tmp_path)
-    assert found is not None
-    assert found.facts == facts
-    assert found.arrays.keys() == ARRAYS.keys()
+    checkpoint = Checkpoint.read(tmp_path)
+    assert checkpoint is not None
+    assert checkpoint.facts == facts
+    assert checkpoint.arrays.keys() == ARRAYS.keys()
     for name, array in ARRAYS.items():
-        assert found.arrays[name].dtype == array.dtype
-        np.testing.assert_array_equal(found.arrays[name], array)
+        assert checkpoint.arrays[name].dtype == array.dtype
+        np.testing.assert_array_equal(checkpoint.arrays[name], array)
 
 
 def test_checkpoint_holds_no_pickle(tmp_path: Path) -> None:
@@ -86,42 +86,42 @@ def test_checkpoint_parts_of_killed_runs_are_deleted(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir() if path.is_file()} == {CHECKPOINT_FILE, "activations.npy"}
 
 
-def made() -> tuple[keras.Model, AveragingAdamW]:
-    network = Tiny(8).network
-    optimiser = AveragingAdamW(CosineWarmupSchedule(0.1), {}, 0.1)
-    optimiser.build(network.trainable_variables)
-    return network, optimiser
+def network_and_optimizer() -> tuple[keras.Model, AveragingAdamW]:
+    network = TinyBatchSource(8).network
+    optimizer = AveragingAdamW(CosineWarmupSchedule(0.1), {}, 0.1)
+    optimizer.build(network.trainable_variables)
+    return network, optimizer
 
 
 def test_checkpoint_restores_optimizer_slots_averages_and_random_state() -> None:
-    network, optimiser = made()
-    state = NetworkState(network, optimiser)
-    kept = state.capture()
+    network, optimizer = network_and_optimizer()
+    state = NetworkState(network, optimizer)
+    saved = state.capture()
     x = np.ones((8, 6), np.float32)
     first = [network({"points": x}, training=True).numpy() for _ in range(2)]
     assert (first[0] != first[1]).any(), "dropout does nothing"
-    optimiser.apply([np.ones(variable.shape, np.float32) for variable in network.trainable_variables])
+    optimizer.apply([np.ones(variable.shape, np.float32) for variable in network.trainable_variables])
     changed = state.capture()
-    assert sum((changed[name] != kept[name]).any() for name in kept) == len(kept)
-    state.restore(kept)
+    assert sum((changed[name] != saved[name]).any() for name in saved) == len(saved)
+    state.restore(saved)
     again = [network({"points": x}, training=True).numpy() for _ in range(2)]
     np.testing.assert_array_equal(first, again)
-    state.restore(kept)
+    state.restore(saved)
     for name, array in state.capture().items():
-        np.testing.assert_array_equal(array, kept[name])
+        np.testing.assert_array_equal(array, saved[name])
 
 
 def test_checkpoint_leaves_out_frozen_weights() -> None:
-    network, _ = made()
+    network, _ = network_and_optimizer()
     network.layers[1].trainable = False
     everything = NetworkState(network, AveragingAdamW(CosineWarmupSchedule(0.1), {}, 0.1)).capture()
     assert [array.shape for name, array in everything.items() if name.startswith("weight")] == [(16, 3), (3,)]
 
 
 def test_checkpoint_name_depends_on_everything_that_changes_the_run(tmp_path: Path) -> None:
-    one = lesson(tmp_path)
-    assert job_fingerprint(one) == job_fingerprint(lesson(tmp_path, resume=True, deadline=1.0))
-    other_y = one.y.copy()
+    job = tiny_job(tmp_path)
+    assert job_fingerprint(job) == job_fingerprint(tiny_job(tmp_path, resume=True, deadline=1.0))
+    other_y = job.y.copy()
     other_y[0] = 1 - other_y[0]
     start = tmp_path / "start.npz"
     start.write_bytes(b"weights")
@@ -129,11 +129,11 @@ def test_checkpoint_name_depends_on_everything_that_changes_the_run(tmp_path: Pa
         {"y": other_y},
         {"seed": 1},
         {"training": TrainingOptions(epochs=4, batch=32, rate=0.02)},
-        {"start": start},
+        {"start_weights": start},
         {"sha256": (b"1", b"2")},
-        {"train": one.train_rows[1:]},
-        {"weights": one.sample_weights * 2},
-        {"head": dataclasses.replace(one.start_head, bias=one.start_head.bias + 1)},
+        {"train_rows": job.train_rows[1:]},
+        {"sample_weights": job.sample_weights * 2},
+        {"start_head": dataclasses.replace(job.start_head, bias=job.start_head.bias + 1)},
     )
-    names = {job_fingerprint(dataclasses.replace(one, **other)) for other in others}
-    assert len(names | {job_fingerprint(one)}) == len(others) + 1
+    names = {job_fingerprint(dataclasses.replace(job, **other)) for other in others}
+    assert len(names | {job_fingerprint(job)}) == len(others) + 1

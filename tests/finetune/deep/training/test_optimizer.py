@@ -1,4 +1,4 @@
-"""The optimiser against Keras's own, its schedule, and its running averages."""
+"""The optimizer against Keras's own, its learning-rate schedule, and its weight averages (EMA)."""
 
 from __future__ import annotations
 
@@ -22,24 +22,24 @@ def gradients(step: int) -> list[tf.Tensor]:
     return [tf.constant(random.normal(size=shape).astype(np.float32)) for shape in ((4, 3), (3,))]
 
 
-def taught(rates: dict[str, float], decay: float, steps: int, peak: float = 0.01) -> tuple[AveragingAdamW, list]:
-    variables, pace = pair(), CosineWarmupSchedule(peak)
-    pace.total_steps.assign(float(steps))
-    optimiser = AveragingAdamW(pace, rates, decay)
-    optimiser.build(variables)
-    apply = tf.function(lambda gradients: optimiser.apply(gradients, variables))
+def trained(rates: dict[str, float], decay: float, steps: int, peak: float = 0.01) -> tuple[AveragingAdamW, list]:
+    variables, schedule = pair(), CosineWarmupSchedule(peak)
+    schedule.total_steps.assign(float(steps))
+    optimizer = AveragingAdamW(schedule, rates, decay)
+    optimizer.build(variables)
+    apply = tf.function(lambda gradients: optimizer.apply(gradients, variables))
     for step in range(steps):
         apply(gradients(step))
-    return optimiser, variables
+    return optimizer, variables
 
 
 def test_optimizer_equals_keras_adamw() -> None:
     steps, decay = 20, 0.1
-    optimiser, variables = taught({}, decay, steps)
+    optimizer, variables = trained({}, decay, steps)
 
     class SameRate(keras.optimizers.schedules.LearningRateSchedule):
         def __call__(self, step):
-            return optimiser._learning_rate(step)[0]
+            return optimizer._learning_rate(step)[0]
 
     expected = pair()
     reference = keras.optimizers.AdamW(SameRate(), weight_decay=decay)
@@ -47,28 +47,26 @@ def test_optimizer_equals_keras_adamw() -> None:
     reference.build(expected)
     for step in range(steps):
         reference.apply(gradients(step), expected)
-    for got, wanted in zip(variables, expected, strict=True):
-        np.testing.assert_allclose(got.numpy(), wanted.numpy(), rtol=2e-5, atol=2e-6)
-    assert int(optimiser.iterations.numpy()) == steps
+    for actual, target in zip(variables, expected, strict=True):
+        np.testing.assert_allclose(actual.numpy(), target.numpy(), rtol=2e-5, atol=2e-6)
+    assert int(optimizer.iterations.numpy()) == steps
 
 
 def test_layer_learning_rate_scales_steps_and_weight_decay() -> None:
-    whole, half, none = (taught({"kernel": factor}, 0.5, 1) for factor in (1.0, 0.5, 0.0))
+    whole, half, none = (trained({"kernel": factor}, 0.5, 1) for factor in (1.0, 0.5, 0.0))
     start = pair()
-    moved = [(run[1][0].numpy() - start[0].numpy()) for run in (whole, half, none)]
-    np.testing.assert_allclose(moved[1], moved[0] / 2, rtol=1e-4)
-    assert not moved[2].any()
-    assert (none[1][1].numpy() != start[1].numpy()).all(), (
-        "the bias, of which nothing was said, learns at the full rate"
-    )
+    updates = [(run[1][0].numpy() - start[0].numpy()) for run in (whole, half, none)]
+    np.testing.assert_allclose(updates[1], updates[0] / 2, rtol=1e-4)
+    assert not updates[2].any()
+    assert (none[1][1].numpy() != start[1].numpy()).all(), "the bias has no factor, so it learns at the full rate"
 
 
 def test_weight_decay_applies_to_matrices_only() -> None:
-    variables, pace = pair(), CosineWarmupSchedule(0.1)
-    optimiser = AveragingAdamW(pace, {}, 0.5)
-    optimiser.build(variables)
+    variables, schedule = pair(), CosineWarmupSchedule(0.1)
+    optimizer = AveragingAdamW(schedule, {}, 0.5)
+    optimizer.build(variables)
     kernel, bias = (variable.numpy() for variable in variables)
-    optimiser.apply([tf.zeros((4, 3)), tf.zeros(3)], variables)
+    optimizer.apply([tf.zeros((4, 3)), tf.zeros(3)], variables)
     np.testing.assert_allclose(variables[0].numpy(), kernel * (1 - 0.5 * 0.1), rtol=1e-6)
     np.testing.assert_array_equal(variables[1].numpy(), bias)
 
@@ -77,17 +75,17 @@ def test_sparse_embedding_gradient_equals_dense_gradient() -> None:
     rows = tf.IndexedSlices(tf.ones((3, 3)), tf.constant([1, 1, 2]), tf.constant([4, 3]))
     dense, sparse = pair(), pair()
     for variables, gradient in ((dense, tf.convert_to_tensor(rows)), (sparse, rows)):
-        optimiser = AveragingAdamW(CosineWarmupSchedule(0.01), {}, 0.0)
-        optimiser.build(variables)
-        optimiser.apply([gradient, tf.zeros(3)], variables)
+        optimizer = AveragingAdamW(CosineWarmupSchedule(0.01), {}, 0.0)
+        optimizer.build(variables)
+        optimizer.apply([gradient, tf.zeros(3)], variables)
     np.testing.assert_array_equal(dense[0].numpy(), sparse[0].numpy())
 
 
 @pytest.mark.parametrize("total", [1, 7, 100])
 def test_learning_rate_warms_up_then_decays_to_zero(total: int) -> None:
-    pace = CosineWarmupSchedule(0.5)
-    pace.total_steps.assign(float(total))
-    rates = [pace.rate_at(step) for step in range(total)]
+    schedule = CosineWarmupSchedule(0.5)
+    schedule.total_steps.assign(float(total))
+    rates = [schedule.rate_at(step) for step in range(total)]
     warm = max(1, round(total * 0.1))
     assert rates[warm - 1] == pytest.approx(0.5)
     assert rates[:warm] == sorted(rates[:warm])
@@ -99,26 +97,26 @@ def test_learning_rate_warms_up_then_decays_to_zero(total: int) -> None:
 
 def test_weight_averages_follow_the_weights() -> None:
     steps = 30
-    variables, pace = pair(), CosineWarmupSchedule(0.01)
-    pace.total_steps.assign(float(steps))
-    optimiser = AveragingAdamW(pace, {}, 0.0)
-    optimiser.build(variables)
+    variables, schedule = pair(), CosineWarmupSchedule(0.01)
+    schedule.total_steps.assign(float(steps))
+    optimizer = AveragingAdamW(schedule, {}, 0.0)
+    optimizer.build(variables)
     expected = variables[0].numpy()
-    np.testing.assert_array_equal(optimiser.averages()[0], expected)
+    np.testing.assert_array_equal(optimizer.averages()[0], expected)
     for step in range(steps):
-        optimiser.apply(gradients(step), variables)
+        optimizer.apply(gradients(step), variables)
         new = max(1 / (0.1 * steps), 9 / (10 + step))
         expected = expected + new * (variables[0].numpy() - expected)
-    np.testing.assert_allclose(optimiser.averages()[0], expected, rtol=1e-5)
+    np.testing.assert_allclose(optimizer.averages()[0], expected, rtol=1e-5)
 
 
 def test_weight_averages_are_swapped_in_and_restored_exactly() -> None:
-    optimiser, variables = taught({}, 0.01, 5)
-    weights, averages = [variable.numpy() for variable in variables], optimiser.averages()
-    with pytest.raises(ZeroDivisionError), optimiser.swap_in_averages():
+    optimizer, variables = trained({}, 0.01, 5)
+    weights, averages = [variable.numpy() for variable in variables], optimizer.averages()
+    with pytest.raises(ZeroDivisionError), optimizer.swap_in_averages():
         for variable, average in zip(variables, averages, strict=True):
             np.testing.assert_array_equal(variable.numpy(), average)
         raise ZeroDivisionError
-    for variable, weight, average, kept in zip(variables, weights, averages, optimiser.averages(), strict=True):
+    for variable, weight, average, after in zip(variables, weights, averages, optimizer.averages(), strict=True):
         np.testing.assert_array_equal(variable.numpy(), weight)
-        np.testing.assert_array_equal(average, kept)
+        np.testing.assert_array_equal(average, after)
