@@ -22,7 +22,7 @@ from zoo.cli.format import (
 )
 from zoo.cli.options import complete_backbones
 from zoo.weights import lockfile
-from zoo.weights.checksums import POLICY_DESCRIPTIONS, expected_hashes, hash_policy
+from zoo.weights.checksums import POLICY_DESCRIPTIONS, catalog_hashes, hash_policy
 from zoo.weights.lockfile import Lockfile
 
 
@@ -109,7 +109,7 @@ def _accuracy_rows(b: Backbone) -> list[tuple[str, str]]:
 
 
 def _other_files_note(b: Backbone) -> str:
-    others = len(expected_hashes(b)) - 1
+    others = len(catalog_hashes(b)) - 1
     return f" and {others} more {'file' if others == 1 else 'files'}" if others else ""
 
 

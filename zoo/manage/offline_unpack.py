@@ -81,7 +81,7 @@ def _unpack_stream(path: Path, file: BinaryIO, progress: Progress) -> list[Unpac
                 _write_entry(tar, packed, scratch.path / packed.path, path, bar)
             tar.expect_end()
         for backbone in backbones:
-            _write_records(backbone, scratch.path / "weights" / backbone.name)
+            _write_records(backbone, index, scratch.path / "weights" / backbone.name)
         return _move_into_cache(list(_iter_folder_moves(index, scratch.path, path)), scratch.path / "aside")
     finally:
         scratch.remove()
@@ -116,11 +116,13 @@ def _write_entry(tar: PlainTarReader, entry: PackEntry, target: Path, pack: Path
         )
 
 
-def _write_records(backbone: Backbone, folder: Path) -> None:
+def _write_records(backbone: Backbone, index: PackIndex, folder: Path) -> None:
     """Write the records that a fetch would have written."""
+    entries = {entry.path: entry for entry in index.files}
     if isinstance(backbone.source, FileSource):
         for file in backbone.source.files:
-            write_hash_record(folder / file.path, folder / file.path, file.url)
+            entry = entries[f"weights/{backbone.name}/{file.path}"]
+            write_hash_record(folder / file.path, url=file.url, sha256=entry.sha256, size=entry.bytes)
 
 
 @dataclass(frozen=True, slots=True)

