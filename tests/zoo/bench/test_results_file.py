@@ -56,8 +56,9 @@ def test_bench_results_of_another_version_are_skipped() -> None:
 
 def test_bench_results_survive_concurrent_writers() -> None:
     script = (
-        "import sys; from tests.support.zoo.bench_results import MACHINE, result; from zoo.bench.results_file import remember\n"
-        "for n in range(25): remember(MACHINE, result(f'{sys.argv[1]}{n}', fp32=1))"
+        "import sys; from tests.support.zoo.bench_results import MACHINE, result\n"
+        "from zoo.bench.results_file import save_bench_result\n"
+        "for n in range(25): save_bench_result(MACHINE, result(f'{sys.argv[1]}{n}', fp32=1))"
     )
     racing = [subprocess.Popen([sys.executable, "-c", script, name]) for name in "ab"]
     assert [process.wait() for process in racing] == [0, 0]
