@@ -1,7 +1,6 @@
 import hashlib
 import shutil
 from pathlib import Path
-from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -14,9 +13,9 @@ from graft.bundle.replay import replay
 from graft.bundle.repository import model_versions
 from graft.errors import DatasetError, ReplayFailed
 from graft.inputs.image import ImageInput
-from graft.progress import SilentProgress
 from graft.runtime.session import open_session
 from tests.support.class_folders import fill, noisy
+from tests.support.listener import Listener
 
 
 def run(photos: Path, **wishes) -> TrainResult:
@@ -101,15 +100,10 @@ def test_class_of_identical_images_is_refused(photos: Path) -> None:
 
 
 def test_contradicting_labels_are_reported(photos: Path) -> None:
-    class Listener(SilentProgress):
-        lines: ClassVar[list[str]] = []
-
-        def say(self, line: str) -> None:
-            self.lines.append(line)
-
     shutil.copy(photos / "red" / "00.png", photos / "green" / "copy.png")
-    run_pipeline(make_plan(Recipe(data=str(photos), models=photos.parent / "models")), Listener())
-    assert any("green/copy.png (green) = red/00.png (red)" in line for line in Listener.lines)
+    listener = Listener()
+    run_pipeline(make_plan(Recipe(data=str(photos), models=photos.parent / "models")), listener)
+    assert any("green/copy.png (green) = red/00.png (red)" in line for line in listener.lines)
 
 
 def test_class_with_too_few_usable_images_is_refused(photos: Path) -> None:

@@ -10,18 +10,9 @@ import pytest
 
 from finetune.features.feature_cache import FeatureCache, feature_cache_path
 from graft.inputs.image import ImageInput
+from tests.support.listener import Listener
 
 WIDTH = 4
-
-
-class Listener:
-    """Hears what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def say(self, line: str) -> None:
-        self.lines.append(line)
 
 
 @pytest.fixture

@@ -18,20 +18,10 @@ from finetune.head.class_weights import (
 from finetune.pipeline import run_pipeline
 from finetune.plan import make_plan
 from finetune.recipe import Recipe
-from graft.progress import SilentProgress
 from tests.support.class_folders import fill
 from tests.support.fakes import OPSET
 from tests.support.finetune.fitted_heads import fitted
-
-
-class Listener(SilentProgress):
-    """Hears what is said."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, line: str) -> None:
-        self.lines.append(line)
+from tests.support.listener import Listener
 
 
 def uneven(counts: tuple[int, ...], seed: int, apart: float = 1.0, d: int = 8) -> tuple[np.ndarray, np.ndarray]:

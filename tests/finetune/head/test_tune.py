@@ -20,6 +20,7 @@ from finetune.head.fit import fit_head, refit_on_train_only
 from finetune.head.tune import HeadSearchSpace, SearchParameter, find_best_trial
 from graft.progress import SilentProgress
 from tests.support.commands import Command
+from tests.support.listener import Listener
 
 
 @dataclass
@@ -32,14 +33,6 @@ class Bowl:
     def evaluate(self, point: Mapping[str, float]) -> tuple[float, str]:
         x, y = point["x"], np.log10(point["y"])
         return float((x - 1) ** 2 + (y - 2) ** 2), f"{x:.1f}"
-
-
-class Listener(SilentProgress):
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-    def log(self, line: str) -> None:
-        self.lines.append(line)
 
 
 def world(n: int = 150, d: int = 8, k: int = 3, rare: int = 0) -> tuple[np.ndarray, np.ndarray, Split]:
