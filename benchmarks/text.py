@@ -35,7 +35,7 @@ from zoo.convert.int8_text import quantize_dense_layers
 from zoo.convert.networks.text import Pooling, add_pooling
 from zoo.convert.onnx_graph.canonical import serialize_onnx
 from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
-from zoo.convert.text_parity import check_text_parity
+from zoo.convert.parity import check_text_parity
 
 TOKENS, BATCHES, THREADS, ROUNDS = 128, (1, 8), (1, 2), 25
 TEXTS, LONGEST, MIXED = 160, 256, 16

@@ -46,13 +46,13 @@ def _read_kernel_and_bias(
     backbone: Backbone, request: dict[str, Any], weights: Path
 ) -> tuple[Float32Array, Float32Array]:
     if "factory" in request:
-        from zoo.convert.application_classifier import extract_application_head
+        from zoo.convert.keras_classifier import extract_application_head
 
         return extract_application_head(
             backbone, request["factory"], weights, Path(request["whole"]) if "whole" in request else None
         )
     if "kernel" not in request:
-        from zoo.convert.preset_classifier import extract_preset_head
+        from zoo.convert.keras_classifier import extract_preset_head
 
         return extract_preset_head(backbone, weights)
     from zoo.convert.networks.pytorch_checkpoint import read_state_dict

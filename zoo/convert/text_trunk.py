@@ -19,11 +19,11 @@ from graft.errors import TrunkError, WeightsError
 from graft.inputs.text import TextInput
 from graft.runtime.session import open_session
 from zoo.catalog.backbone import Backbone, TextSpec
-from zoo.convert.networks.preset_folder import load_preset_backbone, wrong_preset_error
+from zoo.convert.networks.keras_hub_networks import load_preset_backbone, wrong_preset_error
 from zoo.convert.networks.text import add_pooling
 from zoo.convert.onnx_graph.canonical import serialize_onnx
 from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
-from zoo.convert.text_parity import check_text_parity
+from zoo.convert.parity import check_text_parity
 from zoo.convert.tokenizer_json.families import TokenizerSpec, tokenizer_from_files, tokenizer_from_preset
 from zoo.convert.tokenizer_json.preset_files import PresetTokenizerFiles
 

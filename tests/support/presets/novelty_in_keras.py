@@ -18,7 +18,7 @@ from finetune.head.head_onnx import Head
 from finetune.head.novelty_scores import DistanceScore, EnergyScore, Novelty
 from graft.runtime.session import open_session
 from graft.types import Float32Array
-from zoo.convert.keras_models.head_to_keras import apply_head_in_keras
+from zoo.convert.keras_models.bundle_to_keras import apply_head_in_keras
 
 WIDTH, CLASSES, ROWS = 6, 3, 5
 

@@ -135,8 +135,8 @@ def test_preset_classifier_label_count_is_checked_before_fetching(tmp_path: Path
 
 @pytest.mark.parametrize("family", TRIED)
 def test_preset_classifier_last_dense_layer_is_extracted(family: str, tmp_path: Path) -> None:
+    from zoo.convert.keras_classifier import extract_preset_head
     from zoo.convert.networks import build_trunk_network
-    from zoo.convert.preset_classifier import extract_preset_head
     from zoo.weights.preset_config import resolve_preset
 
     entry, file = find_pretrained_classifier(entry_of(family)).trunk, tmp_path / "model.weights.h5"
@@ -158,7 +158,7 @@ def test_preset_classifier_last_dense_layer_is_extracted(family: str, tmp_path: 
     [pytest.param(*case, id=f"{case[0]} {case[1]}") for case in OTHERS],
 )
 def test_preset_classifier_of_another_architecture_is_refused(family: str, own: dict[str, Any], tmp_path: Path) -> None:
-    from zoo.convert.preset_classifier import extract_preset_head
+    from zoo.convert.keras_classifier import extract_preset_head
 
     save_classifier(family, tmp_path, **own)
     with pytest.raises(RecipeError, match="finetune"):
@@ -166,7 +166,7 @@ def test_preset_classifier_of_another_architecture_is_refused(family: str, own: 
 
 
 def test_preset_classifier_with_another_activation_is_refused(tmp_path: Path) -> None:
-    from zoo.convert.preset_classifier import extract_preset_head
+    from zoo.convert.keras_classifier import extract_preset_head
 
     save_classifier("ResNet", tmp_path, activation="sigmoid")
     with pytest.raises(RecipeError, match="ends with sigmoid; allowed are linear and softmax"):

@@ -14,7 +14,7 @@ from zoo.convert.networks.text import add_pooling
 from zoo.convert.onnx_graph.canonical import serialize_onnx
 from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
 from zoo.convert.onnx_graph.graph_builder import GraphBuilder
-from zoo.convert.text_parity import parity_token_batches
+from zoo.convert.parity import parity_token_batches
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
 pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")

@@ -18,7 +18,7 @@ from graft.errors import BundleUnsupported, ReplayFailed
 from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
 from zoo.convert.keras_models.bundle_to_keras import rebuild_keras_model
-from zoo.convert.networks.custom_layers import import_custom_layers
+from zoo.convert.keras_models.custom_layers import import_custom_layers
 from zoo.export.proof import ExportRunner, prove_export
 
 _SIGNATURE_NAME: Final = "serving_default"

@@ -18,8 +18,8 @@ from zoo.catalog.backbone import Scaling
 from zoo.convert.classifier_head import ScoreActivation, dense_head_onnx
 from zoo.convert.image_trunk import convert_image_trunk
 from zoo.convert.keras_models.bundle_to_keras import HEAD_LAYER
+from zoo.convert.keras_models.custom_layers import import_custom_layers
 from zoo.convert.networks import scale_pixels
-from zoo.convert.networks.custom_layers import import_custom_layers
 from zoo.sample_inputs import load_photos
 
 _SCORE_ACTIVATIONS: Final[dict[str, ScoreActivation]] = {

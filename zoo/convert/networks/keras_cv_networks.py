@@ -8,7 +8,7 @@ import keras
 import keras_cv
 
 from graft.errors import TrunkError
-from zoo.convert.networks.preset_folder import wrong_preset_error
+from zoo.convert.networks.keras_hub_networks import wrong_preset_error
 
 
 def preset(size: int, weights: Path | None) -> keras.Model:

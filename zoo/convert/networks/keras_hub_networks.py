@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import keras
+import keras_hub
 
-from graft.errors import TrunkError
+from graft.errors import TrunkError, WeightsError
 from zoo.catalog.backbone import Pooling
-from zoo.convert.networks.preset_folder import load_preset_backbone, load_preset_classifier
 from zoo.convert.networks.split_last_dense import drop_last_dense
 from zoo.convert.networks.text import FirstToken
+
+_MAX_REASON_LENGTH: Final = 300  # characters of Keras' own words in an error
 
 
 @keras.saving.register_keras_serializable("graft")
@@ -51,6 +53,36 @@ def below_top(size: int, weights: Path | None) -> keras.Model:
         raise TrunkError("the layers of this network are told by its preset. Pull it first.")
     body = drop_last_dense(load_preset_classifier(weights.parent))
     return keras.Model(*_apply_to_image(body, size), name=body.name)
+
+
+def load_preset_backbone(folder: Path, description: str) -> keras.Model:
+    """Return the network of the preset in `folder`; `description` is what it is to be, for the message.
+
+    Raises:
+        WeightsError: the files do not hold one, or not all of its weights.
+    """
+    try:
+        return keras_hub.models.Backbone.from_preset(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
+        raise wrong_preset_error(folder, description, fault) from None
+
+
+def load_preset_classifier(folder: Path) -> keras.Model:
+    """Return the image classifier of the preset in `folder`, the network in it.
+
+    Raises:
+        WeightsError: the files do not hold one, or not all of its weights.
+    """
+    try:
+        return keras_hub.models.ImageClassifier.from_preset(str(folder))
+    except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
+        raise wrong_preset_error(folder, "an image classifier", fault) from None
+
+
+def wrong_preset_error(folder: Path, description: str, fault: Exception) -> WeightsError:
+    """Return the error that says that `folder` does not hold the network `description`."""
+    reason = " ".join(str(fault).split())[:_MAX_REASON_LENGTH]
+    return WeightsError(f"{folder} does not hold {description} ({reason}). Pull it again.")
 
 
 def _apply_to_image(hub: keras.Model, size: int) -> tuple[keras.KerasTensor, keras.KerasTensor]:

@@ -102,7 +102,12 @@ def _relative_position_bias(graph: GraphBuilder, attention: Any, tokens: str, ma
 
 
 def _project_heads(
-    graph: GraphBuilder, attention: Any, projection: Any, rows: str, tokens: str, axes: list[int]
+    graph: GraphBuilder,
+    attention: Any,  # noqa: ANN401
+    projection: Any,  # noqa: ANN401
+    rows: str,
+    tokens: str,
+    axes: list[int],
 ) -> str:
     """Write rows projected, head by head: [n*t,d] -> [n,t,h,s] in another order; n and t are those of `tokens`."""
     shape = attention.num_heads, attention.key_value_dim

@@ -28,8 +28,7 @@ from tf2onnx.tfonnx import process_tf_graph
 
 from zoo.convert.onnx_graph.canonical import canonical
 from zoo.convert.onnx_graph.fold_batchnorm import fold
-from zoo.convert.onnx_graph.identity_reshapes import remove_identity_reshapes
-from zoo.convert.onnx_graph.pad_fusion import prevent_pad_fusion
+from zoo.convert.onnx_graph.graph_fixes import prevent_pad_fusion, remove_identity_reshapes
 
 IMAGE_OPSET: Final = 18  # the newest that tf2onnx writes
 

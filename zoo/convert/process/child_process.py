@@ -130,7 +130,7 @@ def error_class_for(status: int) -> type[GraftError]:
 def run_conversion_task(
     task: str, request: dict[str, Any], into: Path, *, packages: tuple[str, ...], error_prefix: str = ""
 ) -> dict[str, Any]:
-    """Let `zoo.convert.process.child_main` do a task into the folder `into`, and return the facts that it reports.
+    """Let `zoo.convert.process.sandbox` do a task into the folder `into`, and return the facts that it reports.
 
     `packages` are the packages that it imports; `error_prefix` begins the message where it fails.
 
@@ -140,7 +140,7 @@ def run_conversion_task(
     """
     require_train_packages(*packages, error_prefix=error_prefix)
     try:
-        run_module("zoo.convert.process.child_main", [task, json.dumps(request), str(into)], error_prefix)
+        run_module("zoo.convert.process.sandbox", [task, json.dumps(request), str(into)], error_prefix)
     except GraftError as error:
         if (into / ERROR_FILE).is_file():
             raise type(error)(f"{error_prefix}{(into / ERROR_FILE).read_text('utf-8')}") from None

@@ -10,7 +10,7 @@ from finetune.deep.texts.encoder import enable_lora, merge_lora_weights
 from graft.errors import RecipeError
 from tests.support.presets.tiny_text_encoders import FAMILIES, MOST, VOCABULARY, backbone
 from zoo.convert.networks.text import Pooling, add_pooling
-from zoo.convert.text_parity import parity_token_batches
+from zoo.convert.parity import parity_token_batches
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
 pytestmark = [

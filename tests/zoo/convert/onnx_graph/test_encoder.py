@@ -24,7 +24,7 @@ from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
 from zoo.convert.onnx_graph.encoder_deberta import log_distance_buckets
 from zoo.convert.onnx_graph.encoder_t5 import transformer_layer
 from zoo.convert.onnx_graph.graph_builder import GraphBuilder
-from zoo.convert.text_parity import TokenRunner, check_text_parity
+from zoo.convert.parity import TokenRunner, check_text_parity
 
 # TensorFlow's tensors and Keras' reading of them do not agree with NumPy 2 yet.
 pytestmark = [

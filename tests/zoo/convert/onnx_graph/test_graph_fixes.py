@@ -1,4 +1,4 @@
-"""A Reshape that changes no shape is taken out, and no other."""
+"""Identity Reshapes are removed, and no others; zero padding survives max pooling in ONNX Runtime."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from graft.runtime.session import open_session
-from zoo.convert.onnx_graph.identity_reshapes import remove_identity_reshapes
+from zoo.convert.onnx_graph.graph_fixes import prevent_pad_fusion, remove_identity_reshapes
 
 
-def model(*targets: list[int], last: str = "Abs") -> onnx.ModelProto:
+def reshape_model(*targets: list[int], last: str = "Abs") -> onnx.ModelProto:
     """Numbers -> Relu -> a Reshape for each of `targets` -> what is `last`."""
     constants = [numpy_helper.from_array(np.array(target), f"t{at}") for at, target in enumerate(targets)]
     nodes = [helper.make_node("Relu", ["image"], ["v0"])]
@@ -46,7 +46,7 @@ def model(*targets: list[int], last: str = "Abs") -> onnx.ModelProto:
     ],
 )
 def test_drop_reshapes_removes_no_op_reshapes(targets: list[list[int]], left: int) -> None:
-    before, after = model(*targets), model(*targets)
+    before, after = reshape_model(*targets), reshape_model(*targets)
     remove_identity_reshapes(after)
     assert sum(node.op_type == "Reshape" for node in after.graph.node) == left
     image = np.random.default_rng(0).normal(size=(2, 6, 1, 1)).astype(np.float32)
@@ -55,6 +55,42 @@ def test_drop_reshapes_removes_no_op_reshapes(targets: list[list[int]], left: in
 
 
 def test_drop_reshapes_keeps_a_reshape_that_gives_the_output() -> None:
-    made = model([-1, 6, 1, 1], last="")
+    made = reshape_model([-1, 6, 1, 1], last="")
     remove_identity_reshapes(made)
     assert [node.op_type for node in made.graph.node] == ["Relu", "Reshape"]
+
+
+def pad_model(*before: str) -> onnx.ModelProto:
+    """`before`, then one row and column of zeros at the end, then max pooling of 2 x 2."""
+    names = ["image", *(f"after_{op}" for op in before)]
+    first = [helper.make_node(op, [a], [b]) for op, a, b in zip(before, names, names[1:], strict=False)]
+    nodes = [
+        *first,
+        helper.make_node("Pad", [names[-1], "pads"], ["padded"]),
+        helper.make_node("MaxPool", ["padded"], ["features"], kernel_shape=[2, 2]),
+    ]
+    value = helper.make_tensor_value_info
+    made = helper.make_graph(
+        nodes,
+        "g",
+        [value("image", TensorProto.FLOAT, [1, 1, 3, 3])],
+        [value("features", TensorProto.FLOAT, None)],
+        [numpy_helper.from_array(np.array([0, 0, 0, 0, 0, 0, 1, 1]), "pads")],
+    )
+    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+
+
+def test_shield_pads_keeps_zero_padding_below_max_pooling() -> None:
+    model = pad_model("Neg")
+    prevent_pad_fusion(model.graph)
+    (pooled,) = open_session(model.SerializeToString()).run(None, {"image": np.ones((1, 1, 3, 3), np.float32)})
+    assert pooled[0, 0, -1, -1] == pytest.approx(0)
+    assert pooled[0, 0, 0, 0] == -1
+
+
+@pytest.mark.parametrize("before", [("Relu",), ("Neg", "Relu")])
+def test_shield_pads_leaves_graphs_with_relu_alone(before: tuple[str, ...]) -> None:
+    model = pad_model(*before)
+    plain = model.SerializeToString()
+    prevent_pad_fusion(model.graph)
+    assert model.SerializeToString() == plain

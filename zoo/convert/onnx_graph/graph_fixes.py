@@ -1,13 +1,22 @@
-"""Reshapes that change no shape, left out: tf2onnx leaves some of them or not, by the order in which it walks sets."""
+"""Passes over tf2onnx's graphs: remove identity Reshapes; keep ONNX Runtime from fusing zero padding into max pooling.
+
+tf2onnx keeps or removes Reshapes that change no shape depending on the iteration order of sets; removing all of them
+makes the bytes reproducible. ONNX Runtime 1.31 fuses a Pad with zeros into the MaxPool behind it, which then pads with
+the lowest number: where all values around are negative, the zeros at the edge are lost. After a ReLU nothing is
+negative, and the fusion is welcome.
+"""
 
 from __future__ import annotations
 
 import math
-from typing import Final
+from typing import Any, Final
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 from onnx import numpy_helper
 
+_ALMOST_ZERO_PAD: Final = np.float32(1e-30)  # ONNX Runtime fuses zeros only
 _MAX_SHAPE_ELEMENTS: Final = 64  # numbers; shapes are told by such constants
 
 SideLengths = list[int | None]
@@ -57,3 +66,28 @@ def _infer_shapes(model: onnx.ModelProto) -> dict[str, SideLengths]:
         value.name: [side.dim_value or None for side in value.type.tensor_type.shape.dim]
         for value in (*typed_graph.value_info, *typed_graph.input)
     }
+
+
+def prevent_pad_fusion(graph: onnx.GraphProto) -> None:
+    """Let each Pad with zeros that a MaxPool reads, and that follows no ReLU, pad with next to nothing instead."""
+    producers = {name: node for node in graph.node for name in node.output}
+    constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
+    pools = [node for node in graph.node if node.op_type == "MaxPool"]
+    pads = {pool.input[0]: producers[pool.input[0]] for pool in pools if pool.input[0] in producers}
+    for name, pad in pads.items():
+        if pad.op_type != "Pad" or _is_after_relu(pad, producers) or not _is_zero_pad(pad, constants):
+            continue
+        value = f"{name}/nearly_zero"
+        graph.initializer.append(numpy_helper.from_array(np.array(_ALMOST_ZERO_PAD), value))
+        del pad.input[2:]
+        pad.input.append(value)
+
+
+def _is_after_relu(pad: onnx.NodeProto, producers: dict[str, onnx.NodeProto]) -> bool:
+    return pad.input[0] in producers and producers[pad.input[0]].op_type == "Relu"
+
+
+def _is_zero_pad(pad: onnx.NodeProto, constants: dict[str, NDArray[Any]]) -> bool:
+    constant = all(a.s == b"constant" for a in pad.attribute if a.name == "mode")
+    value = constants.get(pad.input[2]) if len(pad.input) > 2 and pad.input[2] else np.float32(0)
+    return constant and value is not None and not np.any(value)
