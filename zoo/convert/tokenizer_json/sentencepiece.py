@@ -1,31 +1,58 @@
 """A SentencePiece Unigram model as a tokenizer.json that gives the same ids.
 
-Source: https://github.com/google/sentencepiece (sentencepiece_model.proto, unigram_model.cc, normalizer.cc);
-Kudo, Subword Regularization, 2018, https://arxiv.org/abs/1804.10959.
+The model file is read with the protobuf package: of sentencepiece_model.proto only the fields that change ids are
+declared here. Source: https://github.com/google/sentencepiece (sentencepiece_model.proto, unigram_model.cc,
+normalizer.cc); Kudo, Subword Regularization, 2018, https://arxiv.org/abs/1804.10959.
 """
 
 from __future__ import annotations
 
-import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
+from google.protobuf import descriptor_pb2, descriptor_pool, message_factory  # type: ignore[import-untyped]
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
+from google.protobuf.unknown_fields import UnknownFieldSet  # type: ignore[import-untyped]
 from tokenizers import Regex, Tokenizer, models, normalizers
 
 from graft.errors import TrunkError
 
-NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # kinds of pieces, numbered as in the proto
+NORMAL, UNKNOWN, CONTROL, USER_DEFINED = 1, 2, 3, 4  # piece types, numbered as in the proto
 UNIGRAM_MODEL: Final = 1
 SPACE_SYMBOL: Final = "\u2581"
 
-# Field numbers of NormalizerSpec and TrainerSpec that change ids, with the value that is meant where none is written.
-_CHARSMAP, _ADD_DUMMY_PREFIX, _REMOVE_EXTRA_WHITESPACES, _ESCAPE_WHITESPACES = (2, b""), (3, 1), (4, 1), (5, 1)
-_MODEL_TYPE, _WHITESPACE_AS_SUFFIX, _BYTE_FALLBACK = (3, UNIGRAM_MODEL), (24, 0), (35, 0)
+_Field = descriptor_pb2.FieldDescriptorProto
+# Message -> its fields: name, number, type (a message's name, or protobuf's), default. Text is declared as bytes and
+# whole numbers as uint64: they are checked here, whatever the protobuf version does with invalid ones.
+_MESSAGES: Final[dict[str, tuple[tuple[str, int, int | str, str], ...]]] = {
+    "SentencePiece": (
+        ("piece", 1, _Field.TYPE_BYTES, ""),
+        ("score", 2, _Field.TYPE_FLOAT, ""),
+        ("type", 3, _Field.TYPE_UINT64, str(NORMAL)),
+    ),
+    "TrainerSpec": (
+        ("model_type", 3, _Field.TYPE_UINT64, str(UNIGRAM_MODEL)),
+        ("treat_whitespace_as_suffix", 24, _Field.TYPE_UINT64, ""),
+        ("byte_fallback", 35, _Field.TYPE_UINT64, ""),
+    ),
+    "NormalizerSpec": (
+        ("precompiled_charsmap", 2, _Field.TYPE_BYTES, ""),
+        ("add_dummy_prefix", 3, _Field.TYPE_UINT64, "1"),
+        ("remove_extra_whitespaces", 4, _Field.TYPE_UINT64, "1"),
+        ("escape_whitespaces", 5, _Field.TYPE_UINT64, "1"),
+    ),
+    "ModelProto": (
+        ("pieces", 1, "SentencePiece", ""),
+        ("trainer_spec", 2, "TrainerSpec", ""),
+        ("normalizer_spec", 3, "NormalizerSpec", ""),
+    ),
+}
+_GROUP_WIRE_TYPES: Final = (3, 4)  # obsolete, and used by no SentencePiece model
 
 
 class Piece(NamedTuple):
-    """One entry of the vocabulary; its place is its id."""
+    """One entry of the vocabulary; its index is its id."""
 
     text: str
     score: float
@@ -34,7 +61,7 @@ class Piece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class SentencePieceModel:
-    """What a .model (KerasHub: vocabulary.spm) says about turning text into ids."""
+    """The parts of a .model file (KerasHub: vocabulary.spm) that decide which ids a text gets."""
 
     pieces: tuple[Piece, ...]
     charsmap: bytes
@@ -43,54 +70,53 @@ class SentencePieceModel:
 
     @classmethod
     def from_proto(cls, proto: bytes) -> SentencePieceModel:
-        """Read a ModelProto.
+        """Read a serialized ModelProto.
 
         Raises:
-            TrunkError: it is none, or not a Unigram model without byte fallback.
+            TrunkError: it is not valid, or not a Unigram model without byte fallback.
         """
         try:
-            facts = list(_parse_fields(proto))
-            pieces = tuple(_parse_piece(bytes(value)) for number, value in facts if number == 1)
-            trainer = dict(_parse_fields(b"".join(bytes(value) for number, value in facts if number == 2)))
-            normalizer = dict(_parse_fields(b"".join(bytes(value) for number, value in facts if number == 3)))
-            charsmap = bytes(normalizer.get(*_CHARSMAP))
-        except (IndexError, KeyError, TypeError, ValueError, struct.error) as fault:
+            model = _parse_model(proto)
+            pieces = tuple(Piece(piece.piece.decode(), piece.score, piece.type) for piece in model.pieces)
+        except (DecodeError, ValueError) as fault:
             raise TrunkError(
                 f"the SentencePiece model cannot be read ({fault!r}). Download the preset again."
             ) from None
-        is_unknown_kind = (
-            trainer.get(*_MODEL_TYPE) != UNIGRAM_MODEL
-            or trainer.get(*_WHITESPACE_AS_SUFFIX)
-            or trainer.get(*_BYTE_FALLBACK)
+        trainer, normalizer = model.trainer_spec, model.normalizer_spec
+        is_supported = (
+            trainer.model_type == UNIGRAM_MODEL
+            and not trainer.treat_whitespace_as_suffix
+            and not trainer.byte_fallback
+            and normalizer.escape_whitespaces
+            and sum(piece.kind == UNKNOWN for piece in pieces) == 1
         )
-        if (
-            is_unknown_kind
-            or not normalizer.get(*_ESCAPE_WHITESPACES)
-            or sum(piece.kind == UNKNOWN for piece in pieces) != 1
-        ):
+        if not is_supported:
             raise TrunkError(
-                "the SentencePiece model is not of the kind that is known here: Unigram, spaces as prefixes, "
+                "the SentencePiece model is of an unsupported kind. Supported: Unigram, spaces as prefixes, "
                 "one unknown piece, no byte fallback. Choose another backbone."
             )
         return cls(
-            pieces, charsmap, bool(normalizer.get(*_ADD_DUMMY_PREFIX)), bool(normalizer.get(*_REMOVE_EXTRA_WHITESPACES))
+            pieces,
+            normalizer.precompiled_charsmap,
+            bool(normalizer.add_dummy_prefix),
+            bool(normalizer.remove_extra_whitespaces),
         )
 
 
 def build_unigram(
     model: SentencePieceModel, pieces: Sequence[Piece], extra_normalizers: Sequence[normalizers.Normalizer] = ()
 ) -> Tokenizer:
-    """Return a tokenizer whose ids are places in `pieces`, the model's own or a family's rearrangement of them.
+    """Return a Unigram tokenizer whose ids are indices into `pieces`: the model's own, or a family's rearrangement.
 
-    `extra_normalizers` is what the family does to a text before SentencePiece sees it. Text is cut nowhere: the best path is
-    sought over the whole of it, as SentencePiece does.
+    `extra_normalizers` run on a text before SentencePiece's own. There is no pre-tokenizer: the best path is searched
+    over the whole text, as SentencePiece does.
 
     Raises:
-        TrunkError: a user-defined symbol is one that the model's own normalisation would change.
+        TrunkError: the model's own normalization would change one of its user-defined symbols.
     """
     best = max((piece.score for piece in model.pieces if piece.kind == NORMAL), default=0.0)
     vocabulary = [(_piece_token(piece), _piece_score(piece, best)) for piece in pieces]
-    unknown = next(place for place, piece in enumerate(pieces) if piece.kind == UNKNOWN)
+    unknown = next(index for index, piece in enumerate(pieces) if piece.kind == UNKNOWN)
     tokenizer = Tokenizer(models.Unigram(vocabulary, unk_id=unknown, byte_fallback=False))
     model_normalizer = normalizers.Sequence(_normalizer_steps(model))
     for symbol in (piece.text for piece in pieces if piece.kind == USER_DEFINED):
@@ -112,53 +138,51 @@ def _normalizer_steps(model: SentencePieceModel) -> list[normalizers.Normalizer]
 
 
 def _piece_token(piece: Piece) -> str:
-    """Return the piece's text; one that no text may produce gets a space, which every text has lost by then."""
+    """Return the piece's text. One that no text may produce gets a trailing space: normalized texts contain none."""
     return piece.text if piece.kind in (NORMAL, USER_DEFINED) else f"{piece.text} "
 
 
 def _piece_score(piece: Piece, best: float) -> float:
-    # SentencePiece scores a user-defined symbol anew when it encodes, by its length in bytes.
+    # When encoding, SentencePiece scores a user-defined symbol by its length in bytes.
     return len(piece.text.encode()) * best - 0.1 if piece.kind == USER_DEFINED else piece.score
 
 
-def _parse_piece(message: bytes) -> Piece:
-    facts = dict(_parse_fields(message))
-    (score,) = struct.unpack("<f", bytes(facts.get(2, bytes(4))))
-    return Piece(bytes(facts[1]).decode(), score, int(facts.get(3, NORMAL)))
+def _parse_model(proto: bytes) -> Any:  # noqa: ANN401 - a class made at run time
+    """Return the ModelProto in `proto`, its pieces, trainer_spec and normalizer_spec checked.
 
-
-def _parse_fields(message: bytes) -> Iterator[tuple[int, int | bytes]]:
-    """Yield the number and the raw value of each field of a protocol buffer, in the order of the bytes.
-
-    Source: https://protobuf.dev/programming-guides/encoding
+    Raises:
+        DecodeError: it is no valid protocol buffer.
+        ValueError: a field has another wire type than declared, or a piece has no text.
     """
-    place = 0
-    while place < len(message):
-        key, place = _parse_varint(message, place)
-        match key & 7:
-            case 0:
-                value, place = _parse_varint(message, place)
-                yield key >> 3, value
-                continue
-            case 1:
-                size = 8
-            case 2:
-                size, place = _parse_varint(message, place)
-            case 5:
-                size = 4
-            case wire:
-                raise ValueError(f"wire type {wire} at byte {place}")
-        if place + size > len(message):
-            raise IndexError(f"a field ends behind the last byte, {len(message)}")
-        yield key >> 3, message[place : place + size]
-        place += size
+    model = _MODEL_CLASS()
+    model.ParseFromString(proto)
+    for message in (model, model.trainer_spec, model.normalizer_spec, *model.pieces):
+        declared = message.DESCRIPTOR.fields_by_number
+        for field in UnknownFieldSet(message):  # protobuf skips a field of a wrong type as if it were unknown
+            if field.field_number in declared or field.wire_type in _GROUP_WIRE_TYPES:
+                raise ValueError(f"field {field.field_number} has the wire type {field.wire_type}")
+    if not all(piece.HasField("piece") for piece in model.pieces):
+        raise ValueError("a piece without its text")
+    return model
 
 
-def _parse_varint(message: bytes, place: int) -> tuple[int, int]:
-    value = shift = 0
-    while True:
-        byte = message[place]
-        value |= (byte & 0x7F) << shift
-        shift, place = shift + 7, place + 1
-        if byte < 0x80:
-            return value, place
+def _make_model_class() -> type[Any]:
+    """Return the message class ModelProto of `_MESSAGES`; its pool is private, as other packages declare it too."""
+    file = descriptor_pb2.FileDescriptorProto(name="sentencepiece_model.proto", package="graft", syntax="proto2")
+    for message_name, fields in _MESSAGES.items():
+        message = file.message_type.add(name=message_name)
+        for name, number, kind, default in fields:
+            field = message.field.add(name=name, number=number, label=_Field.LABEL_OPTIONAL)
+            if isinstance(kind, str):
+                field.type, field.type_name = _Field.TYPE_MESSAGE, f".graft.{kind}"
+            else:
+                field.type, field.default_value = kind, default
+            if name == "pieces":
+                field.label = _Field.LABEL_REPEATED
+    pool = descriptor_pool.DescriptorPool()
+    pool.Add(file)
+    model_class: type[Any] = message_factory.GetMessageClass(pool.FindMessageTypeByName("graft.ModelProto"))
+    return model_class
+
+
+_MODEL_CLASS: Final = _make_model_class()

@@ -187,6 +187,12 @@ def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
         pytest.param("FNetTokenizer", {}, "no tokenizer file vocabulary.spm", id="no-spm"),
         pytest.param("FNetTokenizer", {"vocabulary.spm": b"\xff" * 9}, "cannot be read", id="garbage"),
         pytest.param("FNetTokenizer", {"vocabulary.spm": b"\n\x7fab"}, "cannot be read", id="cut"),
+        pytest.param("FNetTokenizer", {"vocabulary.spm": b""}, "unsupported kind", id="empty"),
+        pytest.param("FNetTokenizer", {"vocabulary.spm": b"\n\x00"}, "without its text", id="no-text"),
+        pytest.param("FNetTokenizer", {"vocabulary.spm": b"\n\x04\n\x02\xff\xfe"}, "UnicodeDecodeError", id="no-utf-8"),
+        pytest.param("FNetTokenizer", {"vocabulary.spm": b"\n\x05\n\x01a\x10\x01"}, "wire type 0", id="score"),
+        pytest.param("FNetTokenizer", {"vocabulary.spm": b"\x08\x01"}, "wire type 0", id="pieces"),
+        pytest.param("FNetTokenizer", {"vocabulary.spm": b"\x0b\x0c"}, "wire type 3", id="group"),
         pytest.param("FNetTokenizer", {"vocabulary.spm": trained(model_type="bpe")}, "Unigram", id="bpe"),
         pytest.param(
             "FNetTokenizer",
