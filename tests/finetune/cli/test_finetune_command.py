@@ -103,10 +103,10 @@ def test_finetune_bad_data_is_one_clear_error(finetune: Command, photos: Path, t
 def test_finetune_help_shows_examples_and_imports_nothing_heavy() -> None:
     script = f"""
 import sys
-from finetune import cli
+from finetune.cli.main import main
 sys.argv = ["finetune", "--help"]
 try:
-    cli.main()
+    main()
 finally:
     print([name for name in {(*RATHER_NOT, "numpy", "onnxruntime")} if name in sys.modules])
 """
@@ -118,9 +118,9 @@ finally:
 def test_probe_never_imports_tensorflow(photos: Path, tmp_path: Path) -> None:
     script = f"""
 import sys
-from finetune import cli
+from finetune.cli.main import main
 sys.argv = ["finetune", {str(photos)!r}, "--models", {str(tmp_path / "models")!r}, "--json"]
-cli.main()
+main()
 print([name for name in ("tensorflow", "keras", "torch", "matplotlib") if name in sys.modules])
 """
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True).stdout
@@ -148,16 +148,18 @@ def test_stopped_run_keeps_features_and_leaves_no_half_bundle(photos: Path, tmp_
     (tmp_path / "t.csv").write_text("\n".join(["path,label", *rows]))
     script = f"""
 import sys
-from finetune import cache, cli, dataset
-cache.EVERY = 0.0  # seconds: what was done is on disk at once
-read, left = dataset.Sample.read, iter(range(100))
+from finetune.cli.main import main
+from finetune.data.dataset import LabeledSample
+from finetune.features import feature_cache
+feature_cache.FLUSH_INTERVAL = 0.0  # seconds: finished features are on disk at once
+read, left = LabeledSample.read, iter(range(100))
 def slow(sample):
     if next(left, None) is None:
         open({str(tmp_path / "stuck")!r}).close()
     return read(sample)
-dataset.Sample.read = slow
+LabeledSample.read = slow
 sys.argv = ["finetune", {str(tmp_path / "t.csv")!r}, "--models", {str(tmp_path / "models")!r}]
-cli.main()
+main()
 """
     child = subprocess.Popen(
         [sys.executable, "-c", script],

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from finetune import recipe_toml
-from finetune.cli.main import main
+from finetune.cli.main import cli
 from finetune.cli.options import OPTION_SECTIONS
 from finetune.recipe import Recipe
 from graft.bundle.open_bundle import open_bundle
@@ -122,7 +122,7 @@ def test_finetune_help_shows_options_and_commands(finetune: Command, word: str) 
 
 
 def test_subcommands_have_their_own_help(finetune: Command) -> None:
-    for name in main.cli.commands:
+    for name in cli.commands:
         said = finetune(name, "--help")
         assert (said.code, said.err) == (0, "")
         assert f"finetune {name} [OPTIONS] DATA" in said.out.splitlines()[0]

@@ -426,8 +426,8 @@ def test_archive_names_without_the_utf8_flag_are_read_as_utf8(tmp_path: Path) ->
 def test_archive_scratch_of_killed_processes_is_swept(tmp_path: Path) -> None:
     script = """
 import os
-from graft.storage.scratch import Scratch
-mine = Scratch()
+from graft.storage.scratch import ScratchFolder
+mine = ScratchFolder()
 print(mine.path, flush=True)
 os.kill(os.getpid(), 9)
 """

@@ -16,7 +16,7 @@ WIDTH = 4
 
 
 @pytest.fixture
-def told() -> Listener:
+def listener() -> Listener:
     return Listener()
 
 
@@ -33,23 +33,23 @@ def row(number: int) -> np.ndarray:
     return np.full(WIDTH, number, np.float32)
 
 
-def fill(path: Path, told: Listener, numbers: range = range(10)) -> None:
-    with FeatureCache(path, WIDTH, told) as cache:
+def fill(path: Path, listener: Listener, numbers: range = range(10)) -> None:
+    with FeatureCache(path, WIDTH, listener) as cache:
         for number in numbers:
             cache.put(key(number), row(number))
 
 
-def known(path: Path, told: Listener, numbers: range = range(10)) -> int:
-    with FeatureCache(path, WIDTH, told) as cache:
+def count_cached(path: Path, listener: Listener, numbers: range = range(10)) -> int:
+    with FeatureCache(path, WIDTH, listener) as cache:
         found = [cache.get(key(number)) for number in numbers]
     assert all(x is None or np.array_equal(x, row(number)) for number, x in zip(numbers, found, strict=True))
     return sum(x is not None for x in found)
 
 
-def test_feature_cache_round_trip(path: Path, told: Listener) -> None:
-    fill(path, told)
-    assert known(path, told, range(20)) == 10
-    assert told.lines == []
+def test_feature_cache_round_trip(path: Path, listener: Listener) -> None:
+    fill(path, listener)
+    assert count_cached(path, listener, range(20)) == 10
+    assert listener.lines == []
 
 
 def test_feature_cache_path_depends_on_input_and_trunk() -> None:
@@ -63,23 +63,23 @@ def test_feature_cache_path_depends_on_input_and_trunk() -> None:
     assert feature_cache_path(dict(reversed(spec.items())), "a" * 64) in paths
 
 
-def test_feature_cache_has_concurrent_writers(path: Path, told: Listener) -> None:
+def test_feature_cache_has_concurrent_writers(path: Path, listener: Listener) -> None:
     """Several caches as several processes would have them, and threads besides."""
-    writers = [threading.Thread(target=fill, args=(path, told, range(5 * n, 5 * n + 10))) for n in range(6)]
+    writers = [threading.Thread(target=fill, args=(path, listener, range(5 * n, 5 * n + 10))) for n in range(6)]
     for writer in writers:
         writer.start()
     for writer in writers:
         writer.join()
-    assert known(path, told, range(40)) == 35
-    assert told.lines == []
+    assert count_cached(path, listener, range(40)) == 35
+    assert listener.lines == []
 
 
-def test_feature_cache_survives_a_kill(path: Path, told: Listener) -> None:
+def test_feature_cache_survives_a_kill(path: Path, listener: Listener) -> None:
     script = f"""
 import os, pathlib, numpy as np
-from finetune.cache import FeatureCache
-from zoo.progress import Silence
-cache = FeatureCache(pathlib.Path({str(path)!r}), {WIDTH}, Silence())
+from finetune.features.feature_cache import FeatureCache
+from graft.progress.base import SilentProgress
+cache = FeatureCache(pathlib.Path({str(path)!r}), {WIDTH}, SilentProgress())
 for number in range(10):
     cache.put(number.to_bytes(32, "big"), np.full({WIDTH}, number, np.float32))
 cache.flush()
@@ -87,8 +87,8 @@ cache.put((99).to_bytes(32, "big"), np.full({WIDTH}, 99, np.float32))
 os.kill(os.getpid(), 9)
 """
     assert subprocess.run([sys.executable, "-c", script], check=False).returncode == -signal.SIGKILL
-    assert known(path, told, range(100)) == 10
-    assert told.lines == []
+    assert count_cached(path, listener, range(100)) == 10
+    assert listener.lines == []
 
 
 def garbage(path: Path) -> None:
@@ -112,40 +112,40 @@ def short_row(path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [garbage, cut, flipped, short_row])
-def test_feature_cache_damaged_file_is_set_aside_and_rebuilt(path: Path, told: Listener, damage) -> None:
-    fill(path, told, range(2000))
+def test_feature_cache_damaged_file_is_set_aside_and_rebuilt(path: Path, listener: Listener, damage) -> None:
+    fill(path, listener, range(2000))
     damage(path)
-    assert known(path, told, range(2000)) < 2000
-    assert len(told.lines) == 1
-    assert "damaged" in told.lines[0]
-    assert str(path) in told.lines[0]
+    assert count_cached(path, listener, range(2000)) < 2000
+    assert len(listener.lines) == 1
+    assert "damaged" in listener.lines[0]
+    assert str(path) in listener.lines[0]
     assert len(list(path.parent.glob("*.damaged-*"))) == 1
-    fill(path, told, range(10))
-    assert known(path, told) == 10
-    assert len(told.lines) == 1
+    fill(path, listener, range(10))
+    assert count_cached(path, listener) == 10
+    assert len(listener.lines) == 1
 
 
-def test_feature_cache_ignores_a_journal_of_a_crash(path: Path, told: Listener) -> None:
-    fill(path, told)
+def test_feature_cache_ignores_a_journal_of_a_crash(path: Path, listener: Listener) -> None:
+    fill(path, listener)
     garbage(path)
     journal = path.with_name(path.name + "-journal")
     journal.write_bytes(b"left by a crash")
-    fill(path, told)
-    assert known(path, told) == 10
+    fill(path, listener)
+    assert count_cached(path, listener) == 10
     assert not journal.exists()
 
 
-def test_feature_cache_that_cannot_be_written_is_skipped(tmp_path: Path, told: Listener) -> None:
+def test_feature_cache_that_cannot_be_written_is_skipped(tmp_path: Path, listener: Listener) -> None:
     (tmp_path / "file").write_text("in the way")
     path = tmp_path / "file" / "x.sqlite"
-    fill(path, told)
-    assert known(path, told) == 0
-    assert "going on without it" in told.lines[0]
-    assert "GRAFT_CACHE" in told.lines[0]
+    fill(path, listener)
+    assert count_cached(path, listener) == 0
+    assert "going on without it" in listener.lines[0]
+    assert "GRAFT_CACHE" in listener.lines[0]
 
 
-def test_feature_cache_reports_a_full_disk_once(path: Path, told: Listener) -> None:
-    with FeatureCache(path, WIDTH, told) as cache:
+def test_feature_cache_reports_a_full_disk_once(path: Path, listener: Listener) -> None:
+    with FeatureCache(path, WIDTH, listener) as cache:
         cache.put(key(1), row(1))
         cache.flush()
         cache._database.execute("PRAGMA max_page_count = 3")
@@ -155,6 +155,6 @@ def test_feature_cache_reports_a_full_disk_once(path: Path, told: Listener) -> N
         cache.put(key(1), row(1))
         cache.flush()
         assert cache.get(key(1)) is None
-    assert len(told.lines) == 1
-    assert "full" in told.lines[0]
-    assert known(path, told) == 1
+    assert len(listener.lines) == 1
+    assert "full" in listener.lines[0]
+    assert count_cached(path, listener) == 1
