@@ -11,7 +11,7 @@ from typing import Any
 
 import click
 
-from finetune.cli.command import FinetuneCommand
+from finetune.cli.main import FinetuneCommand
 from finetune.cli.main import cli as finetune
 from finetune.cli.options import OPTION_SECTIONS
 from service.cli import predict, serve

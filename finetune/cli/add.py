@@ -54,7 +54,7 @@ def add(data: str, model: str, models: str, old: str | None, **options: Any) -> 
     says what it did to the old classes.
     """
     from finetune.add.add_samples import add_samples
-    from finetune.cli.add_summary import addition_summary, render_addition_summary
+    from finetune.cli.summary import addition_summary, render_addition_summary
     from finetune.data.dataset import DataOptions
     from graft.cli.run_cli import progress_reporter
 

@@ -5,13 +5,15 @@ Each is called as the field of Recipe, Wanted or Training that it sets, and as t
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
-from finetune.cli.command import OptionSection
 from graft.cli.completion import complete_files, complete_folders
 from zoo.cli.options import complete_backbones
+
+OptionSection = tuple[str, Sequence[click.Option]]  # a heading, and the options below it
 
 
 def _option(*names: str, help_text: str, **attrs: Any) -> click.Option:  # noqa: ANN401

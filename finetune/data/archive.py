@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Final
 
 from finetune.data import folder, table
-from finetune.data.archive_formats import extract_tar, extract_zip
 from finetune.data.dataset import (
     ARCHIVE_EXTENSIONS,
     UNSUPPORTED_ARCHIVES,
@@ -25,7 +24,7 @@ from finetune.data.dataset import (
     LabeledSample,
     SkippedSample,
 )
-from finetune.data.safe_extract import SafeExtractor, is_case_insensitive
+from finetune.data.safe_extract import SafeExtractor, extract_tar, extract_zip, is_case_insensitive
 from graft import tables
 from graft.errors import DatasetError, MissingExtra
 from graft.inputs.sample_files import list_visible

@@ -12,8 +12,7 @@ from numpy.typing import NDArray
 
 from finetune.data.dataset import LabeledSample, SplitPart
 from finetune.data.label_checks import MIN_SAMPLES, check_class_names
-from finetune.data.tag_cells import find_tag_separator, parse_tags
-from finetune.data.task import Task
+from finetune.data.task import Task, find_tag_separator, parse_tags
 from graft.errors import DatasetError
 from graft.tables.table import parse_number
 

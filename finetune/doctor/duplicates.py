@@ -27,8 +27,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from finetune.data.dataset import LabeledSample
-from finetune.data.tag_cells import find_tag_separator, parse_tags
-from finetune.data.task import Task
+from finetune.data.task import Task, find_tag_separator, parse_tags
 from finetune.doctor.findings import DuplicateGroup
 from finetune.features.memmap_rows import chunk_slices
 from graft.progress import Progress

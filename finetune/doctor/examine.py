@@ -13,9 +13,8 @@ from typing import Final
 from finetune.data.dataset import DataOptions, Dataset, LabeledSample
 from finetune.data.label_checks import check_numeric_labels, check_trainable
 from finetune.data.load import read_dataset
-from finetune.data.tag_cells import find_tag_separator, parse_tags
 from finetune.data.targets import build_targets
-from finetune.data.task import Task
+from finetune.data.task import Task, find_tag_separator, parse_tags
 from finetune.doctor.class_checks import count_labels, find_similar_names
 from finetune.doctor.duplicates import (
     MAX_DUPLICATE_GROUP_SIZE,

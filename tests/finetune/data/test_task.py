@@ -2,9 +2,8 @@ import numpy as np
 import pytest
 
 from finetune.data.dataset import LabeledSample, SplitPart
-from finetune.data.tag_cells import parse_tags
 from finetune.data.targets import build_targets
-from finetune.data.task import Task, guess_task
+from finetune.data.task import Task, guess_task, parse_tags
 from graft.errors import DatasetError
 
 
