@@ -33,7 +33,7 @@ def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | 
     try:
         from finetune.pipeline import run_pipeline
         from finetune.plan import make_plan
-        from finetune.recipe_toml import recipe_from_values
+        from finetune.recipe_toml import recipe_from_toml, recipe_from_values
     except ModuleNotFoundError as missing:
         raise MissingExtra(
             f"fine-tuning needs the package {missing.name}. Install Graft with the extra `train`: "
@@ -42,7 +42,7 @@ def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | 
     if isinstance(recipe, Mapping):
         recipe = recipe_from_values(recipe)
     elif not isinstance(recipe, Recipe):
-        recipe = Recipe.from_toml(Path(recipe))
+        recipe = recipe_from_toml(Path(recipe))
     return run_pipeline(make_plan(recipe, progress), progress)
 
 

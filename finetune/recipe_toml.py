@@ -11,39 +11,59 @@ Paths are relative to the file that they stand in.
 
 from __future__ import annotations
 
-import dataclasses
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, fields
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from finetune.data.dataset import DataOptions, Dataset
-from finetune.data.task import Task
-from finetune.duration import parse_duration
-from finetune.recipe import Depth, Recipe, TrainingOptions
+from finetune.option_fields import OptionField, option_fields
+from finetune.recipe import Recipe, TrainingOptions
 from graft.errors import RecipeError
-from zoo.catalog.backbone import Precision
+
+Parser = Callable[[Any], Any]  # raises TypeError or ValueError
+_UNIT_SECONDS: Final = {"h": 3600, "m": 60, "s": 1}
+_DURATION_PATTERN: Final = re.compile(
+    r"(?=.)" + "".join(rf"(?:(\d+(?:\.\d+)?)\s*{unit}\s*)?" for unit in _UNIT_SECONDS)
+)
 
 
 @dataclass(frozen=True, slots=True)
 class KeySpec:
-    """What a key may hold."""
+    """The values that a key may have."""
 
     description: str  # as an error says it
-    parse: Callable[[Any], Any]  # raises TypeError or ValueError
+    parse: Parser
 
 
-def _require_type(*types: type) -> Callable[[Any], Any]:
-    def read(value: Any) -> Any:  # noqa: ANN401
+def parse_duration(text: str) -> float:
+    """Return a duration in seconds: "90s", "10m", "1h30m", "1.5h", or a plain number of seconds.
+
+    >>> parse_duration("1h30m")
+    5400.0
+
+    Raises:
+        RecipeError: `text` is no duration.
+    """
+    plain = text.strip().lower()
+    if re.fullmatch(r"\d+(\.\d+)?", plain):
+        return float(plain)
+    if not (match := _DURATION_PATTERN.fullmatch(plain)):
+        raise RecipeError(f"{text!r} is no duration. Write it like 90s, 10m or 1h30m, or as a number of seconds.")
+    return sum(float(number or 0) * unit for number, unit in zip(match.groups(), _UNIT_SECONDS.values(), strict=True))
+
+
+def _require_type(*types: type) -> Parser:
+    def parse(value: Any) -> Any:  # noqa: ANN401
         if isinstance(value, bool) is not (bool in types) or not isinstance(value, types):
             raise TypeError
         return value
 
-    return read
+    return parse
 
 
 def _parse_columns(value: Any) -> tuple[str, ...]:  # noqa: ANN401
@@ -51,37 +71,33 @@ def _parse_columns(value: Any) -> tuple[str, ...]:  # noqa: ANN401
 
 
 def _parse_seconds(value: Any) -> float:  # noqa: ANN401
-    return parse_duration(value) if isinstance(value, str) else float(_parse_number(value))
+    return parse_duration(value) if isinstance(value, str) else float(_require_type(int, float)(value))
 
 
-def _enum_spec(names: type[StrEnum]) -> KeySpec:
-    return KeySpec(f"one of {', '.join(names)}", names)
+def _parse_data(value: Any) -> str | Dataset:  # noqa: ANN401
+    return value if isinstance(value, Dataset) else str(_require_type(str, Path)(value))
 
 
-_parse_number, _parse_path = _require_type(int, float), _require_type(str, Path)
-_STRING_SPEC: Final = KeySpec("a text", _require_type(str))
-_PATH_SPEC: Final = KeySpec("a path", lambda value: Path(_parse_path(value)))
-_NUMBER_SPEC: Final = KeySpec("a number", _parse_number)
-_INTEGER_SPEC: Final = KeySpec("a whole number", _require_type(int))
-_BOOLEAN_SPEC: Final = KeySpec("true or false", _require_type(bool))
+_SPEC_BY_TYPE: Final[dict[Any, KeySpec]] = {
+    str: KeySpec("a text", _require_type(str)),
+    int: KeySpec("a whole number", _require_type(int)),
+    float: KeySpec("a number", _require_type(int, float)),
+    bool: KeySpec("true or false", _require_type(bool)),
+    Path: KeySpec("a path", lambda value: Path(_require_type(str, Path)(value))),
+    tuple[str, ...]: KeySpec("a column's name, or a list of two", _parse_columns),
+}
+
+
+def _key_spec(option: OptionField) -> KeySpec:
+    if option.is_duration:
+        return KeySpec('a duration such as "10m", or seconds', _parse_seconds)
+    return KeySpec(f"one of {', '.join(option.choices)}", option.type) if option.choices else _SPEC_BY_TYPE[option.type]
+
 
 KEY_SPECS: Final[dict[str, KeySpec]] = {
-    "data": KeySpec(
-        "a path or sample:NAME", lambda value: value if isinstance(value, Dataset) else str(_parse_path(value))
-    ),
-    **dict.fromkeys(("label", "split_column", "sheet", "name", "backbone", "cut"), _STRING_SPEC),
-    "text": KeySpec("a column's name, or a list of two", _parse_columns),
-    "task": _enum_spec(Task),
-    "precision": _enum_spec(Precision),
-    "depth": _enum_spec(Depth),
-    "budget": KeySpec('a duration such as "10m", or seconds', _parse_seconds),
-    **dict.fromkeys(("models", "tensorboard"), _PATH_SPEC),
-    **dict.fromkeys(("val", "test", "max_bad", "unknown_at"), _NUMBER_SPEC),
-    **dict.fromkeys(("rate", "layer_decay", "weight_decay", "smoothing"), _NUMBER_SPEC),
-    **dict.fromkeys(("seed", "tune", "epochs", "batch", "size", "views", "rank", "patience"), _INTEGER_SPEC),
-    **dict.fromkeys(("own_samples", "augment", "resume"), _BOOLEAN_SPEC),
+    "data": KeySpec("a path or sample:NAME", _parse_data),
+    **{name: _key_spec(option) for name, option in option_fields(Recipe).items()},
 }
-_DATA_KEYS, _TRAINING_KEYS = ({one.name for one in fields(part)} for part in (DataOptions, TrainingOptions))
 
 
 def recipe_from_values(values: Mapping[str, Any], where: str = "the recipe") -> Recipe:
@@ -93,11 +109,30 @@ def recipe_from_values(values: Mapping[str, Any], where: str = "the recipe") -> 
     parsed = {key: _parse_value(key, value, where) for key, value in values.items()}
     if "data" not in parsed:
         raise RecipeError(f'{where} does not say what to train on. Give it data = "photos/", or name it on the line.')
-    return Recipe(
-        data_options=DataOptions(**{key: value for key, value in parsed.items() if key in _DATA_KEYS}),
-        training=TrainingOptions(**{key: value for key, value in parsed.items() if key in _TRAINING_KEYS}),
-        **{key: value for key, value in parsed.items() if key not in _DATA_KEYS | _TRAINING_KEYS},
+    data_options, training = (
+        {key: parsed.pop(key) for key in option_fields(part) if key in parsed}
+        for part in (DataOptions, TrainingOptions)
     )
+    return Recipe(data_options=DataOptions(**data_options), training=TrainingOptions(**training), **parsed)
+
+
+def data_options_from_values(values: Mapping[str, Any]) -> DataOptions:
+    """Return the options of the data among `values`, keys as in the file; None and () are left at their defaults.
+
+    Raises:
+        RecipeError: a value is of another type than it must be.
+    """
+    known = {key: values[key] for key in option_fields(DataOptions) if values.get(key) not in (None, ())}
+    return DataOptions(**{key: _parse_value(key, value, "the command") for key, value in known.items()})
+
+
+def recipe_from_toml(path: Path) -> Recipe:
+    """Read a recipe from a TOML file.
+
+    Raises:
+        RecipeError: the file cannot be read, is no TOML, or is no valid recipe.
+    """
+    return recipe_from_values(read_recipe_toml(path), str(path))
 
 
 def read_recipe_toml(path: Path) -> dict[str, Any]:
@@ -126,17 +161,14 @@ def recipe_to_toml(recipe: Recipe) -> str:
     """
     if isinstance(recipe.data, Dataset):
         raise RecipeError(f"{recipe.data.source} was made in memory: a TOML file cannot name it. Write it as a table.")
-    values: dict[str, Any] = {}
-    for part, defaults in (
-        (recipe, Recipe(data=recipe.data)),
-        (recipe.data_options, DataOptions()),
-        (recipe.training, TrainingOptions()),
-    ):
-        for one in fields(part):
-            value = getattr(part, one.name)
-            if not dataclasses.is_dataclass(value) and (one.name == "data" or value != getattr(defaults, one.name)):
-                values[one.name] = value
-    return "".join(f"{key} = {_format_literal(value)}\n" for key, value in values.items())
+    values, defaults = _option_values(recipe), _option_values(Recipe(data=recipe.data))
+    changed = {key: value for key, value in values.items() if value != defaults[key]}
+    return "".join(f"{key} = {_format_literal(value)}\n" for key, value in {"data": recipe.data, **changed}.items())
+
+
+def _option_values(recipe: Recipe) -> dict[str, Any]:
+    parts = (recipe, recipe.data_options, recipe.training)
+    return {name: next(getattr(part, name) for part in parts if hasattr(part, name)) for name in option_fields(Recipe)}
 
 
 def _parse_value(key: str, value: Any, where: str) -> Any:  # noqa: ANN401

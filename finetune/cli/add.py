@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from finetune.cli.options import DATA_PARAMS, JSON_OPTION, PROGRESS_OPTION
+from finetune.cli.options import JSON_OPTION, PROGRESS_OPTION, RECIPE_OPTIONS
 from graft.cli import completion
 
 ADD_EPILOG = """\b
@@ -20,7 +20,7 @@ Examples:
 DATA_OPTION_NAMES = ("text", "label", "split_column", "sheet")
 
 
-@click.command("add", params=[option for option in DATA_PARAMS if option.name in DATA_OPTION_NAMES], epilog=ADD_EPILOG)
+@click.command("add", params=[RECIPE_OPTIONS[name] for name in DATA_OPTION_NAMES], epilog=ADD_EPILOG)
 @click.argument("data", shell_complete=completion.complete_files)
 @click.option(
     "--to",
@@ -55,11 +55,11 @@ def add(data: str, model: str, models: str, old: str | None, **options: Any) -> 
     """
     from finetune.add.add_samples import add_samples
     from finetune.cli.summary import addition_summary, render_addition_summary
-    from finetune.data.dataset import DataOptions
+    from finetune.recipe_toml import data_options_from_values
     from graft.cli.run_cli import progress_reporter
 
     progress, as_json, max_bad = options.pop("progress"), options.pop("as_json"), options.pop("max_bad")
-    data_options = DataOptions(**{name: value for name, value in options.items() if value not in (None, ())})
+    data_options = data_options_from_values(options)
     with progress_reporter(progress) as reporter:
         result = add_samples(data, Path(models), model, data_options, old_data=old, max_bad=max_bad, progress=reporter)
     click.echo(json.dumps(addition_summary(result), ensure_ascii=False) if as_json else render_addition_summary(result))

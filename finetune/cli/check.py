@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from finetune.cli.options import DATA_PARAMS, JSON_OPTION, MODEL_PARAMS, PROGRESS_OPTION
+from finetune.cli.options import JSON_OPTION, PROGRESS_OPTION, RECIPE_OPTIONS
 from graft.cli.completion import complete_files
 
 CHECK_EPILOG = """\b
@@ -31,7 +31,7 @@ TRUNK_OPTION_NAMES = ("backbone", "precision")
 @click.command(
     "check",
     epilog=CHECK_EPILOG,
-    params=[one for one in (*DATA_PARAMS, *MODEL_PARAMS) if one.name in DATA_OPTION_NAMES + TRUNK_OPTION_NAMES],
+    params=[RECIPE_OPTIONS[name] for name in DATA_OPTION_NAMES + TRUNK_OPTION_NAMES],
 )
 @click.argument("data", shell_complete=complete_files)
 @click.option(
@@ -46,21 +46,16 @@ def check(data: str, html: str | None, fix: str | None, no_samples: bool, **opti
 
     DATA is as for `finetune`: a folder of class folders, a table, an archive or sample:digits.
     """
-    from finetune.data.dataset import DataOptions
-    from finetune.data.task import Task
     from finetune.doctor.examine import load_and_examine
     from finetune.doctor.fix import write_clean_table
     from finetune.doctor.html_report import write_html_report
     from finetune.doctor.json_report import build_json_report
     from finetune.doctor.text_report import render_next_steps, render_text
+    from finetune.recipe_toml import data_options_from_values
     from graft.cli.run_cli import progress_reporter
     from zoo.catalog.backbone import Precision
 
-    data_options = DataOptions(
-        task=Task(options["task"]) if options["task"] else None,
-        text=tuple(options["text"] or ()),
-        **{name: options[name] or "" for name in ("label", "split_column", "sheet")},
-    )
+    data_options = data_options_from_values(options)
     with progress_reporter(options["progress"]) as progress:
         precision = Precision(options["precision"]) if options["precision"] else None
         findings = load_and_examine(data, data_options, options["backbone"] or "", precision, progress)

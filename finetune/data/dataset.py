@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from finetune.data.task import Task
+from finetune.option_fields import option
 from graft.errors import BrokenImage
 
 MAX_BYTES_PER_SAMPLE: Final = 256 << 20  # of one sample
@@ -89,13 +90,23 @@ class SkippedSample:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DataOptions:
-    """What the user says of the data; whatever is left empty is found by name and content."""
+    """How to read the data; what is left empty is found by column names and content."""
 
-    text: tuple[str, ...] = ()  # the column of the text, or the two of a pair
-    label: str = ""  # its column
-    split_column: str = ""
-    sheet: str = ""  # of a workbook
-    task: Task | None = None
+    task: Task | None = field(default=None, metadata=option("Data", "", default_text="as labels suggest"))
+    text: tuple[str, ...] = field(  # one column, or the two of a pair
+        default=(),
+        metadata=option("Data", "Column of the text; both for pairs.", metavar="COL", flags=("--text", "--text-b")),
+    )
+    label: str = field(default="", metadata=option("Data", "Column of the label.", metavar="COL"))
+    split_column: str = field(
+        default="", metadata=option("Data", "Column that says train, val or test.", metavar="COL")
+    )
+    sheet: str = field(default="", metadata=option("Data", "Sheet of an Excel workbook.", metavar="NAME"))
+
+    @property
+    def names_columns(self) -> bool:
+        """Whether columns or a sheet are named, which only tables have."""
+        return any((*self.text, self.label, self.split_column, self.sheet))
 
 
 @dataclass(frozen=True, slots=True)

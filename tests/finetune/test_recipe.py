@@ -1,7 +1,9 @@
+import math
 from pathlib import Path
 
 import pytest
 
+from finetune.option_fields import option_fields
 from finetune.plan import make_plan
 from finetune.recipe import Depth, Recipe, TrainingOptions, derive_model_name
 from graft.errors import RecipeError
@@ -52,3 +54,26 @@ def test_probe_warns_about_unused_training_options(photos: Path) -> None:
     probe, deeper = (Recipe(data=str(photos), training=unused, depth=depth) for depth in (Depth.PROBE, Depth.TOP))
     assert any("--epochs, --no-augment" in warning for warning in make_plan(probe).warnings())
     assert make_plan(deeper).warnings() == make_plan(Recipe(data=str(photos), depth=Depth.TOP)).warnings()
+
+
+def test_range_of_every_numeric_option_is_checked() -> None:
+    """Limits are allowed unless the range excludes them; values outside are refused, with the option's name."""
+    for option in option_fields(Recipe).values():
+        if option.allowed is None:
+            continue
+        owner = TrainingOptions if option.name in option_fields(TrainingOptions) else Recipe
+        more = {} if owner is TrainingOptions else {"data": "photos", "depth": Depth.AUTO}
+        outside = [option.allowed.low - 1, math.nan]
+        outside += [option.allowed.low] if option.allowed.exclusive else []
+        outside += [option.allowed.high + 1] if option.allowed.high < math.inf else []
+        for value in outside:
+            with pytest.raises(RecipeError, match=f"{option.flag} is {value}; allowed: "):
+                owner(**more, **{option.name: value})
+        if not option.allowed.exclusive:
+            others = {"val": 0.2, "test": 0.2} if owner is Recipe else {}
+            assert getattr(owner(**(others | more | {option.name: option.allowed.low})), option.name) is not None
+
+
+def test_every_default_is_in_its_range() -> None:
+    for option in option_fields(Recipe).values():
+        assert option.allowed is None or option.default is None or option.default in option.allowed, option.name
