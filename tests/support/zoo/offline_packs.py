@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tarfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
@@ -9,8 +10,8 @@ from typing import Final
 from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
 from tests.support.zoo.tiny_weights import sha256
-from zoo.manage import offline_unpack, plain_tar
-from zoo.manage.offline_pack_index import INDEX_FILE, PackEntry, PackIndex, checksum_file
+from zoo.manage import offline_unpack
+from zoo.manage.offline_pack import INDEX_CHECKSUM_FILE, INDEX_FILE, PackEntry, PackIndex, index_checksum
 
 NET: Final = "mobilenet_v2.imagenet"  # one file, without a hash
 PRESET: Final = "bert_tiny.en_uncased"  # several files in folders
@@ -28,11 +29,18 @@ def nothing_came() -> bool:
 
 
 def made(path: Path, files: dict[str, bytes], index: PackIndex | None = None) -> Path:
-    """A pack of our own making, whose index fits whatever is in it."""
+    """Write a pack whose index fits whatever is in it."""
     facts = tuple(PackEntry(name, len(data), sha256(data)) for name, data in files.items())
     first = (index or PackIndex((NET,), facts)).to_json()
-    tar = b""
-    for name, data in {INDEX_FILE: first, f"{INDEX_FILE}.sha256": checksum_file(first), **files}.items():
-        tar += plain_tar.header(name, len(data)) + data + plain_tar.padding(len(data))
-    path.write_bytes(tar + plain_tar.end_marker())
+    path.write_bytes(ustar({INDEX_FILE: first, INDEX_CHECKSUM_FILE: index_checksum(first), **files}))
     return path
+
+
+def ustar(files: dict[str, bytes]) -> bytes:
+    """Return the bytes of a tar file as packs have it, written block by block."""
+    tar = b""
+    for name, data in files.items():
+        info = tarfile.TarInfo(name)
+        info.size = len(data)
+        tar += info.tobuf(tarfile.USTAR_FORMAT, "ascii", "strict") + data + bytes(-len(data) % tarfile.BLOCKSIZE)
+    return tar + bytes(2 * tarfile.BLOCKSIZE)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import hashlib
 import json
 import os
@@ -25,8 +26,7 @@ from tests.support.zoo.tiny_weights import DATA, OTHER, sha256
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, Precision
 from zoo.catalog.find import get_backbone
 from zoo.cli.main import cli
-from zoo.manage.offline_pack import pack_weights
-from zoo.manage.offline_pack_index import INDEX_FILE
+from zoo.manage.offline_pack import INDEX_FILE, pack_weights
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache
 from zoo.weights.checksums import hash_record_path
@@ -72,6 +72,22 @@ def test_pack_is_deterministic(packed: Path, tmp_path: Path) -> None:
     unpack(packed)
     pack_weights([get_backbone(PRESET), get_backbone(NET)], tmp_path / "again.tar", SilentProgress(), trunks=False)
     assert (tmp_path / "again.tar").read_bytes() == packed.read_bytes()
+
+
+OLD_PACK = Path(__file__).with_name("pack_protocol_1.tar.gz")  # of NET and PRESET, by Graft before it used tarfile
+
+
+def test_pack_of_an_earlier_version_loads(elsewhere: Go, tmp_path: Path) -> None:
+    elsewhere()
+    (tmp_path / "old.tar").write_bytes(gzip.decompress(OLD_PACK.read_bytes()))
+    assert [(one.name, one.new) for one in unpack(tmp_path / "old.tar")] == [(PRESET, True), (NET, True)]
+    for name in (NET, PRESET):
+        assert weights_cache.fetch_weights(get_backbone(name)).read_bytes() == DATA
+
+
+def test_pack_has_the_bytes_of_earlier_versions(packed: Path) -> None:
+    """So an earlier Graft loads it, too."""
+    assert packed.read_bytes() == gzip.decompress(OLD_PACK.read_bytes())
 
 
 def test_pack_is_a_plain_tar_with_a_sha256sum_index(packed: Path, tmp_path: Path) -> None:

@@ -12,31 +12,58 @@ import pytest
 from graft.errors import HashMismatch, WeightsError
 from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
-from tests.support.zoo.offline_packs import NET, Go, made, nothing_came, unpack
+from tests.support.zoo.offline_packs import NET, PRESET, Go, made, nothing_came, unpack, ustar
 from tests.support.zoo.tiny_weights import DATA, sha256
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.catalog.find import get_backbone
-from zoo.manage import plain_tar
-from zoo.manage.offline_pack import pack_weights
-from zoo.manage.offline_pack_index import INDEX_FILE, PackEntry, PackIndex, checksum_file
+from zoo.manage.offline_pack import (
+    INDEX_CHECKSUM_FILE,
+    INDEX_FILE,
+    PackEntry,
+    PackIndex,
+    index_checksum,
+    pack_weights,
+)
 from zoo.weights import weights_cache
 
 
 def test_checksum_refuses_every_bit_flip_in_a_pack(packed: Path, tmp_path: Path) -> None:
+    """But for bits that nothing is read from: behind a file, at the end, and some of a header's own checksum."""
     whole = packed.read_bytes()
-    chosen = np.random.default_rng(0).integers(len(whole), size=120).tolist()
+    with tarfile.open(packed) as tar:
+        read = [(one.offset, one.offset + 148) for one in tar] + [(one.offset + 156, one.offset + 512) for one in tar]
+        read += [(one.offset_data, one.offset_data + one.size) for one in tar]
+    chosen = np.random.default_rng(0).integers(len(whole), size=160).tolist()
     in_the_checksum = whole.index(f"  {INDEX_FILE}\n".encode())
+    harmless = 0
     for at in [*range(0, 600, 37), in_the_checksum - 9, in_the_checksum + 5, *chosen, len(whole) - 1]:
         (tmp_path / "bad.tar").write_bytes(whole[:at] + bytes([whole[at] ^ (1 << at % 8)]) + whole[at + 1 :])
-        with pytest.raises((WeightsError, HashMismatch)):
-            unpack(tmp_path / "bad.tar")
-        assert nothing_came(), at
+        if any(start <= at < end for start, end in read):
+            with pytest.raises((WeightsError, HashMismatch)):
+                unpack(tmp_path / "bad.tar")
+            assert nothing_came(), at
+        else:
+            harmless += 1
+    assert harmless < 40
+
+
+@pytest.mark.parametrize("where", ["behind a file", "behind the checksum of a header", "at the end"])
+def test_pack_with_a_bit_flip_in_its_padding_loads_the_true_bytes(where: str, packed: Path) -> None:
+    with tarfile.open(packed) as tar:
+        last = tar.getmembers()[-1]
+    whole = packed.read_bytes()
+    at = {"behind a file": last.offset_data + last.size, "at the end": len(whole) - 1}.get(where, last.offset + 155)
+    packed.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+    assert [one.new for one in unpack(packed)] == [True, True]
+    for name in (NET, PRESET):
+        assert weights_cache.weights_path(get_backbone(name)).read_bytes() == DATA
 
 
 @pytest.mark.parametrize("keep", [0, 1, 511, 512, 5000, -1, -1024, -1025])
 def test_truncated_pack_is_refused(keep: int, packed: Path, tmp_path: Path) -> None:
     (tmp_path / "cut.tar").write_bytes(packed.read_bytes()[:keep])
-    with pytest.raises(WeightsError, match="ends too early"):
+    words = {0: "empty file", 1: "truncated header", 511: "truncated header", 512: "unexpected end of data"}
+    with pytest.raises(WeightsError, match=words.get(keep, "ends too early")):
         unpack(tmp_path / "cut.tar")
     assert nothing_came()
 
@@ -69,17 +96,33 @@ HOSTILE = {
 
 @pytest.mark.parametrize("member", HOSTILE.values(), ids=HOSTILE)
 def test_hostile_tar_members_are_refused(member: tarfile.TarInfo, packed: Path, tmp_path: Path) -> None:
-    """The hostile entry stands first, then behind a true index."""
-    entry = member.tobuf(tarfile.GNU_FORMAT) + b"bad".ljust(512, b"\0")
+    """The hostile entry stands first; behind a true index; and in the place of the first file, the size unchanged."""
+    header = member.tobuf(tarfile.GNU_FORMAT)
+    entry = header + b"bad".ljust(512, b"\0")
     with tarfile.open(packed) as tar:
         heads = [found.offset for found in tar.getmembers()]
     true = packed.read_bytes()
-    for at in (0, heads[2]):
-        (tmp_path / "bad.tar").write_bytes(true[:at] + entry + true[at:])
+    in_place = true[: heads[2]] + header + true[heads[2] + len(header) :]
+    for hostile in (entry + true, true[: heads[2]] + entry + true[heads[2] :], in_place):
+        (tmp_path / "bad.tar").write_bytes(hostile)
         with pytest.raises(WeightsError, match="Nothing of it was kept"):
             unpack(tmp_path / "bad.tar")
         assert nothing_came()
     assert not (cache_root().parent / "escaped").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_SPARSE])
+def test_extended_tar_headers_are_refused_unread(kind: bytes, packed: Path, tmp_path: Path) -> None:
+    """An extended header that promises a terabyte: whoever believed it would read until the memory is full."""
+    with tarfile.open(packed) as tar:
+        heads = [found.offset for found in tar.getmembers()]
+    header = _member("a", kind, size=1 << 40).tobuf(tarfile.GNU_FORMAT)
+    true = packed.read_bytes()
+    for at in (0, heads[1], heads[2]):
+        (tmp_path / "bad.tar").write_bytes(true[:at] + header + true[at + len(header) :])
+        with pytest.raises(WeightsError, match=r"'a' is not a regular file.*Nothing of it was kept"):
+            unpack(tmp_path / "bad.tar")
+        assert nothing_came()
 
 
 STRANGE = ["../escaped", "/escaped", f"weights/{NET}/../../escaped", "weights/other.h5", "trunks/0123/trunk.onnx"]
@@ -112,10 +155,7 @@ def test_pack_index_that_is_inconsistent_is_refused(packed: Path, tmp_path: Path
 
 def test_pack_of_a_newer_format_is_refused(tmp_path: Path) -> None:
     first = b'{"graft_weights": 2}'
-    tar = plain_tar.header(INDEX_FILE, len(first)) + first + plain_tar.padding(len(first))
-    second = checksum_file(first)
-    tar += plain_tar.header(f"{INDEX_FILE}.sha256", len(second)) + second + plain_tar.padding(len(second))
-    (tmp_path / "new.tar").write_bytes(tar + plain_tar.end_marker())
+    (tmp_path / "new.tar").write_bytes(ustar({INDEX_FILE: first, INDEX_CHECKSUM_FILE: index_checksum(first)}))
     with pytest.raises(WeightsError, match="Update Graft"):
         unpack(tmp_path / "new.tar")
 
@@ -149,6 +189,6 @@ def test_pack_with_a_trunk_unlike_its_record_is_refused(
     for bad in ({**good, "sha256": "0" * 64}, {**good, "precision": "int4"}, {**good, "input": None}, [], "x"):
         spoilt = {**files, record: json.dumps(bad).encode()}
         facts = tuple(PackEntry(name, len(data), sha256(data)) for name, data in spoilt.items())
-        with pytest.raises(HashMismatch, match="not what its own record says"):
+        with pytest.raises(HashMismatch, match="differs from its own record"):
             unpack(made(path, spoilt, PackIndex((DEFAULT_IMAGE_BACKBONE,), facts)))
         assert nothing_came()
