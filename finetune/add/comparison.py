@@ -13,7 +13,7 @@ from finetune.data.task import Task
 from finetune.evaluate.evaluate_test_set import Evaluation, compute_metrics, predict_in_chunks
 from finetune.features.memmap_rows import take_rows
 from finetune.head.fit import HeadFit
-from finetune.head.head_onnx import HeadRunner
+from graft.bundle.head_runner import HeadRunner
 from graft.types import Float32Array
 
 HEADLINE_METRIC: Final = {Task.CLASSIFY: "accuracy", Task.TAG: "micro_f1", Task.REGRESS: "rmse"}

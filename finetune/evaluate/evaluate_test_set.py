@@ -15,7 +15,7 @@ from finetune.evaluate.metrics import classification_metrics, regression_metrics
 from finetune.features.extract import Features
 from finetune.features.memmap_rows import chunk_slices, should_chunk, take_rows
 from finetune.head.fit import HeadFit
-from finetune.head.head_onnx import HeadRunner
+from graft.bundle.head_runner import HeadRunner
 from graft.types import Float32Array
 
 

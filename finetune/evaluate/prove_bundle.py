@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from finetune.data.builtin_datasets import encode_png
 from finetune.data.dataset import DataKind
 from finetune.features.extract import Features
-from finetune.head.head_onnx import HeadRunner
 from graft.bundle.golden import Golden
+from graft.bundle.head_runner import HeadRunner
 from graft.bundle.manifest import Manifest
 from graft.bundle.replay import replay
 from graft.errors import DatasetError, TrunkError

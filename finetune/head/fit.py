@@ -22,9 +22,9 @@ from finetune.features.extract import Features
 from finetune.features.memmap_rows import take_rows
 from finetune.head import HEAD_FAMILIES, FitData, Grid, Head, read_onnx_versions
 from finetune.head.class_weights import fit_with_class_weights
-from finetune.head.head_onnx import HeadRunner
 from finetune.head.unknown import with_novelty
 from finetune.plan import Plan
+from graft.bundle.head_runner import HeadRunner
 from graft.progress import Progress
 from graft.types import Float32Array
 

@@ -12,9 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from finetune.head.novelty_scores import Novelty
 from finetune.head.standardize import Scaler
-from graft.bundle.head_outputs import concat_outputs
 from graft.bundle.signature import TensorSpec
-from graft.runtime.session import open_session
 from graft.types import Float32Array, Float64Array
 
 ChoiceT = TypeVar("ChoiceT")  # a frozen dataclass: what was chosen on the validation part
@@ -86,14 +84,3 @@ def read_onnx_versions(trunk_path: Path) -> tuple[int, int]:
     model = onnx.load(trunk_path, load_external_data=False)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return int(opset), int(model.ir_version)
-
-
-class HeadRunner:
-    """The finished head as the server will run it: features float32 [n,d] -> float32 [n,k], or [n,k+1] with novelty."""
-
-    def __init__(self, head_onnx: bytes) -> None:
-        self._session = open_session(head_onnx)
-
-    def __call__(self, features: Float32Array) -> Float32Array:
-        """Return the scores of `features`, and behind them the novelty if the head tells it."""
-        return concat_outputs(self._session.run(None, {"features": features}))

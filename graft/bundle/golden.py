@@ -20,7 +20,7 @@ class Golden:
     """n raw samples and what every stage made of them, so that a miss names the stage.
 
     Shapes: arrays_sha256 n hex strings, features float32 [n,d], scores float32 [n,k]; where the head tells novelty
-    too, that is one more column behind its scores (`graft.bundle.head_outputs`).
+    too, that is one more column behind its scores (`graft.bundle.head_runner`).
     """
 
     samples: tuple[bytes, ...]

@@ -11,7 +11,7 @@ from typing import TypeVar
 import numpy as np
 from starlette.requests import ClientDisconnect
 
-from graft.bundle.head_outputs import split_outputs
+from graft.bundle.head_runner import split_outputs
 from graft.errors import BadRequest, ServerFailed
 from graft.inputs.open_input import BatchArrays, SampleArray
 from graft.types import Float32Array

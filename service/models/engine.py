@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 import onnxruntime
 
-from graft.bundle.head_outputs import concat_outputs
+from graft.bundle.head_runner import concat_outputs
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.signature import TensorSpec
 from graft.errors import BundleBroken, TrunkError

@@ -14,7 +14,7 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from graft.bundle.golden import Golden, array_sha256
-from graft.bundle.head_outputs import concat_outputs
+from graft.bundle.head_runner import concat_outputs
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from graft.bundle.golden import Golden
-from graft.bundle.head_outputs import concat_outputs
+from graft.bundle.head_runner import concat_outputs
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.replay import TOLERANCE, replay

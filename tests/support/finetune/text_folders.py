@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 
-from graft.bundle.head_outputs import concat_outputs
+from graft.bundle.head_runner import concat_outputs
 from graft.bundle.open_bundle import Bundle, open_bundle
 from graft.bundle.replay import replay
 from graft.inputs.open_input import open_input

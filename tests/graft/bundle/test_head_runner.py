@@ -1,6 +1,6 @@
 import numpy as np
 
-from graft.bundle.head_outputs import concat_outputs, split_outputs
+from graft.bundle.head_runner import concat_outputs, split_outputs
 from graft.bundle.signature import TensorSpec
 
 SCORES = np.arange(6, dtype=np.float32).reshape(2, 3)
