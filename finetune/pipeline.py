@@ -9,7 +9,6 @@ from typing import Any, Final
 
 import numpy as np
 
-import graft
 from finetune.add.training_record import training_record_file
 from finetune.data.dataset import SplitPart
 from finetune.deep.training_job import DeepRunResult
@@ -18,7 +17,7 @@ from finetune.doctor.findings import Findings
 from finetune.doctor.html_report import render_findings
 from finetune.doctor.text_report import render_brief
 from finetune.evaluate.evaluate_test_set import Evaluation, evaluate_test_set
-from finetune.evaluate.prove_bundle import choose_golden_samples, prove_bundle, zoo_samples
+from finetune.evaluate.golden_samples import choose_golden_samples, zoo_samples
 from finetune.features.extract import extract_features, report_features, with_text_pairs
 from finetune.head.fit import train_head
 from finetune.plan import Plan
@@ -28,7 +27,6 @@ from finetune.result import TrainedCandidate, TrainResult
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
 from graft.bundle.publish import publish
-from graft.bundle.signature import Signature
 from graft.inputs.text import TextInput
 from graft.progress import Progress, SilentProgress
 from zoo.trunks.trunk import Trunk
@@ -80,7 +78,6 @@ def _publish_best(plan: Plan, best: TrainedCandidate, findings: Findings) -> Tra
     )
     golden = Golden.record(samples, trunk.inputs, trunk, head_fit.head_runner)
     manifest = _build_manifest(plan, best, test)
-    prove_bundle(golden, manifest, trunk, head_fit.head_onnx)
     outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
     story = ReportContent(manifest, outcome, features.skipped_samples, render_findings(findings, own_samples=own))
     bundle = publish(
@@ -115,7 +112,11 @@ def _build_manifest(plan: Plan, best: TrainedCandidate, test: Evaluation) -> Man
         "counts": split.counts() if split else empty_counts,
         "skipped": len(best.features.skipped_samples),
     }
-    return Manifest(
+    return Manifest.for_trunk(
+        trunk.inputs,
+        trunk.signature,
+        trunk.sha256,
+        head_outputs,
         name=recipe.name,
         task=plan.dataset.task,
         labels=head_fit.targets.labels,
@@ -127,15 +128,11 @@ def _build_manifest(plan: Plan, best: TrainedCandidate, test: Evaluation) -> Man
         },
         precision=plan.precision,
         depth=best.depth,
-        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.decoder_version()},
-        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *head_outputs)),
-        trunk_sha256=trunk.sha256,
         head=head_fit.facts,
         metrics=test.metrics,
         data=data,
         training=_training_facts(best.deep_run) if best.deep_run else {},
         samples="user" if recipe.own_samples else "zoo",
-        graft=graft.__version__,
     )
 
 

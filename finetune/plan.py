@@ -10,7 +10,7 @@ from finetune.data.label_checks import check_unknown_allowed
 from finetune.data.load import load_dataset
 from finetune.data.task import Task
 from finetune.recipe import Depth, Recipe
-from graft.bundle.publish import require_writable_repository
+from graft.bundle.repository import require_writable_repository
 from graft.errors import RecipeError
 from graft.progress import Progress
 from zoo.catalog.backbone import (

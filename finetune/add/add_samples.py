@@ -18,7 +18,7 @@ from finetune.data.dataset import DataOptions, Dataset
 from finetune.data.load import read_dataset
 from finetune.data.targets import Targets, build_targets
 from finetune.evaluate.evaluate_test_set import Evaluation, evaluate_test_set
-from finetune.evaluate.prove_bundle import choose_golden_samples, prove_bundle
+from finetune.evaluate.golden_samples import choose_golden_samples
 from finetune.features.extract import Features, extract_features, report_features
 from finetune.features.memmap_rows import allocate_rows
 from finetune.head import HEAD_FAMILIES, Grid
@@ -28,7 +28,8 @@ from finetune.report.added import render_added
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
-from graft.bundle.publish import publish, require_writable_repository
+from graft.bundle.publish import publish
+from graft.bundle.repository import require_writable_repository
 from graft.bundle.signature import Signature, TensorSpec
 from graft.progress import Progress, SilentProgress
 from graft.types import Float32Array
@@ -139,7 +140,6 @@ def _publish_version(
         existing.trunk,
         head_fit.head_runner,
     )
-    prove_bundle(golden, manifest, existing.trunk, head_fit.head_onnx)
     outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
     report = render_report(
         ReportContent(manifest, outcome, features.skipped_samples, added_html=render_added(manifest))

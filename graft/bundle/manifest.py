@@ -8,11 +8,16 @@ refuses a number above its own; it never guesses.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from graft.bundle.signature import Signature
+from graft import __version__
+from graft.bundle.signature import Signature, TensorSpec
 from graft.errors import BundleBroken, BundleUnsupported
+
+if TYPE_CHECKING:  # it needs numpy, which `zoo list` leaves out
+    from graft.inputs.open_input import Input
 
 PROTOCOL: Final = 1
 UNKNOWN_LABEL: Final = "unknown"  # the label of a sample whose novelty is above its model's threshold
@@ -49,6 +54,54 @@ class Manifest:
     version: int = 0  # set by publish
     files: dict[str, FileFacts] = field(default_factory=dict)  # set by publish
     protocol: int = PROTOCOL
+
+    @classmethod
+    def for_trunk(
+        cls,
+        inputs: Input,
+        trunk: Signature,
+        trunk_sha256: str,
+        head_outputs: Sequence[TensorSpec],
+        *,
+        name: str,
+        task: str,
+        labels: tuple[str, ...],
+        backbone: dict[str, Any],
+        precision: str,
+        depth: str,
+        head: dict[str, Any],
+        metrics: dict[str, Any],
+        data: dict[str, Any],
+        samples: str,
+        training: dict[str, Any] | None = None,
+    ) -> Manifest:
+        """Return the manifest of a new bundle; what follows from its trunk and from this Graft is filled in.
+
+        Args:
+            inputs: what decodes the samples; its spec and its decoder's version are recorded.
+            trunk: the signature of the trunk; the bundle's has its inputs, and its output before `head_outputs`.
+            trunk_sha256: of the trunk's file.
+            head_outputs: the outputs of head.onnx; none for the task "embed".
+
+        The keyword arguments are fields of the manifest.
+        """
+        return cls(
+            name=name,
+            task=task,
+            labels=labels,
+            backbone=backbone,
+            precision=precision,
+            depth=depth,
+            input=inputs.spec() | {"decoder_version": inputs.decoder_version()},
+            signature=Signature(trunk.inputs, (*trunk.outputs, *head_outputs)),
+            trunk_sha256=trunk_sha256,
+            head=head,
+            metrics=metrics,
+            data=data,
+            samples=samples,
+            graft=__version__,
+            training=training or {},
+        )
 
     def to_json(self) -> bytes:
         """Return the bytes of manifest.json."""

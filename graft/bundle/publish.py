@@ -1,6 +1,7 @@
-"""Write a bundle: whole or not at all, and what was there before is never touched.
+"""Publish a bundle: replayed first, then written atomically; earlier versions are never touched.
 
-A hidden sibling folder, write, fsync files, manifest last, fsync folder, one rename, fsync parent.
+The steps: write a hidden draft folder, reopen it and replay its golden samples, fsync the files, write the manifest
+last, fsync the folder, rename it once, fsync its parent.
 """
 
 from __future__ import annotations
@@ -13,16 +14,17 @@ import os
 import shutil
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import FileFacts, Manifest
 from graft.bundle.open_bundle import Bundle, BundleLayout
+from graft.bundle.replay import replay_files
 from graft.bundle.repository import VERSION_PATTERN, validate_model_name
-from graft.errors import PublishFailed
-from graft.storage.atomic_file import file_sha256, fsync_folder, open_atomic, require_writable
+from graft.errors import PublishFailed, TrunkError
+from graft.storage.atomic_file import file_sha256, fsync_folder, open_atomic
 
 _DRAFT_PREFIX: Final = ".draft-"
 _STALE_SECONDS: Final = 24 * 3600  # seconds after which nobody is at work on a draft or a trunk any more
@@ -31,54 +33,63 @@ _STALE_SECONDS: Final = 24 * 3600  # seconds after which nobody is at work on a 
 def publish(
     models: Path, manifest: Manifest, *, trunk: Path, head: bytes | None, golden: Golden, extras: Mapping[str, bytes]
 ) -> Bundle:
-    """Publish a bundle as the next version of `manifest.name`, whole or not at all.
+    """Publish a bundle as the next version of `manifest.name`: replayed first, and written atomically.
 
-    `trunk` is the file to link in, `head` is None for the task "embed", `extras` maps further file
-    names to their bytes. Two publishers of one name get two versions.
+    Before the version's folder gets its name, the files are opened again as a server opens them, and the golden
+    samples are replayed: nothing that answers otherwise than during training is ever published. Two publishers of one
+    name get two versions.
+
+    Args:
+        models: the model repository.
+        manifest: without `version`, `created` and `files`, which are set here.
+        trunk: the ONNX file to link into the bundle; its SHA-256 is `manifest.trunk_sha256`.
+        head: the bytes of head.onnx; None for the task "embed".
+        golden: the samples to replay, with the features and scores on record.
+        extras: further files by name, such as tokenizer.json and report.html.
 
     Raises:
-        PublishFailed: it could not be written; what was there before is unchanged.
+        ReplayFailed: the files do not repeat the recorded answers.
+        TrunkError: the trunk's file does not have the SHA-256 of the manifest.
+        PublishFailed: the bundle could not be written. In each of these cases what was there before is unchanged.
         RecipeError: the name is not allowed.
     """
     folder = models / validate_model_name(manifest.name)
-    is_new_model = not folder.exists()
+    new_folders = [path for path in (folder, models) if not path.exists()]
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _delete_leftovers(models, folder)
         draft = Path(tempfile.mkdtemp(prefix=_DRAFT_PREFIX, dir=folder))
         draft.chmod(0o755)
         try:
-            _link_or_copy(_store_trunk(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
             heads = {} if head is None else {"head.onnx": head}
             for name, data in {**heads, "golden.npz": golden.to_npz(), **extras}.items():
                 _write_synced(draft / name, data)
+            _require_trunk_checksum(trunk, manifest.trunk_sha256)
+            replay_files(BundleLayout(draft), manifest, trunk)
+            _link_or_copy(_store_trunk(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
             return _rename_to_next_version(draft, manifest)
         except BaseException:
             shutil.rmtree(draft, ignore_errors=True)
+            _remove_empty(new_folders)
             raise
     except OSError as fault:
-        if is_new_model:
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+        _remove_empty(new_folders)
         raise PublishFailed(
             f"{folder} could not be written ({fault.strerror}); earlier versions are untouched. "
             "Free some space or choose another folder with --models."
         ) from None
 
 
-def require_writable_repository(models: Path) -> None:
-    """Check that files can be written under `models`, and leave nothing behind: minutes of work may come before.
+def _require_trunk_checksum(trunk: Path, sha256: str) -> None:
+    if file_sha256(trunk) != sha256:
+        raise TrunkError(f"{trunk} changed while it was used. Run the same command again to build it anew.")
 
-    Raises:
-        PublishFailed: they cannot.
-    """
-    try:
-        require_writable(models)
-    except OSError as fault:
-        raise PublishFailed(
-            f"the models folder {models} cannot be written ({fault.strerror}: {fault.filename}). "
-            "Choose another one with --models, or change its permissions. Nothing was done."
-        ) from None
+
+def _remove_empty(folders: Sequence[Path]) -> None:
+    """Remove the folders that are empty, in their order."""
+    for folder in folders:
+        with contextlib.suppress(OSError):
+            folder.rmdir()
 
 
 def _rename_to_next_version(draft: Path, manifest: Manifest) -> Bundle:

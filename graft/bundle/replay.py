@@ -1,16 +1,20 @@
-"""Golden samples once more through a bundle: what is served is what was trained."""
+"""Replay of golden samples: the answers of a bundle compared with those on record, so serving equals training."""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Final
 
 import numpy as np
 
 from graft.bundle.golden import Golden, array_sha256
+from graft.bundle.head_runner import HeadRunner
 from graft.bundle.manifest import Manifest
+from graft.bundle.open_bundle import BundleLayout
 from graft.errors import InputError, ReplayFailed
-from graft.inputs.open_input import BatchArrays, Input
+from graft.inputs.open_input import BatchArrays, Input, open_input
+from graft.runtime.session import open_session
 from graft.types import Float32Array
 
 # Of a probability, of the deviation of a regression's target, or of the largest feature.
@@ -19,6 +23,29 @@ TOLERANCE: Final = {"fp32": 1e-3, "int8": 0.05}
 # Of the novelty, or of its deviation where that is more: it sums up what all the features have moved.
 NOVELTY_TOLERANCE: Final = {"fp32": 0.01, "int8": 0.25}
 MIN_LABEL_MARGIN: Final = 0.05  # above it the winning label must be the same
+
+
+def replay_files(layout: BundleLayout, manifest: Manifest, trunk: Path | None = None) -> None:
+    """Open the files of a bundle, on the CPU, and replay its golden samples.
+
+    `trunk` is the trunk's file while it is not yet in the bundle's folder.
+
+    Raises:
+        ReplayFailed: an answer differs; the message names the first stage that does.
+        TrunkError: ONNX Runtime refuses a file.
+        BundleError: the input spec or the tokenizer cannot be used here.
+    """
+    inputs = open_input(manifest.input, layout.tokenizer.read_bytes() if layout.tokenizer.is_file() else None)
+    session = open_session(trunk or layout.trunk)
+    features = manifest.signature.outputs[0].name
+
+    def run_trunk(arrays: BatchArrays) -> Float32Array:
+        rows: Float32Array = session.run([features], dict(arrays))[0]
+        return rows
+
+    head = HeadRunner(layout.head.read_bytes()) if layout.head.is_file() else None
+    golden = Golden.from_npz(layout.golden.read_bytes(), str(layout.golden))
+    replay(golden, manifest, inputs, run_trunk, head)
 
 
 def replay(

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from graft.errors import RecipeError
+from graft.errors import PublishFailed, RecipeError
+from graft.storage.atomic_file import require_writable
 
 MODEL_NAME_PATTERN: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 VERSION_PATTERN: Final = re.compile(r"[1-9][0-9]{0,8}")  # of a version
@@ -59,3 +60,18 @@ def versions_newest_first(models: Path, name: str) -> Iterator[int]:
     for number in sorted((int(name) for name in names if VERSION_PATTERN.fullmatch(name)), reverse=True):
         if os.path.isfile(os.path.join(folder, str(number), "manifest.json")):
             yield number
+
+
+def require_writable_repository(models: Path) -> None:
+    """Require that files can be written under `models`; call it before minutes of work. Nothing is left behind.
+
+    Raises:
+        PublishFailed: they cannot.
+    """
+    try:
+        require_writable(models)
+    except OSError as fault:
+        raise PublishFailed(
+            f"the models folder {models} cannot be written ({fault.strerror}: {fault.filename}). "
+            "Choose another one with --models, or change its permissions. Nothing was done."
+        ) from None

@@ -55,7 +55,7 @@ def import_(
     from zoo.convert.process.child_process import require_train_packages
 
     require_train_packages("onnx", "onnxruntime")
-    from graft.bundle.publish import require_writable_repository
+    from graft.bundle.repository import require_writable_repository
     from zoo.cli.options import read_labels
     from zoo.manage.import_keras import ImportRequest, import_keras_model
 

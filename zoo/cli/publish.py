@@ -48,7 +48,7 @@ def publish(
     from zoo.convert.process.child_process import require_train_packages
 
     require_train_packages("onnx", "onnxruntime")
-    from graft.bundle.publish import require_writable_repository
+    from graft.bundle.repository import require_writable_repository
     from zoo.cli.options import read_labels
     from zoo.manage.publish_pretrained import publish_classifier
     from zoo.weights.weights_cache import record_in_lockfile

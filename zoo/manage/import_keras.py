@@ -7,26 +7,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import numpy as np
-from numpy.typing import NDArray
-
-import graft
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish
-from graft.bundle.replay import replay
 from graft.bundle.repository import validate_model_name
 from graft.bundle.signature import Signature, TensorSpec
 from graft.errors import RecipeError
 from graft.inputs.image import ImageInput
 from graft.progress import Progress
-from graft.runtime.session import open_session
 from graft.storage.atomic_file import file_sha256
 from zoo.convert.process.child_process import run_conversion_task
 from zoo.manage.check_keras_file import check_allowed_classes
 from zoo.sample_inputs import PHOTO_CREDIT
-from zoo.trunks.trunk import Trunk
 
 _REQUIRED_PACKAGES: Final = ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime", "sklearn")
 _TASK_BY_ACTIVATION: Final = {"Softmax": "classify", "Sigmoid": "tag", "Identity": "regress"}
@@ -72,11 +65,8 @@ def import_keras_model(request: ImportRequest, models: Path, progress: Progress)
         manifest = _make_manifest(request, facts, file_sha256(folder / "trunk.onnx"))
         golden = Golden.from_npz((folder / "golden.npz").read_bytes(), "golden.npz")
         head = (folder / "head.onnx").read_bytes()
-        inputs = ImageInput(facts["size"])
-        trunk = Trunk(folder / "trunk.onnx", manifest.trunk_sha256, manifest.signature, inputs, facts)
-        replay(golden, manifest, inputs, trunk, _open_head(head))
         extras = {"model.keras": (folder / "model.keras").read_bytes()}
-        bundle = publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras=extras)
+        bundle = publish(models, manifest, trunk=folder / "trunk.onnx", head=head, golden=golden, extras=extras)
     return bundle, str(facts["alone"])
 
 
@@ -97,22 +87,14 @@ def _check_labels(request: ImportRequest, outputs: int) -> None:
         )
 
 
-def _open_head(head: bytes) -> Any:  # noqa: ANN401
-    session = open_session(head)
-
-    def answer(features: NDArray[np.float32]) -> NDArray[np.float32]:
-        scores: NDArray[np.float32] = session.run(None, {"features": features})[0]
-        return scores
-
-    return answer
-
-
 def _make_manifest(request: ImportRequest, facts: dict[str, Any], trunk_sha256: str) -> Manifest:
-    inputs = ImageInput(facts["size"])
-    trunk = Signature.from_dict(facts["signature"])
     task = _TASK_BY_ACTIVATION[facts["link"]]
     thresholds = {"thresholds": [0.5] * len(request.labels)} if task == "tag" else {}
-    return Manifest(
+    return Manifest.for_trunk(
+        ImageInput(facts["size"]),
+        Signature.from_dict(facts["signature"]),
+        trunk_sha256,
+        [TensorSpec("scores", "float32", (-1, len(request.labels)))],
         name=request.name,
         task=task,
         labels=request.labels,
@@ -124,9 +106,6 @@ def _make_manifest(request: ImportRequest, facts: dict[str, Any], trunk_sha256: 
         },
         precision="fp32",
         depth="none",  # nothing was trained here
-        input=inputs.spec() | {"decoder_version": inputs.decoder_version()},
-        signature=Signature(trunk.inputs, (*trunk.outputs, TensorSpec("scores", "float32", (-1, len(request.labels))))),
-        trunk_sha256=trunk_sha256,
         head={"kind": "imported", **thresholds},
         metrics={},
         data={
@@ -137,5 +116,4 @@ def _make_manifest(request: ImportRequest, facts: dict[str, Any], trunk_sha256: 
         },
         training={"parity": facts["parity"], "tools": facts["tools"]},
         samples="zoo",
-        graft=graft.__version__,
     )

@@ -6,17 +6,15 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-import graft
 from graft.bundle.golden import Golden
+from graft.bundle.head_runner import HeadRunner
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish
-from graft.bundle.replay import replay
 from graft.bundle.repository import validate_model_name
-from graft.bundle.signature import Signature, TensorSpec
+from graft.bundle.signature import TensorSpec
 from graft.errors import DownloadFailed, RecipeError
 from graft.progress import Progress
-from graft.runtime.session import open_session
 from zoo.catalog.backbone import Backbone, Precision
 from zoo.catalog.imagenet_classifiers import (
     TASK_FILE,
@@ -68,15 +66,8 @@ def publish_classifier(
         progress.log(f"note: int8 of {backbone.name} is {backbone.int8}; its published accuracy is that of fp32.")
     trunk = Trunk.from_backbone(classifier.trunk, precision, progress)
     head = _extract_head(classifier, file, trunk, len(names), progress)
-    session = open_session(head)
-
-    def answer(features: Any) -> Any:  # noqa: ANN401 - float32 [n,d] -> float32 [n,k]
-        return session.run(None, {"features": features})[0]
-
-    golden = Golden.record(load_photos(), trunk.inputs, trunk, answer)
+    golden = Golden.record(load_photos(), trunk.inputs, trunk, HeadRunner(head))
     manifest = _make_manifest(classifier.trunk, name, precision, trunk, names)
-    reopened_trunk = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.inputs, trunk.facts)
-    replay(Golden.from_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened_trunk, answer)
     return publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras={})
 
 
@@ -147,7 +138,11 @@ def _make_manifest(
     backbone: Backbone, name: str, precision: Precision, trunk: Trunk, labels: tuple[str, ...]
 ) -> Manifest:
     scores = TensorSpec("scores", "float32", (-1, len(labels)))
-    return Manifest(
+    return Manifest.for_trunk(
+        trunk.inputs,
+        trunk.signature,
+        trunk.sha256,
+        [scores],
         name=name,
         task="classify",
         labels=labels,
@@ -160,12 +155,8 @@ def _make_manifest(
         },
         precision=precision,
         depth="none",  # nothing was trained here
-        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.decoder_version()},
-        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, scores)),
-        trunk_sha256=trunk.sha256,
         head={"kind": "published"},
         metrics={},
         data={"source": _TRAINING_DATA, "samples": PHOTO_CREDIT},
         samples="zoo",
-        graft=graft.__version__,
     )

@@ -5,7 +5,7 @@ from PIL import Image
 from sklearn.datasets import load_digits
 
 from finetune.data.load import load_dataset
-from finetune.evaluate.prove_bundle import zoo_images
+from finetune.evaluate.golden_samples import zoo_images
 from graft.inputs.image import ImageInput
 
 

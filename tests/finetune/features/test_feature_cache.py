@@ -78,7 +78,7 @@ def test_feature_cache_survives_a_kill(path: Path, listener: Listener) -> None:
     script = f"""
 import os, pathlib, numpy as np
 from finetune.features.feature_cache import FeatureCache
-from graft.progress.base import SilentProgress
+from graft.progress import SilentProgress
 cache = FeatureCache(pathlib.Path({str(path)!r}), {WIDTH}, SilentProgress())
 for number in range(10):
     cache.put(number.to_bytes(32, "big"), np.full({WIDTH}, number, np.float32))

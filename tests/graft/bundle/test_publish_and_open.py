@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import json
 import os
@@ -14,9 +15,9 @@ import pytest
 from graft.bundle.open_bundle import BundleLayout, open_bundle
 from graft.bundle.publish import publish
 from graft.bundle.repository import model_names, model_versions, validate_model_name
-from graft.errors import BundleBroken, BundleUnsupported, PublishFailed, RecipeError
+from graft.errors import BundleBroken, BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, TrunkError
 from graft.storage.atomic_file import file_sha256
-from tests.support.fakes import tiny_bundle
+from tests.support.fakes import tiny_bundle, tiny_trunk_bytes
 
 
 def republish(models: Path, source: Path, **extras: bytes) -> None:
@@ -109,6 +110,43 @@ def test_golden_samples_with_pickled_objects_are_refused(tmp_path: Path) -> None
     layout.manifest.write_text(json.dumps(manifest))
     with pytest.raises(BundleBroken, match="no golden samples"):
         open_bundle(layout.root).read_golden()
+
+
+def test_publish_replays_the_golden_samples_first(tmp_path: Path) -> None:
+    bundle = tiny_bundle(tmp_path / "models")
+    golden = bundle.read_golden()
+    for other, stage in (
+        (dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy()), "head"),
+        (dataclasses.replace(golden, features=golden.features + 1, scores=golden.scores + 1), "trunk"),
+    ):
+        with pytest.raises(ReplayFailed, match=f"stage that differs is the {stage}"):
+            publish(
+                tmp_path / "new",
+                bundle.manifest,
+                trunk=bundle.layout.trunk,
+                head=bundle.layout.head.read_bytes(),
+                golden=other,
+                extras={},
+            )
+        assert not (tmp_path / "new").exists()
+
+
+def test_publish_refuses_a_trunk_that_changed(tmp_path: Path) -> None:
+    models = tmp_path / "models"
+    root = tiny_bundle(models).layout.root
+    bundle, before = open_bundle(root), snapshot(models)
+    other = tmp_path / "other.onnx"
+    other.write_bytes(tiny_trunk_bytes(1))
+    with pytest.raises(TrunkError, match=r"other\.onnx changed while it was used"):
+        publish(
+            models,
+            bundle.manifest,
+            trunk=other,
+            head=bundle.layout.head.read_bytes(),
+            golden=bundle.read_golden(),
+            extras={},
+        )
+    assert snapshot(models) == before
 
 
 @pytest.mark.parametrize("call", ["fsync", "rename", "link", "mkdir"])

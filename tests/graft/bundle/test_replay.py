@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -38,7 +39,19 @@ def parts(tmp_path: Path):
 
 def test_replay_passes_for_the_trained_model(parts) -> None:
     golden, manifest, inputs, trunk, head = parts
-    replay(golden, manifest, inputs, trunk, head)
+    asked: Counter[str] = Counter()
+
+    def counted(stage, answer):
+        def ask(rows):
+            asked[stage] += 1
+            return answer(rows)
+
+        return ask
+
+    replay(
+        golden, manifest, inputs, counted("trunk", trunk), counted("head", head)
+    )  # raises ReplayFailed if one differs
+    assert asked == {"trunk": len(golden.samples), "head": len(golden.samples)}
 
 
 def test_replay_names_different_pixels(parts) -> None:

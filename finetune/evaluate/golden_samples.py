@@ -1,10 +1,10 @@
-"""What a bundle carries to prove itself, and the proof, made before there is a bundle."""
+"""Choose the golden samples of a bundle: the smallest test samples of each class, or the zoo's own."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,16 +12,9 @@ from numpy.typing import NDArray
 from finetune.data.builtin_datasets import encode_png
 from finetune.data.dataset import DataKind
 from finetune.features.extract import Features
-from graft.bundle.golden import Golden
-from graft.bundle.head_runner import HeadRunner
-from graft.bundle.manifest import Manifest
-from graft.bundle.replay import replay
-from graft.errors import DatasetError, TrunkError
+from graft.errors import DatasetError
 from graft.inputs.text_bytes import encode_text_sample
-from graft.storage.atomic_file import file_sha256
-from graft.types import Float32Array
 from zoo.sample_inputs import SAMPLE_SENTENCES
-from zoo.trunks.trunk import Trunk
 
 
 def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:
@@ -42,20 +35,6 @@ def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Se
         if hashlib.sha256(data).digest() != features.sha256[row]:
             raise DatasetError(f"{features.samples[row].ref} was changed during the run. Run it again.")
     return [data for _, data in chosen]
-
-
-def prove_bundle(golden: Golden, manifest: Manifest, trunk: Trunk, head_onnx: bytes | None) -> None:
-    """Replay the golden samples from their file's bytes through freshly opened files, before there is a bundle.
-
-    Raises:
-        ReplayFailed: they get other answers.
-        TrunkError: the trunk's file is not what it was.
-    """
-    if file_sha256(trunk.path) != trunk.sha256:
-        raise TrunkError(f"{trunk.path} changed while it was used. Run the same command again to build it anew.")
-    reopened = Trunk(trunk.path, trunk.sha256, trunk.signature, trunk.inputs, trunk.facts)
-    head: Callable[[Float32Array], Float32Array] | None = HeadRunner(head_onnx) if head_onnx else None
-    replay(Golden.from_npz(golden.to_npz(), "golden.npz"), manifest, trunk.inputs, reopened, head)
 
 
 def zoo_samples(kind: DataKind, texts_per_sample: int, count: int) -> tuple[bytes, ...]:
