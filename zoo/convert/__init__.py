@@ -1,1 +1,1 @@
-"""Backbone -> Keras model -> trunk.onnx, refused unless proven. Its modules import TensorFlow; this one does not."""
+"""Convert a backbone to trunk.onnx through Keras, with a parity check; its modules import TensorFlow."""

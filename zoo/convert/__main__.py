@@ -1,8 +1,10 @@
-"""`python -m zoo.convert NAME --precision P --source FILE --into FOLDER`: one build, in a process of its own.
+"""Entry point of the child process that builds one trunk.
 
-TensorFlow's memory and noise stay in it. For fp32, FILE holds the weights, and without it an image
-network's are random (`zoo bench --random`); for int8 it is the fp32 trunk. Written are `trunk.onnx`
-and `report.json`. `zoo.convert.process.child_process` starts it; people use `zoo pull`.
+python -m zoo.convert NAME --precision PRECISION --source FILE --into FOLDER
+
+For fp32, FILE holds the weights; without it an image network gets random ones (`zoo bench --random`). For int8, FILE is
+the fp32 trunk. Writes FOLDER/trunk.onnx and FOLDER/report.json, for texts FOLDER/tokenizer.json too. Started by
+`zoo.convert.process.child_process`; users run `zoo pull`.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from zoo.weights.mirror import is_offline
 
 
 def main() -> int:
-    """Build one trunk and return the exit status; what went wrong is the last line on standard error."""
+    """Build one trunk and return the exit status; an error message is the last line on standard error."""
     parser = argparse.ArgumentParser(prog="python -m zoo.convert", description="Build one trunk.")
     parser.add_argument("name")
     parser.add_argument("--precision", type=Precision, choices=list(Precision), required=True)
@@ -42,7 +44,7 @@ def main() -> int:
 
 
 def _block_sockets(event: str, arguments: tuple[Any, ...]) -> None:
-    """Hold libraries to GRAFT_OFFLINE, which know nothing of it: on import, one of them tries IPv6 with a socket."""
+    """Refuse internet sockets under GRAFT_OFFLINE, which libraries ignore: one of them tries IPv6 when imported."""
     if event == "socket.__new__" and arguments[1] in (-1, socket.AF_INET, socket.AF_INET6):
         raise PermissionError("GRAFT_OFFLINE is set: no socket may be opened")
 
@@ -50,15 +52,15 @@ def _block_sockets(event: str, arguments: tuple[Any, ...]) -> None:
 def _build_trunk(
     backbone: Backbone, precision: Precision, source: Path | None, into: Path
 ) -> tuple[bytes, dict[str, Any]]:
-    """Choose the builder: image or text, fp32 or int8. A text's tokenizer.json is written into `into`."""
+    """Run the builder for image or text, fp32 or int8; write a text trunk's tokenizer.json into `into`."""
     if isinstance(backbone.takes, ImageSpec) and precision == Precision.FP32:
         from zoo.convert.image_trunk import build_image_trunk
 
         return build_image_trunk(backbone, source)
     if source is None:
         raise TrunkError(
-            f"{backbone.name} in {precision} is made of a file. Only an image network in fp32 can have random weights; "
-            "the layers of a text encoder are told by its preset."
+            f"{backbone.name} in {precision} needs --source. Only an image network in fp32 can have random weights; "
+            "the layers of a text encoder come from its preset."
         )
     if isinstance(backbone.takes, ImageSpec):
         from zoo.convert.int8_image import quantize
@@ -76,7 +78,7 @@ def _build_trunk(
 
 
 def _trunk_image_size(trunk: Path) -> int:
-    """Return the side of the pictures that a cached trunk takes, in pixels."""
+    """Return the input size of a cached image trunk, in pixels."""
     return int(json.loads(trunk.with_name("trunk.json").read_bytes())["input"]["size"])
 
 

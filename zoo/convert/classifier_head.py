@@ -1,6 +1,6 @@
-"""The errand "head": the own classifier of a backbone, from its weights, as head.onnx.
+"""Task "head" of the conversion child process: write a backbone's pretrained classifier as head.onnx.
 
-A dense layer and what follows it, as the ONNX file of a head.
+`dense_head_onnx` writes any dense layer with its activation as the ONNX file of a head.
 """
 
 from __future__ import annotations
@@ -21,15 +21,16 @@ ScoreActivation = Literal["Softmax", "Sigmoid", "Identity"]  # ONNX's operators 
 
 
 def extract_classifier_head(request: dict[str, Any], into: Path) -> dict[str, Any]:
-    """Write head.onnx into `into`: features, float32 [n,d] -> probabilities, float32 [n,k]; return its facts.
+    """Write INTO/head.onnx: features, float32 [n,d] -> probabilities, float32 [n,k]; return its facts.
 
-    `request` has backbone and weights, those that the trunk was built from, trunk, and how many classes there are; and
-    where the classifier is, as `zoo.catalog.imagenet_classifiers.OwnHead` says it; `whole` is its file, where it has one of its own.
+    Keys of `request`: backbone, weights (the file that the trunk was built from), trunk, classes (their number), and
+    where the classifier is: `factory` of keras.applications with `whole`, its file if it has one of its own; or the
+    tensor names `kernel` and `bias` in `weights`; or none of these for a KerasHub preset.
 
     Raises:
         TrunkError: the network does not end with a dense layer.
         RecipeError: a preset's classifier is not one dense layer on the trunk's features.
-        WeightsError: a file does not hold what it must.
+        WeightsError: a file does not hold the expected weights.
     """
     backbone, weights = get_backbone(request["backbone"]), Path(request["weights"])
     kernel, bias = _read_kernel_and_bias(backbone, request, weights)
@@ -66,9 +67,13 @@ def _read_kernel_and_bias(
 
 
 def dense_head_onnx(kernel: Float32Array, bias: Float32Array, activation: ScoreActivation, trunk: Path) -> bytes:
-    """Return the bytes of head.onnx: features, float32 [n,d] -> link(features @ kernel + bias), float32 [n,k].
+    """Return the bytes of head.onnx: features, float32 [n,d] -> activation(features @ kernel + bias), float32 [n,k].
 
-    `kernel` is [d,k], `bias` [k]; opset and IR version are those of `trunk`.
+    Args:
+        kernel: float32 [d,k].
+        bias: float32 [k].
+        activation: the ONNX operator between logits and scores.
+        trunk: trunk.onnx, whose opset and IR version the head gets, so that both can be merged.
     """
     trunk_model = onnx.load(trunk, load_external_data=False)
     opset = next(entry.version for entry in trunk_model.opset_import if entry.domain in ("", "ai.onnx"))
@@ -76,7 +81,7 @@ def dense_head_onnx(kernel: Float32Array, bias: Float32Array, activation: ScoreA
     graph = helper.make_graph(
         [
             helper.make_node("Gemm", ["features", "weights", "bias"], ["logits"], transB=1),
-            helper.make_node(activation, ["logits"], ["scores"]),  # of Softmax the axis is the last by default
+            helper.make_node(activation, ["logits"], ["scores"]),  # Softmax: over the last axis by default
         ],
         "head",
         [helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", d])],

@@ -1,4 +1,4 @@
-"""Backbone and weights -> trunk.onnx in fp32, proven against Keras."""
+"""Build an image trunk in fp32: backbone and weights -> trunk.onnx, with a parity check against Keras."""
 
 from __future__ import annotations
 
@@ -26,51 +26,53 @@ from zoo.weights.preset_config import resolve_preset
 
 
 def build_image_trunk(backbone: Backbone, weights: Path | None) -> tuple[bytes, dict[str, Any]]:
-    """Return the bytes of trunk.onnx, and the facts to record: parity, opset, versions of the tools.
+    """Return the bytes of trunk.onnx, and the facts to record: signature, parity, opset, versions of the tools.
 
-    `weights` is the verified file; None leaves the weights random, the same ones each time.
+    `weights` is the verified file; None: random weights from a fixed seed.
 
     Raises:
-        ParityError: ONNX Runtime does not repeat Keras.
-        TrunkError: it is too large for an ONNX file.
+        ParityError: ONNX Runtime's features differ from Keras'.
+        TrunkError: the network is too large for an ONNX file.
         WeightsError: the file does not hold this network's weights.
     """
     if weights is not None:
         backbone = resolve_preset(backbone, weights.parent)
     size, network = network_input_size(backbone), build_backbone_network(backbone, weights)
     if weights is None:
-        randomize_weights(
-            network, size, require_pixels(backbone).scaling
-        )  # numbers that vanish would cost time of their own
+        # Not Keras' initial weights: denormal activations would slow the benchmark.
+        randomize_weights(network, size, require_pixels(backbone).scaling)
     trunk = trunk_from_network(backbone, network)
     if reason := too_large_reason(trunk.count_params()):
-        raise TrunkError(f"no trunk can be made of {backbone.name}: {reason}. Choose another of `zoo list`.")
+        raise TrunkError(f"no trunk can be built from {backbone.name}: {reason}. Choose another of `zoo list`.")
     data, report = convert_image_trunk(trunk, size, backbone.width)
     return data, report | {"input": ImageInput(size).spec(), "params": trunk.count_params()}
 
 
 def convert_image_trunk(model: keras.Model, size: int, width: int | None) -> tuple[bytes, dict[str, Any]]:
-    """Return what `build_image_trunk` does, of a network from pixels, uint8 [n,size,size,3], to features, float32 [n,width].
+    """Return the bytes of trunk.onnx and the facts to record, for a Keras model.
 
-    `width` is what the catalog says; None: it is unknown.
+    Args:
+        model: `image`, uint8 [n,size,size,3] -> features, float32 [n,width].
+        size: side of the input images, in pixels.
+        width: number of features in the catalog; None: unknown, not checked.
 
     Raises:
-        ParityError: ONNX Runtime does not repeat Keras.
-        WeightsError: its features are of another width.
+        ParityError: ONNX Runtime's features differ from Keras'.
+        WeightsError: the model has another number of features than `width`.
     """
-    width_found = int(model.output_shape[-1])
-    if width not in (None, width_found):
-        raise WeightsError(f"{model.name} gives features of width {width_found}; the catalog says {width}.")
+    model_width = int(model.output_shape[-1])
+    if width not in (None, model_width):
+        raise WeightsError(f"{model.name} gives features of width {model_width}; the catalog says {width}.")
     data = serialize_onnx(image_model_to_onnx(model))
     session = open_session(data)
 
-    def runtime(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        features: NDArray[np.float32] = session.run(None, {"image": pictures})[0]
+    def runtime(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        features: NDArray[np.float32] = session.run(None, {"image": images})[0]
         return features
 
-    # Traced once: Keras compiles a grouped convolution anew at every call that is not.
-    traced = tf.function(lambda pictures: model(pictures, training=False))
-    parity = check_image_parity(lambda pictures: keras.ops.convert_to_numpy(traced(pictures)), runtime, size)
+    # Traced once: in eager calls Keras compiles a grouped convolution anew each time.
+    traced = tf.function(lambda images: model(images, training=False))
+    parity = check_image_parity(lambda images: keras.ops.convert_to_numpy(traced(images)), runtime, size)
     tools = {package: version(package) for package in ("tensorflow", "keras", "tf2onnx", "onnx", "onnxruntime")}
-    signature = asdict(image_signature(size, width_found))
+    signature = asdict(image_signature(size, model_width))
     return data, {"signature": signature, "parity": asdict(parity), "opset": IMAGE_OPSET, "tools": tools}

@@ -1,9 +1,9 @@
-"""int8 text trunks whose answer for one text depends on nothing but that text.
+"""int8 text trunks by dynamic quantization per token, so that a text's features do not depend on its batch.
 
-Weights are quantised once, per output channel; activations as the graph runs, each row (one token) by
-its own largest number. ONNX Runtime's dynamic quantisation takes one scale for the whole batch instead:
-neighbours and padding then change the answer. No calibration is needed. The method is that of
-LLM.int8 (Dettmers et al. 2022, https://arxiv.org/abs/2208.07339) without its outliers.
+Weights are quantized once, per output channel; activations at run time, each row (one token) by its own largest value.
+ONNX Runtime's dynamic quantization uses one scale for the whole batch instead: neighbours and padding then change the
+features. No calibration is needed. The method is LLM.int8's (Dettmers et al. 2022, https://arxiv.org/abs/2208.07339)
+without its outliers.
 """
 
 from __future__ import annotations
@@ -20,9 +20,9 @@ from onnx import numpy_helper
 
 from zoo.convert.onnx_graph.canonical import serialize_onnx
 
-_CONTRIB_DOMAIN: Final = "com.microsoft"  # the home of MatMulIntegerToFloat
-# Seven bits of weight: x86 CPUs without VNNI add two products in 16 bits, and 2 * 255 * 63 fits there. So the
-# integer part comes out the same on every CPU.
+_CONTRIB_DOMAIN: Final = "com.microsoft"  # has MatMulIntegerToFloat
+# Seven bits: x86 CPUs without VNNI add two products in 16 bits, and 2 * 255 * 63 fits there. So the integer part is the
+# same on every CPU.
 _MAX_WEIGHT_LEVEL: Final = 63
 _MAX_ACTIVATION_LEVEL: Final = 127
 _ZERO_POINT: Final = 128
@@ -30,9 +30,9 @@ _MIN_RANGE: Final = 1e-30  # a row or a channel of zeros stays zeros
 
 
 def quantize_dense_layers(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a trunk of `zoo.convert.onnx_graph.encoder` with each dense layer in int8; `model` is left as it is.
+    """Return a copy of a text trunk with each dense layer (Gemm with a constant kernel) in int8.
 
-    Inputs, outputs and the opset of ONNX's own operators stay; ONNX Runtime's are needed besides.
+    Inputs, outputs and opset stay the same; ONNX Runtime's contrib operators are needed in addition.
     """
     result = onnx.ModelProto()
     result.CopyFrom(model)
@@ -46,13 +46,13 @@ def quantize_dense_layers(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def quantize_text_trunk(trunk: Path) -> tuple[bytes, dict[str, Any]]:
-    """Return the bytes of the int8 trunk made of an fp32 one of `zoo.convert.onnx_graph.encoder`, and the facts to record."""
+    """Quantize an fp32 text trunk to int8; return the bytes of trunk.onnx and the facts to record."""
     tools = {package: version(package) for package in ("onnx", "onnxruntime")}
     return serialize_onnx(quantize_dense_layers(onnx.load(trunk, load_external_data=False))), {"tools": tools}
 
 
 class _DenseQuantizer:
-    """The nodes of a graph as they are rewritten, in order."""
+    """A graph whose dense layers are replaced by int8 ones, node by node, in order."""
 
     def __init__(self, proto: onnx.GraphProto) -> None:
         self._proto = proto
@@ -61,7 +61,7 @@ class _DenseQuantizer:
         self._row_levels: dict[str, tuple[str, str]] = {}
 
     def add_node(self, node: onnx.NodeProto) -> None:
-        """Take a node as it is, or in int8 if it multiplies with a constant."""
+        """Add a node unchanged, or in int8 if it is a Gemm with a constant kernel."""
         if node.op_type != "Gemm" or node.input[1] not in self._constants:
             self._nodes.append(node)
             return
@@ -78,14 +78,16 @@ class _DenseQuantizer:
             self._add_op("Add", [scaled, *bias], output)
 
     def write_graph(self) -> None:
-        """Put the nodes and the constants that they read into the graph."""
-        read = {name for node in self._nodes for name in node.input}
+        """Write the nodes and the constants that they read into the graph."""
+        names_in_use = {name for node in self._nodes for name in node.input}
         del self._proto.node[:], self._proto.initializer[:]
         self._proto.node.extend(self._nodes)
-        self._proto.initializer.extend(self._constants[name] for name in sorted(self._constants) if name in read)
+        self._proto.initializer.extend(
+            self._constants[name] for name in sorted(self._constants) if name in names_in_use
+        )
 
     def _quantize_rows(self, rows: str) -> tuple[str, str]:
-        """Quantise each row by its own scale: float32 [m,k] -> uint8 [m,k], float32 [m,1]."""
+        """Quantize each row by its own scale: float32 [m,k] -> uint8 [m,k] and the scales, float32 [m,1]."""
         if rows not in self._row_levels:
             zero, step = (
                 self._add_constant(np.array(_ZERO_POINT, np.uint8)),
@@ -117,6 +119,6 @@ class _DenseQuantizer:
 
 
 def _quantize_per_channel(kernel: NDArray[np.float32]) -> tuple[NDArray[np.int8], NDArray[np.float32]]:
-    """Return a kernel [k,m] as int8 levels and the step of each output channel, float32 [m]."""
+    """Return a kernel, float32 [k,m], as int8 [k,m] and the step of each output channel, float32 [m]."""
     steps = np.maximum(np.abs(kernel).max(axis=0) / _MAX_WEIGHT_LEVEL, _MIN_RANGE).astype(np.float32)
     return np.rint(kernel / steps).astype(np.int8), steps

@@ -1,4 +1,7 @@
-"""The own classifier of a network of keras.applications: its last dense layer, taken out of the whole."""
+"""Extract the pretrained classifier of a Keras model: the last dense layer, on the features that the trunk gives.
+
+Of a network of keras.applications it is in the weights file with the top; of a KerasHub preset in task.weights.h5.
+"""
 
 from __future__ import annotations
 
@@ -25,28 +28,32 @@ from zoo.convert.parity import PARITY_TOLERANCE
 from zoo.sample_inputs import load_photos
 from zoo.weights.preset_config import resolve_preset
 
-_WEIGHT_TOLERANCE: Final = 1e-5  # of the largest number of a weight: files of one checkpoint differ by rounding at most
+_WEIGHT_TOLERANCE: Final = 1e-5  # relative to a weight's largest value: files of one checkpoint differ by rounding only
 _HEAD_ACTIVATIONS: Final = (keras.activations.linear, keras.activations.softmax)
 
 
 def extract_application_head(
     backbone: Backbone, factory: str, weights: Path, top_file: Path | None
 ) -> tuple[Float32Array, Float32Array]:
-    """Return kernel [d,k] and bias [k] of the last layer of the network that `keras.applications` calls `factory`.
+    """Return kernel, float32 [d,k], and bias, float32 [k], of the last layer of `keras.applications.<factory>`.
 
-    `weights` is what the trunk is built from. Where that has no top, `top_file` is the same network's file with it.
+    Args:
+        backbone: the trunk's entry.
+        factory: name of the function in `keras.applications`.
+        weights: the file that the trunk is built from.
+        top_file: the same network's file with its top, where `weights` has none.
 
     Raises:
-        TrunkError: it does not end with a dense layer.
-        WeightsError: the file does not hold this network, or `top_file` is of another training than `weights`.
+        TrunkError: the network does not end with a dense layer.
+        WeightsError: the file does not hold this network, or `top_file` comes from another training than `weights`.
     """
     file = top_file or weights
     try:
         model = build_application_classifier(factory, require_pixels(backbone).size, file)
-    except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
+    except (OSError, ValueError, KeyError, TypeError) as fault:  # what Keras raises for foreign files
         reason = " ".join(str(fault).split())[:300]
         raise WeightsError(
-            f"{file} does not hold {factory} with its top ({reason}). Delete it and run again."
+            f"{file} does not hold {factory} with its classifier ({reason}). Delete it and run again."
         ) from None
     dense = find_last_dense(model)
     if top_file is not None:
@@ -58,9 +65,9 @@ def extract_application_head(
 def _require_same_training(
     trunk_body: keras.Model, classifier: keras.Model, dense: keras.layers.Layer, top_file: Path
 ) -> None:
-    """Refuse a classifier that was trained on other maps than the trunk gives.
+    """Refuse a classifier that was trained on another network's feature maps.
 
-    A Normalization layer is passed over: the trunk may have its own, and nothing in it is learnt.
+    Normalization layers are skipped: the trunk may have its own, and they hold nothing trainable.
     """
     trunk_weights, classifier_weights = (
         _weights_with_layers(trunk_body),
@@ -74,8 +81,8 @@ def _require_same_training(
     )
     if not same:
         raise WeightsError(
-            f"{top_file} is not of the same training as the weights without a top, so its classifier does not fit the "
-            "trunk. Use `finetune` on pictures of your own instead."
+            f"{top_file} is not from the same training as the weights without a classifier, so its classifier does not "
+            "fit the trunk. Run `finetune` on your own images instead."
         )
 
 
@@ -85,10 +92,12 @@ def _weights_with_layers(model: keras.Model) -> list[tuple[keras.layers.Layer, F
 
 
 def extract_preset_head(backbone: Backbone, weights: Path) -> tuple[Float32Array, Float32Array]:
-    """Return kernel [d,k] and bias [k] of the classifier in the preset's folder, where `weights` is the trunk's file.
+    """Return kernel, float32 [d,k], and bias, float32 [k], of the classifier in a preset's folder.
+
+    `weights` is the trunk's weights file in that folder.
 
     Raises:
-        RecipeError: it is not one dense layer on the features that the trunk gives.
+        RecipeError: the classifier is not one dense layer on the trunk's features.
         WeightsError: the files do not hold it.
     """
     from zoo.convert.networks.keras_hub_networks import (
@@ -100,13 +109,13 @@ def extract_preset_head(backbone: Backbone, weights: Path) -> tuple[Float32Array
     try:
         dense, body = find_last_dense(task), drop_last_dense(task)
     except TrunkError as fault:
-        raise RecipeError(f"{fault}. `finetune` trains one on your own pictures.") from None
+        raise RecipeError(f"{fault}. Run `finetune` to train one on your own images.") from None
     if dense.activation not in _HEAD_ACTIVATIONS:
-        raise RecipeError(f"it ends with {dense.activation.__name__}; allowed are linear and softmax.")
+        raise RecipeError(f"its classifier ends with {dense.activation.__name__}; allowed are linear and softmax.")
     if not _is_on_trunk_features(resolve_preset(backbone, folder), weights, body):
         raise RecipeError(
-            "its last layer does not take the trunk's features as they are; there is more between, or another pooling. "
-            "`finetune` trains one on your own pictures."
+            "its last layer does not take the trunk's features as they are: other layers or another pooling come "
+            "before it. Run `finetune` to train one on your own images."
         )
     kernel = np.asarray(dense.kernel, np.float32)
     *_, width, count = kernel.shape
@@ -115,10 +124,10 @@ def extract_preset_head(backbone: Backbone, weights: Path) -> tuple[Float32Array
 
 
 def _is_on_trunk_features(backbone: Backbone, weights: Path, classifier_body: keras.Model) -> bool:
-    """Say whether `below`, scaled pixels -> what the last layer takes, gives the trunk's features of two photos."""
-    pictures = np.stack([ImageInput(network_input_size(backbone))(photo) for photo in load_photos()])
-    classifier_features = classifier_body(scale_pixels(pictures, require_pixels(backbone).scaling), training=False)
-    trunk_features = build_trunk_network(backbone, weights)(pictures, training=False)
+    """Return whether the input of a classifier's last layer equals the trunk's features, for two photos."""
+    images = np.stack([ImageInput(network_input_size(backbone))(photo) for photo in load_photos()])
+    classifier_features = classifier_body(scale_pixels(images, require_pixels(backbone).scaling), training=False)
+    trunk_features = build_trunk_network(backbone, weights)(images, training=False)
     classifier_features, trunk_features = (
         keras.ops.convert_to_numpy(classifier_features),
         keras.ops.convert_to_numpy(trunk_features),

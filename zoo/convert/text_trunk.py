@@ -1,4 +1,4 @@
-"""Text backbone and weights -> trunk.onnx in fp32, proven against Keras, and its tokenizer.json."""
+"""Build a text trunk in fp32: backbone and weights -> trunk.onnx and tokenizer.json, with a parity check."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ EncoderLoader = Callable[[Path, str], tuple[keras.Model, TokenizerSpec]]
 def build_text_trunk(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str, Any], bytes]:
     """Return the bytes of trunk.onnx, the facts to record, and the bytes of tokenizer.json.
 
-    The rest of the preset lies beside `weights`.
+    `weights` is the weights file in the preset's folder.
 
     Raises:
-        ParityError: ONNX Runtime does not repeat Keras.
+        ParityError: ONNX Runtime's features differ from Keras'.
         WeightsError: the files do not hold this encoder.
     """
     model, tokenizer = load_text_encoder(backbone, weights)
@@ -51,7 +51,7 @@ def build_text_trunk(backbone: Backbone, weights: Path) -> tuple[bytes, dict[str
 
 
 def load_text_encoder(backbone: Backbone, weights: Path) -> tuple[keras.Model, TokenizerSpec]:
-    """Return the encoder of `zoo.convert.networks.text` with its pretrained weights, and its tokenizer.
+    """Return a backbone's Keras encoder with pooling and pretrained weights, and its tokenizer.
 
     Raises:
         WeightsError: the files do not hold this encoder.
@@ -59,7 +59,7 @@ def load_text_encoder(backbone: Backbone, weights: Path) -> tuple[keras.Model, T
     takes = _require_tokens(backbone)
     try:
         hub, tokenizer = _ENCODER_LOADERS[backbone.builder](weights.parent, backbone.name)
-    except (OSError, ValueError, KeyError, TypeError) as fault:  # Keras' for files that are not its own
+    except (OSError, ValueError, KeyError, TypeError) as fault:  # what Keras raises for foreign files
         raise wrong_preset_error(weights.parent, backbone.name, fault) from None
     model = add_pooling(hub, takes.pooling)
     _check_sizes(backbone, takes, hub, model.output_shape[-1], tokenizer)
@@ -67,10 +67,10 @@ def load_text_encoder(backbone: Backbone, weights: Path) -> tuple[keras.Model, T
 
 
 def convert_text_trunk(model: keras.Model, inputs: TextInput) -> tuple[bytes, dict[str, Any]]:
-    """Return an encoder of `zoo.convert.networks.text` as the bytes of trunk.onnx, and the facts to record.
+    """Return the bytes of trunk.onnx and the facts to record, for a Keras encoder of `zoo.convert.networks.text`.
 
     Raises:
-        ParityError: ONNX Runtime does not repeat Keras.
+        ParityError: ONNX Runtime's features differ from Keras'.
     """
     data = serialize_onnx(text_encoder_to_onnx(model))
     session = open_session(data)
@@ -91,13 +91,13 @@ def convert_text_trunk(model: keras.Model, inputs: TextInput) -> tuple[bytes, di
 def _require_tokens(backbone: Backbone) -> TextSpec:
     if isinstance(backbone.takes, TextSpec):
         return backbone.takes
-    raise TrunkError(f"{backbone.name} takes images; a text encoder was asked for.")
+    raise TrunkError(f"{backbone.name} takes images; a text encoder is required here.")
 
 
 def _check_sizes(backbone: Backbone, takes: TextSpec, hub: keras.Model, width: int, tokenizer: TokenizerSpec) -> None:
-    """Refuse weights that are not what the catalog says, and a tokenizer that is not theirs."""
+    """Refuse weights that contradict the catalog, and a tokenizer with more tokens than embeddings."""
     config, vocabulary = hub.get_config(), encoder_vocabulary_size(hub)
-    positions = config.get("max_sequence_length", takes.max_tokens)  # T5 has none, but distances
+    positions = config.get("max_sequence_length", takes.max_tokens)  # T5 has relative positions
     tokenizer_size = Tokenizer.from_str(tokenizer.tokenizer_json.decode()).get_vocab_size()
     checks = {
         f"features of width {width}, not {backbone.width}": width == backbone.width,
@@ -106,23 +106,23 @@ def _check_sizes(backbone: Backbone, takes: TextSpec, hub: keras.Model, width: i
     }
     if faults := ", ".join(fault for fault, is_fine in checks.items() if not is_fine):
         raise WeightsError(
-            f"the weights of {backbone.name} have {faults}: they are another network's. Pull them again."
+            f"the weights of {backbone.name} have {faults}: they belong to another network. Pull them again."
         )
 
 
 def encoder_vocabulary_size(hub: keras.Model) -> int:
-    """Return how many token ids an encoder knows."""
+    """Return the number of token ids in an encoder's embedding."""
     config = hub.get_config()
-    return int(config.get("vocabulary_size") or config["vocab_size"])  # ELECTRA's is called otherwise
+    return int(config.get("vocabulary_size") or config["vocab_size"])  # ELECTRA's name of it
 
 
 def _load_hub_encoder(folder: Path, name: str) -> tuple[keras.Model, TokenizerSpec]:
-    """Load KerasHub's own form of a preset."""
+    """Load a preset in KerasHub's format."""
     return load_preset_backbone(folder, name), tokenizer_from_preset(folder)
 
 
 def _load_sentence_bert(folder: Path, _: str) -> tuple[keras.Model, TokenizerSpec]:
-    """Load a BERT in Hugging Face's form: config.json, model.safetensors, and an uncased vocab.txt."""
+    """Load a BERT in Hugging Face's format: config.json, model.safetensors, and an uncased vocab.txt."""
     asset = PresetTokenizerFiles({"vocabulary.txt": (folder / "vocab.txt").read_bytes()}, {"lowercase": True})
     return keras_hub.models.BertBackbone.from_preset(str(folder)), tokenizer_from_files("BertTokenizer", asset)
 

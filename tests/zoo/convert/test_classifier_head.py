@@ -169,7 +169,7 @@ def test_preset_classifier_with_another_activation_is_refused(tmp_path: Path) ->
     from zoo.convert.keras_classifier import extract_preset_head
 
     save_classifier("ResNet", tmp_path, activation="sigmoid")
-    with pytest.raises(RecipeError, match="ends with sigmoid; allowed are linear and softmax"):
+    with pytest.raises(RecipeError, match="its classifier ends with sigmoid; allowed are linear and softmax"):
         extract_preset_head(entry_of("ResNet"), tmp_path / "model.weights.h5")
 
 

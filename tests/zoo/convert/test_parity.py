@@ -1,4 +1,4 @@
-"""The gate: a trunk that does not repeat Keras is refused."""
+"""Parity check: a trunk whose features differ from Keras' is refused."""
 
 from __future__ import annotations
 

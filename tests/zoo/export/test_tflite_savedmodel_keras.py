@@ -79,7 +79,7 @@ def test_export_keras_custom_layers_must_be_named() -> None:
     done("import", "custom.keras", *PLAIN[1:], *named)
     ran = zoo("export", "models/custom", "--format", "keras", "-o", "out")
     assert isinstance(ran.exception, BundleUnsupported)
-    assert "Name layers of your own by --custom" in str(ran.exception)
+    assert "Name custom layers by --custom" in str(ran.exception)
     assert "mylayers:Twice" in done("export", "models/custom", "--format", "keras", "-o", "out", *named)
 
 

@@ -1,1 +1,1 @@
-"""Import and export of whole Keras models."""
+"""Import a user's Keras model; export a bundle as one."""

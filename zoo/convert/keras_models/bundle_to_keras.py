@@ -1,4 +1,7 @@
-"""A bundle's trunk as Keras has it, with its head on top: what SavedModel, TFLite and Keras' own file are made of."""
+"""Rebuild a bundle as one Keras model, trunk and head: the source of the SavedModel, TFLite and .keras exports.
+
+The trunk comes from model.keras or from the backbone's weights; the head's ONNX operators are mapped to Keras layers.
+"""
 
 from __future__ import annotations
 
@@ -19,20 +22,20 @@ from zoo.catalog.find import get_backbone
 from zoo.convert.networks import build_backbone_network, trunk_from_network
 from zoo.weights.preset_config import resolve_preset
 
-HEAD_LAYER = "head"  # what the last dense layer of a bundle's model.keras is called
+HEAD_LAYER: Final = "head"  # name of the last dense layer in a bundle's model.keras
 
 TensorOrArray = Any  # a Keras tensor, or a constant array
 NodeAttributes = Mapping[str, Any]
 
 
 def rebuild_keras_model(bundle: Bundle, weights: Path | None) -> keras.Model:
-    """Return the whole model: the bundle's inputs by name -> features, and what the head makes of them, by name.
+    """Return the whole model: the bundle's inputs by name -> features, float32 [n,d], and the head's outputs, by name.
 
-    The trunk comes from model.keras where the bundle has one, else from the backbone's `weights`. Only what plain
-    Keras, or KerasHub for texts, can open is in it, and layers of the user's own that Keras was told of.
+    The trunk comes from model.keras if the bundle has one, otherwise from the backbone's `weights`. The model opens
+    with plain Keras, or with KerasHub for texts, plus custom layers in the current `custom_object_scope`.
 
     Raises:
-        BundleUnsupported: there is no Keras form of this bundle.
+        BundleUnsupported: this bundle cannot be rebuilt in Keras.
         WeightsError: the file does not hold the backbone's weights.
     """
     keras_file = bundle.layout.root / "model.keras"
@@ -57,15 +60,15 @@ def rebuild_keras_model(bundle: Bundle, weights: Path | None) -> keras.Model:
 
 
 def _load_trunk_from_keras_file(path: Path) -> keras.Model:
-    """Return the trunk in model.keras: all that is below its dense layer."""
-    import zoo.convert.networks.text  # noqa: F401 - names the layers that pool texts
+    """Return the trunk in model.keras: all layers below its last dense layer."""
+    import zoo.convert.networks.text  # noqa: F401 - registers the pooling layers
 
     try:
         model = keras.models.load_model(path, compile=False, safe_mode=True)
     except (ValueError, TypeError, OSError) as fault:
-        said = " ".join(str(fault).split())[:300]
+        reason = " ".join(str(fault).split())[:300]
         raise BundleUnsupported(
-            f"{path} cannot be opened here ({said}). Name layers of your own by --custom module:Class."
+            f"{path} cannot be opened here ({reason}). Name custom layers by --custom module:Class."
         ) from None
     return _replace_custom_pooling(keras.Model(model.inputs, model.get_layer(HEAD_LAYER).input))
 
@@ -74,12 +77,12 @@ def _build_trunk_from_backbone(bundle: Bundle, weights: Path | None) -> keras.Mo
     backbone = get_backbone(str(bundle.manifest.backbone["name"]))
     if weights is None:
         raise BundleUnsupported(
-            f"{bundle.layout.root} has no model.keras, and the weights of its backbone are not here."
+            f"{bundle.layout.root} has no model.keras, and its backbone's weights are not here. Export it as onnx."
         )
     backbone = resolve_preset(backbone, weights.parent)
     if isinstance(backbone.takes, ImageSpec):
         inner = build_backbone_network(backbone, weights)
-        # Whatever class its library gives it: a plain one opens without that library.
+        # A plain Model, not its library's subclass: it opens without that library.
         return trunk_from_network(backbone, keras.Model(inner.input, inner.output, name=inner.name))
     from zoo.convert.text_trunk import load_text_encoder
 
@@ -87,7 +90,7 @@ def _build_trunk_from_backbone(bundle: Bundle, weights: Path | None) -> keras.Mo
 
 
 def _replace_custom_pooling(model: keras.Model) -> keras.Model:
-    """Return `model` with its pooling, a layer of Graft's, in operations that plain Keras knows."""
+    """Return `model` with Graft's pooling layer replaced by Keras operations."""
     last = model.output._keras_history.operation
     if type(last).__name__ == "MeanOverMask":
         tokens, mask = last.input
@@ -101,10 +104,10 @@ def _replace_custom_pooling(model: keras.Model) -> keras.Model:
 
 
 def apply_head_in_keras(head: Path, features: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-    """Return what the head makes of `features`, float32 [n,d], by name: scores, and novelty where it tells that.
+    """Apply head.onnx to `features`, float32 [n,d]; return its outputs by name: scores [n,k], perhaps novelty [n].
 
     Raises:
-        BundleUnsupported: it has an operator that no head of ours has.
+        BundleUnsupported: the head has an operator without a Keras equivalent here.
     """
     model = onnx.load(head, load_external_data=False)
     values: dict[str, TensorOrArray] = {t.name: numpy_helper.to_array(t) for t in model.graph.initializer}
@@ -112,11 +115,11 @@ def apply_head_in_keras(head: Path, features: keras.KerasTensor) -> dict[str, ke
     for node in model.graph.node:
         if node.op_type not in _KERAS_OPERATORS:
             raise BundleUnsupported(
-                f"{head} has the operator {node.op_type}, for which there is no Keras form here. Export it as onnx."
+                f"{head} has the operator {node.op_type}, which cannot be converted to Keras. Export it as onnx."
             )
         attributes = {a.name: onnx.helper.get_attribute_value(a) for a in node.attribute}
         values[node.output[0]] = _KERAS_OPERATORS[node.op_type](attributes, *(values[name] for name in node.input))
-    # A layer that only names: outputs keep their names in a SavedModel whatever operator they come from.
+    # An Identity layer per output: it keeps the output's name in a SavedModel.
     return {out.name: keras.layers.Identity(name=out.name)(values[out.name]) for out in model.graph.output}
 
 
@@ -127,7 +130,7 @@ def _gemm(
 
 
 def _dense_layer(rows: TensorOrArray, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> TensorOrArray:
-    """Multiply by a layer, not by a constant: Keras writes constants as text, weights as numbers."""
+    """Multiply through a Dense layer: Keras saves constants as JSON text, weights in binary."""
     layer = keras.layers.Dense(kernel.shape[1], use_bias=bias is not None)
     result = layer(rows)
     layer.set_weights([kernel] if bias is None else [kernel, bias])
@@ -136,7 +139,7 @@ def _dense_layer(rows: TensorOrArray, kernel: NDArray[np.float32], bias: NDArray
 
 def _top_k(attributes: NodeAttributes, rows: TensorOrArray, count: TensorOrArray) -> TensorOrArray:
     if attributes.get("largest", 1) or count.tolist() != [1]:
-        raise BundleUnsupported("the head has a TopK that seeks more than the least number. Export it as onnx.")
+        raise BundleUnsupported("the head has a TopK other than the minimum. Export it as onnx.")
     return keras.ops.min(rows, axis=-1, keepdims=True)
 
 

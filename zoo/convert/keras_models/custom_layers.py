@@ -1,4 +1,4 @@
-"""Layers of a user's own, named one by one as module:Class; nothing else of theirs is imported."""
+"""Import custom Keras layers that a user names as module:Class (`--custom`); no other user code is imported."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from graft.errors import RecipeError
 
 
 def import_custom_layers(names: Sequence[str]) -> dict[str, Any]:
-    """Import the classes that `names` names, "module:Class", and return them by the names that a file may call them.
+    """Import the classes in `names`, each "module:Class"; return them by class name and by registered name.
 
-    A module is looked for among what is installed and in the current folder.
+    Modules are looked up among the installed ones and in the current directory.
 
     Raises:
-        RecipeError: one is not of that form, or is not there, or is no class of Keras'.
+        RecipeError: a name is malformed, cannot be imported, or is not a Keras layer.
     """
     classes: dict[str, Any] = {}
     for name in names:
@@ -32,16 +32,16 @@ def import_custom_layers(names: Sequence[str]) -> dict[str, Any]:
 def _import_layer_class(name: str) -> type:
     module, _, class_ = name.partition(":")
     if not (module and class_):
-        raise RecipeError(f"--custom {name!r} is not of the form module:Class, such as --custom mylayers:Squeeze.")
+        raise RecipeError(f"--custom {name!r} is not of the form module:Class. Example: --custom mylayers:Squeeze.")
     if os.getcwd() not in sys.path:  # `python -P` leaves it out
         sys.path.append(os.getcwd())
     try:
         layer_class = getattr(importlib.import_module(module), class_)
-    except Exception as fault:  # the module is the user's: it may fail in any way
+    except Exception as fault:  # a user's module may raise anything
         raise RecipeError(
-            f"--custom {name} cannot be imported ({type(fault).__name__}: {fault}). It is looked for among what is "
-            f"installed and in {os.getcwd()}."
+            f"--custom {name} cannot be imported ({type(fault).__name__}: {fault}). It must be installed or in "
+            f"{os.getcwd()}."
         ) from None
     if not (isinstance(layer_class, type) and issubclass(layer_class, keras.layers.Layer)):
-        raise RecipeError(f"--custom {name} is no class of a Keras layer.")
+        raise RecipeError(f"--custom {name} is not a subclass of keras.layers.Layer.")
     return layer_class

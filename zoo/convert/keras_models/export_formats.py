@@ -1,4 +1,4 @@
-"""The errand "form": a bundle as SavedModel, TFLite or Keras' own file, proven in that runtime."""
+"""Task "form" of the conversion child process: write a bundle as SavedModel, TFLite or .keras, and replay it there."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ _SIGNATURE_NAME: Final = "serving_default"
 
 
 def write_keras_format(request: dict[str, Any], into: Path) -> dict[str, Any]:
-    """Write the form into the folder `into` and return its `files` and their `proof`.
+    """Write one export format into the folder `into`; return its `files` and their `proof`.
 
-    `request` has bundle, form, custom and weights (None: the bundle has its model.keras).
+    Keys of `request`: bundle, form, custom, and weights (None: the bundle has a model.keras).
 
     Raises:
-        ReplayFailed: the form does not repeat the golden samples.
-        BundleUnsupported: there is no such form of this bundle.
-        WeightsError: the backbone's weights are not what they must be.
+        ReplayFailed: its answers to the golden samples differ.
+        BundleUnsupported: this bundle cannot be exported in this format.
+        WeightsError: the file does not hold the backbone's weights.
     """
     bundle = open_bundle(Path(request["bundle"]))
     weights = Path(request["weights"]) if request["weights"] else None
@@ -44,8 +44,8 @@ def write_keras_format(request: dict[str, Any], into: Path) -> dict[str, Any]:
         if bundle.manifest.precision != "int8":
             raise
         raise BundleUnsupported(
-            f"an int8 trunk has no exact Keras form, and in fp32 its answers move too far: {fault} Export it as onnx, "
-            "which is exact, or fine-tune again with --precision fp32 and export that."
+            f"an int8 trunk has no exact Keras form, and in fp32 its answers differ too much: {fault} Export it as "
+            "onnx, which is exact, or fine-tune again with --precision fp32 and export that."
         ) from None
 
 
@@ -57,9 +57,8 @@ def _export_saved_model(model: keras.Model, bundle: Bundle, into: Path) -> Forma
     saved_model = tf.saved_model.load(str(into))
 
     def run(arrays: BatchArrays) -> Mapping[str, Float32Array]:
-        serve = saved_model.signatures[
-            _SIGNATURE_NAME
-        ]  # asked of `loaded` each time: the weights live as long as that does
+        # Looked up in `saved_model` each time: it keeps the weights alive.
+        serve = saved_model.signatures[_SIGNATURE_NAME]
         return _to_numpy(serve(**{name: tf.constant(array) for name, array in arrays.items()}))
 
     return ["saved_model.pb"], run, f"TensorFlow {tf.__version__}"
@@ -80,10 +79,10 @@ def _export_tflite(model: keras.Model, bundle: Bundle, into: Path) -> FormatExpo
     _write_saved_model(model, bundle, folder)
     try:
         data = tf.lite.TFLiteConverter.from_saved_model(str(folder)).convert()
-    except Exception as fault:  # the converter's own errors share no base but this
-        said = " ".join(str(fault).split())[:300]
+    except Exception as fault:  # the converter's errors have no other common base
+        reason = " ".join(str(fault).split())[:300]
         raise BundleUnsupported(
-            f"TensorFlow's converter makes no TFLite file of {bundle.layout.root}: {said}. Export it as onnx."
+            f"TensorFlow cannot convert {bundle.layout.root} to TFLite: {reason}. Export it as onnx."
         ) from None
     finally:
         shutil.rmtree(folder, ignore_errors=True)
@@ -112,12 +111,12 @@ def _write_saved_model(model: keras.Model, bundle: Bundle, folder: Path) -> None
 
 
 def _open_tflite(data: bytes) -> tuple[Any, str]:
-    """Return LiteRT's interpreter of a TFLite file: its own package's where that is installed, else TensorFlow's."""
+    """Return an interpreter for a TFLite file and its name: of ai_edge_litert if installed, otherwise TensorFlow's."""
     try:
         from ai_edge_litert.interpreter import Interpreter
     except ImportError:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # that it will move to a package of its own
+            warnings.simplefilter("ignore")  # deprecation: it moves to ai_edge_litert
             return tf.lite.Interpreter(model_content=data), f"LiteRT in TensorFlow {tf.__version__}"
     return Interpreter(model_content=data), "LiteRT (ai_edge_litert)"
 

@@ -1,4 +1,4 @@
-"""The errand "import": a user's own Keras model, opened without a network, as a trunk and a head with their proof."""
+"""Task "import" of the conversion child process: split a user's Keras model into trunk.onnx and head.onnx."""
 
 from __future__ import annotations
 
@@ -28,28 +28,28 @@ _SCORE_ACTIVATIONS: Final[dict[str, ScoreActivation]] = {
     "number": "Identity",
 }
 _REQUIRED_FORM: Final = (
-    "What is needed: a functional or sequential model, its last layer a Dense on one vector a picture."
+    "Required: a functional or sequential model whose last layer is a Dense on one vector per image."
 )
 
 
 @dataclass(frozen=True, slots=True)
 class SplitUserModel:
-    """A user's model cut in two: its own input -> features float32 [n,d], and the dense layer on them."""
+    """A user's model split in two: its input -> features, float32 [n,d], and the dense layer on them."""
 
     body: keras.Model
     dense: keras.layers.Dense
-    activation: str  # the activation behind the dense layer: "softmax", "sigmoid", "linear", …
+    activation: str  # after the dense layer: "softmax", "sigmoid", "linear", …
 
 
 def convert_user_model(request: dict[str, Any], into: Path) -> dict[str, Any]:
-    """Write trunk.onnx, head.onnx, model.keras and golden.npz into the folder `into`; return what they are.
+    """Write trunk.onnx, head.onnx, model.keras and golden.npz into the folder `into`; return their facts.
 
-    `request` has file, scaling (None: the model takes uint8), scores (None: as its last activation says), size, custom,
-    and alone: by which walls this process left the network.
+    Keys of `request`: file; scaling (None: the model takes uint8); scores (None: by its last activation); size; custom;
+    alone (how the sandbox blocked the network).
 
     Raises:
-        RecipeError: the model has not the form that is needed; the message says what is.
-        TrunkError: it cannot be converted; ParityError where ONNX Runtime does not repeat it.
+        RecipeError: the model has an unsupported form; the message says which is required.
+        TrunkError: it cannot be converted; ParityError if ONNX Runtime's features differ from Keras'.
     """
     split = split_user_model(_load_user_model(Path(request["file"]), request["custom"]))
     image, pixels = _image_input(split.body, request["scaling"], request["size"])
@@ -67,10 +67,10 @@ def convert_user_model(request: dict[str, Any], into: Path) -> dict[str, Any]:
 
 
 def split_user_model(model: keras.Model) -> SplitUserModel:
-    """Cut a model before its last dense layer.
+    """Split a model before its last dense layer.
 
     Raises:
-        RecipeError: it has not that form.
+        RecipeError: the model has an unsupported form.
     """
     if not isinstance(model, keras.Sequential | keras.src.models.Functional) or len(model.inputs) != 1:
         raise RecipeError(f"the model is a {type(model).__name__} with {_input_count(model)} inputs. {_REQUIRED_FORM}")
@@ -99,15 +99,15 @@ def _load_user_model(path: Path, custom: list[str]) -> keras.Model:
         return keras.models.load_model(path, custom_objects=layers, compile=False, safe_mode=True)
     except GraftError:
         raise
-    except Exception as fault:  # whatever a layer of the user's does when it is made
+    except Exception as fault:  # a user's layer may raise anything
         reason = " ".join(str(_root_cause(fault)).split())[:400]
         raise RecipeError(
-            f"Keras {keras.__version__} does not open it: {reason} What is not Keras' own, --custom names."
+            f"Keras {keras.__version__} cannot open it: {reason} Name layers that are not Keras' own by --custom."
         ) from None
 
 
 def _root_cause(fault: BaseException) -> BaseException:
-    """Return the error that all others came from: Keras wraps each in long ones of its own."""
+    """Return the innermost error: Keras wraps each in long ones of its own."""
     while cause := fault.__cause__ or fault.__context__:
         fault = cause
     return fault
@@ -120,31 +120,31 @@ def _input_count(model: keras.Model) -> int:
 def _image_input(
     body: keras.Model, scaling: str | None, size: int | None
 ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
-    """Return the trunk's input, uint8 [n,s,s,3], and the same as the model takes it.
+    """Return the trunk's input, uint8 [n,s,s,3], and the tensor that the model takes, scaled.
 
     Raises:
-        RecipeError: it takes no pictures, or what numbers it takes was not said.
+        RecipeError: the model takes no square images, or its pixel scaling is not given.
     """
     (model_input,) = body.inputs
     rows, columns, channels = model_input.shape[1:] if len(model_input.shape) == 4 else (0, 0, 0)
     side = rows or size
     if size and channels == 3 and rows == columns and side != size:
-        raise RecipeError(f"the model takes pictures of {side} x {side} pixels; leave --size {size} out.")
+        raise RecipeError(f"the model takes images of {side} x {side} pixels; leave out --size {size}.")
     if channels != 3 or rows != columns or not side:
-        hint = "" if rows else " Its size is open: add --size PIXELS."
+        hint = "" if rows else " Its size is not fixed: add --size PIXELS."
         raise RecipeError(
-            f"the model takes {list(model_input.shape)}; needed are square pictures, channels last: [n,s,s,3].{hint} "
-            "Models of text or other arrays cannot be taken in: a bundle must know how their samples are read."
+            f"the model takes {list(model_input.shape)}; required are square images, channels last: [n,s,s,3].{hint} "
+            "Models of text or other arrays cannot be imported: a bundle must know how to read their samples."
         )
     image = keras.Input((side, side, 3), dtype="uint8", name="image")
     if model_input.dtype == "uint8":
         if scaling not in (None, "raw"):
-            raise RecipeError(f"the model takes uint8 as it is; --scaling {scaling} does not go with that.")
+            raise RecipeError(f"the model takes uint8; --scaling {scaling} cannot be used with it. Leave it out.")
         return image, image
     if scaling is None:
         raise RecipeError(
-            f"the model takes {model_input.dtype}; say what numbers it was trained on: --scaling "
-            f"{', '.join(known for known in Scaling if known != Scaling.PRESET)} (raw is 0 to 255 as they are)."
+            f"the model takes {model_input.dtype}; add the pixel scaling that it was trained with: --scaling "
+            f"{', '.join(choice for choice in Scaling if choice != Scaling.PRESET)} (raw: 0 to 255, unscaled)."
         )
     return image, keras.ops.cast(scale_pixels(image, Scaling(scaling)), model_input.dtype)
 
@@ -154,7 +154,7 @@ def _convert_trunk(trunk: keras.Model, size: int, width: int) -> tuple[bytes, di
         return convert_image_trunk(trunk, size, width)
     except GraftError:
         raise
-    except Exception as fault:  # tf2onnx and TensorFlow fail in many ways
+    except Exception as fault:  # tf2onnx and TensorFlow raise many classes
         reason = " ".join(str(fault).split())[:400]
         raise TrunkError(f"it cannot be converted to ONNX: {reason}") from None
 
@@ -163,8 +163,8 @@ def _choose_activation(activation: str, scores: str | None) -> ScoreActivation:
     chosen = scores or activation
     if chosen not in _SCORE_ACTIVATIONS or (activation in _SCORE_ACTIVATIONS and scores and scores != activation):
         raise RecipeError(
-            f"the model ends with the activation {activation!r}. Say what its last numbers are: --scores softmax (logits of "
-            "classes), sigmoid (logits of tags) or number; allowed for a model that ends with linear."
+            f"the model ends with the activation {activation!r}. Add the meaning of its outputs: --scores softmax "
+            "(logits of classes), sigmoid (logits of tags) or number; allowed if the last activation is linear."
         )
     if chosen != activation and activation != "linear":
         raise RecipeError(
@@ -179,7 +179,7 @@ def _kernel_and_bias(dense: keras.layers.Dense) -> tuple[Float32Array, Float32Ar
 
 
 def _add_dense_head(trunk: keras.Model, kernel: Float32Array, bias: Float32Array) -> keras.Model:
-    """Return the trunk with its dense layer, as every bundle's model.keras is: pixels -> logits float32 [n,k]."""
+    """Return trunk and dense layer as a bundle's model.keras: uint8 [n,s,s,3] -> logits, float32 [n,k]."""
     head = keras.layers.Dense(len(bias), name=HEAD_LAYER)
     keras_model = keras.Model(trunk.input, head(trunk.output), name="imported")
     head.set_weights([kernel, bias])
@@ -187,7 +187,7 @@ def _add_dense_head(trunk: keras.Model, kernel: Float32Array, bias: Float32Array
 
 
 def _record_golden(trunk: keras.Model, keras_model: keras.Model, activation: ScoreActivation, size: int) -> Golden:
-    """Return what Keras answers to scikit-learn's two photos."""
+    """Record Keras' features and scores of scikit-learn's two photos as golden samples."""
     activation_name = {"Softmax": "softmax", "Sigmoid": "sigmoid", "Identity": "linear"}[activation]
     scores = keras.Sequential([keras_model.get_layer(HEAD_LAYER), keras.layers.Activation(activation_name)])
 

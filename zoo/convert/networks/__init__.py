@@ -1,4 +1,4 @@
-"""Keras networks with their pretrained weights: backbone -> keras.Model, uint8 pixels -> features."""
+"""Build the Keras network of a backbone with its pretrained weights; scale uint8 pixels; pool feature maps."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _IMAGENET_MEAN_BGR: Final = (103.939, 116.779, 123.68)
 _IMAGENET_MEAN: Final = (0.485, 0.456, 0.406)  # RGB, of pixels from 0 to 1
 _IMAGENET_STD: Final = (0.229, 0.224, 0.225)
 
-# The first word of `Backbone.builder` -> module beside this one, where they differ: the words are data of the catalog.
+# First word of `Backbone.builder` -> module in this folder, where the names differ: the words are data of the catalog.
 _MODULES: Final = {
     "applications": "applications_networks",
     "cv": "keras_cv_networks",
@@ -27,15 +27,15 @@ _MODULES: Final = {
 
 
 def build_trunk_network(backbone: Backbone, weights: Path | None) -> keras.Model:
-    """Return the whole trunk: `image`, uint8 [n,s,s,3] -> `features`, float32 [n,d].
+    """Return a backbone's trunk: `image`, uint8 [n,s,s,3] -> `features`, float32 [n,d].
 
-    `weights` is the verified file; None leaves the weights random.
+    `weights` is the verified file; None: random weights.
     """
     return trunk_from_network(backbone, build_backbone_network(backbone, weights))
 
 
 def trunk_from_network(backbone: Backbone, inner: keras.Model) -> keras.Model:
-    """Return the trunk that has `inner`, a network that `build_backbone_network` gives, between pixels and features."""
+    """Return the trunk around `inner`, a network of `build_backbone_network`: scale pixels, run it, pool its maps."""
     pixels, size = require_pixels(backbone), network_input_size(backbone)
     image = keras.Input((size, size, 3), dtype="uint8", name="image")
     features = global_average_pool(inner(scale_pixels(image, pixels.scaling), training=False))
@@ -43,7 +43,7 @@ def trunk_from_network(backbone: Backbone, inner: keras.Model) -> keras.Model:
 
 
 def global_average_pool(maps: keras.KerasTensor) -> keras.KerasTensor:
-    """Return the mean of maps, float32 [n,h,w,d], over their places: [n,d]; of what has no places, itself."""
+    """Return the spatial mean of feature maps, float32 [n,h,w,d] -> [n,d]; an array [n,d] is returned unchanged."""
     if len(maps.shape) == 2:
         return maps
     # A mean over the last two axes is what ONNX does anyway: the transpose cancels out on conversion.
@@ -51,7 +51,7 @@ def global_average_pool(maps: keras.KerasTensor) -> keras.KerasTensor:
 
 
 def build_backbone_network(backbone: Backbone, weights: Path | None) -> keras.Model:
-    """Return the network alone: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
+    """Return the network without scaling and pooling: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
     module, function, *words = backbone.builder.split(":")
     model: keras.Model = getattr(importlib.import_module(f"{__name__}.{_MODULES.get(module, module)}"), function)(
         *words, network_input_size(backbone), weights
@@ -60,7 +60,7 @@ def build_backbone_network(backbone: Backbone, weights: Path | None) -> keras.Mo
 
 
 def assign_weights(model: keras.Model, arrays: Sequence[NDArray[Any]]) -> None:
-    """Give a network its weights, in their order; layers that keep a copy of theirs take a new one."""
+    """Set a network's weights, in the order of `model.weights`; refresh Normalization layers, which cache theirs."""
     model.set_weights(arrays)
     for layer in model.layers:
         if isinstance(layer, keras.layers.Normalization):
@@ -68,36 +68,36 @@ def assign_weights(model: keras.Model, arrays: Sequence[NDArray[Any]]) -> None:
 
 
 def require_pixels(backbone: Backbone) -> ImageSpec:
-    """Return what an image network takes.
+    """Return the image input of a backbone: size and pixel scaling.
 
     Raises:
-        TrunkError: it takes no image.
+        TrunkError: the backbone takes text.
     """
     if isinstance(backbone.takes, ImageSpec):
         return backbone.takes
-    raise TrunkError(f"{backbone.name} takes text; an image network was asked for.")
+    raise TrunkError(f"{backbone.name} takes text; an image network is required here.")
 
 
 def network_input_size(backbone: Backbone) -> int:
-    """Return the side of the pictures that an image network takes, in pixels.
+    """Return the input size of an image network, in pixels.
 
     Raises:
-        TrunkError: it takes no image; or its size stands in its preset, which has not been read.
+        TrunkError: it takes text; or its size is in its preset, which has not been read.
     """
     size = require_pixels(backbone).size
     if size is None:
-        raise TrunkError(f"the size of {backbone.name}'s pictures stands in its preset. Run: zoo pull {backbone.name}")
+        raise TrunkError(f"the image size of {backbone.name} is in its preset. Run: zoo pull {backbone.name}")
     return size
 
 
 def scale_pixels(image: keras.KerasTensor, scaling: Scaling | AffineScaling) -> keras.KerasTensor:
-    """Return uint8 pixels as the float32 numbers the network was trained on.
+    """Scale pixels, uint8 [n,h,w,3], to the values that the network was trained on, float32 of the same shape.
 
     Raises:
-        TrunkError: the scaling stands in a preset, which has not been read.
+        TrunkError: the scaling is in a preset, which has not been read.
     """
     if scaling is Scaling.PRESET:
-        raise TrunkError("how pixels are scaled stands in the preset, which has not been read. Pull it first.")
+        raise TrunkError("the pixel scaling is in the preset, which has not been read. Pull it first.")
     if isinstance(scaling, AffineScaling):
         scale, offset = np.array(scaling.scale, "float32"), np.array(scaling.offset, "float32")
         return keras.ops.cast(image, "float32") * scale + offset

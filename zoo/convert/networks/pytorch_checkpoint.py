@@ -1,8 +1,8 @@
-"""State dicts of PyTorch's file format before 1.6, read without torch and without running code.
+"""Read a PyTorch checkpoint (state dict, file format before 1.6) without torch and without running code.
 
-Such a file is three small pickles (a magic number, the protocol, the sizes of C types), a pickled state dict
-whose storages are persistent ids, a pickled list of storage keys, and then for each key a 64-bit
-element count and the raw elements. A pickle can call anything it names; `_RestrictedUnpickler` admits four names.
+Such a file is three small pickles (a magic number, the protocol, the sizes of C types), a pickled state dict whose
+storages are persistent ids, a pickled list of storage keys, and then for each key a 64-bit element count and the raw
+elements. A pickle can call anything that it names; `_RestrictedUnpickler` allows four names.
 """
 
 from __future__ import annotations
@@ -32,26 +32,30 @@ class _TensorView(NamedTuple):
 
 
 def read_state_dict(path: Path) -> dict[str, NDArray[Any]]:
-    """Return the tensors of a state dict by name, in the file's order; float32 and int64.
+    """Return the tensors of a state dict by name, in the file's order: float32 or int64 arrays of any shape.
 
     Raises:
-        WeightsError: it is no such file, is cut, or names anything but tensors.
+        WeightsError: it is no such file, is truncated, or names anything but tensors.
     """
     try:
         with path.open("rb") as file:
             magic, protocol, _sizes = (_RestrictedUnpickler(file).load() for _ in range(3))
             if (magic, protocol) != (_MAGIC, _PROTOCOL):
-                raise WeightsError(f"{path} is no PyTorch file of the format before 1.6; delete it and fetch again.")
+                raise WeightsError(
+                    f"{path} is not a PyTorch file of the format before 1.6; delete it and fetch it again."
+                )
             reader = _RestrictedUnpickler(file)
             tensors: dict[str, _TensorView] = reader.load()
             storages = {key: _read_storage(file, reader.storages[key]) for key in _RestrictedUnpickler(file).load()}
             return {name: _copy_tensor(storages[tensor.key], tensor) for name, tensor in tensors.items()}
     except (pickle.UnpicklingError, EOFError, ValueError, KeyError, TypeError, AttributeError, IndexError) as fault:
-        raise WeightsError(f"{path} is no state dict that can be read safely ({fault}).") from None
+        raise WeightsError(
+            f"{path} is not a state dict that can be read safely ({fault}). Delete it and fetch it again."
+        ) from None
 
 
 class _RestrictedUnpickler(pickle.Unpickler):
-    """An unpickler that can make ordered dicts and tensor views, nothing else."""
+    """An unpickler that can create ordered dicts and tensor views, nothing else."""
 
     def __init__(self, file: BinaryIO) -> None:
         super().__init__(file)
@@ -64,7 +68,7 @@ class _RestrictedUnpickler(pickle.Unpickler):
             return _rebuild_tensor
         if module == "torch" and name in _DTYPES:
             return _DTYPES[name]
-        raise pickle.UnpicklingError(f"it names {module}.{name}, which no state dict needs")
+        raise pickle.UnpicklingError(f"it names {module}.{name}, which is not allowed in a state dict")
 
     def persistent_load(self, pid: Any) -> str:  # noqa: ANN401 - pickle's own signature
         kind, dtype, key, _device, count, view = pid
@@ -83,12 +87,12 @@ def _read_storage(file: BinaryIO, dtype_and_count: tuple[np.dtype[Any], int]) ->
     stated_count = int.from_bytes(file.read(8), "little")
     data = file.read(count * dtype.itemsize)
     if stated_count != count or len(data) != count * dtype.itemsize:
-        raise ValueError(f"a storage of {count} elements is cut or counts {stated_count}")
+        raise ValueError(f"a storage of {count} elements is truncated, or its count is {stated_count}")
     return np.frombuffer(data, dtype)
 
 
 def _copy_tensor(storage: NDArray[Any], tensor: _TensorView) -> NDArray[Any]:
-    """Return the tensor's own copy; strides count elements, and are checked against the storage."""
+    """Return a copy of the tensor; its strides, in elements, are checked against the storage."""
     last_index = tensor.offset + sum((n - 1) * step for n, step in zip(tensor.shape, tensor.strides, strict=True))
     if min(tensor.offset, *tensor.shape, *tensor.strides, 0) < 0 or last_index >= len(storage):
         raise ValueError(f"a tensor of shape {tensor.shape} reaches outside its storage")

@@ -1,12 +1,11 @@
-"""Random weights that keep a deep network alive: what the contract is tried with where no published ones can be had.
+"""Random weights with realistic activations, for benchmarks and tests where published weights cannot be fetched.
 
 python -m zoo.convert.networks.random_weights NAME FILE.weights.h5
 
-Numbers as a library initialises them prove little: batch normalisation that has seen nothing lets features
-explode or vanish over a hundred layers, and ConvNeXt's layer scale of 1e-6 hides its blocks. So each kernel
-keeps variance (He et al. 2015, https://arxiv.org/abs/1502.01852), everything else is drawn around its
-usual size, and batch normalisation takes the statistics of pictures: real ones, white and noise, because
-what none of them was like would explode again, and rounding errors with it.
+A library's initial weights test little: with untrained batch normalization, features explode or vanish over a hundred
+layers, and ConvNeXt's layer scale of 1e-6 hides its blocks. So kernels preserve variance (He et al. 2015,
+https://arxiv.org/abs/1502.01852), other weights are drawn around their usual size, and batch normalization takes the
+statistics of photo crops, white and noise: an input unlike all of these would explode, and rounding errors with it.
 """
 
 from __future__ import annotations
@@ -33,14 +32,13 @@ from zoo.convert.networks import (
 from zoo.sample_inputs import random_photo_crops
 
 _POSITIVE_SUFFIXES: Final = ("gamma", "variance", "layer_scale/variable")  # last words of their paths
-_MAX_IMAGE_SIZE: Final = (
-    224  # in pixels; a larger picture teaches nothing more, and Keras holds all its activations at once
-)
+# In pixels; larger images do not improve the statistics, and Keras holds all their activations at once.
+_MAX_IMAGE_SIZE: Final = 224
 _SEED: Final = 0
 
 
 def randomize_weights(inner: keras.Model, size: int, scaling: Scaling | AffineScaling) -> None:
-    """Give a network, scaled pixels [n,size,size,3] -> maps, seeded random weights that suit it."""
+    """Set random weights from a fixed seed in a network: scaled pixels, float32 [n,size,size,3] -> maps."""
     rng = np.random.default_rng(_SEED)
     keras.utils.set_random_seed(_SEED)
     assign_weights(inner, [draw_weights(rng, variable) for variable in inner.weights])
@@ -52,12 +50,12 @@ def randomize_weights(inner: keras.Model, size: int, scaling: Scaling | AffineSc
     for layer, momentum in zip(norms, momenta, strict=True):
         layer.momentum = momentum
         variance = layer.moving_variance.numpy()
-        # A channel that hardly moves would be blown up, and rounding errors with it.
+        # A nearly constant channel would be scaled up enormously, and rounding errors with it.
         layer.moving_variance.assign(np.maximum(variance, np.median(variance)))
 
 
 def draw_weights(rng: np.random.Generator, variable: keras.Variable) -> NDArray[Any]:
-    """Return numbers for one variable that keep activations near one from layer to layer."""
+    """Return random values of one variable's shape and dtype that keep activations near one from layer to layer."""
     shape, path = tuple(variable.shape), variable.path
     if not np.issubdtype(np.dtype(variable.dtype), np.floating):
         return variable.numpy()  # type: ignore[no-any-return]  # keras has no types
@@ -67,12 +65,12 @@ def draw_weights(rng: np.random.Generator, variable: keras.Variable) -> NDArray[
         return rng.normal(0, (2 / inputs) ** 0.5, shape).astype(np.float32)
     if path.endswith(_POSITIVE_SUFFIXES):
         return rng.uniform(0.5, 1.5, shape).astype(np.float32)
-    # Most of what is normalised lies where an activation is nearly straight: else deep networks are chaotic.
+    # beta near 1: most normalized values lie where an activation is nearly linear; otherwise deep networks are chaotic.
     return rng.normal(1.0 if path.endswith("beta") else 0.0, 0.1, shape).astype(np.float32)
 
 
 def _batch_norm_images(size: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Return uint8 [4,size,size,3]."""
+    """Return two photo crops, white and noise, uint8 [4,size,size,3]."""
     white, noise = np.full((1, size, size, 3), 255, np.uint8), rng.integers(0, 256, (1, size, size, 3), np.uint8)
     return np.concatenate([random_photo_crops(2, size, seed=5), white, noise])
 
@@ -86,7 +84,7 @@ def main(name: str, file: Path) -> None:
         dataclasses.replace(backbone, takes=ImageSpec(size=side, scaling=pixels.scaling)), None
     )
     randomize_weights(inner, side, pixels.scaling)
-    inner.save_weights(file)  # they know nothing of the size
+    inner.save_weights(file)  # independent of the image size
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The end of a classifier: its last dense layer, and the network up to that."""
+"""Split a classifier before its last dense layer: find that layer, and return the network up to it."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ _NO_OP_LAYERS: Final = (keras.layers.Dropout, keras.layers.Reshape, keras.layers
 
 
 def drop_last_dense(model: keras.Model) -> keras.Model:
-    """Return a network up to its last dense layer: its own input -> what that layer takes, float32 [n,d].
+    """Return a network up to the input of its last dense layer, float32 [n,d].
 
-    That is [n,1,1,d] where the last layer is a convolution of one place.
+    The output is [n,1,1,d] where the last layer is a 1x1 convolution.
 
     Raises:
-        TrunkError: it does not end with a dense layer.
+        TrunkError: the network does not end with a dense layer.
     """
     last, dense = _skip_no_ops(model.layers[-1]), find_last_dense(model)
     if not isinstance(last, keras.Sequential):
         return keras.Model(model.input, dense.input, name=model.name)
     tensor = last.input
-    for layer in last.layers[: last.layers.index(dense)]:  # a Sequential has a graph of its own: its layers once more
+    for layer in last.layers[: last.layers.index(dense)]:  # a Sequential has a graph of its own: call its layers again
         tensor = layer(tensor)
     return keras.Model(model.input, tensor, name=model.name)
 
 
 def find_last_dense(model: keras.Model) -> keras.layers.Layer:
-    """Return the layer that gives the logits of a network: dense, or a 1x1 convolution on maps of one place.
+    """Return the layer that outputs a network's logits: Dense, or a 1x1 convolution on 1x1 maps.
 
     Raises:
-        TrunkError: it is another form.
+        TrunkError: the network ends with another layer.
     """
     layer = _skip_no_ops(model.layers[-1])
     if isinstance(layer, keras.Sequential):
@@ -44,7 +44,7 @@ def find_last_dense(model: keras.Model) -> keras.layers.Layer:
 
 
 def has_pooled_input(layer: keras.layers.Layer) -> bool:
-    """Say whether a layer takes the means of maps as they are."""
+    """Return whether a layer's input is the output of global average pooling."""
     return isinstance(_skip_no_ops(_previous_layer(layer)), keras.layers.GlobalAveragePooling2D)
 
 
@@ -53,7 +53,7 @@ def _is_pointwise_conv(layer: keras.layers.Layer) -> bool:
 
 
 def _skip_no_ops(layer: keras.layers.Layer) -> keras.layers.Layer:
-    """Return the first layer, from `layer` upwards, that changes a number; Flatten of many places does not count."""
+    """Return the first layer, from `layer` upwards, that changes values or flattens maps larger than 1x1."""
     while (
         isinstance(layer, _NO_OP_LAYERS)
         and _element_count(layer.input) == _element_count(layer.output)

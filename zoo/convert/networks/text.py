@@ -1,4 +1,4 @@
-"""KerasHub's text encoders with pooling: token ids -> features, one vector a text."""
+"""Pooling for KerasHub's text encoders: token ids, int32 [n,t] -> features, float32 [n,d]."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import keras
 from graft.errors import TrunkError
 from zoo.catalog.backbone import Pooling
 
-TEXT_INPUTS: Final = ("token_ids", "padding_mask", "segment_ids")  # each int32 [n,t]; an encoder takes some of them
-# Of T5's attention Keras says that it keeps no mask; it need not, and nobody can do anything about it.
+TEXT_INPUTS: Final = ("token_ids", "padding_mask", "segment_ids")  # each int32 [n,t]; an encoder has some of them
+# Keras warns that T5's attention drops its mask; that is harmless, and users can do nothing about it.
 warnings.filterwarnings("ignore", r"Layer '(self|cross)_attention' \(of type T5")
 
-# T5's norms have no names, and Keras counts them through the whole process; a weight is to have one name in all.
+# T5's norms are unnamed, and Keras numbers them per process; weight names must be the same in every process.
 _T5_NORM_PATH: Final = re.compile(r"/t5_layer_norm(_\d+)?/")
-_ENCODER_OUTPUT: Final = "encoder_sequence_output"  # what KerasHub calls an encoder's output where a decoder follows it
+_ENCODER_OUTPUT: Final = "encoder_sequence_output"  # KerasHub's name of an encoder's output if there is a decoder
 
 
 @keras.saving.register_keras_serializable("graft")
 class MeanOverMask(keras.layers.Layer):  # type: ignore[misc]  # keras has no types
-    """Mean over the tokens that count: float32 [n,t,d], int32 [n,t] -> float32 [n,d]; 0 where none does."""
+    """Mean over unmasked tokens: float32 [n,t,d], int32 [n,t] -> float32 [n,d]; 0 if all are masked."""
 
     def call(self, tokens: keras.KerasTensor, padding_mask: keras.KerasTensor) -> keras.KerasTensor:
         """Return the means."""
@@ -40,19 +40,19 @@ class FirstToken(keras.layers.Layer):  # type: ignore[misc]
 
 
 def add_pooling(backbone: keras.Model, pooling: Pooling) -> keras.Model:
-    """Return `backbone` (KerasHub's) with pooling: a dict of those `TEXT_INPUTS` it takes -> `features`, float32 [n,d].
+    """Return a KerasHub backbone with pooling: a dict of its `TEXT_INPUTS` -> features, float32 [n,d].
 
-    Of an encoder with a decoder behind it only the encoder is taken.
+    Of an encoder-decoder only the encoder is used.
 
     Raises:
-        TrunkError: the backbone has no pooler.
+        TrunkError: `pooling` is POOLER and the backbone has none.
     """
     backbone = _extract_encoder(backbone)
     inputs = {tensor.name: tensor for tensor in backbone.inputs}
     output: Any = backbone.output
     tokens = output["sequence_output"] if isinstance(output, dict) else output
     if pooling is Pooling.MEAN:
-        if "padding_mask" not in inputs:  # FNet looks at every token, padding too; the mean need not
+        if "padding_mask" not in inputs:  # FNet itself attends to padding; the mean does not
             inputs["padding_mask"] = keras.Input((None,), dtype="int32", name="padding_mask")
         features = MeanOverMask(name="mean")(tokens, inputs["padding_mask"])
     elif pooling is Pooling.CLS:
@@ -66,9 +66,9 @@ def add_pooling(backbone: keras.Model, pooling: Pooling) -> keras.Model:
 
 
 def _extract_encoder(backbone: keras.Model) -> keras.Model:
-    """Return the encoder of `backbone` where that has a decoder besides, its inputs called as those of others are.
+    """Return the encoder of an encoder-decoder, with the input names of `TEXT_INPUTS`; other backbones unchanged.
 
-    Where tokens are read and written by two tables, the encoder has the one that reads.
+    Of untied token embeddings the encoder keeps the input embedding only.
     """
     if not (isinstance(backbone.output, dict) and _ENCODER_OUTPUT in backbone.output):
         return backbone
@@ -83,7 +83,7 @@ def _extract_encoder(backbone: keras.Model) -> keras.Model:
 
 
 def _use_input_embedding(layer: keras.Layer) -> keras.Layer:
-    """Return `layer` itself; of two tables of tokens, one to read and one to write, that to read."""
+    """Return `layer`, or the input embedding of a ReversibleEmbedding with two tables."""
     if not hasattr(layer, "reverse_embeddings"):
         return layer
     table = keras.layers.Embedding(layer.input_dim, layer.output_dim, name=layer.name)

@@ -1,1 +1,1 @@
-"""ONNX graphs: writing them and the passes over them."""
+"""ONNX graphs: convert Keras models, write encoders node by node, and the passes over graphs."""

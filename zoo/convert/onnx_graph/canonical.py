@@ -1,8 +1,8 @@
-"""One form for one graph: converting the same weights twice gives the same bytes.
+"""Canonical form of an ONNX graph: converting the same weights twice gives the same bytes.
 
-tf2onnx numbers its nodes by a counter and walks sets, so names and order differ between runs. Here
-each constant is called by its bytes and each value by the hash of all that leads to it; nodes stand
-in the order of their depth, then of that hash; what is computed or stored twice becomes one.
+tf2onnx numbers its nodes by a counter and iterates over sets, so names and order differ between runs. Here each
+constant is named by a hash of its bytes and each value by a hash of everything it is computed from; nodes are sorted by
+depth, then by that hash; duplicate constants and nodes are merged.
 """
 
 from __future__ import annotations
@@ -17,9 +17,9 @@ _IR_VERSION: Final = 10  # read by every ONNX Runtime since 1.18
 
 
 def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return a new model: the same graph in the one canonical order, with the one set of names.
+    """Return a new model: the same graph in canonical order, with canonical names.
 
-    The names of the graph's inputs and outputs are kept; the batch axis is called "n".
+    The names of the graph's inputs and outputs stay; the batch axis is named "n".
     """
     graph = model.graph
     names = {value.name: value.name for value in graph.input} | {"": ""}
@@ -40,13 +40,13 @@ def canonical(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def serialize_onnx(model: onnx.ModelProto) -> bytes:
-    """Return the bytes of a model, the same every time."""
+    """Serialize a model deterministically."""
     data: bytes = model.SerializeToString(deterministic=True)
     return data
 
 
 def _rename_constants(graph: onnx.GraphProto, names: dict[str, str]) -> dict[str, onnx.TensorProto]:
-    """Return the constants by new name, which is their dtype, shape and bytes hashed; `names` learns old -> new."""
+    """Return the constants by new name, a hash of dtype, shape and bytes; add old -> new to `names`."""
     constants = {}
     for tensor in graph.initializer:
         array = numpy_helper.to_array(tensor)
@@ -57,11 +57,11 @@ def _rename_constants(graph: onnx.GraphProto, names: dict[str, str]) -> dict[str
 
 
 def _sort_and_rename_nodes(graph: onnx.GraphProto, names: dict[str, str]) -> list[onnx.NodeProto]:
-    """Return the nodes in canonical order; `names` learns what their outputs are called now."""
+    """Return the nodes in canonical order, renamed; add old -> new of their outputs to `names`."""
     graph_outputs = {value.name for value in graph.output}
     depths: dict[str, int] = {}  # by new name; inputs and constants have depth 0
     nodes_by_order: dict[tuple[int, str, str], onnx.NodeProto] = {}
-    for node in graph.node:  # ONNX demands topological order already
+    for node in graph.node:  # ONNX requires topological order
         inputs = [names[name] for name in node.input]
         attributes = sorted(node.attribute, key=lambda attribute: attribute.name)
         attribute_bytes = [a.SerializeToString(deterministic=True).hex() for a in attributes]

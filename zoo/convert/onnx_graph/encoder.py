@@ -1,8 +1,8 @@
-"""KerasHub text encoder -> ONNX graph, layer by layer, in the operators that ONNX Runtime has fused.
+"""Convert a KerasHub text encoder to an ONNX graph, layer by layer, in operators that ONNX Runtime fuses.
 
-tf2onnx converts what TensorFlow ran: LayerNorm is 12 nodes of it, attention 60, and exact GELU or FNet's
-Fourier transform it cannot convert at all. Keras still knows its layers, so they are written as what they
-are. What a layer computes is proven afterwards, against Keras (`zoo.convert.parity`).
+tf2onnx converts TensorFlow's operations: a LayerNorm becomes 12 nodes, attention 60, and it cannot convert exact GELU
+or FNet's Fourier transform at all. Here each Keras layer is written as ONNX nodes by an emitter; the result is checked
+against Keras afterwards (`zoo.convert.parity`).
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ from zoo.convert.onnx_graph import encoder_layers as parts
 from zoo.convert.onnx_graph import encoder_t5 as t5
 from zoo.convert.onnx_graph.graph_builder import GraphBuilder
 
-# Layer or operation of Keras -> what writes it: (graph, layer, *what it is called with) -> names of its outputs.
-# Exact types by name: a subclass may compute something else.
+# Type name of a Keras layer or operation -> emitter: (graph, layer, *inputs of the call) -> names of the outputs.
+# Exact types only: a subclass may compute something else.
 _EMITTERS: Final[dict[str, Callable[..., str | tuple[str, ...]]]] = {
     "Add": parts.add_terms,
     "Dense": parts.dense_on_tokens,
@@ -45,19 +45,19 @@ _EMITTERS: Final[dict[str, Callable[..., str | tuple[str, ...]]]] = {
 
 
 def text_encoder_to_onnx(model: keras.Model) -> onnx.ModelProto:
-    """Return an encoder of `zoo.convert.networks.text` as an ONNX graph; batch and length are free.
+    """Return an encoder of `zoo.convert.networks.text` as an ONNX graph; batch size and length are free.
 
-    Inputs are those of `token_ids`, `padding_mask`, `segment_ids` that the model has, int32 [n,t];
-    the output is `features`, float32 [n,d]. Equal weights give equal bytes.
+    Inputs are the model's own of `token_ids`, `padding_mask`, `segment_ids`, int32 [n,t]; the output is `features`,
+    float32 [n,d]. Equal weights give equal bytes.
 
     Raises:
-        TrunkError: the model has a layer that no emitter here writes.
+        TrunkError: the model has a layer without an emitter.
     """
     graph = GraphBuilder()
     names = [tensor.name for tensor in model.inputs]
-    unknown = sorted(set(names) - set(TEXT_INPUTS))
-    if unknown:
-        raise TrunkError(f"{model.name} takes {', '.join(unknown)}; a text trunk takes {', '.join(TEXT_INPUTS)} only.")
+    unexpected = sorted(set(names) - set(TEXT_INPUTS))
+    if unexpected:
+        raise TrunkError(f"{model.name} takes {', '.join(unexpected)}; allowed inputs are {', '.join(TEXT_INPUTS)}.")
     output = model._run_through_graph(names, operation_fn=lambda layer: _get_emitter(graph, layer))
     input_types = dict.fromkeys((name for name in TEXT_INPUTS if name in names), onnx.TensorProto.INT32)
     return graph.to_model(input_types, output, model.output.shape[-1])
@@ -66,12 +66,12 @@ def text_encoder_to_onnx(model: keras.Model) -> onnx.ModelProto:
 def _get_emitter(graph: GraphBuilder, layer: Any) -> Callable[..., str | tuple[str, ...]]:  # noqa: ANN401 - a layer or an operation
     layer_type = type(layer).__name__
     if layer_type not in _EMITTERS:
-        known = ", ".join(_EMITTERS)
+        supported = ", ".join(_EMITTERS)
         raise TrunkError(
-            f"{layer.name} is of the kind {layer_type}, which cannot be written as ONNX here. Known: {known}."
+            f"{layer.name} is a {layer_type}, which cannot be converted to ONNX. Supported layers: {supported}."
         )
 
-    def emit(*inputs: Any, training: bool = False, **named: Any) -> str | tuple[str, ...]:  # noqa: ANN401 - a graph never trains
+    def emit(*inputs: Any, training: bool = False, **named: Any) -> str | tuple[str, ...]:  # noqa: ANN401 - `training` is Keras'
         return _EMITTERS[layer_type](graph, layer, *inputs, **named)
 
     return emit

@@ -1,7 +1,7 @@
-"""Whole encoder blocks as ONNX nodes: BERT's and FNet's; `zoo.convert.onnx_graph.encoder_deberta` and `emit_t5` have the others.
+"""Encoder blocks of BERT and FNet as ONNX nodes; `encoder_deberta` and `encoder_t5` have the other families'.
 
-Shapes: n texts, t tokens, d channels, h heads of s channels each. Attention is written out: ONNX Runtime's
-MultiHeadAttention and SkipLayerNormalization are slower on its CPU provider than what it makes of this.
+Shapes: n texts, t tokens, d channels, h heads of s channels each. Attention is written as single operators: ONNX
+Runtime's MultiHeadAttention and SkipLayerNormalization are slower on its CPU provider than what it fuses from these.
 """
 
 from __future__ import annotations
@@ -29,10 +29,10 @@ def transformer_encoder(graph: GraphBuilder, layer: Any, tokens: str, padding_ma
     """Write one block of BERT (Devlin et al. 2018, https://arxiv.org/abs/1810.04805): [n,t,d], int32 [n,t] -> [n,t,d].
 
     Raises:
-        TrunkError: it normalises before attention, as no encoder of the catalog does.
+        TrunkError: the block normalizes before attention, which no encoder of the catalog does.
     """
     if layer.normalize_first:
-        raise TrunkError(f"{layer.name} normalises before attention; that cannot be written as ONNX here.")
+        raise TrunkError(f"{layer.name} normalizes before attention, which cannot be converted to ONNX.")
     attention = layer._self_attention_layer
     rows = flatten_tokens(graph, tokens, attention._output_dense.kernel.shape[-1])
     query = project_heads(graph, attention._query_dense, rows, tokens, attention._inverse_sqrt_key_dim)
@@ -62,7 +62,7 @@ def fnet_encoder(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: 
 
 
 def project_heads(graph: GraphBuilder, projection: Any, rows: str, tokens: str, scale: float = 1.0) -> str:  # noqa: ANN401
-    """Write rows projected and scaled, head by head: [n*t,d] -> [n,h,t,s]; n and t are those of `tokens`."""
+    """Write the scaled projection of rows to heads: [n*t,d] -> [n,h,t,s]; n and t are those of `tokens`."""
     kernel, bias = weight_array(projection.kernel), weight_array(projection.bias)
     factor = np.float32(scale)
     projection_rows = gemm(graph, rows, kernel.reshape(len(kernel), -1) * factor, bias.reshape(-1) * factor)
@@ -70,13 +70,13 @@ def project_heads(graph: GraphBuilder, projection: Any, rows: str, tokens: str, 
 
 
 def masked_attention(graph: GraphBuilder, scores: str, value: str, padding_mask: str) -> str:
-    """Write softmax(scores where the mask is 1) @ value: [n,h,t,t], [n,h,t,s], int32 [n,t] -> [n,t,h,s]."""
+    """Write masked softmax(scores) @ value: [n,h,t,t], [n,h,t,s], int32 [n,t] -> [n,t,h,s]."""
     mask_bias = graph.node("Unsqueeze", additive_mask(graph, padding_mask), graph.int64(1, 2))
     return softmax_attention(graph, graph.node("Add", scores, mask_bias), value)
 
 
 def additive_mask(graph: GraphBuilder, mask: str) -> str:
-    """Write 0 where a token counts, -1e9 (Keras' number) where it is padding: exp makes that exactly 0."""
+    """Write the additive mask, int32 [n,t] -> float32 [n,t]: 0 for tokens, -1e9 for padding, as in Keras."""
     counts = graph.node("Cast", mask, to=onnx.TensorProto.FLOAT)
     return graph.node("Mul", graph.node("Sub", counts, graph.float32(1)), graph.float32(1e9))
 
@@ -88,7 +88,7 @@ def softmax_attention(graph: GraphBuilder, scores: str, value: str) -> str:
 
 
 def attention_output_and_feedforward(graph: GraphBuilder, layer: Any, context: str, rows: str, tokens: str) -> str:  # noqa: ANN401
-    """Write what follows attention in every block: projection, residual, norm, two dense layers, residual, norm.
+    """Write the rest of a block after attention: projection, residual, norm, two dense layers, residual, norm.
 
     [n,t,h,s], [n*t,d] -> [n,t,d]; n and t are those of `tokens`.
     """
@@ -105,7 +105,7 @@ def attention_output_and_feedforward(graph: GraphBuilder, layer: Any, context: s
 
 
 def _fourier_angles(graph: GraphBuilder, tokens: str) -> str:
-    """Write 2 pi (i*j mod t) / t for tokens i and j, float32 [t,t]; whole turns go first, they would cost digits."""
+    """Write 2 pi (i*j mod t) / t for tokens i and j, float32 [t,t]; the modulo first, for precision."""
     count = graph.node("Squeeze", sequence_length(graph, tokens))
     zero, one = (graph.constant(np.array(number, np.int64)) for number in (0, 1))
     places = graph.node("Range", zero, count, one)

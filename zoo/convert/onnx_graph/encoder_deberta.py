@@ -1,4 +1,4 @@
-"""DeBERTa v3's encoder block as ONNX nodes: attention to content and to distance, disentangled.
+"""Encoder block of DeBERTa v3 as ONNX nodes: disentangled attention to content and to relative position.
 
 He et al. 2021, https://arxiv.org/abs/2006.03654 and https://arxiv.org/abs/2111.09543. Shapes: n texts, t
 tokens, d channels, h heads of s channels each, b buckets of distances on either side.
@@ -18,7 +18,7 @@ from zoo.convert.onnx_graph.graph_builder import GraphBuilder
 
 
 def disentangled_encoder(graph: GraphBuilder, layer: Any, tokens: str, rel_embeddings: str, padding_mask: str) -> str:  # noqa: ANN401 - Keras has no types
-    """Write one block: [n,t,d], the constant of `relative_embedding`, int32 [n,t] -> [n,t,d]."""
+    """Write one block: [n,t,d], the constant of `relative_embedding` [2b,d], int32 [n,t] -> [n,t,d]."""
     attention = layer._self_attention_layer
     scale, span = float(attention.scale_factor), attention.bucket_size
     distances, buckets = graph.constant_array(rel_embeddings), log_distance_buckets(attention)
@@ -26,7 +26,7 @@ def disentangled_encoder(graph: GraphBuilder, layer: Any, tokens: str, rel_embed
     query = project_heads(graph, attention._query_dense, rows, tokens, scale)
     key = project_heads(graph, attention._key_dense, rows, tokens)
     to_distance = _relative_scores(graph, query, _project_distances(attention._key_dense, distances), buckets + span)
-    # Keras asks from the key's side, by the distance from key to query; hence the sign and the transposition.
+    # Keras looks up the distance from key to query; hence the sign and the transposition.
     from_distance = _relative_scores(
         graph, key, _project_distances(attention._query_dense, distances) * scale, span - buckets
     )
@@ -38,20 +38,19 @@ def disentangled_encoder(graph: GraphBuilder, layer: Any, tokens: str, rel_embed
 
 
 def relative_embedding(graph: GraphBuilder, layer: Any, _: str) -> str:  # noqa: ANN401
-    """Write the embeddings of distances, normalised: a constant [2b,d], the same for every text."""
+    """Write the normalized embeddings of distances: a constant [2b,d], the same for every text."""
     return graph.constant(weight_array(layer.layer_norm(keras.ops.convert_to_tensor(layer.rel_embeddings)[None]))[0])
 
 
 def log_distance_buckets(attention: Any) -> NDArray[np.int64]:  # noqa: ANN401
-    """Return the bucket of each distance from m down to 1-m, int64 [2m]: exact near by, logarithmic far off.
+    """Return the bucket of each distance from m down to 1-m, int64 [2m]: exact for short distances, then logarithmic.
 
-    m is the most positions the encoder was made for.
+    m is the encoder's maximum number of positions.
     """
     max_positions, max_exact_distance = attention.max_position_embeddings, attention.bucket_size // 2
     distances = np.arange(max_positions, -max_positions, -1)
-    far = np.maximum(np.abs(distances), max_exact_distance).astype(
-        np.float32
-    )  # float32 as in Keras: a ceiling hangs on it
+    # float32 as in Keras: the ceiling below depends on it.
+    far = np.maximum(np.abs(distances), max_exact_distance).astype(np.float32)
     octaves = np.log(far / np.float32(max_exact_distance)) * np.float32(max_exact_distance - 1)
     steps = np.ceil(octaves / np.log(np.float32(max_positions - 1) / np.float32(max_exact_distance)))
     return np.where(
@@ -60,7 +59,7 @@ def log_distance_buckets(attention: Any) -> NDArray[np.int64]:  # noqa: ANN401
 
 
 def _project_distances(projection: Any, rows: NDArray[np.float32]) -> NDArray[np.float32]:  # noqa: ANN401
-    """Return constant rows head by head, transposed: [2b,d] -> [h,s,2b]."""
+    """Return the projection of constant rows to heads, transposed: [2b,d] -> [h,s,2b]."""
     kernel, bias = weight_array(projection.kernel), weight_array(projection.bias)
     columns: NDArray[np.float32] = np.einsum("bd,dhs->hsb", rows, kernel) + bias[:, :, None]
     return np.ascontiguousarray(columns, np.float32)
@@ -69,8 +68,8 @@ def _project_distances(projection: Any, rows: NDArray[np.float32]) -> NDArray[np
 def _relative_scores(graph: GraphBuilder, rows: str, columns: NDArray[np.float32], buckets: NDArray[np.int64]) -> str:
     """Write scores of each token by its distance to each: [n,h,t,s], [h,s,2b], [2m] -> [n,h,t,t].
 
-    First by the distances t..1-t, [n,h,t,2t]; then out[i,j] = in[i, j-i+t]. Read as one row that stands at
-    t + i*(2t-1) + j: leave out t, cut into rows of 2t-1, keep t of each. No index of t*t*h numbers is needed.
+    First by the distances t..1-t, [n,h,t,2t]; then out[i,j] = in[i, j-i+t]. In the flattened array that is the index
+    t + i*(2t-1) + j: drop the first t, reshape to rows of 2t-1, keep t of each. This needs no index array of t*t*h.
     """
     count, middle = graph.node("Shape", rows, start=2, end=3), graph.int64(len(buckets) // 2)
     first, last = graph.node("Sub", middle, count), graph.node("Add", middle, count)

@@ -1,7 +1,7 @@
-"""Single Keras layers as ONNX nodes: embeddings, norms, dense layers, pooling.
+"""Single Keras layers as ONNX nodes: embeddings, norms, dense layers, activations, pooling.
 
-Each function writes what one layer computes into a graph, and returns the name of its output. Shapes: n texts,
-t tokens, d channels.
+Each function adds one layer's nodes to a graph and returns the name of its output. Arrays are float32 where no dtype is
+given. Shapes: n texts, t tokens, d channels.
 """
 
 from __future__ import annotations
@@ -27,29 +27,29 @@ _ACTIVATIONS: Final[dict[str, tuple[str, dict[str, str]]]] = {
 
 
 def weight_array(weight: Any) -> NDArray[np.float32]:  # noqa: ANN401 - a variable or tensor of Keras
-    """Return a weight as float32."""
+    """Return a weight as a contiguous float32 array of its own shape."""
     return np.ascontiguousarray(keras.ops.convert_to_numpy(weight), np.float32)
 
 
 def embedding(graph: GraphBuilder, layer: Any, ids: str) -> str:  # noqa: ANN401 - Keras has no types
-    """Write one row a token: int32 [n,t] -> [n,t,d]."""
+    """Write an embedding lookup: int32 [n,t] -> [n,t,d]."""
     return graph.node("Gather", graph.constant(weight_array(layer.embeddings)), ids)
 
 
 def position_embedding(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN401
-    """Write the first t rows: [n,t,d] -> [t,d]. With more tokens than rows, running the graph fails."""
+    """Write the first t position embeddings: [n,t,d] -> [t,d]. Running the graph fails with more tokens than rows."""
     table = graph.constant(weight_array(layer.position_embeddings))
     return graph.node("Slice", table, graph.int64(0), sequence_length(graph, tokens), graph.int64(0))
 
 
 def token_and_position_embedding(graph: GraphBuilder, layer: Any, ids: str) -> str:  # noqa: ANN401
-    """Write both, added: int32 [n,t] -> [n,t,d]."""
+    """Write the sum of token and position embeddings: int32 [n,t] -> [n,t,d]."""
     tokens = embedding(graph, layer.token_embedding, ids)
     return graph.node("Add", tokens, position_embedding(graph, layer.position_embedding, tokens))
 
 
 def add_terms(graph: GraphBuilder, _: Any, terms: Sequence[str]) -> str:  # noqa: ANN401
-    """Write the sum of several."""
+    """Write the sum of several values of one shape."""
     total, *rest = terms
     for term in rest:
         total = graph.node("Add", total, term)
@@ -57,7 +57,7 @@ def add_terms(graph: GraphBuilder, _: Any, terms: Sequence[str]) -> str:  # noqa
 
 
 def identity(_: GraphBuilder, __: Any, tokens: str) -> str:  # noqa: ANN401
-    """Write nothing: a dropout does nothing outside training."""
+    """Write nothing: dropout is the identity outside training."""
     return tokens
 
 
@@ -92,35 +92,35 @@ def dense_on_tokens(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noq
 def gemm(graph: GraphBuilder, rows: str, kernel: NDArray[np.float32], bias: NDArray[np.float32] | None) -> str:
     """Write rows @ kernel + bias: [n,k], [k,m], [m] -> [n,m].
 
-    On matrices ONNX Runtime does it in one Gemm, bias and all: measured a sixth faster for a whole MiniLM than
-    MatMul and Add on [n,t,k].
+    On matrices ONNX Runtime runs one Gemm with the bias: measured a sixth faster for a whole MiniLM than MatMul and Add
+    on [n,t,k].
     """
     return graph.node("Gemm", rows, graph.constant(kernel), *(() if bias is None else [graph.constant(bias)]))
 
 
 def activation(graph: GraphBuilder, function: Any, values: str) -> str:  # noqa: ANN401 - a function of Keras
-    """Write an activation, element by element.
+    """Write an elementwise activation function.
 
     Raises:
-        TrunkError: it is not known here.
+        TrunkError: the function is not supported.
     """
     name = function.__name__
     if name == "linear":
         return values
     if name not in _ACTIVATIONS:
-        known = ", ".join([*_ACTIVATIONS, "linear"])
-        raise TrunkError(f"the activation {name} cannot be written as ONNX here. Known: {known}.")
+        supported = ", ".join([*_ACTIVATIONS, "linear"])
+        raise TrunkError(f"the activation {name} cannot be converted to ONNX. Supported activations: {supported}.")
     op, attributes = _ACTIVATIONS[name]
     return graph.node(op, values, **attributes)
 
 
 def flatten_tokens(graph: GraphBuilder, tokens: str, width: int) -> str:
-    """Write all tokens of all texts as rows: [n,t,...] -> [n*t,width]."""
+    """Write a reshape of all tokens of all texts to rows: [n,t,...] -> [n*t,width]."""
     return graph.node("Reshape", tokens, graph.int64(-1, width))
 
 
 def unflatten_tokens(graph: GraphBuilder, rows: str, tokens: str, *shape: int) -> str:
-    """Write rows as tokens again, with n and t of `tokens`: [n*t,d] -> [n,t,*shape]; [n,t,d] without a shape."""
+    """Write the inverse reshape, with n and t of `tokens`: [n*t,d] -> [n,t,*shape]; [n,t,d] without a shape."""
     texts = graph.node("Shape", tokens, end=2)
     return graph.node("Reshape", rows, graph.node("Concat", texts, graph.int64(*(shape or (-1,))), axis=0))
 
@@ -131,9 +131,9 @@ def sequence_length(graph: GraphBuilder, tokens: str) -> str:
 
 
 def mean_over_mask(graph: GraphBuilder, _: Any, tokens: str, padding_mask: str) -> str:  # noqa: ANN401
-    """Write the mean over the tokens that count: [n,t,d], int32 [n,t] -> [n,d]."""
+    """Write mean pooling over the tokens that the mask includes: [n,t,d], int32 [n,t] -> [n,d]."""
     counts = graph.node("Cast", padding_mask, to=onnx.TensorProto.FLOAT)
-    # [n,1,t] @ [n,t,d]: a product reads the tokens once and writes nothing of their size.
+    # [n,1,t] @ [n,t,d]: the product reads the tokens once and needs no temporary of their size.
     total = graph.node("MatMul", graph.node("Unsqueeze", counts, graph.int64(1)), tokens)
     divisor = graph.node("Max", graph.node("ReduceSum", counts, graph.int64(1)), graph.float32(1))
     return graph.node("Div", graph.node("Squeeze", total, graph.int64(1)), divisor)
@@ -145,14 +145,14 @@ def first_token(graph: GraphBuilder, _: Any, tokens: str) -> str:  # noqa: ANN40
 
 
 def get_item(graph: GraphBuilder, layer: Any, values: str, key: Any) -> str:  # noqa: ANN401
-    """Write Keras' x[:, 0, :], the first token's vector, or x[:, None, :], a mask for all tokens: [n,t] -> [n,1,t].
+    """Write Keras' x[:, 0, :], the first token's vector, or x[:, None, :], a mask for all queries: [n,t] -> [n,1,t].
 
     Raises:
-        TrunkError: `key` picks something else.
+        TrunkError: `key` is another index.
     """
     everything = slice(None)
     if tuple(key) == (everything, 0, everything):
         return first_token(graph, layer, values)
     if tuple(key) == (everything, None, everything):
         return graph.node("Unsqueeze", values, graph.int64(1))
-    raise TrunkError(f"{layer.name} picks {key}; only the first token, [:, 0, :], can be written as ONNX here.")
+    raise TrunkError(f"{layer.name} indexes {key}; only the first token, [:, 0, :], can be converted to ONNX.")

@@ -1,4 +1,4 @@
-"""T5's encoder block as ONNX nodes: norms of scale alone before each part, attention that adds a bias by distance.
+"""Encoder block of T5 as ONNX nodes: RMS norm before each sub-layer, attention with a relative position bias.
 
 Raffel et al. 2019, https://arxiv.org/abs/1910.10683. Shapes: n texts, t tokens, d channels, h heads of s channels
 each.
@@ -30,15 +30,15 @@ def transformer_layer(
     *,
     use_causal_mask: bool = False,
 ) -> tuple[str, str]:
-    """Write one block: [n,t,d], int32 [n,1,t] -> [n,t,d], and what is added to all scores, [n,h,t,t].
+    """Write one block: [n,t,d], int32 [n,1,t] -> [n,t,d], and the bias of its attention scores, [n,h,t,t].
 
-    That is written by the first block of an encoder, and taken by the others as `position_bias`.
+    The first block of an encoder writes that bias; the others take it as `position_bias`.
 
     Raises:
-        TrunkError: it belongs to a decoder.
+        TrunkError: the block belongs to a decoder.
     """
     if layer.is_decoder or use_causal_mask:
-        raise TrunkError(f"{layer.name} belongs to a decoder; only an encoder can be written as ONNX here.")
+        raise TrunkError(f"{layer.name} belongs to a decoder; only encoders can be converted to ONNX.")
     attention = layer.self_attention
     width = attention.hidden_dim
     bias = position_bias or _relative_position_bias(graph, attention, tokens, attention_mask)
@@ -52,7 +52,7 @@ def transformer_layer(
             (attention.value_projector, _QUERY_AXES),
         )
     )
-    # No scaling by the root of s: the weights have it from the start.
+    # No scaling by the root of s: T5's weights include it.
     context = softmax_attention(graph, graph.node("Add", graph.node("MatMul", query, key), bias), value)
     attention_rows = dense(graph, attention.output_projector, flatten_tokens(graph, context, attention.inner_dim))
     rows = graph.node("Add", attention_rows, rows)
@@ -65,7 +65,7 @@ def transformer_layer(
 def rms_norm(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN401
     """Write root mean square normalisation over the channels: [...,d] -> [...,d].
 
-    Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467. ONNX Runtime makes one operator of these nodes.
+    Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467. ONNX Runtime fuses these nodes.
     """
     squares = graph.node("ReduceMean", graph.node("Pow", tokens, graph.float32(2)), graph.int64(-1))
     root = graph.node("Sqrt", graph.node("Add", squares, graph.float32(layer.epsilon)))
@@ -73,7 +73,7 @@ def rms_norm(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN4
 
 
 def relative_position_buckets(attention: Any) -> NDArray[np.int32]:  # noqa: ANN401
-    """Return the bucket of each distance from -m to m, int32 [2m+1], as Keras has it; beyond m nothing changes."""
+    """Return the bucket of each distance from -m to m, int32 [2m+1], as in Keras; larger ones share the last bucket."""
     max_distance = attention.relative_attention_max_distance
     return np.array(
         attention._relative_position_bucket(
@@ -87,14 +87,14 @@ def relative_position_buckets(attention: Any) -> NDArray[np.int32]:  # noqa: ANN
 
 
 def _relative_position_bias(graph: GraphBuilder, attention: Any, tokens: str, mask: str) -> str:  # noqa: ANN401
-    """Write what the distance of two tokens adds to their score, and -1e9 for padding: [n,h,t,t]."""
+    """Write the relative position bias of attention scores, plus -1e9 for padding: [n,h,t,t]."""
     buckets = relative_position_buckets(attention)
     middle = len(buckets) // 2
     table = np.ascontiguousarray(weight_array(attention.relative_attention_bias)[buckets].T)  # [h,2m+1]
     count = graph.node("Squeeze", sequence_length(graph, tokens))
     zero, one = (graph.constant(np.array(number, np.int64)) for number in (0, 1))
     places = graph.node("Range", zero, count, one)
-    distances = graph.node("Sub", places, graph.node("Unsqueeze", places, graph.int64(1)))  # of the key: j - i
+    distances = graph.node("Sub", places, graph.node("Unsqueeze", places, graph.int64(1)))  # key minus query: j - i
     ends = (graph.constant(np.array(end, np.int64)) for end in (-middle, middle))
     rows = graph.node("Add", graph.node("Clip", distances, *ends), graph.constant(np.array(middle, np.int64)))
     by_distance = graph.node("Gather", graph.constant(table), rows, axis=1)
@@ -109,12 +109,12 @@ def _project_heads(
     tokens: str,
     axes: list[int],
 ) -> str:
-    """Write rows projected, head by head: [n*t,d] -> [n,t,h,s] in another order; n and t are those of `tokens`."""
+    """Write the projection of rows to heads, [n*t,d] -> [n,t,h,s], transposed by `axes`; n and t as in `tokens`."""
     shape = attention.num_heads, attention.key_value_dim
     return graph.node("Transpose", unflatten_tokens(graph, dense(graph, projection, rows), tokens, *shape), perm=axes)
 
 
 def _gated_feedforward(graph: GraphBuilder, layer: Any, rows: str) -> str:  # noqa: ANN401
-    """Write the wide part between two dense layers, gated since version 1.1 (Shazeer 2020, arXiv:2002.05202)."""
+    """Write the inner feed-forward layer, gated since version 1.1 (Shazeer 2020, arXiv:2002.05202): [m,d] -> [m,k]."""
     inner = dense(graph, layer.input_projector, rows)
     return graph.node("Mul", inner, dense(graph, layer.gate_projector, rows)) if layer.use_gated_activation else inner

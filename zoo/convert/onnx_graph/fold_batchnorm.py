@@ -1,7 +1,7 @@
-"""Fold what is constant per channel into the convolution before it: batch normalisation, padding.
+"""Fold batch normalization and zero padding into convolutions.
 
-TensorFlow's own optimiser does this for plain convolutions but not for depthwise ones. Quantisation
-needs it everywhere, or each left-over multiplication is rounded once more.
+TensorFlow's optimizer folds batch normalization into plain convolutions but not into depthwise ones. Quantization needs
+it everywhere: each remaining multiplication would be rounded once more.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from onnx import numpy_helper
 
 
 def fold(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return `model` with Mul and Add after, and zero Pad before, each Conv folded into it."""
+    """Fold into each Conv the Mul and Add after it and the zero Pad before it; return `model`, changed in place."""
     graph = _FoldingGraph(model)
     for conv in [node for node in model.graph.node if node.op_type == "Conv"]:
         graph.fold_pad(conv)
@@ -26,7 +26,7 @@ def fold(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 class _FoldingGraph:
-    """A graph with its constants and edges at hand."""
+    """A graph with an index of its constants, producers and consumers."""
 
     def __init__(self, model: onnx.ModelProto) -> None:
         self.proto = model.graph
@@ -36,7 +36,7 @@ class _FoldingGraph:
         self.consumer_counts.update(output.name for output in self.proto.output)
 
     def fold_following_op(self, conv: onnx.NodeProto) -> bool:
-        """Fold the Mul or Add that alone reads `conv`'s output; False where there is none."""
+        """Fold a Mul or Add that is the only consumer of `conv`; return False if there is none."""
         output = conv.output[0]
         if not self.constants.keys() >= set(conv.input[1:]):
             return False
@@ -57,7 +57,7 @@ class _FoldingGraph:
         return True
 
     def fold_pad(self, conv: onnx.NodeProto) -> None:
-        """Let `conv` pad by itself where a Pad with zeros does it now."""
+        """Fold a zero Pad before `conv` into its `pads` attribute, if there is one."""
         pad = self.producers.get(conv.input[0])
         if pad is None or pad.op_type != "Pad" or self.consumer_counts[conv.input[0]] != 1 or len(pad.input) > 3:
             return
@@ -80,14 +80,14 @@ class _FoldingGraph:
         self.proto.node.remove(pad)
 
     def remove_unused_constants(self) -> None:
-        """Leave out the constants that nobody reads any more."""
-        read = {name for node in self.proto.node for name in node.input}
-        kept = [tensor for tensor in self.proto.initializer if tensor.name in read]
+        """Remove the constants that no node reads any more."""
+        names_in_use = {name for node in self.proto.node for name in node.input}
+        tensors_in_use = [tensor for tensor in self.proto.initializer if tensor.name in names_in_use]
         del self.proto.initializer[:]
-        self.proto.initializer.extend(kept)
+        self.proto.initializer.extend(tensors_in_use)
 
     def _per_channel(self, name: str, channels: int) -> NDArray[np.float32] | None:
-        """Return a constant as [channels], where it broadcasts as one number per channel of NCHW."""
+        """Return a constant as float32 [channels] if it broadcasts as one value per channel of NCHW; otherwise None."""
         constant = self.constants.get(name)
         if constant is None:
             return None

@@ -1,6 +1,6 @@
-"""An ONNX graph as it is written, node by node; the same calls give the same bytes.
+"""Build an ONNX graph node by node; the same calls give the same bytes.
 
-Values are called by the order they are made in, constants by their bytes: equal ones are stored once.
+Values are named in the order of their creation, constants by a hash of their bytes: equal ones are stored once.
 """
 
 from __future__ import annotations
@@ -19,25 +19,31 @@ _IR_VERSION: Final = 10  # read by every ONNX Runtime since 1.18
 
 
 class GraphBuilder:
-    """A graph that grows; values are passed about by name."""
+    """An ONNX graph under construction; its values are referred to by name.
+
+    >>> graph = GraphBuilder()
+    >>> total = graph.node("Add", "token_ids", graph.float32(1))
+    >>> graph.node("Add", "token_ids", graph.float32(1)) == total  # an equal node is added once
+    True
+    """
 
     def __init__(self) -> None:
         self._nodes: dict[bytes, onnx.NodeProto] = {}
         self._constants: dict[str, NDArray[Any]] = {}
 
     def constant(self, array: NDArray[Any]) -> str:
-        """Return the name of a constant of this content."""
+        """Add a constant of any dtype and shape; return its name."""
         content = f"{array.dtype.str}{array.shape}".encode() + array.tobytes()
         name = "c_" + hashlib.sha256(content).hexdigest()[:32]
         self._constants[name] = array
         return name
 
     def int64(self, *numbers: int) -> str:
-        """Return the name of a constant int64 [k], as shapes, axes and bounds are given."""
+        """Add a constant int64 [k], for shapes, axes and bounds; return its name."""
         return self.constant(np.array(numbers, np.int64))
 
     def float32(self, number: float) -> str:
-        """Return the name of a constant float32 []."""
+        """Add a constant float32 []; return its name."""
         return self.constant(np.array(number, np.float32))
 
     def constant_array(self, name: str) -> NDArray[Any]:
@@ -45,7 +51,7 @@ class GraphBuilder:
         return self._constants[name]
 
     def node(self, op: str, *inputs: str, **attributes: Any) -> str:  # noqa: ANN401 - ONNX's attributes are of any kind
-        """Add a node with one output, unless an equal one is there; return the name of the output."""
+        """Add a node with one output, unless an equal one exists; return the name of the output."""
         node = onnx.helper.make_node(op, inputs, [], **dict(sorted(attributes.items())))
         node_bytes = node.SerializeToString(deterministic=True)
         if node_bytes not in self._nodes:
@@ -55,9 +61,9 @@ class GraphBuilder:
         return str(self._nodes[node_bytes].output[0])
 
     def to_model(self, inputs: Mapping[str, int], output: str, width: int) -> onnx.ModelProto:
-        """Return the whole as a model; constants that nothing reads are left out.
+        """Return the graph as a model, without constants that no node reads.
 
-        `inputs` are names with their ONNX types, all of shape [n,t]; `output` becomes `features`, float32 [n,width].
+        `inputs` maps names to ONNX types, all of shape [n,t]; `output` becomes `features`, float32 [n,width].
         """
         nodes = [*self._nodes.values(), onnx.helper.make_node("Identity", [output], ["features"], "last")]
         names_in_use = {name for node in nodes for name in node.input}

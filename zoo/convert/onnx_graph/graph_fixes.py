@@ -17,13 +17,13 @@ from numpy.typing import NDArray
 from onnx import numpy_helper
 
 _ALMOST_ZERO_PAD: Final = np.float32(1e-30)  # ONNX Runtime fuses zeros only
-_MAX_SHAPE_ELEMENTS: Final = 64  # numbers; shapes are told by such constants
+_MAX_SHAPE_ELEMENTS: Final = 64  # constants up to this size may be shapes
 
 SideLengths = list[int | None]
 
 
 def remove_identity_reshapes(model: onnx.ModelProto) -> None:
-    """Take each Reshape that gives what it gets out of `model`."""
+    """Remove each Reshape of `model` whose output has the shape of its input; changes the model in place."""
     graph = model.graph
     shapes, constants = _infer_shapes(model), {tensor.name: tensor for tensor in graph.initializer}
     outputs = {value.name for value in graph.output}
@@ -41,17 +41,17 @@ def remove_identity_reshapes(model: onnx.ModelProto) -> None:
 
 
 def _is_identity_reshape(source: SideLengths, target: onnx.TensorProto) -> bool:
-    """Say whether a shape becomes itself: all its known sides stand in `target`, and at most one is left to find."""
+    """Return whether reshaping to `target` keeps a shape: all known sides are equal, and at most one is inferred."""
     target_sides = numpy_helper.to_array(target).tolist()
     return (
         len(target_sides) == len(source)
         and target_sides.count(-1) <= 1
-        and all(want in (-1, side) for want, side in zip(target_sides, source, strict=True))
+        and all(target_side in (-1, side) for target_side, side in zip(target_sides, source, strict=True))
     )
 
 
 def _infer_shapes(model: onnx.ModelProto) -> dict[str, SideLengths]:
-    """Return the shape of each value as far as it is told, None for a free side; large constants are not copied."""
+    """Return the inferred shape of each value, None for a free side; large constants are not copied."""
     graph = model.graph
     inputs, small = list(graph.input), []
     for tensor in graph.initializer:
@@ -69,7 +69,7 @@ def _infer_shapes(model: onnx.ModelProto) -> dict[str, SideLengths]:
 
 
 def prevent_pad_fusion(graph: onnx.GraphProto) -> None:
-    """Let each Pad with zeros that a MaxPool reads, and that follows no ReLU, pad with next to nothing instead."""
+    """Make each zero Pad before a MaxPool, unless it follows a ReLU, pad with 1e-30 instead, in place."""
     producers = {name: node for node in graph.node for name in node.output}
     constants = {tensor.name: numpy_helper.to_array(tensor) for tensor in graph.initializer}
     pools = [node for node in graph.node if node.op_type == "MaxPool"]

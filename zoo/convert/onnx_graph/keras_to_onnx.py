@@ -1,10 +1,9 @@
-"""Keras model -> ONNX graph in canonical form, with its batch normalisation folded away.
+"""Convert a Keras image model to an ONNX graph in canonical form, through tf2onnx, with batch normalization folded.
 
-A traced function -> its graph with weights in it, but for the large matrices: those are kept apart.
-
-tf2onnx copies its graph, with all the weights, at each of a dozen steps, some of them several times. A matrix that is
-only ever multiplied with goes through unchanged, so it may as well be an input on the way. ConvNeXt-XLarge, 1.4 GB of
-weights, was more than 24 GB of memory could take with them inside; apart, 18 GB were enough.
+tf2onnx copies its graph, with all weights, at each of a dozen steps, some of them several times. A matrix that is only
+used in multiplications goes through unchanged, so large ones are graph inputs during the conversion and become
+constants again afterwards. ConvNeXt-XLarge, 1.4 GB of weights, needs 18 GB of memory this way, and more than 24 GB
+otherwise.
 """
 
 from __future__ import annotations
@@ -31,16 +30,13 @@ from zoo.convert.onnx_graph.fold_batchnorm import fold
 from zoo.convert.onnx_graph.graph_fixes import prevent_pad_fusion, remove_identity_reshapes
 
 IMAGE_OPSET: Final = 18  # the newest that tf2onnx writes
-
-
-_MIN_LARGE_BYTES: Final = 1 << 16  # bytes; below that nothing is gained
-
+_MIN_LARGE_BYTES: Final = 1 << 16  # smaller matrices are not worth it
 
 Consumers = dict[str, list[tuple[Any, int]]]
 
 
 def image_model_to_onnx(model: keras.Model, output: str = "features") -> onnx.ModelProto:
-    """Return `model` as an ONNX graph from `image` to what is to be called `output`; the batch axis is free."""
+    """Return `model` as an ONNX graph: `image`, uint8 [n,s,s,3] -> an output named `output`; the batch size is free."""
     size = model.inputs[0].shape[1]
 
     @tf.function(input_signature=[tf.TensorSpec((None, size, size, 3), tf.uint8, name="image")])  # type: ignore[untyped-decorator]
@@ -58,7 +54,7 @@ def image_model_to_onnx(model: keras.Model, output: str = "features") -> onnx.Mo
 
 
 def _convert_graph(frozen: FrozenGraph, output: str) -> onnx.ModelProto:
-    """Return the ONNX graph that tf2onnx makes of a frozen one; what was kept apart is an input of it."""
+    """Convert a frozen graph by tf2onnx; its `constant_inputs` are still inputs of the result."""
     names = {frozen.inputs[0]: "image", frozen.outputs[0]: output}
     with tf.Graph().as_default() as graph:
         tf.import_graph_def(frozen.graph, name="")
@@ -77,9 +73,10 @@ def _convert_graph(frozen: FrozenGraph, output: str) -> onnx.ModelProto:
 
 @contextmanager
 def _eager_garbage_collection() -> Iterator[None]:
-    """Let the graphs that tf2onnx copies at each step go soon: each refers to itself, and has all the weights.
+    """Free the graphs that tf2onnx copies at each step early: each is a reference cycle with all the weights.
 
-    Python looks at what has lived long only when a quarter as much is new, and TensorFlow is a million objects.
+    Python collects its oldest generation only after it has grown by a quarter, and TensorFlow is a million objects;
+    `gc.freeze()` keeps those out of the count.
     """
     gc.collect()
     gc.freeze()
@@ -90,7 +87,7 @@ def _eager_garbage_collection() -> Iterator[None]:
 
 
 def _inline_constant_inputs(graph: onnx.GraphProto, constant_inputs: Mapping[str, NDArray[Any]]) -> None:
-    """Make constants of the inputs that stand for what was kept apart."""
+    """Turn the inputs named in `constant_inputs` into constants."""
     for value in [value for value in graph.input if value.name in constant_inputs]:
         graph.initializer.append(onnx.numpy_helper.from_array(constant_inputs[value.name], value.name))
         graph.input.remove(value)
@@ -98,7 +95,7 @@ def _inline_constant_inputs(graph: onnx.GraphProto, constant_inputs: Mapping[str
 
 @contextmanager
 def _inline_functions() -> Iterator[None]:
-    """Let functions inside of the traced one be part of it: Keras compiles grouped convolutions apart, by XLA."""
+    """Inline nested functions into the traced one: Keras compiles grouped convolutions separately, by XLA."""
     run_eagerly = tf.config.functions_run_eagerly()
     tf.config.run_functions_eagerly(True)
     try:
@@ -108,7 +105,7 @@ def _inline_functions() -> Iterator[None]:
 
 
 def _convert_erfc(graph: Any, node: Any, name: str, _: Sequence[Any]) -> Any:  # noqa: ANN401 - tf2onnx has no types
-    """Write 1 - erf(x), which ONNX has, for erfc(x), which it has not: exact GELU is made of it."""
+    """Replace erfc(x), which ONNX lacks and exact GELU needs, by 1 - erf(x)."""
     node.type = "Erf"
     dtype = graph.get_dtype(node.output[0])
     shape = graph.get_shape(node.output[0])
@@ -122,7 +119,7 @@ def _convert_erfc(graph: Any, node: Any, name: str, _: Sequence[Any]) -> Any:  #
 
 @dataclass(frozen=True, slots=True)
 class FrozenGraph:
-    """A graph without variables; `constant_inputs` has by name what are inputs of it only for the time being."""
+    """A TensorFlow graph without variables; `constant_inputs` are weights that are inputs for now, by name."""
 
     graph: Any  # tf.compat.v1.GraphDef
     inputs: list[str]
@@ -131,8 +128,8 @@ class FrozenGraph:
 
 
 def freeze_graph(traced: Any) -> FrozenGraph:  # noqa: ANN401 - TensorFlow has no types
-    """Return the graph of a tf.function that is traced once, simplified by TensorFlow's own optimiser."""
-    # What a layer holds without a variable is an input already.
+    """Return the graph of a traced tf.function with its variables frozen, simplified by TensorFlow's optimizer."""
+    # Arrays that a layer captures without a variable are inputs already.
     constant_inputs = {
         inner.name: outer.numpy() for outer, inner in traced.graph.captures if outer.dtype != tf.resource
     }
@@ -142,14 +139,14 @@ def freeze_graph(traced: Any) -> FrozenGraph:  # noqa: ANN401 - TensorFlow has n
     graph = constant_function.graph.as_graph_def(add_shapes=True)
     matrices = _extract_large_matrices(graph)
     del constant_function
-    gc.collect()  # graphs refer to themselves, and each has all the weights
+    gc.collect()  # graphs are reference cycles, and each has all the weights
     with tf.Graph().as_default():
         graph = tf_loader.tf_optimize([*inputs, *matrices], outputs, graph)
     return FrozenGraph(graph, [*inputs, *matrices], outputs, constant_inputs | matrices)
 
 
 def _extract_large_matrices(graph: Any) -> dict[str, NDArray[Any]]:  # noqa: ANN401
-    """Make inputs of the large matrices that are only multiplied with, and return them by name."""
+    """Turn large matrices that are only used in multiplications into inputs; return them by name."""
     consumers: Consumers = defaultdict(list)
     for node in graph.node:
         for place, name in enumerate(name for name in node.input if not name.startswith("^")):

@@ -1,6 +1,7 @@
-"""A build in a process of its own: TensorFlow's memory and noise stay out of the one that asks for it.
+"""Run builds and conversion tasks in a child process: TensorFlow's memory and log output stay out of this one.
 
-Work for Keras that is asked for from outside: done by a child process, so that TensorFlow stays out of this one.
+The child reports facts in report.json. An error comes back as the exit status of its class, with the message on
+standard error (`python -m zoo.convert`) or in error.txt (`python -m zoo.convert.process.sandbox`).
 """
 
 from __future__ import annotations
@@ -34,10 +35,10 @@ _BUILD_PACKAGES: Final = {
     (TextSpec, Precision.INT8): ("onnx",),
 }
 
-# The CPU alone computes: the same bytes on every machine, and no GPU memory is taken.
+# On the CPU only: the same bytes on every machine, and no GPU memory is allocated.
 QUIET: Final = {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1", "KERAS_BACKEND": "tensorflow"}
 
-# How the child tells which error stopped it.
+# Error class -> exit status of the child.
 _EXIT_STATUSES: Final[dict[type[GraftError], int]] = {
     TrunkError: 10,
     ParityError: 11,
@@ -47,33 +48,29 @@ _EXIT_STATUSES: Final[dict[type[GraftError], int]] = {
     BundleUnsupported: 15,
     RecipeError: 16,
 }
-
-
 ERROR_FILE: Final = "error.txt"
-
-
 TOKENIZER_FILE: Final = "tokenizer.json"
 
 
 def require_build_packages(backbone: Backbone, precision: Precision) -> None:
-    """Raise MissingExtra unless all that a build needs is installed."""
+    """Raise MissingExtra unless all packages that a build needs are installed."""
     needed = _BUILD_PACKAGES[type(backbone.takes), precision]
     missing = [package for package in needed if importlib.util.find_spec(package) is None]
     if missing:
         raise MissingExtra(
             f"building a trunk in {precision} needs {', '.join(missing)}, not installed here. "
-            'Run: pip install "keras-graft[train]"; or copy the cache of a machine that has built it (GRAFT_CACHE).'
+            'Run: pip install "keras-graft[train]"; or copy the cache (GRAFT_CACHE) of a machine that has built it.'
         )
 
 
 def build_trunk_in_child(backbone: Backbone, precision: Precision, source: Path | None, into: Path) -> dict[str, Any]:
-    """Let `python -m zoo.convert` write `into`/trunk.onnx, and return the facts that it reports.
+    """Build `into`/trunk.onnx by `python -m zoo.convert`; return the facts that it reports, with `build_seconds`.
 
-    Of an image network without `source` the weights are random; `build_seconds` is how long it all took.
+    `source` is the weights file, or the fp32 trunk for int8; None: an image network with random weights.
 
     Raises:
-        TrunkError: it failed; its last words are in the message. ParityError, WeightsError and
-            MissingExtra where it was one of those.
+        TrunkError: the build failed; the message has the child's last lines. ParityError, WeightsError or
+            MissingExtra if the child ended with one of those.
     """
     source_arguments = [] if source is None else ["--source", str(source)]
     arguments = [backbone.name, "--precision", str(precision), *source_arguments, "--into", str(into)]
@@ -83,14 +80,13 @@ def build_trunk_in_child(backbone: Backbone, precision: Precision, source: Path 
 
 
 def run_module(module: str, arguments: list[str], error_prefix: str) -> None:
-    """Let a module of `zoo.convert` work in a process of its own.
+    """Run `python -m module *arguments` in a child process.
 
     Raises:
-        GraftError: it failed, by the class that its exit status stands for; `error_prefix` and its last words are in the
-            message.
+        GraftError: it failed; the exit status gives the class, `error_prefix` and the child's last lines the message.
     """
     process = subprocess.run(
-        [sys.executable, "-P", "-m", module, *arguments],  # -P: a folder `zoo` where the user stands is not ours
+        [sys.executable, "-P", "-m", module, *arguments],  # -P: not a folder `zoo` in the current directory
         env=os.environ | QUIET,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -103,12 +99,12 @@ def run_module(module: str, arguments: list[str], error_prefix: str) -> None:
 
 def _failure_message(process: subprocess.CompletedProcess[str]) -> str:
     if process.returncode == -signal.SIGKILL:
-        return "the system killed it, as where memory runs out. Close other programs, or take a larger machine."
-    return "\n".join(process.stderr.strip().splitlines()[-4:]) or f"exit status {process.returncode}, without a word"
+        return "the system killed it, probably out of memory. Close other programs, or use a larger machine."
+    return "\n".join(process.stderr.strip().splitlines()[-4:]) or f"exit status {process.returncode}, no error output"
 
 
 def pop_report(into: Path) -> dict[str, Any]:
-    """Return the facts that a child has left in `into`, and delete their file."""
+    """Return the facts in `into`/report.json, and delete that file."""
     report = into / "report.json"
     facts: dict[str, Any] = json.loads(report.read_bytes())
     report.unlink()
@@ -116,27 +112,32 @@ def pop_report(into: Path) -> dict[str, Any]:
 
 
 def exit_status_for(error: GraftError) -> int:
-    """Return the exit status that stands for `error`."""
+    """Return the exit status of the class of `error`."""
     return next(
         (_EXIT_STATUSES[kind] for kind in type(error).__mro__ if kind in _EXIT_STATUSES), _EXIT_STATUSES[TrunkError]
     )
 
 
 def error_class_for(status: int) -> type[GraftError]:
-    """Return the error that an exit status stands for; TrunkError for any other."""
+    """Return the error class of an exit status; TrunkError for any other status."""
     return next((kind for kind, number in _EXIT_STATUSES.items() if number == status), TrunkError)
 
 
 def run_conversion_task(
     task: str, request: dict[str, Any], into: Path, *, packages: tuple[str, ...], error_prefix: str = ""
 ) -> dict[str, Any]:
-    """Let `zoo.convert.process.sandbox` do a task into the folder `into`, and return the facts that it reports.
+    """Run a task of `zoo.convert.process.sandbox` into the folder `into`; return the facts that it reports.
 
-    `packages` are the packages that it imports; `error_prefix` begins the message where it fails.
+    Args:
+        task: a key of `zoo.convert.process.sandbox.TASKS`.
+        request: the task's arguments, ready for JSON.
+        into: folder for the task's files.
+        packages: packages that the task imports.
+        error_prefix: start of every error message.
 
     Raises:
         MissingExtra: a package is not installed.
-        GraftError: it failed, by the class of the child's own error.
+        GraftError: the task failed; the class is that of the child's error.
     """
     require_train_packages(*packages, error_prefix=error_prefix)
     try:
@@ -149,10 +150,10 @@ def run_conversion_task(
 
 
 def require_train_packages(*packages: str, error_prefix: str = "") -> None:
-    """Pass if these packages are installed; nothing is imported. `error_prefix` begins the message.
+    """Require that these packages are installed, without importing them; `error_prefix` starts the message.
 
     Raises:
-        MissingExtra: one is not.
+        MissingExtra: one is not installed.
     """
     missing = [package for package in packages if importlib.util.find_spec(package) is None]
     if missing:

@@ -77,7 +77,7 @@ def _unshare_network() -> bool:
 
 def _block_event(event: str, _: tuple[object, ...]) -> None:
     if event in _BLOCKED_EVENTS:
-        raise PermissionError(f"{event} is refused: a model that is imported may open no connection and no process")
+        raise PermissionError(f"{event} is refused: an imported model may not open a connection or start a process")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
-"""A KerasHub preset's own assets as the `tokenizer.json` that `graft.inputs.text.TextInput` runs.
+"""Convert the tokenizer of a KerasHub preset to tokenizer.json: WordPiece, byte-level BPE, SentencePiece.
 
-The truth is the tokenizer.json published with the weights, where there is one; else the algorithm that the network
-was pretrained with, not what KerasHub makes of it. `zoo.catalog.tokenizer_differences` lists where the two part.
+Ids equal those of the tokenizer.json published with the weights, if there is one; otherwise those of the algorithm that
+the network was pretrained with, even where KerasHub differs: `zoo.catalog.tokenizer_differences` lists these cases.
+`graft.inputs.text.TextInput` runs the result.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ _MASK_INPUTS: Final = ("token_ids", "padding_mask")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TokenizerFamily:
-    """How the tokenizers of one architecture are made, and what its network takes."""
+    """How to build the tokenizers of one architecture, and the inputs of its network."""
 
     build: Callable[[PresetTokenizerFiles], Tokenizer]
     special_tokens: tuple[str | None, str, str]  # start, end, pad
@@ -37,7 +38,7 @@ class TokenizerFamily:
 
 @dataclass(frozen=True, slots=True)
 class TokenizerSpec:
-    """What `graft.inputs.text.TextInput` needs besides the length."""
+    """What `graft.inputs.text.TextInput` needs in addition to the maximum length."""
 
     tokenizer_json: bytes
     special: SpecialTokens
@@ -48,20 +49,20 @@ def tokenizer_from_preset(folder: Path) -> TokenizerSpec:
     """Return the tokenizer of the KerasHub preset in `folder`.
 
     Raises:
-        TrunkError: the preset has no tokenizer of a known family, or its files cannot be read.
+        TrunkError: the preset has no tokenizer of a supported family, or its files cannot be read.
     """
     return tokenizer_from_files(*read_tokenizer_files(folder))
 
 
 def tokenizer_from_files(kind: str, files: PresetTokenizerFiles) -> TokenizerSpec:
-    """Return the tokenizer that KerasHub's class `kind` stands for; FAMILIES has them all.
+    """Return the tokenizer of KerasHub's class `kind`, one of TOKENIZER_FAMILIES, with its special tokens.
 
     Raises:
-        TrunkError: no such family is known, or the files are not those of the family.
+        TrunkError: the family is not supported, or the files are not those of the family.
     """
     if kind not in TOKENIZER_FAMILIES:
         raise TrunkError(
-            f"no way is known to make a tokenizer.json of a {kind}; known are {', '.join(TOKENIZER_FAMILIES)}."
+            f"{kind} cannot be converted to a tokenizer.json; supported are {', '.join(TOKENIZER_FAMILIES)}."
         )
     family = TOKENIZER_FAMILIES[kind]
     tokenizer = family.build(files)
@@ -80,7 +81,7 @@ def tokenizer_from_files(kind: str, files: PresetTokenizerFiles) -> TokenizerSpe
 
 
 def build_wordpiece(files: PresetTokenizerFiles) -> Tokenizer:
-    """BERT's: clean, split CJK, lower and strip accents where the preset is uncased, then the longest pieces.
+    """Return BERT's WordPiece: clean, split CJK, lowercase and strip accents if uncased, then longest match first.
 
     Source: Devlin et al., 2018, https://github.com/google-research/bert (tokenization.py).
     """
@@ -96,16 +97,16 @@ def build_wordpiece(files: PresetTokenizerFiles) -> Tokenizer:
 
 
 def build_sentencepiece(files: PresetTokenizerFiles) -> Tokenizer:
-    """Unigram exactly as the model file says: FNet, DeBERTa v3, T5.
+    """Return the Unigram tokenizer of a SentencePiece model file, unchanged: FNet, DeBERTa v3, T5.
 
-    T5's tokens for a gap in a text, <extra_id_0> and so on, are none of the model's, and no text writes them.
+    T5's sentinel tokens, <extra_id_0> and so on, are not in the model file, and no text contains them.
     """
     model = _read_sentencepiece_model(files)
     return build_unigram(model, model.pieces)
 
 
 def build_albert(files: PresetTokenizerFiles) -> Tokenizer:
-    """Unigram behind ALBERT's own cleaning; a piece that joins a digit and a comma is the last resort.
+    """Return Unigram with ALBERT's text cleaning; pieces that end in a digit and a comma are used last.
 
     Source: Lan et al., 2019, https://github.com/google-research/albert (tokenization.py).
     """
@@ -120,7 +121,7 @@ def build_albert(files: PresetTokenizerFiles) -> Tokenizer:
 
 
 def build_xlm_roberta(files: PresetTokenizerFiles) -> Tokenizer:
-    """XLM-RoBERTa's: four special tokens take the place of the model's first three, so each id is one higher.
+    """Return XLM-RoBERTa's Unigram: four special tokens replace the model's first three, so each id is one higher.
 
     Source: Conneau et al., 2019, https://github.com/facebookresearch/fairseq (examples/xlmr).
     """
@@ -132,7 +133,7 @@ def build_xlm_roberta(files: PresetTokenizerFiles) -> Tokenizer:
 
 def _read_sentencepiece_model(files: PresetTokenizerFiles) -> SentencePieceModel:
     model = SentencePieceModel.from_proto(files.file_bytes("vocabulary.spm"))
-    # A model may have them as user-defined symbols, which a text could write; here text is data.
+    # Some models have them as user-defined symbols, which a text could contain; a text must not produce them.
     pieces = tuple(piece._replace(kind=CONTROL) if piece.text in _RESERVED_TOKENS else piece for piece in model.pieces)
     return replace(model, pieces=pieces)
 
@@ -144,12 +145,12 @@ def _ends_with_digit_comma(piece: str) -> bool:
 def _word_ids(words: list[str]) -> dict[str, int]:
     numbers = {word: place for place, word in enumerate(words)}
     if len(numbers) != len(words):
-        raise TrunkError(f"vocabulary.txt has {len(words) - len(numbers)} words twice. Download the preset again.")
+        raise TrunkError(f"vocabulary.txt has {len(words) - len(numbers)} duplicate words. Download the preset again.")
     return numbers
 
 
 def _require_token_id(tokenizer: Tokenizer, name: str) -> int:
-    for text in (name, f"{name} "):  # a SentencePiece model's control pieces end in a space: see `build_unigram`
+    for text in (name, f"{name} "):  # `build_unigram` adds a space to control pieces
         if (id_ := tokenizer.token_to_id(text)) is not None:
             return int(id_)
     raise TrunkError(f"the preset's vocabulary has no {name}. Download it again.")

@@ -1,4 +1,4 @@
-"""A KerasHub preset's tokenizer, as its files: read, never run."""
+"""Read the tokenizer files of a KerasHub preset; no code of the preset is run."""
 
 from __future__ import annotations
 
@@ -10,12 +10,16 @@ from typing import Any, Final
 
 from graft.errors import TrunkError
 
-_TOKENIZER_CONFIG: Final = "tokenizer.json"  # KerasHub's, not Hugging Face's: the class and its arguments
+_TOKENIZER_CONFIG: Final = "tokenizer.json"  # KerasHub's: the class and its arguments; not Hugging Face's
 
 
 @dataclass(frozen=True, slots=True)
 class PresetTokenizerFiles:
-    """The bytes of a preset's tokenizer files by name, and the arguments of its KerasHub class."""
+    """The bytes of a preset's tokenizer files by name, and the arguments of its KerasHub class.
+
+    >>> PresetTokenizerFiles({"vocabulary.txt": b"[PAD]"}, {"lowercase": True}).file_text("vocabulary.txt")
+    '[PAD]'
+    """
 
     files: Mapping[str, bytes]
     config: Mapping[str, Any]
@@ -24,7 +28,7 @@ class PresetTokenizerFiles:
         """Return a file's bytes.
 
         Raises:
-            TrunkError: it is not there.
+            TrunkError: the preset has no such file.
         """
         if name not in self.files:
             raise TrunkError(f"the preset has no tokenizer file {name}. Download it again.")
@@ -34,19 +38,19 @@ class PresetTokenizerFiles:
         """Return a file's text.
 
         Raises:
-            TrunkError: it is not there, or no UTF-8.
+            TrunkError: the preset has no such file, or it is not UTF-8.
         """
         try:
             return self.file_bytes(name).decode()
         except UnicodeDecodeError as fault:
-            raise TrunkError(f"the preset's {name} is no UTF-8 text ({fault}). Download it again.") from None
+            raise TrunkError(f"the preset's {name} is not UTF-8 ({fault}). Download it again.") from None
 
 
 def read_tokenizer_files(folder: Path) -> tuple[str, PresetTokenizerFiles]:
-    """Return the KerasHub class of a preset's tokenizer, and its files.
+    """Return the KerasHub class name of the tokenizer in a preset's `folder`, and its files.
 
     Raises:
-        TrunkError: there is none in `folder`.
+        TrunkError: there is no tokenizer.
     """
     try:
         config = json.loads((folder / _TOKENIZER_CONFIG).read_bytes())

@@ -86,5 +86,5 @@ def test_keras_cv_damaged_weights_are_refused(tmp_path: Path) -> None:
 
     saved("ResNetBackbone", tmp_path)
     (tmp_path / "model.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
-    with pytest.raises(WeightsError, match="does not hold the network that it should"):
+    with pytest.raises(WeightsError, match="does not hold the expected network"):
         build_image_trunk(entry_of("ResNetBackbone", SIZE), tmp_path / "model.weights.h5")

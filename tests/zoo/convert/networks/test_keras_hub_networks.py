@@ -128,7 +128,7 @@ def test_keras_hub_image_damaged_preset_is_refused(path: str, content: bytes, tm
 
     save_preset("ResNet", tmp_path)
     (tmp_path / path).write_bytes(content)
-    with pytest.raises(WeightsError, match=r"does not hold the network that it should .*Pull it again"):
+    with pytest.raises(WeightsError, match=r"does not hold the expected network .*Pull it again"):
         build_image_trunk(entry_of("ResNet"), tmp_path / "model.weights.h5")
 
 
@@ -141,7 +141,7 @@ def test_keras_hub_image_weights_with_a_missing_kernel_are_refused(tmp_path: Pat
         found: list[str] = []
         file.visititems(lambda path, item: found.append(path) if item.__class__ is h5py.Dataset else None)
         del file[found[0]]
-    with pytest.raises(WeightsError, match="does not hold the network that it should"):
+    with pytest.raises(WeightsError, match="does not hold the expected network"):
         build_image_trunk(entry_of("ResNet"), tmp_path / "model.weights.h5")
 
 
@@ -150,10 +150,10 @@ def test_keras_hub_image_facts_come_only_from_the_preset() -> None:
 
     known: dict[str, Any] = trunk_cache.input_facts(get_backbone("resnet_50.imagenet"))
     assert known == {"kind": "image", "preset": "its own"}
-    with pytest.raises(TrunkError, match=r"stands in its preset\. Run: zoo pull resnet_50\.imagenet"):
+    with pytest.raises(TrunkError, match=r"is in its preset\. Run: zoo pull resnet_50\.imagenet"):
         network_input_size(get_backbone("resnet_50.imagenet"))
     sized = dataclasses.replace(
         get_backbone("resnet_50.imagenet"), takes=ImageSpec(size=64, scaling=get_backbone("vgg16").takes.scaling)
     )  # type: ignore[union-attr]
-    with pytest.raises(TrunkError, match="told by its preset"):
+    with pytest.raises(TrunkError, match="come from its preset"):
         build_trunk_network(sized, None)

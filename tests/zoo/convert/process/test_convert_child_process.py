@@ -1,4 +1,4 @@
-"""A build's own process: what stopped it reaches the person who waits for it."""
+"""The child process of a build: its error reaches the caller."""
 
 from __future__ import annotations
 
@@ -14,10 +14,14 @@ from zoo.convert.process import child_process
 @pytest.mark.parametrize(
     ("ends", "kind", "said"),
     [
-        (f"os.kill(os.getpid(), {signal.SIGKILL:d})", TrunkError, "built: the system killed it, as where memory"),
+        (
+            f"os.kill(os.getpid(), {signal.SIGKILL:d})",
+            TrunkError,
+            "built: the system killed it, probably out of memory",
+        ),
         ("sys.exit('no such layer')", TrunkError, "built: no such layer"),
         ("print('they lack a layer', file=sys.stderr); sys.exit(12)", WeightsError, "built: they lack a layer"),
-        ("sys.exit(3)", TrunkError, "built: exit status 3, without a word"),
+        ("sys.exit(3)", TrunkError, "built: exit status 3, no error output"),
     ],
 )
 def test_convert_child_process_failure_is_reported(

@@ -179,11 +179,11 @@ def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
     ("kind", "files", "said"),
     [
         pytest.param("BertTokenizer", {}, "no tokenizer file vocabulary.txt", id="missing"),
-        pytest.param("BertTokenizer", {"vocabulary.txt": b"\xff"}, "no UTF-8", id="latin-1"),
-        pytest.param("BertTokenizer", {"vocabulary.txt": b"a\na\n"}, "1 words twice", id="twice"),
+        pytest.param("BertTokenizer", {"vocabulary.txt": b"\xff"}, "is not UTF-8", id="latin-1"),
+        pytest.param("BertTokenizer", {"vocabulary.txt": b"a\na\n"}, "1 duplicate words", id="twice"),
         pytest.param("BertTokenizer", {"vocabulary.txt": b"a\nb\n"}, "has no \\[CLS\\]", id="no-frame"),
-        pytest.param("RobertaTokenizer", {"vocabulary.json": b"{", "merges.txt": b""}, "go together", id="json"),
-        pytest.param("RobertaTokenizer", {"vocabulary.json": b"{}", "merges.txt": b"a b"}, "go together", id="merges"),
+        pytest.param("RobertaTokenizer", {"vocabulary.json": b"{", "merges.txt": b""}, "fit together", id="json"),
+        pytest.param("RobertaTokenizer", {"vocabulary.json": b"{}", "merges.txt": b"a b"}, "fit together", id="merges"),
         pytest.param("FNetTokenizer", {}, "no tokenizer file vocabulary.spm", id="no-spm"),
         pytest.param("FNetTokenizer", {"vocabulary.spm": b"\xff" * 9}, "cannot be read", id="garbage"),
         pytest.param("FNetTokenizer", {"vocabulary.spm": b"\n\x7fab"}, "cannot be read", id="cut"),
@@ -200,7 +200,7 @@ def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
             "no byte fallback",
             id="bytes",
         ),
-        pytest.param("GemmaTokenizer", {}, f"known are {', '.join(TOKENIZER_FAMILIES)}", id="family"),
+        pytest.param("GemmaTokenizer", {}, f"supported are {', '.join(TOKENIZER_FAMILIES)}", id="family"),
     ],
 )
 def test_tokenizer_that_cannot_be_converted_is_refused(kind: str, files: dict[str, bytes], said: str) -> None:
