@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from finetune.data.task import Task
-from finetune.head import classify, regress, tag
+from finetune.head import classify_and_tag as classify
+from finetune.head import regress, tag
 from finetune.head.fit_data import FitData, Grid
 from finetune.head.head_onnx import Head, read_onnx_versions
 

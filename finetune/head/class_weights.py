@@ -18,7 +18,8 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.head import FitData, Grid, Head, classify
+from finetune.head import FitData, Grid, Head
+from finetune.head import classify_and_tag as classify
 from graft.progress import Progress
 from graft.types import Float32Array
 

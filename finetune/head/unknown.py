@@ -29,7 +29,7 @@ from finetune.data.dataset import SplitPart
 from finetune.data.split import Split
 from finetune.features.memmap_rows import chunk_slices, take_rows
 from finetune.head import Head
-from finetune.head.classify import CLASS_FITTER, ClassifyChoice
+from finetune.head.classify_and_tag import CLASS_FITTER, ClassifyChoice
 from finetune.head.novelty_scores import DistanceScore, EnergyScore, Novelty, NoveltyScore
 from finetune.head.standardize import Scaler, standardize
 from graft.progress import Progress

@@ -12,7 +12,8 @@ from finetune.data.load import load_dataset
 from finetune.data.task import Task
 from finetune.features import memmap_rows
 from finetune.features.extract import extract_features
-from finetune.head import FitData, classify
+from finetune.head import FitData
+from finetune.head import classify_and_tag as classify
 from finetune.head.standardize import Scaler, compute_logits, standardize
 from finetune.pipeline import run_pipeline
 from finetune.plan import make_plan

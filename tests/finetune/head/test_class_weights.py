@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from finetune.data.task import Task
-from finetune.head import FitData, classify
+from finetune.head import FitData
+from finetune.head import classify_and_tag as classify
 from finetune.head.class_weights import (
     MIN_MACRO_F1_GAIN,
     ClassWeighting,

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 
 from finetune.data.task import Task
 from finetune.head import Head, read_onnx_versions
-from finetune.head.classify import ClassifyChoice
+from finetune.head.classify_and_tag import ClassifyChoice
 from finetune.head.standardize import MIN_RELATIVE_DEVIATION, Scaler
 from finetune.head.temperature import fit_temperature
 from graft.errors import DatasetError

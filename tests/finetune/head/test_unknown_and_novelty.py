@@ -11,7 +11,7 @@ from sklearn.metrics import roc_auc_score
 
 from finetune.data.task import Task
 from finetune.head import unknown
-from finetune.head.classify import ClassifyChoice
+from finetune.head.classify_and_tag import ClassifyChoice
 from finetune.head.head_onnx import Head
 from finetune.head.novelty_scores import Novelty, NoveltyScore
 from finetune.head.unknown import (
