@@ -24,7 +24,6 @@ from finetune.features.memmap_rows import allocate_rows
 from finetune.head import HEAD_FAMILIES, Grid
 from finetune.head.fit import HeadFit, finalize_head, fit_head
 from finetune.report import ReportContent, ReportSamples, render_report
-from finetune.report.added import render_added
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
@@ -141,9 +140,7 @@ def _publish_version(
         head_fit.head_runner,
     )
     outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
-    report = render_report(
-        ReportContent(manifest, outcome, features.skipped_samples, added_html=render_added(manifest))
-    )
+    report = render_report(ReportContent(manifest, outcome, features.skipped_samples))
     tokenizer = existing.bundle.layout.tokenizer
     bundle = publish(
         models,

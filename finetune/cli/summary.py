@@ -8,7 +8,7 @@ from typing import Any, Final
 from finetune.add.add_samples import AddResult
 from finetune.data.task import Task
 from finetune.features.extract import Features
-from finetune.report.added import METRIC_NAMES, MIN_MARKED_CHANGE
+from finetune.report.page import METRIC_NAMES, MIN_MARKED_CHANGE
 from finetune.result import TrainResult
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle

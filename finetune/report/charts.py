@@ -1,91 +1,306 @@
-"""The report's drawings, as SVG."""
+"""The report's charts as inline SVG: reliability, risk over coverage, novelty, residuals, training curves.
+
+Colours are variables of templates/style.css, so that the charts follow light and dark mode.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from html import escape
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from markupsafe import Markup, escape
 
-from graft.types import Float64Array
+from graft.types import BoolArray, Float32Array, Float64Array
 
-MAX_DOTS: Final = 1500  # samples that a drawing shows
+Point = tuple[float, float]  # x, y
+Interval = tuple[float, float]  # low, high
+Curve = tuple[str, str, Sequence[float]]  # name, colour, a value for each epoch
+TickFormat = Callable[[float], str]
+
+MAX_SCATTER_POINTS: Final = 1500
+HISTOGRAM_BARS: Final = 30
+RISK_AXIS_ENDS: Final = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)  # where the axis of risk may end
+RISK_LIMITS: Final = (0.01, 0.05)  # risks that get a dashed line
+HALVES: Final = (0.0, 0.5, 1.0)
+QUARTERS: Final = (0.0, 0.25, 0.5, 0.75, 1.0)
+
+_percent: TickFormat = "{:.0%}".format
+_number: TickFormat = "{:.3g}".format
 
 
-def draw_reliability(curve: Sequence[Mapping[str, Any]]) -> str:
-    """Return the reliability curve as a drawing: accuracy over confidence, dots as large as their bins are full."""
-    left, top, side = 40, 10, 280
-    max_count = max(b["count"] for b in curve)
+@dataclass(frozen=True, slots=True)
+class PlotArea:
+    """The rectangle that a chart draws in, in units of its `viewBox`, and the values at its edges."""
 
-    def place(confidence: float, accuracy: float) -> str:
-        return f"{left + side * confidence:.1f},{top + side * (1 - accuracy):.1f}"
+    left: float
+    top: float
+    width: float
+    height: float
+    x_range: Interval = (0.0, 1.0)
+    y_range: Interval = (0.0, 1.0)
 
-    points = [place(b["confidence"], b["accuracy"]) for b in curve]
-    dots = "".join(
-        f"<circle cx='{x}' cy='{y}' r='{3 + 6 * (b['count'] / max_count) ** 0.5:.1f}' fill='var(--good)' fill-opacity='.75'>"
-        f"<title>{b['count']} samples: said {b['confidence']:.1%}, right {b['accuracy']:.1%}</title></circle>"
-        for b, (x, y) in zip(curve, (point.split(",") for point in points), strict=True)
+    @property
+    def bottom(self) -> float:
+        """The y coordinate of the lower edge."""
+        return self.top + self.height
+
+    def place(self, x: float, y: float) -> Point:
+        """Return the coordinates of a value."""
+        (x_low, x_high), (y_low, y_high) = self.x_range, self.y_range
+        across = (x - x_low) / ((x_high - x_low) or 1.0)
+        up = (y - y_low) / ((y_high - y_low) or 1.0)
+        return self.left + self.width * across, self.top + self.height * (1 - up)
+
+    def x_ticks(self, shares: Sequence[float], label: TickFormat = _number) -> list[Markup]:
+        """Return numbers below the area, at these shares of its width."""
+        low, high = self.x_range
+        return [
+            _text(self.left + self.width * share, self.bottom + 16, label(low + share * (high - low)))
+            for share in shares
+        ]
+
+    def y_ticks(self, shares: Sequence[float], label: TickFormat = _number, *, grid: bool = True) -> list[Markup]:
+        """Return numbers left of the area, at these shares of its height, and with `grid` a line across for each."""
+        low, high = self.y_range
+        ticks = []
+        for share in shares:
+            y = self.top + self.height * (1 - share)
+            if grid:
+                ticks.append(_line((self.left, y), (self.left + self.width, y), "--line"))
+            ticks.append(_text(self.left - 6, y + 4, label(low + share * (high - low)), anchor="end"))
+        return ticks
+
+    def x_label(self, *content: str, below: float = 33) -> Markup:
+        """Return the name of the x axis."""
+        return _text(self.left + self.width / 2, self.bottom + below, *content)
+
+
+def draw_reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
+    """Draw the reliability curve: accuracy over confidence, a dot for each bin, the larger the more samples it has."""
+    area = PlotArea(40, 10, 280, 280)
+    max_count = max(one["count"] for one in bins)
+    points = [area.place(one["confidence"], one["accuracy"]) for one in bins]
+    dots = (
+        _dot(
+            point,
+            3 + 6 * (one["count"] / max_count) ** 0.5,
+            "--good",
+            f"{one['count']} samples: said {one['confidence']:.1%}, right {one['accuracy']:.1%}",
+            fill_opacity=0.75,
+        )
+        for one, point in zip(bins, points, strict=True)
     )
-    ticks = "".join(
-        f"<path d='M{place(0, t)} L{place(1, t)}' stroke='var(--line)'/>"
-        f"<text x='{left - 6}' y='{top + side * (1 - t) + 4}' text-anchor='end'>{t:.0%}</text>"
-        f"<text x='{left + side * t}' y='{top + side + 16}' text-anchor='middle'>{t:.0%}</text>"
-        for t in (0, 0.25, 0.5, 0.75, 1)
+    return _svg(
+        (340, 325),
+        "Accuracy over confidence",
+        *area.y_ticks(QUARTERS, _percent),
+        *area.x_ticks(QUARTERS, _percent),
+        _line(area.place(0, 0), area.place(1, 1), "--soft", dashed=True),
+        _polyline(points, "--good"),
+        *dots,
+        area.x_label("said probability"),
     )
-    return f"""<section><h2>Reliability</h2>
-<p class=soft>How often it was right, over how sure it said it was. On the dashed line both agree.</p>
-<svg viewBox="0 0 340 325" role=img aria-label="Accuracy over confidence">{ticks}
-<path d="M{place(0, 0)} L{place(1, 1)}" stroke="var(--soft)" stroke-dasharray="4 4" fill="none"/>
-<polyline points="{" ".join(points)}" fill="none" stroke="var(--good)" stroke-width="2"/>{dots}
-<text x="{left + side / 2}" y="{top + side + 33}" text-anchor="middle">said probability</text></svg></section>"""
 
 
-def draw_residuals(truth: Float64Array, predictions: Float64Array, target: str) -> str:
-    """Return what was said over what is true, and the error over what was said, each as dots; float64 [m]."""
-    rows = np.linspace(0, len(truth) - 1, min(len(truth), MAX_DOTS)).astype(int)
+def draw_risk_coverage(curve: Sequence[Mapping[str, Any]]) -> Markup:
+    """Draw the risk-coverage curve: the error rate of the most confident samples over their share of all samples."""
+    max_risk = next(end for end in RISK_AXIS_ENDS if end >= max(0.02, *(one["risk"] for one in curve)))
+    area = PlotArea(44, 10, 280, 280, y_range=(0, max_risk))
+    points = [area.place(one["coverage"], one["risk"]) for one in curve]
+    limits = (
+        _line(area.place(0, risk), area.place(1, risk), "--soft", dashed=True)
+        for risk in RISK_LIMITS
+        if risk < max_risk
+    )
+    dots = (
+        _dot(
+            point,
+            2,
+            "--good",
+            f"the surest {one['coverage']:.1%}, said with {one['confidence']:.1%} or more: {one['risk']:.2%} wrong",
+        )
+        for one, point in zip(curve, points, strict=True)
+    )
+    return _svg(
+        (340, 325),
+        "Errors over the share that is answered",
+        *area.y_ticks(QUARTERS, lambda risk: f"{100 * risk:.3g}%"),
+        *area.x_ticks(QUARTERS, _percent),
+        *limits,
+        _polyline(points, "--good"),
+        *dots,
+        area.x_label("share answered"),
+    )
+
+
+def draw_novelty_histogram(novelty: Float32Array, is_correct: BoolArray, threshold: float) -> Markup:
+    """Draw the novelty of the test samples, float32 [m], and its threshold; `is_correct` bool [m] colours the bars."""
+    # The few most novel samples must not press all others together: they are counted in the last bar.
+    low, high = float(novelty.min()), max(float(np.quantile(novelty, 0.99)), threshold)
+    high += 0.15 * ((high - low) or 1.0)
+    edges = np.linspace(low, high, HISTOGRAM_BARS + 1)
+    clipped = np.clip(novelty, low, high)
+    right, wrong = (np.histogram(clipped[rows], edges)[0].tolist() for rows in (is_correct, ~is_correct))
+    max_count = max(map(sum, zip(right, wrong, strict=True)))
+    area = PlotArea(44, 25, 400, 165, (low, high), (0, max_count))
+    step = area.width / HISTOGRAM_BARS
+    bars: list[Markup] = []
+    for bar, (right_count, wrong_count) in enumerate(zip(right, wrong, strict=True)):
+        left = area.left + bar * step
+        bars += _stacked_bar(area, left, step, 0, right_count, "--good", "right")
+        bars += _stacked_bar(area, left, step, right_count, wrong_count, "--bad", "wrong")
+    mark = area.place(threshold, 0)[0]
+    return _svg(
+        (470, 232),
+        "Novelty of the test samples",
+        _text(area.left - 6, 24, str(max_count), anchor="end"),
+        _text(area.left - 6, 194, "0", anchor="end"),
+        _line((area.left, 190.5), (area.left + area.width, 190.5), "--line"),
+        *bars,
+        *area.x_ticks(QUARTERS),
+        _line((mark, 12), (mark, area.bottom), "--ink", dashed=True),
+        _text(mark - 6, 18, "known", anchor="end"),
+        _text(mark + 6, 18, "unknown", anchor="start"),
+        area.x_label(
+            "novelty of the test samples: ", _span("right", "--good"), ", ", _span("wrong", "--bad"), below=36
+        ),
+        css_class="broad",
+    )
+
+
+def _stacked_bar(
+    area: PlotArea, left: float, width: float, offset: int, count: int, colour: str, meaning: str
+) -> list[Markup]:
+    """Return a bar of `count` samples that stands on `offset` others; nothing for none."""
+    if not count:
+        return []
+    (_, bottom), (_, top) = area.place(0, offset), area.place(0, offset + count)
+    bar = _element(
+        "rect",
+        _element("title", f"{count} {meaning}"),
+        x=left + 0.5,
+        y=top,
+        width=width - 1,
+        height=bottom - top,
+        fill=f"var({colour})",
+    )
+    return [bar]
+
+
+def draw_residuals(truth: Float64Array, predictions: Float64Array, target: str) -> tuple[Markup, Markup]:
+    """Draw predictions over true values, and errors over predictions, a dot for each test sample; float64 [m]."""
+    rows = np.linspace(0, len(truth) - 1, min(len(truth), MAX_SCATTER_POINTS)).astype(int)
     truth, predictions = truth[rows], predictions[rows]
-    low, high = float(min(truth.min(), predictions.min())), float(max(truth.max(), predictions.max()))
+    values = float(min(truth.min(), predictions.min())), float(max(truth.max(), predictions.max()))
     errors = predictions - truth
     max_error = float(np.abs(errors).max())
-    name = escape(target)
-    few = f" {MAX_DOTS:,} of the test samples are shown." if len(rows) == MAX_DOTS else ""
-    return f"""<section><h2>What it said, and how far off</h2>
-<p class=soft>Each dot is a test sample; on the dashed lines it would be right.{few}</p>
-<div class=pair>{_draw_scatter(truth, predictions, (low, high), (low, high), f"true {name}", f"said {name}", "M0 1 L1 0")}
-{_draw_scatter(predictions, errors, (low, high), (-max_error, max_error), f"said {name}", "said minus true", "M0 .5 L1 .5")}</div></section>"""
+    return (
+        _draw_scatter(truth, predictions, values, values, f"true {target}", f"said {target}", (1, 0)),
+        _draw_scatter(
+            predictions, errors, values, (-max_error, max_error), f"said {target}", "said minus true", (0.5, 0.5)
+        ),
+    )
 
 
 def _draw_scatter(
     x: Float64Array,
     y: Float64Array,
-    x_range: tuple[float, float],
-    y_range: tuple[float, float],
+    x_range: Interval,
+    y_range: Interval,
     x_label: str,
     y_label: str,
-    reference_line: str,
-) -> str:
-    left, top, side = 62, 18, 270
-
-    def share(value: Float64Array, ends: tuple[float, float]) -> Float64Array:
-        return (value - ends[0]) / ((ends[1] - ends[0]) or 1.0)
-
-    dots = "".join(
-        f"<circle cx='{left + side * a:.1f}' cy='{top + side * (1 - b):.1f}' r='3'/>"
-        for a, b in zip(share(x, x_range), share(y, y_range), strict=True)
+    reference_line: Interval,
+) -> Markup:
+    """Draw dots, float64 [m]; `reference_line` is where a dashed line begins and ends, as shares from the top."""
+    area = PlotArea(62, 18, 270, 270, x_range, y_range)
+    start, end = (area.top + area.height * share for share in reference_line)
+    dots = (
+        _element("circle", cx=cx, cy=cy, r=3)
+        for cx, cy in (area.place(a, b) for a, b in zip(x.tolist(), y.tolist(), strict=True))
     )
-    ticks = "".join(
-        f"<text x='{left - 6}' y='{top + side * (1 - t) + 4}' text-anchor='end'>"
-        f"{y_range[0] + t * (y_range[1] - y_range[0]):.3g}</text>"
-        f"<text x='{left + side * t}' y='{top + side + 16}' text-anchor='middle'>"
-        f"{x_range[0] + t * (x_range[1] - x_range[0]):.3g}</text>"
-        for t in (0, 0.5, 1)
+    return _svg(
+        (350, 330),
+        f"{y_label} over {x_label}",
+        _element(
+            "rect", x=area.left, y=area.top, width=area.width, height=area.height, fill="none", stroke="var(--line)"
+        ),
+        _line((area.left, start), (area.left + area.width, end), "--soft", dashed=True),
+        *area.y_ticks(HALVES, grid=False),
+        *area.x_ticks(HALVES),
+        _element("g", *dots, fill="var(--good)", fill_opacity=0.45),
+        _text(area.left, 12, y_label, anchor="start"),
+        area.x_label(x_label),
     )
-    (x0, y0), (x1, y1) = (point.lstrip("ML").split() for point in reference_line.split(" L"))
-    line = f"M{left + side * float(x0)} {top + side * float(y0)} L{left + side * float(x1)} {top + side * float(y1)}"
-    return f"""<svg viewBox="0 0 350 330" role=img aria-label="{y_label} over {x_label}">
-<rect x="{left}" y="{top}" width="{side}" height="{side}" fill="none" stroke="var(--line)"/>
-<path d="{line}" stroke="var(--soft)" stroke-dasharray="4 4" fill="none"/>{ticks}
-<g fill="var(--good)" fill-opacity=".45">{dots}</g>
-<text x="{left}" y="12">{y_label}</text>
-<text x="{left + side / 2}" y="{top + side + 33}" text-anchor="middle">{x_label}</text></svg>"""
+
+
+def draw_training_curves(title: str, curves: Sequence[Curve], best_epoch: int) -> Markup:
+    """Draw values over epochs, with a dashed line at `best_epoch` (from 1; 0 for none)."""
+    epochs = len(curves[0][2])
+    values = [value for _, _, curve in curves for value in curve]
+    # Of a single epoch the dot is in the middle.
+    x_range = (1.0, float(epochs)) if epochs > 1 else (0.5, 1.5)
+    area = PlotArea(56, 14, 300, 190, x_range, (min(values), max(values)))
+    lines: list[Markup] = []
+    for _, colour, curve in curves:
+        points = [area.place(epoch, value) for epoch, value in enumerate(curve, 1)]
+        lines += [_polyline(points, colour), *(_dot(point, 2.5, colour) for point in points)]
+    mark = area.place(best_epoch, 0)[0]
+    best = [_line((mark, area.top), (mark, area.bottom), "--soft", dashed=True)] if best_epoch else []
+    # Not beside the lines: names that lie on curves cannot be read.
+    names = [part for name, colour, _ in curves for part in (", ", _span(name, colour))][1:]
+    return _svg(
+        (370, 250),
+        f"{title} over epochs",
+        *area.y_ticks(HALVES),
+        *best,
+        *lines,
+        _text(area.left, area.bottom + 16, "1"),
+        _text(area.left + area.width, area.bottom + 16, str(epochs)),
+        area.x_label(f"{title}, over epochs: ", *names, below=32),
+    )
+
+
+def _svg(size: tuple[int, int], description: str, *content: Markup, css_class: str = "") -> Markup:
+    return _element(
+        "svg",
+        *content,
+        viewBox=f"0 0 {size[0]} {size[1]}",
+        role="img",
+        aria_label=description,
+        **({"class": css_class} if css_class else {}),
+    )
+
+
+def _line(start: Point, end: Point, colour: str, *, dashed: bool = False) -> Markup:
+    (x1, y1), (x2, y2) = start, end
+    path = f"M{x1:.1f} {y1:.1f} L{x2:.1f} {y2:.1f}"
+    return _element("path", d=path, stroke=f"var({colour})", **({"stroke_dasharray": "4 4"} if dashed else {}))
+
+
+def _polyline(points: Sequence[Point], colour: str) -> Markup:
+    path = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
+    return _element("polyline", points=path, fill="none", stroke=f"var({colour})", stroke_width=2)
+
+
+def _dot(point: Point, radius: float, colour: str, tooltip: str = "", **attributes: float) -> Markup:
+    content = [_element("title", tooltip)] if tooltip else []
+    return _element("circle", *content, cx=point[0], cy=point[1], r=radius, fill=f"var({colour})", **attributes)
+
+
+def _text(x: float, y: float, *content: str, anchor: str = "middle") -> Markup:
+    return _element("text", *content, x=x, y=y, text_anchor=anchor)
+
+
+def _span(content: str, colour: str) -> Markup:
+    return _element("tspan", content, fill=f"var({colour})")
+
+
+def _element(name: str, *content: str, **attributes: str | float) -> Markup:
+    """Return an SVG element; `content` and attribute values are escaped unless they are `Markup`."""
+    pairs = "".join(
+        f' {key.replace("_", "-")}="{escape(format(value, ".5g") if isinstance(value, float) else value)}"'
+        for key, value in attributes.items()
+    )
+    return Markup(f"<{name}{pairs}>{''.join(map(escape, content))}</{name}>")  # noqa: S704 - all of it is escaped

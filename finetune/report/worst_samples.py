@@ -1,10 +1,9 @@
-"""The worst mistakes of each task, and how a sample is shown beside one."""
+"""The worst mistakes of a model on its test samples, by task."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from html import escape
 from typing import Any, Final
 
 import numpy as np
@@ -12,14 +11,10 @@ from numpy.typing import NDArray
 
 from finetune.data.dataset import LabeledSample
 from finetune.data.task import Task
-from finetune.report.thumbnails import make_thumbnail
 from graft.bundle.manifest import Manifest
-from graft.errors import InputError
-from graft.inputs.text_bytes import decode_text_sample
 
 MAX_MISTAKES: Final = 24  # mistakes that are shown
-MAX_EXCERPT_CHARS: Final = 320  # characters of a text that are shown
-MAX_NAMED_TAGS: Final = 6  # tags
+MAX_NAMED_TAGS: Final = 6  # tags of a sample that are named
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,25 +91,3 @@ def _number_mistakes(_: Manifest, test_samples: ReportSamples) -> list[Mistake]:
         Mistake(test_samples.samples[row], f"{predictions[row]:.4g}", f"{truth[row]:.4g}", float(errors[row]))
         for row in np.argsort(-errors, kind="stable")[:MAX_MISTAKES].tolist()
     ]
-
-
-def render_sample(sample: LabeledSample, *, texts: int | None) -> str | None:
-    """Return the HTML of a sample: `texts` 1 or 2 of them, or None for a picture. None where it cannot be read."""
-    if texts is None:
-        if (picture := make_thumbnail(sample)) is None:
-            return None
-        return f"<img{' class=small' if picture.is_small else ''} src='{picture.data_url}' alt=''>"
-    try:
-        parts = decode_text_sample(sample.read(), 2 if texts == 2 else 1)
-    except (OSError, InputError):
-        return None
-    return "".join(f"<blockquote>{escape(excerpt(part))}</blockquote>" for part in parts)
-
-
-def excerpt(text: str) -> str:
-    """Return the beginning of `text` on one line, cut between words."""
-    flat = " ".join(text[: 8 * MAX_EXCERPT_CHARS].split())
-    if len(flat) <= MAX_EXCERPT_CHARS:
-        return flat
-    cut = flat[:MAX_EXCERPT_CHARS]
-    return (cut.rsplit(" ", 1)[0] if " " in cut[MAX_EXCERPT_CHARS // 2 :] else cut) + " …"

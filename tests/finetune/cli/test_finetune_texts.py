@@ -9,7 +9,7 @@ import pytest
 from finetune.data.dataset import DataOptions
 from finetune.data.load import load_dataset
 from finetune.features.extract import extract_features
-from finetune.report.worst_samples import MAX_EXCERPT_CHARS, excerpt
+from finetune.report.sample_preview import MAX_EXCERPT_CHARS, excerpt
 from graft.inputs.text_bytes import encode_text_sample
 from graft.progress import SilentProgress
 from tests.support.commands import Command

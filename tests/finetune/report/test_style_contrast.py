@@ -6,9 +6,10 @@ import re
 
 import pytest
 
-from finetune.report.style import CSS
-from finetune.report.training_curves import render_training
+from finetune.report.charts import draw_training_curves
+from finetune.report.render_template import TEMPLATES
 
+CSS = (TEMPLATES / "style.css").read_text()
 Colour = tuple[float, ...]  # red, green, blue, 0 to 255
 ENOUGH = 4.5  # WCAG 2.2, 1.4.3, of text that is not large
 LIGHT, DARK = (dict(re.findall(r"--(\w+): ([^;]+);", block)) for block in re.findall(r":root \{([^}]*)\}", CSS))
@@ -49,8 +50,7 @@ def test_confusion_matrix_number_has_enough_contrast(hue: str, theme: dict[str, 
 
 
 def test_training_curves_have_a_coloured_legend_below() -> None:
-    history = [{"loss": 2.0, "val_loss": 1.9, "val_score": 0.5}, {"loss": 1.0, "val_loss": 0.9, "val_score": 0.9}]
-    drawn = render_training("full", {"history": history, "best_epoch": 2})
-    train, validation = "<tspan fill='var(--soft)'>train</tspan>", "<tspan fill='var(--good)'>validation</tspan>"
-    assert f">Loss, over epochs: {train}, {validation}</text>" in drawn
-    assert f">Score, over epochs: {validation}</text>" in drawn
+    train, validation = ("train", "--soft", [2.0, 1.0]), ("validation", "--good", [1.9, 0.9])
+    chart = draw_training_curves("Loss", [train, validation], best_epoch=2)
+    names = '<tspan fill="var(--soft)">train</tspan>, <tspan fill="var(--good)">validation</tspan>'
+    assert f">Loss, over epochs: {names}</text>" in chart
