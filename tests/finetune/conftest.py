@@ -21,7 +21,7 @@ from tests.support.text_fakes import tiny_text_input, tiny_text_signature, tiny_
 from zoo import Precision, get_backbone
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE
 from zoo.trunks.trunk_cache import lookup_trunk, trunk_key, trunks_folder
-from zoo.weights.weights_cache import known_weights_hash
+from zoo.weights.weights_cache import expected_weights_hash
 
 
 @pytest.fixture(autouse=True)
@@ -37,13 +37,13 @@ def _tiny_trunks(_own_world: None) -> None:
 def _cached(name: str, data: bytes, signature: Signature, spec: dict) -> list[Path]:
     backbone = get_backbone(name)
     folders = [
-        trunks_folder() / trunk_key(backbone, known_weights_hash(backbone), precision) for precision in Precision
+        trunks_folder() / trunk_key(backbone, expected_weights_hash(backbone), precision) for precision in Precision
     ]
     for precision, folder in zip(Precision, folders, strict=True):
         facts = {
             "backbone": backbone.name,
             "precision": precision,
-            "weights_sha256": known_weights_hash(backbone),
+            "weights_sha256": expected_weights_hash(backbone),
             "bytes": len(data),
             "sha256": hashlib.sha256(data).hexdigest(),
             "signature": asdict(signature),

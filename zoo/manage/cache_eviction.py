@@ -103,7 +103,7 @@ def _trunk_entries(folder: Path) -> Iterator[CacheEntry]:
 
 def _is_current(path: Path, facts: dict[str, object], backbone: Backbone) -> bool:
     """Say whether this Graft would look for a trunk where it is."""
-    digest = weights_cache.known_weights_hash(backbone) or str(facts.get("weights_sha256"))
+    digest = weights_cache.expected_weights_hash(backbone) or str(facts.get("weights_sha256"))
     return path.name == trunk_cache.trunk_key(backbone, digest, Precision(str(facts["precision"])))
 
 

@@ -102,7 +102,7 @@ def ensure_trunk(backbone: Backbone, precision: Precision, progress: Progress) -
 
 def lookup_trunk(backbone: Backbone, precision: Precision) -> CachedTrunk | None:
     """Return the trunk of `backbone` if the cache has one; nothing is fetched, built or hashed."""
-    digest = weights_cache.known_weights_hash(backbone)
+    digest = weights_cache.expected_weights_hash(backbone)
     return None if digest is None else read_trunk(trunks_folder() / trunk_key(backbone, digest, precision))
 
 

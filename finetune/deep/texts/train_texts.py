@@ -118,7 +118,7 @@ def _export_text_trunk(job: TrainingJob, encoder: keras.Model, progress: Progres
     write_atomic(path, data)
     facts = report | {
         "backbone": job.backbone.name,
-        "weights_sha256": weights_cache.known_weights_hash(job.backbone),
+        "weights_sha256": weights_cache.expected_weights_hash(job.backbone),
         "precision": Precision.FP32.value,
         "sha256": file_sha256(path),
         "bytes": len(data),

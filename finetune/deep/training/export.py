@@ -67,7 +67,7 @@ def export_image_trunk(job: TrainingJob, weights_path: Path, progress: Progress)
     write_atomic(path, data)
     facts = report | {
         "backbone": backbone.name,
-        "weights_sha256": weights_cache.known_weights_hash(backbone),
+        "weights_sha256": weights_cache.expected_weights_hash(backbone),
         "precision": Precision.FP32.value,
         "input": job.inputs.spec(),
         "sha256": file_sha256(path),

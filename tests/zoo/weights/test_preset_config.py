@@ -69,7 +69,7 @@ def test_preset_config_leaves_complete_entries_alone(tmp_path: Path) -> None:
     ],
 )
 def test_preset_config_that_is_invalid_is_refused(config: object, said: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=rf"(?s)resnet_50\.imagenet does not say.*{said}.*Pull it again"):
+    with pytest.raises(WeightsError, match=rf"(?s)resnet_50\.imagenet in .* gives no supported.*{said}.*Pull it again"):
         takes_of(config, tmp_path)
 
 

@@ -60,7 +60,7 @@ def test_download_is_complete_recorded_and_leaves_no_part(server: FaultyServer) 
     assert (
         json.loads(hash_record_path(path).read_bytes())["sha256"]
         == sha256(DATA)
-        == weights_cache.known_weights_hash(backbone())
+        == weights_cache.expected_weights_hash(backbone())
     )
     assert sorted(p.suffix for p in path.parent.iterdir()) == [".h5", ".json"]
 
@@ -206,7 +206,7 @@ def test_checksum_md5_of_the_publisher_is_checked(server: FaultyServer) -> None:
     with pytest.raises(HashMismatch, match="MD5"):
         weights_cache.fetch_weights(backbone(md5="0" * 32))
     assert nothing_cached()
-    assert weights_cache.known_weights_hash(backbone()) is None
+    assert weights_cache.expected_weights_hash(backbone()) is None
 
 
 def test_checksum_trusted_on_first_use_must_match_later(server: FaultyServer) -> None:
