@@ -31,7 +31,8 @@ from finetune.deep.training.head_as_keras_layer import dense_from_head
 from finetune.deep.training.trainer import train_network
 from finetune.deep.training_job import EpochStats, TrainingJob
 from finetune.features.extract import Features, extract_features
-from finetune.head import HEAD_FAMILIES, FitData
+from finetune.head import FitData
+from finetune.head.fit import HEAD_FITTERS
 from finetune.recipe import Depth, TrainingOptions
 from graft.progress import SilentProgress
 from zoo import get_backbone
@@ -52,8 +53,8 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Trainin
     aims = build_targets(data.task, features.samples)
     parts = split_samples(features.samples, features.sha256, aims.strata, seed=seed, val=SHARE, test=SHARE)
     train, val = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.VAL)
-    x, y, family = features.x, aims.y, HEAD_FAMILIES[data.task]
-    choice = family.choose(FitData(x[train], y[train], x[val], y[val]))
+    x, y, fitter = features.x, aims.y, HEAD_FITTERS[data.task]
+    choice = fitter.choose(FitData(x[train], y[train], x[val], y[val]))
     return TrainingJob(
         backbone=get_backbone(DEFAULT_IMAGE_BACKBONE),
         depth=Depth.TOP,
@@ -66,7 +67,7 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Trainin
         sample_weights=np.ones(len(y), np.float32),
         train_rows=train,
         val_rows=val,
-        start_head=family.refit(choice, FitData(x[train], y[train], x[:0], y[:0])),
+        start_head=fitter.refit(choice, FitData(x[train], y[train], x[:0], y[:0])),
         training=TrainingOptions().with_defaults(IMAGE_DEFAULTS[Depth.TOP]),
         seed=seed,
         folder=folder,

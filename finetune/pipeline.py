@@ -19,7 +19,7 @@ from finetune.doctor.text_report import render_brief
 from finetune.evaluate.evaluate_test_set import Evaluation, evaluate_test_set
 from finetune.evaluate.golden_samples import choose_golden_samples, zoo_samples
 from finetune.features.extract import extract_features, report_features, with_text_pairs
-from finetune.head.fit import train_head
+from finetune.head.fit import HeadOptions, fit_head
 from finetune.plan import Plan
 from finetune.recipe import Depth
 from finetune.report import ReportContent, ReportSamples, render_report
@@ -55,7 +55,8 @@ def run_pipeline(plan: Plan, progress: Progress | None = None) -> TrainResult:
     findings = examine(data, features, progress, max_samples=MAX_QUICK_SAMPLES)
     for line in render_brief(findings):
         progress.log(line)
-    probe = TrainedCandidate(Depth.PROBE, trunk, features, train_head(plan, trunk.path, features, progress))
+    head_fit = fit_head(data, features, trunk.path, HeadOptions.from_recipe(recipe), progress)  # scores [n,k]
+    probe = TrainedCandidate(Depth.PROBE, trunk, features, head_fit)
     if recipe.depth is Depth.PROBE:
         return _publish_best(plan, probe, findings)
 

@@ -21,8 +21,8 @@ from finetune.evaluate.evaluate_test_set import Evaluation, evaluate_test_set
 from finetune.evaluate.golden_samples import choose_golden_samples
 from finetune.features.extract import Features, extract_features, report_features
 from finetune.features.memmap_rows import allocate_rows
-from finetune.head import HEAD_FAMILIES, Grid
-from finetune.head.fit import HeadFit, finalize_head, fit_head
+from finetune.head import Grid
+from finetune.head.fit import HEAD_FITTERS, HeadFit, HeadOptions, fit_head
 from finetune.report import ReportContent, ReportSamples, render_report
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
@@ -111,11 +111,11 @@ def _refit_head(
         progress.log(note)
     split = split_new_samples(existing, features, targets, dataset.source)
     old_head = manifest.head
-    strength = old_head.get(HEAD_FAMILIES[task].strength_field)
+    strength = old_head.get(HEAD_FITTERS[task].strength_field)
     grid = Grid.around(old_head["power"], strength) if strength and "power" in old_head else None
-    fitted = fit_head(task, all_features.x, targets.y, split, progress, grid=grid)
     unknown_at = old_head["novelty"]["known"] if "novelty" in old_head else None
-    return finalize_head(fitted, all_features.x, targets, split, existing.trunk.path, unknown_at, progress)
+    options = HeadOptions(grid=grid, unknown_at=unknown_at)
+    return fit_head(dataset, all_features, existing.trunk.path, options, progress, targets=targets, split=split)
 
 
 def _publish_version(

@@ -20,7 +20,7 @@ from finetune.deep.train import train_trunk
 from finetune.deep.training.quantize_trunk import quantize_trained_trunk
 from finetune.deep.training_job import TrainingJob
 from finetune.features.extract import extract_features
-from finetune.head.fit import refit_head, refit_on_train_only
+from finetune.head.fit import HeadOptions, fit_head, refit_on_train_only
 from finetune.plan import Plan
 from finetune.recipe import Depth
 from finetune.result import TrainedCandidate
@@ -93,7 +93,16 @@ def _train_depth(
     features = extract_features(trunk, plan.dataset, plan.recipe.max_bad, progress)
     if features.sha256 != before.features.sha256:
         raise TrainingFailed("the data changed while they were learnt from. Run the same again.")
-    head_fit = refit_head(plan, before.head_fit, trunk.path, features, result.head, progress)
+    head_fit = fit_head(
+        plan.dataset,
+        features,
+        trunk.path,
+        HeadOptions.from_recipe(plan.recipe),
+        progress,
+        targets=before.head_fit.targets,
+        split=before.head_fit.split,
+        warm_start=result.head,
+    )
     return TrainedCandidate(depth, trunk, features, head_fit, result)
 
 

@@ -1,12 +1,12 @@
-"""Classes of very different sizes: whether samples of rare ones count more, decided on the validation part.
+"""Class weights for imbalanced classes: whether samples of rare classes count more, decided on the validation part.
 
-Judged by the macro F1: the mean over classes of a number that asks of each class both to be found and not to be
-called in vain, whatever its size. The balanced log loss would not do: it is least under full weights whatever the
-data (they are its own), and so decides nothing. Accuracy hears of large classes only. A heavier weighting must beat
-the lighter one by WORTH, for on few samples of a rare class the score is noisy.
+The criterion is the macro F1, which treats all classes alike and needs both precision and recall of each. The balanced
+log loss would not do: full weights minimise it by definition, whatever the data. Accuracy is dominated by large
+classes. A heavier weighting must beat the lighter one by `MIN_MACRO_F1_GAIN`, for with few samples of a rare class the
+score is noisy.
 
-Probabilities lean towards rare classes where these are weighted; the one temperature, fitted on the validation part
-as it is, mends how sure the answers are, not the lean.
+With class weights, probabilities lean towards rare classes. The one temperature, fitted on the unweighted validation
+part, corrects over- and underconfidence, but not this lean.
 """
 
 from __future__ import annotations
@@ -18,17 +18,17 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.head import FitData, Grid, Head
-from finetune.head import classify_and_tag as classify
+from finetune.head import FitData, Grid
+from finetune.head.classify_and_tag import ClassifyChoice, ClassifyFitter
 from graft.progress import Progress
 from graft.types import Float32Array
 
-IMBALANCE_THRESHOLD: Final = 3.0  # largest class to smallest, in samples to train on, above which weights are tried
-MIN_MACRO_F1_GAIN: Final = 0.01  # of macro F1, that a heavier weighting must bring
+IMBALANCE_THRESHOLD: Final = 3.0  # largest class to smallest, in train samples, above which class weights are tried
+MIN_MACRO_F1_GAIN: Final = 0.01  # macro F1 by which a heavier weighting must win
 
 
 class ClassWeighting(StrEnum):
-    """How much a sample counts, by the frequency of its class; from the lightest to the heaviest."""
+    """How class weights follow from class frequencies, from the lightest to the heaviest."""
 
     NONE = "none"
     ROOT = "root of inverse frequency"
@@ -40,54 +40,55 @@ FREQUENCY_POWERS: Final = {ClassWeighting.NONE: 0.0, ClassWeighting.ROOT: 0.5, C
 
 @dataclass(frozen=True, slots=True)
 class ClassWeightChoice:
-    """How classes were weighted, and why."""
+    """How classes are weighted, and the scores that decided it."""
 
     weighting: ClassWeighting
-    weights: Float32Array  # [k], of a sample of each class; their mean over the train part is 1
-    macro_f1: dict[ClassWeighting, float] = field(default_factory=dict)  # on the validation part, of what was tried
+    weights: Float32Array  # [k], of a sample of each class; their mean over the train samples is 1
+    macro_f1: dict[ClassWeighting, float] = field(default_factory=dict)  # on the validation part, of each weighting
+
+    def apply(self, data: FitData) -> FitData:
+        """Return `data` with the sample weights that follow; without any where classes are not weighted."""
+        return data if self.weighting is ClassWeighting.NONE else replace(data, sample_weights=self.weights[data.y])
 
     def facts(self) -> dict[str, Any]:
-        """Return what the manifest says of it; ready for JSON."""
-        return {
-            "by": str(self.weighting),
-            "val_macro_f1": {str(tried): score for tried, score in self.macro_f1.items()},
-        }
+        """Return the entry `balanced` of the manifest, ready for JSON."""
+        return {"by": str(self.weighting), "val_macro_f1": {str(by): score for by, score in self.macro_f1.items()}}
 
 
-def fit_with_class_weights(
-    data: FitData,
-    progress: Progress,
-    *,
-    warm_start: Head[Any] | None = None,
-    grid: Grid = classify.CLASSIFY_GRID,
-) -> tuple[Head[classify.ClassifyChoice], ClassWeightChoice]:
-    """Fit a head to the classes of `data`, which have no weights yet, with those that serve them best.
-
-    Only the last fit, to both parts, begins from `warm_start`, which may have seen the validation part.
+def choose_class_weights(
+    fitter: ClassifyFitter, data: FitData, grid: Grid | None, progress: Progress
+) -> tuple[ClassifyChoice, ClassWeightChoice]:
+    """Choose the hyper-parameters of a head of classes, and its class weights where classes are imbalanced.
 
     Raises:
         DatasetError: every feature is constant.
     """
     counts = np.bincount(data.y)
+    candidates = [ClassWeightChoice(by, class_weights(counts, power)) for by, power in FREQUENCY_POWERS.items()]
     if counts.max() <= IMBALANCE_THRESHOLD * counts.min():
-        head = classify.refit(classify.choose(data, grid), data, warm_start)
-        return head, ClassWeightChoice(ClassWeighting.NONE, np.ones(len(counts), np.float32))
-    choices = {by: classify.choose(_apply_weighting(data, by), grid) for by in FREQUENCY_POWERS}
+        return fitter.choose(data, grid), candidates[0]
+    choices = {one.weighting: fitter.choose(one.apply(data), grid) for one in candidates}
     scores = {by: choice.val_macro_f1 for by, choice in choices.items()}
     best = lightest_weighting(scores)
     progress.log(describe_weighting(counts, best, scores))
-    head = classify.refit(choices[best], _apply_weighting(data, best), warm_start)
-    return head, ClassWeightChoice(best, class_weights(best, counts), scores)
+    return choices[best], ClassWeightChoice(best, class_weights(counts, FREQUENCY_POWERS[best]), scores)
 
 
-def class_weights(weighting: ClassWeighting, counts: NDArray[np.integer[Any]]) -> Float32Array:
-    """Return the weight of a sample of each class, float32 [k]; their mean over `counts` [k] samples is 1."""
-    weights = counts.astype(np.float64) ** -FREQUENCY_POWERS[weighting]
+def class_weights(counts: NDArray[np.integer[Any]], power: float) -> Float32Array:
+    """Return the weight of a sample of each class, float32 [k]: class frequency to the power of minus `power`.
+
+    The mean over all samples is 1; `counts` int [k] are the samples of each class. Power 1 is what scikit-learn calls
+    "balanced", 0 is no weighting.
+
+    >>> class_weights(np.array([90, 10]), 1.0).tolist()
+    [0.5555555820465088, 5.0]
+    """
+    weights = counts.astype(np.float64) ** -power
     return np.asarray(weights * counts.sum() / (weights * counts).sum(), np.float32)
 
 
 def lightest_weighting(scores: dict[ClassWeighting, float]) -> ClassWeighting:
-    """Return the lightest weighting that no heavier one beats by WORTH."""
+    """Return the lightest weighting that no heavier one beats by `MIN_MACRO_F1_GAIN`; `scores` are macro F1."""
     best = ClassWeighting.NONE
     for by in FREQUENCY_POWERS:
         if scores[by] >= scores[best] + MIN_MACRO_F1_GAIN:
@@ -98,21 +99,13 @@ def lightest_weighting(scores: dict[ClassWeighting, float]) -> ClassWeighting:
 def describe_weighting(
     counts: NDArray[np.integer[Any]], best: ClassWeighting, scores: dict[ClassWeighting, float]
 ) -> str:
-    """Return the line that tells the user."""
+    """Return the log line about the weighting; `counts` int [k] are the train samples of each class."""
     others = ", ".join(f"{score:.3f} by {by}" for by, score in scores.items() if by not in (best, ClassWeighting.NONE))
-    uneven = f"classes are uneven ({counts.max():,} to {counts.min():,} samples to train on)"
+    imbalance = f"classes are imbalanced ({counts.max():,} to {counts.min():,} train samples)"
     if best is ClassWeighting.NONE:
         return (
-            f"{uneven}: not weighted, chosen on validation: macro F1 {scores[best]:.3f} against {others} "
-            f"({MIN_MACRO_F1_GAIN:g} more is asked for)"
+            f"{imbalance}: no class weights, chosen on validation: macro F1 {scores[best]:.3f} against {others} "
+            f"(weights must gain {MIN_MACRO_F1_GAIN:g})"
         )
     without = f"{scores[ClassWeighting.NONE]:.3f} without" + (f", {others}" if others else "")
-    return f"{uneven}: weighted by {best}, chosen on validation: macro F1 {scores[best]:.3f} against {without}"
-
-
-def _apply_weighting(data: FitData, weighting: ClassWeighting) -> FitData:
-    return (
-        data
-        if weighting is ClassWeighting.NONE
-        else replace(data, sample_weights=class_weights(weighting, np.bincount(data.y))[data.y])
-    )
+    return f"{imbalance}: weighted by {best}, chosen on validation: macro F1 {scores[best]:.3f} against {without}"

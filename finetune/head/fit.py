@@ -1,6 +1,11 @@
-"""Features -> head. The head does not know where the features come from.
+"""Features -> head: the one entry to fitting a head, and the order of its steps.
 
-Features -> head, as the task wants it: classes weighted where they are uneven, the recipe searched where asked.
+split         train, validation and test parts (`finetune.data.split`); nothing here looks at the test part
+class weights for imbalanced classes, if validation likes them (`finetune.head.class_weights`)
+choose        hyper-parameters on the validation part, and with them temperature and thresholds
+tune          more hyper-parameters, where `--tune` asks for trials (`finetune.head.tune`)
+refit         the chosen head, fitted to train and validation parts, with the temperature folded in
+unknown       a novelty score and its threshold, where `--unknown-at` asks for one (`finetune.head.unknown`)
 """
 
 from __future__ import annotations
@@ -8,202 +13,220 @@ from __future__ import annotations
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from finetune.data.dataset import SplitPart
+from finetune.data.dataset import Dataset, SplitPart
 from finetune.data.label_checks import check_class_counts, check_numeric_labels
 from finetune.data.split import Split, check_train_classes, split_samples
 from finetune.data.targets import Targets, build_targets
 from finetune.data.task import Task
 from finetune.features.extract import Features
 from finetune.features.memmap_rows import take_rows
-from finetune.head import HEAD_FAMILIES, FitData, Grid, Head, read_onnx_versions
-from finetune.head.class_weights import fit_with_class_weights
+from finetune.head import FitData, Grid, Head, HeadFitter, read_onnx_versions
+from finetune.head.class_weights import choose_class_weights
+from finetune.head.classify_and_tag import ClassifyFitter, TagFitter
+from finetune.head.regress import RegressFitter
+from finetune.head.tune import HeadSearchSpace, find_best_trial
 from finetune.head.unknown import with_novelty
-from finetune.plan import Plan
+from finetune.recipe import Recipe
 from graft.bundle.head_runner import HeadRunner
 from graft.progress import Progress
 from graft.types import Float32Array
 
+CLASSIFY_FITTER: Final = ClassifyFitter()
+# `embed` is missing: it has no head.
+HEAD_FITTERS: Final[dict[Task, HeadFitter[Any]]] = {
+    Task.CLASSIFY: CLASSIFY_FITTER,
+    Task.TAG: TagFitter(),
+    Task.REGRESS: RegressFitter(),
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HeadOptions:
+    """The options of a recipe that concern the head."""
+
+    seed: int = 0
+    val: float = 0.2  # share of the samples
+    test: float = 0.2  # share of the samples
+    trials: int = 0  # of hyper-parameter tuning
+    unknown_at: float | None = None  # share of the validation samples that stay known; None: never answer "unknown"
+    grid: Grid | None = None  # None: the fitter's own
+
+    @classmethod
+    def from_recipe(cls, recipe: Recipe) -> HeadOptions:
+        """Return the options of `recipe`."""
+        return cls(seed=recipe.seed, val=recipe.val, test=recipe.test, trials=recipe.tune, unknown_at=recipe.unknown_at)
+
 
 @dataclass(frozen=True, slots=True)
 class HeadFit:
-    """A fitted head; nobody has looked at the test part yet. Shapes: n samples, k labels."""
+    """A fitted head with its data and its ONNX file. Without a head (`embed`) `split` is None, too."""
 
-    targets: Targets  # of the n samples
+    targets: Targets  # of all n samples
     split: Split | None
     head: Head[Any] | None
     head_onnx: bytes | None
     head_runner: HeadRunner | None  # the head as the server will run it
-    facts: dict[str, Any]  # what the manifest says of the head
+    facts: dict[str, Any]  # the manifest's entry `head`
     sample_weights: Float32Array  # [n], how much each sample counts
 
     @property
     def validation_loss(self) -> float:
-        """The loss on the validation part of a head fitted to the train part alone; less is better."""
+        """The validation loss of the choice, from a head fitted to the train part alone; smaller is better."""
         return float(self.head.choice.val_loss) if self.head else 0.0
 
 
-def train_head(plan: Plan, trunk_path: Path, features: Features, progress: Progress) -> HeadFit:
-    """Split the samples and fit the head that the task wants.
+def fit_head(
+    dataset: Dataset,
+    features: Features,
+    trunk_path: Path,
+    options: HeadOptions,
+    progress: Progress,
+    *,
+    targets: Targets | None = None,
+    split: Split | None = None,
+    warm_start: Head[Any] | None = None,
+) -> HeadFit:
+    """Fit the head of the dataset's task to `features`, from the split to head.onnx.
+
+    Args:
+        dataset: its task decides the kind of head.
+        features: of the dataset's usable samples; x float32 [n,d].
+        trunk_path: the file of the trunk that the features come from; head.onnx gets the same opset.
+        options: how the head is fitted.
+        progress: gets a line for each decision.
+        targets: the targets of the samples; by default built from their labels.
+        split: the parts of the samples; by default the dataset's own or a stratified one.
+        warm_start: a head for the same features and labels that the last fit starts from. It is kept where its
+            validation loss is smaller than the new head's.
 
     Raises:
-        DatasetError: too few usable samples are left of a class, or a part is empty.
+        DatasetError: a class has too few usable samples, a part is empty, or every feature is constant.
     """
-    task = plan.dataset.task
-    head_targets = build_targets(task, features.samples, plan.dataset.target_name)
-    for note in head_targets.notes:
-        progress.log(note)
+    task = dataset.task
+    if targets is None:
+        targets = build_targets(task, features.samples, dataset.target_name)
+        for note in targets.notes:
+            progress.log(note)
     if task is Task.EMBED:
-        return HeadFit(head_targets, None, None, None, None, {"kind": "none"}, np.ones(len(head_targets.y), np.float32))
-    split = _split_usable_samples(plan, features, head_targets, progress)
-    selected = _select_head(plan, features.x, head_targets, split, progress)
-    return finalize_head(selected, features.x, head_targets, split, trunk_path, plan.recipe.unknown_at, progress)
+        return HeadFit(targets, None, None, None, None, {"kind": "none"}, np.ones(len(targets.y), np.float32))
+    if split is None:
+        split = _split_usable_samples(dataset, features, targets, options, progress)
 
-
-def refit_head(
-    plan: Plan, previous: HeadFit, trunk_path: Path, features: Features, warm_start: Head[Any], progress: Progress
-) -> HeadFit:
-    """Fit the head to what another trunk says of the same samples, split as `previous`.
-
-    It starts from `warm_start`, and that one stays if validation likes it better.
-    """
-    targets, split = previous.targets, previous.split
-    assert split  # noqa: S101  # mypy cannot know: only what has parts is trained deeper
-    selected = _select_head(plan, features.x, targets, split, progress, warm_start)
-    head = warm_start if warm_start.choice.val_loss < selected.head.choice.val_loss else selected.head
-    selected = dataclasses.replace(selected, head=head)
-    return finalize_head(selected, features.x, targets, split, trunk_path, plan.recipe.unknown_at, progress)
-
-
-def _select_head(
-    plan: Plan, x: Float32Array, targets: Targets, split: Split, progress: Progress, warm_start: Head[Any] | None = None
-) -> SelectedHead:
-    task, recipe = plan.dataset.task, plan.recipe
-    return fit_head(task, x, targets.y, split, progress, trials=recipe.tune, seed=recipe.seed, warm_start=warm_start)
-
-
-def finalize_head(
-    selected: SelectedHead,
-    x: Float32Array,
-    targets: Targets,
-    split: Split,
-    trunk_path: Path,
-    unknown_at: float | None,
-    progress: Progress,
-) -> HeadFit:
-    """Return a fitted head as it will be published, with a novelty where `unknown_at` asks for one.
-
-    `x` [n,d] are the features of all samples, `trunk_path` is the file that they come from.
-    """
+    selected = select_head(task, features.x, targets.y, split, options, progress, warm_start)
     head = selected.head
-    if unknown_at is not None:
-        head = with_novelty(head, x, targets.y, split, targets.labels, unknown_at, progress)
+    if warm_start and warm_start.choice.val_loss < head.choice.val_loss:
+        head = warm_start
+    if options.unknown_at is not None:
+        head = with_novelty(head, features.x, targets.y, split, targets.labels, options.unknown_at, progress)
     head_onnx = head.to_onnx(*read_onnx_versions(trunk_path))
-    return HeadFit(
-        targets, split, head, head_onnx, HeadRunner(head_onnx), head.facts() | selected.facts, selected.sample_weights
-    )
+    facts = head.facts() | selected.facts
+    return HeadFit(targets, split, head, head_onnx, HeadRunner(head_onnx), facts, selected.sample_weights)
 
 
-def _split_usable_samples(plan: Plan, features: Features, targets: Targets, progress: Progress) -> Split:
-    """Split what can be used, after a look at whether that is still enough."""
-    recipe, data = plan.recipe, plan.dataset
+def _split_usable_samples(
+    dataset: Dataset, features: Features, targets: Targets, options: HeadOptions, progress: Progress
+) -> Split:
+    """Split the samples that could be read, after checking that they are still enough to train on."""
+    task = dataset.task
     distinct = list(dict(zip(features.sha256, features.samples, strict=True)).values())
-    if data.task is Task.CLASSIFY:
-        check_class_counts(data.source, distinct, f"usable {data.kind.plural}")
-    if data.task is Task.REGRESS:
-        check_numeric_labels(data.source, distinct)
-    parts = split_samples(
-        features.samples, features.sha256, targets.strata, seed=recipe.seed, val=recipe.val, test=recipe.test
+    if task is Task.CLASSIFY:
+        check_class_counts(dataset.source, distinct, f"usable {dataset.kind.plural}")
+    if task is Task.REGRESS:
+        check_numeric_labels(dataset.source, distinct)
+    split = split_samples(
+        features.samples, features.sha256, targets.strata, seed=options.seed, val=options.val, test=options.test
     )
-    if data.task is Task.CLASSIFY:
-        check_train_classes(targets.strata, parts)
-    for note in parts.notes:
+    if task is Task.CLASSIFY:
+        check_train_classes(targets.strata, split)
+    for note in split.notes:
         progress.log(note)
-    return parts
+    return split
 
 
 @dataclass(frozen=True, slots=True)
 class SelectedHead:
-    """A head, how much each sample counted, float32 [n], and what the manifest says beside the head's own facts."""
+    """A head with how much each sample counted, and further facts for the manifest."""
 
     head: Head[Any]
-    sample_weights: Float32Array
-    facts: dict[str, Any]
+    sample_weights: Float32Array  # [n]
+    facts: dict[str, Any]  # beside the head's own
 
 
-def fit_head(
+def select_head(
     task: Task,
     x: Float32Array,
     y: NDArray[Any],
     split: Split,
+    options: HeadOptions,
     progress: Progress,
-    *,
-    grid: Grid | None = None,
-    trials: int = 0,
-    seed: int = 0,
     warm_start: Head[Any] | None = None,
 ) -> SelectedHead:
-    """Fit the head of `task` to features `x` [n,d] and targets `y` [n] or [n,k], split into `split`.
+    """Choose a head on the validation part and fit it to both parts: class weights, choose, refit, tune.
 
-    `grid` is what the recipe is chosen from, by default the task's own; then `trials` more are tried, drawn by `seed`.
-    `warm_start` is a head of the same targets and features that the last fit, to both parts, begins from. No choice does:
-    a head that has seen the validation part would be praised for it.
+    `x` float32 [n,d] and `y` [n] or [n,k] are features and targets of all samples. Only the last fit, to both parts,
+    starts from `warm_start`: no choice does, for a head that has seen the validation part would bias it.
 
     Raises:
         DatasetError: every feature is constant.
     """
-    train, val = split.rows(SplitPart.TRAIN), split.rows(SplitPart.VAL)
-    progress.log(f"fitting the head ({task}): {len(train):,} samples to train on, {len(val):,} to choose by")
-    data = FitData(take_rows(x, train), y[train], take_rows(x, val), y[val])
-    family = HEAD_FAMILIES[task]
+    data = FitData.from_split(x, y, split)
+    progress.log(f"fitting the head ({task}): {len(data.x):,} samples to train on, {len(data.x_val):,} to validate on")
     if task is Task.CLASSIFY:
-        head, balance = fit_with_class_weights(data, progress, grid=grid or family.grid, warm_start=warm_start)
-        selected = SelectedHead(head, balance.weights[y], {"balanced": balance.facts()})
+        choice, weighting = choose_class_weights(CLASSIFY_FITTER, data, options.grid, progress)
+        head = CLASSIFY_FITTER.refit(choice, weighting.apply(data), warm_start)
+        selected = SelectedHead(head, weighting.weights[y], {"balanced": weighting.facts()})
     else:
-        choice = family.choose(data, grid)
-        selected = SelectedHead(family.refit(choice, data, warm_start), np.ones(len(y), np.float32), {})
-    return _tune_head(task, data, y, selected, trials, seed, progress) if trials else selected
+        fitter = HEAD_FITTERS[task]
+        head = fitter.refit(fitter.choose(data, options.grid), data, warm_start)
+        selected = SelectedHead(head, np.ones(len(y), np.float32), {})
+    return _tune_head(task, data, y, selected, options, progress) if options.trials else selected
+
+
+def _tune_head(
+    task: Task, data: FitData, y: NDArray[Any], default: SelectedHead, options: HeadOptions, progress: Progress
+) -> SelectedHead:
+    """Return the head of the best trial, or the default one where no trial is better."""
+    fitter, trials = HEAD_FITTERS[task], options.trials
+    space = HeadSearchSpace(task, fitter, data, default.head)
+    trial = find_best_trial(space, trials, options.seed, progress)
+    default_value = space.objective(default.head.choice)
+    is_better = trial.value < default_value
+    facts = default.facts | {
+        "tuned": {
+            "trials": trials, "kept": is_better, "value": trial.value, "usual": default_value, "at": dict(trial.point)
+        }
+    }  # fmt: skip
+    loss = fitter.loss_field.replace("val_", "validation ")
+    summary = f"tuned over {trials} trials: {loss} {trial.value:.4g}, with the default choice {default_value:.4g}"
+    if not is_better:
+        progress.log(f"{summary}; the default choice is kept")
+        return dataclasses.replace(default, facts=facts)
+    point = ", ".join(f"{name} {value:.3g}" for name, value in trial.point.items())
+    progress.log(f"{summary}; kept: {point}")
+    return SelectedHead(space.fit_choice(trial.outcome, trial.point), space.sample_weights(trial.point, y), facts)
 
 
 def refit_on_train_only(
     task: Task, head: Head[Any], x: Float32Array, y: NDArray[Any], split: Split, sample_weights: Float32Array
 ) -> Head[Any]:
-    """Return the head of the same recipe, fitted to the train part alone: the rest may judge what goes on from it.
+    """Return a head of the same choice, fitted to the train part alone, so that validation can judge what builds on it.
 
-    It does not even begin from `fit_choice`, which has seen the rest. Other arguments are those of `fit_head`, and the
-    `sample_weights` [n] of its answer.
+    It is not even warm-started from `head`, which has seen the validation part.
+
+    Args:
+        task: the head's task.
+        head: the head whose choice is used.
+        x: features of all samples, float32 [n,d].
+        y: their targets, [n] or [n,k].
+        split: their parts.
+        sample_weights: how much each counts, float32 [n]; used for classes only.
     """
     train, none = split.rows(SplitPart.TRAIN), np.empty(0, np.intp)
     train_weights = sample_weights[train] if task is Task.CLASSIFY else None
-    return HEAD_FAMILIES[task].refit(
-        head.choice, FitData(take_rows(x, train), y[train], take_rows(x, none), y[none], train_weights)
-    )
-
-
-def _tune_head(
-    task: Task, data: FitData, y: NDArray[Any], default: SelectedHead, trials: int, seed: int, progress: Progress
-) -> SelectedHead:
-    """Return the head of the best of `trials` recipes, or the usual one where none is better."""
-    from finetune.head.tune import HeadSearchSpace, find_best_trial
-
-    space = HeadSearchSpace(task, data, default.head)
-    best_trial = find_best_trial(space, trials, seed, progress)
-    before = space.objective(default.head.choice)
-    better = best_trial.value < before
-    facts = {"trials": trials, "kept": better, "value": best_trial.value, "usual": before, "at": dict(best_trial.point)}
-    name = HEAD_FAMILIES[task].loss_field.replace("val_", "validation ")
-    summary = f"tuned over {trials} trials: {name} {best_trial.value:.4g}, the usual choice's is {before:.4g}"
-    if not better:
-        progress.log(f"{summary}; that one stays")
-        return SelectedHead(default.head, default.sample_weights, default.facts | {"tuned": facts})
-    where = ", ".join(f"{axis} {value:.3g}" for axis, value in best_trial.point.items())
-    progress.log(f"{summary}; kept: {where}")
-    return SelectedHead(
-        space.fit_choice(best_trial.outcome, best_trial.point),
-        space.sample_weights(best_trial.point, y),
-        default.facts | {"tuned": facts},
-    )
+    data = FitData(take_rows(x, train), y[train], take_rows(x, none), y[none], train_weights)
+    return HEAD_FITTERS[task].refit(head.choice, data)

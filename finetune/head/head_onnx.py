@@ -1,4 +1,4 @@
-"""A fitted head as one Gemm, and its ONNX file."""
+"""A fitted head as one Gemm, and its file head.onnx."""
 
 from __future__ import annotations
 
@@ -15,29 +15,27 @@ from finetune.head.standardize import Scaler
 from graft.bundle.signature import TensorSpec
 from graft.types import Float32Array, Float64Array
 
-ChoiceT = TypeVar("ChoiceT")  # a frozen dataclass: what was chosen on the validation part
-
-
+ChoiceT = TypeVar("ChoiceT")  # a frozen dataclass: hyper-parameters, chosen on the validation part
 HeadLink = Literal["Softmax", "Sigmoid", "Identity"]  # ONNX's operators between logits and scores
 
 
 @dataclass(frozen=True, slots=True)
 class Head(Generic[ChoiceT]):
-    """Features [n,d] -> scores [n,k]: link(features @ weights.T + bias), everything folded in."""
+    """Features [n,d] -> scores [n,k]: link(features @ weights.T + bias), with the standardisation folded in."""
 
     kind: str  # "logistic", "one-vs-rest logistic", "ridge"
     link: HeadLink
     weights: Float32Array  # [k,d]
     bias: Float32Array  # [k]
     choice: ChoiceT
-    dropped_features: int  # how many nearly constant features have no weight
-    novelty: Novelty | None = None  # how new a sample is, where that was fitted
+    dropped_features: int  # count of nearly constant features, which have no weight
+    novelty: Novelty | None = None  # the score behind "unknown"; None: not asked for
 
     @classmethod
     def from_standardized(
         cls, kind: str, link: HeadLink, scaler: Scaler, weights: Float64Array, bias: Float64Array, choice: ChoiceT
     ) -> Head[ChoiceT]:
-        """Return a head that standardises by `scaler`, then applies `weights` [k,e] and `bias` [k]."""
+        """Return the head that standardises by `scaler`, then applies `weights` [k,e] and `bias` [k]; both are folded."""
         folded = np.zeros((len(weights), len(scaler.kept_mask)))
         folded[:, scaler.kept_mask] = weights / scaler.scale
         shift = bias - folded[:, scaler.kept_mask] @ scaler.mean
@@ -45,12 +43,12 @@ class Head(Generic[ChoiceT]):
         return cls(kind, link, folded.astype(np.float32), shift.astype(np.float32), choice, dropped)
 
     def facts(self) -> dict[str, Any]:
-        """Return what the manifest says of the head; ready for JSON."""
+        """Return the manifest's entry `head`, ready for JSON."""
         facts = {"kind": self.kind, "features_dropped": self.dropped_features, **asdict(self.choice)}  # type: ignore[call-overload]
         return facts | ({"novelty": self.novelty.facts()} if self.novelty else {})
 
     def outputs(self) -> tuple[TensorSpec, ...]:
-        """Return what head.onnx gives, for a bundle's signature."""
+        """Return the outputs of head.onnx, for the signature of a bundle."""
         novelty = (TensorSpec("novelty", "float32", (-1,)),) if self.novelty else ()
         return (TensorSpec("scores", "float32", (-1, len(self.weights))), *novelty)
 
@@ -58,7 +56,7 @@ class Head(Generic[ChoiceT]):
         """Return the bytes of head.onnx: `features` float32 [n,d] -> `scores` [n,k] and, if fitted, `novelty` [n]."""
         k, d = self.weights.shape
         gemm = helper.make_node("Gemm", ["features", "weights", "bias"], ["logits"], transB=1)
-        # Of Softmax the axis is the last by default, opset 13 and later.
+        # The default axis of Softmax is the last one, from opset 13 on.
         link = helper.make_node(self.link, ["logits"], ["scores"])
         nodes, outputs = [gemm, link], [helper.make_tensor_value_info("scores", TensorProto.FLOAT, ["n", k])]
         constants = [numpy_helper.from_array(self.weights, "weights"), numpy_helper.from_array(self.bias, "bias")]
@@ -80,7 +78,7 @@ class Head(Generic[ChoiceT]):
 
 
 def read_onnx_versions(trunk_path: Path) -> tuple[int, int]:
-    """Return the opset and the IR version of a trunk; its head needs the same."""
+    """Return the opset and the IR version of a trunk's file; its head needs the same."""
     model = onnx.load(trunk_path, load_external_data=False)
     opset = next(entry.version for entry in model.opset_import if entry.domain in ("", "ai.onnx"))
     return int(opset), int(model.ir_version)

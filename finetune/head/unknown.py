@@ -29,7 +29,7 @@ from finetune.data.dataset import SplitPart
 from finetune.data.split import Split
 from finetune.features.memmap_rows import chunk_slices, take_rows
 from finetune.head import Head
-from finetune.head.classify_and_tag import CLASS_FITTER, ClassifyChoice
+from finetune.head.classify_and_tag import ClassifyChoice, ClassifyFitter
 from finetune.head.novelty_scores import DistanceScore, EnergyScore, Novelty, NoveltyScore
 from finetune.head.standardize import Scaler, standardize
 from graft.progress import Progress
@@ -207,7 +207,7 @@ def fit_energy(samples: LabeledFeatures, choice: ClassifyChoice, tolerance: floa
     scaler, z = standardize(choice.power, samples.x)
     # The same penalty for each sample as the head has.
     strength = choice.strength * samples.population_size / len(samples.x)
-    _, weights, bias = next(CLASS_FITTER.fit_path(z, samples.y, (strength,), tolerance))
+    _, weights, bias = next(ClassifyFitter().fit_path(z, samples.y, (strength,), tolerance))
     weights = weights / scaler.scale / choice.temperature
     return EnergyScore(
         weights=_expand_features(weights.T, scaler.kept_mask).T.copy(),

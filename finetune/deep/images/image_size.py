@@ -11,7 +11,8 @@ import numpy as np
 from finetune.deep.images.augment import Pictures
 from finetune.deep.training_job import TrainingJob
 from finetune.features.memmap_rows import allocate_rows
-from finetune.head import HEAD_FAMILIES, FitData
+from finetune.head import FitData
+from finetune.head.fit import HEAD_FITTERS
 from graft.inputs.image import ImageInput, read_image_size
 from zoo.catalog.backbone import Backbone
 from zoo.convert.networks import network_input_size as network_size
@@ -65,5 +66,5 @@ def refit_head_at_size(job: TrainingJob, body: keras.Model, images: Pictures) ->
         x[at : at + _BATCH] = trunk.predict_on_batch(images[at : min(at + _BATCH, count)])
     y = job.y[job.train_rows]
     rows = FitData(x, y, x[:0], y[:0], job.sample_weights[job.train_rows])
-    head = HEAD_FAMILIES[job.task].refit(job.start_head.choice, rows)
+    head = HEAD_FITTERS[job.task].refit(job.start_head.choice, rows)
     return dataclasses.replace(job, start_head=head)

@@ -13,7 +13,9 @@ import numpy as np
 from finetune.data.task import Task
 from finetune.deep.training.batch_source import BatchSource
 from finetune.deep.training_job import TrainingJob
-from finetune.head import Head, tag, temperature
+from finetune.head import Head
+from finetune.head.classify_and_tag import best_f1_thresholds
+from finetune.head.temperature import fit_temperature
 from graft.types import Float32Array, Float64Array
 
 
@@ -66,16 +68,16 @@ def head_from_dense(job: TrainingJob, kernel: Float32Array, bias: Float32Array, 
         choice = dataclasses.replace(choice, val_rmse=rmse)
     elif job.task is Task.TAG:
         truth = y > 0.5
-        fitted_temperature, loss = tag.fit_tag_temperature(logits, truth)
+        temperature, loss = fit_temperature(logits, truth)
         thresholds = tuple(
-            tag.best_f1_thresholds((1 + np.tanh(logits / fitted_temperature / 2)) / 2, truth)
+            best_f1_thresholds((1 + np.tanh(logits / temperature / 2)) / 2, truth)
         )  # the logistic function, which never overflows
-        weights, offset = weights / fitted_temperature, offset / fitted_temperature
-        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss, thresholds=thresholds)
+        weights, offset = weights / temperature, offset / temperature
+        choice = dataclasses.replace(choice, temperature=temperature, val_loss=loss, thresholds=thresholds)
     else:
-        fitted_temperature, loss = temperature.fit_temperature(logits, y.argmax(1))
-        weights, offset = weights / fitted_temperature, offset / fitted_temperature
-        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss)
+        temperature, loss = fit_temperature(logits, y.argmax(1))
+        weights, offset = weights / temperature, offset / temperature
+        choice = dataclasses.replace(choice, temperature=temperature, val_loss=loss)
     return dataclasses.replace(
         job.start_head,
         weights=weights.astype(np.float32),

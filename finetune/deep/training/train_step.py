@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from finetune.data.task import Task
 from finetune.deep.training.batch_source import Batch
 from finetune.deep.training.devices import Devices
-from finetune.head import tag, temperature
+from finetune.head.temperature import fit_temperature
 from graft.types import Float64Array
 
 SampleLoss = Callable[[Any, Any], Any]  # y and logits, each float32 [n,k], -> the loss of each sample, float32 [n]
@@ -132,10 +132,10 @@ def validation_metrics(task: Task, logits: Float64Array, y: Float64Array) -> tup
         return float("nan"), float("nan")
     if task is Task.CLASSIFY:
         truth = y.argmax(1)
-        return temperature.fit_temperature(logits, truth)[1], float((logits.argmax(1) == truth).mean())
+        return fit_temperature(logits, truth)[1], float((logits.argmax(1) == truth).mean())
     if task is Task.TAG:
         predicted_tags, truth = logits > 0, y > 0.5
-        return tag.fit_tag_temperature(logits, truth)[1], _micro_f1(predicted_tags, truth)
+        return fit_temperature(logits, truth)[1], _micro_f1(predicted_tags, truth)
     mse = float(((logits - y) ** 2).mean())
     return mse, 1 - mse / (float(y.var()) or 1.0)
 

@@ -11,7 +11,7 @@ from finetune.deep import auto_depth
 from finetune.deep.resume import open_run_folder
 from finetune.deep.training_job import DeepRunResult, TrainingJob
 from finetune.features.extract import extract_features
-from finetune.head.fit import train_head
+from finetune.head.fit import HeadOptions, fit_head
 from finetune.pipeline import run_pipeline
 from finetune.plan import Plan, make_plan
 from finetune.recipe import Depth, Recipe, TrainingOptions
@@ -31,7 +31,8 @@ def plan_for(photos: Path, **options: object) -> Plan:
 def probe_of(plan: Plan) -> TrainedCandidate:
     trunk = Trunk.from_backbone(plan.backbone, plan.precision)
     features = extract_features(trunk, plan.dataset, 0.05, SilentProgress())
-    return TrainedCandidate(Depth.PROBE, trunk, features, train_head(plan, trunk.path, features, SilentProgress()))
+    head_fit = fit_head(plan.dataset, features, trunk.path, HeadOptions.from_recipe(plan.recipe), SilentProgress())
+    return TrainedCandidate(Depth.PROBE, trunk, features, head_fit)
 
 
 def fail_training(job: TrainingJob, progress: Progress) -> DeepRunResult:

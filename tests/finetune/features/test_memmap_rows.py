@@ -13,7 +13,8 @@ from finetune.data.task import Task
 from finetune.features import memmap_rows
 from finetune.features.extract import extract_features
 from finetune.head import FitData
-from finetune.head import classify_and_tag as classify
+from finetune.head.classify_and_tag import CLASSIFY_STRENGTHS, mean_class_weights
+from finetune.head.fit import CLASSIFY_FITTER
 from finetune.head.standardize import Scaler, compute_logits, standardize
 from finetune.pipeline import run_pipeline
 from finetune.plan import make_plan
@@ -93,8 +94,8 @@ def test_regularization_path_ends_once_it_no_longer_helps() -> None:
     """All is noise: the strongest penalty is best, and the weak ones are not tried."""
     random = np.random.default_rng(0)
     x, y = random.normal(size=(400, 12)).astype(np.float32), np.arange(400) % 3
-    tried = list(classify.CLASS_FITTER.candidates(FitData(x, y, x[::-1].copy(), y), classify.CLASSIFY_GRID))
-    assert len(tried) < 2 * len(classify.CLASSIFY_STRENGTHS)
+    tried = list(CLASSIFY_FITTER.candidates(FitData(x, y, x[::-1].copy(), y), CLASSIFY_FITTER.grid))
+    assert len(tried) < 2 * len(CLASSIFY_STRENGTHS)
     assert min(tried, key=lambda one: one.val_loss).strength < 1e-2
 
 
@@ -117,15 +118,15 @@ def test_sample_weights_equal_scikit_learn() -> None:
 
 
 def test_class_weights_apply_to_validation_samples() -> None:
-    assert classify.mean_class_weights(np.array([0, 1, 1, 0]), np.array([3, 1, 0.5, 3], np.float32)).tolist() == [
+    assert mean_class_weights(np.array([0, 1, 1, 0]), np.array([3, 1, 0.5, 3], np.float32)).tolist() == [
         3,
         0.75,
     ]
     x, y, x_val, y_val = parts(Task.CLASSIFY)
     weights = np.array([0.2, 1, 3], np.float32)
     rows = FitData(x, y, x_val, y_val, weights[y])
-    choice = classify.choose(rows)
-    got = scores(classify.refit(choice, rows), x_val)
+    choice = CLASSIFY_FITTER.choose(rows)
+    got = scores(CLASSIFY_FITTER.refit(choice, rows), x_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     z = Scaler.from_features(both, choice.power)
     model = LogisticRegression(C=choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)

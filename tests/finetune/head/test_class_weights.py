@@ -6,16 +6,19 @@ import numpy as np
 import pytest
 
 from finetune.data.task import Task
-from finetune.head import FitData
-from finetune.head import classify_and_tag as classify
+from finetune.head import FitData, Head
 from finetune.head.class_weights import (
+    FREQUENCY_POWERS,
     MIN_MACRO_F1_GAIN,
+    ClassWeightChoice,
     ClassWeighting,
+    choose_class_weights,
     class_weights,
     describe_weighting,
-    fit_with_class_weights,
     lightest_weighting,
 )
+from finetune.head.classify_and_tag import ClassifyChoice
+from finetune.head.fit import CLASSIFY_FITTER
 from finetune.pipeline import run_pipeline
 from finetune.plan import make_plan
 from finetune.recipe import Recipe
@@ -33,6 +36,11 @@ def uneven(counts: tuple[int, ...], seed: int, apart: float = 1.0, d: int = 8) -
     return x.astype(np.float32), y
 
 
+def fit_with_class_weights(data: FitData, progress: Listener) -> tuple[Head[ClassifyChoice], ClassWeightChoice]:
+    choice, weighting = choose_class_weights(CLASSIFY_FITTER, data, None, progress)
+    return CLASSIFY_FITTER.refit(choice, weighting.apply(data)), weighting
+
+
 def test_class_weights_are_off_for_balanced_classes() -> None:
     told = Listener()
     data = (*uneven((60, 25, 20), 0), *uneven((30, 12, 10), 1))
@@ -46,11 +54,11 @@ def test_class_weights_are_on_if_they_find_rare_classes() -> None:
     told = Listener()
     data = (*uneven((900, 900, 30), 0, 0.8), *uneven((300, 300, 10), 1, 0.8))
     head, balance = fit_with_class_weights(FitData(*data), told)
-    plain = classify.choose(FitData(*data))
+    plain = CLASSIFY_FITTER.choose(FitData(*data))
     assert balance.weighting is not ClassWeighting.NONE
     assert head.choice.val_macro_f1 == balance.macro_f1[balance.weighting] >= plain.val_macro_f1 + MIN_MACRO_F1_GAIN
     assert len(told.lines) == 1
-    for words in ("uneven (900 to 30", f"weighted by {balance.weighting}", "chosen on validation", "without"):
+    for words in ("imbalanced (900 to 30", f"weighted by {balance.weighting}", "chosen on validation", "without"):
         assert words in told.lines[0]
     # The head was fitted with these weights, on both parts.
     test_x, test_y = uneven((300, 300, 300), 2, 0.8)
@@ -64,7 +72,7 @@ def test_class_weights_are_off_if_they_do_not_help() -> None:
     told = Listener()
     head, balance = fit_with_class_weights(FitData(*uneven((200, 20), 0, 9), *uneven((60, 6), 1, 9)), told)
     assert balance.weighting is ClassWeighting.NONE
-    assert "not weighted" in told.lines[0]
+    assert "no class weights" in told.lines[0]
     assert set(balance.macro_f1) == set(ClassWeighting)
     assert head.choice.val_macro_f1 == 1
 
@@ -79,12 +87,10 @@ def test_class_weights_heavier_weighting_needs_a_clear_gain() -> None:
     assert lightest_weighting({none: 0.5, root: 0.4, inverse: 0.6}) is inverse
 
 
-@pytest.mark.parametrize(
-    ("by", "power"), [(ClassWeighting.NONE, 0), (ClassWeighting.ROOT, 0.5), (ClassWeighting.INVERSE, 1)]
-)
-def test_class_weights_follow_inverse_frequency_with_mean_one(by: ClassWeighting, power: float) -> None:
+@pytest.mark.parametrize("power", FREQUENCY_POWERS.values())
+def test_class_weights_follow_inverse_frequency_with_mean_one(power: float) -> None:
     counts = np.array([100, 50, 2])
-    weights = class_weights(by, counts)
+    weights = class_weights(counts, power)
     assert weights.dtype == np.float32
     assert (weights * counts).sum() / counts.sum() == pytest.approx(1)
     assert weights[2] / weights[0] == pytest.approx(50**power)
@@ -94,7 +100,7 @@ def test_class_weights_message() -> None:
     none, root, inverse = ClassWeighting
     line = describe_weighting(np.array([812, 40, 9]), root, {none: 0.61, root: 0.7, inverse: 0.68})
     assert line == (
-        "classes are uneven (812 to 9 samples to train on): weighted by root of inverse frequency, chosen on "
+        "classes are imbalanced (812 to 9 train samples): weighted by root of inverse frequency, chosen on "
         "validation: macro F1 0.700 against 0.610 without, 0.680 by inverse frequency"
     )
 

@@ -7,7 +7,7 @@ from sklearn.metrics import average_precision_score, f1_score, r2_score
 
 from finetune.data.task import Task
 from finetune.evaluate.metrics import regression_metrics, tagging_metrics
-from finetune.head import tag
+from finetune.head.classify_and_tag import best_f1_thresholds
 from finetune.head.standardize import Scaler
 from graft.runtime.session import open_session
 from tests.support.fakes import OPSET
@@ -38,11 +38,11 @@ def test_tag_thresholds_maximise_f1() -> None:
     random = np.random.default_rng(0)
     y = random.random((300, 4)) < 0.2
     said = np.clip(0.25 * y + random.random((300, 4)) * 0.6, 0, 1)
-    for number, limit in enumerate(tag.best_f1_thresholds(said, y)):
+    for number, limit in enumerate(best_f1_thresholds(said, y)):
         best = max(f1_score(y[:, number], said[:, number] >= one) for one in np.linspace(0.05, 0.95, 181))
         assert f1_score(y[:, number], said[:, number] >= limit) >= best - 1e-9
-    assert list(tag.best_f1_thresholds(said, np.zeros_like(y))) == [0.5] * 4
-    assert list(tag.best_f1_thresholds(np.full((3, 1), 0.7), np.array([[True], [False], [True]]))) == [0.35]
+    assert list(best_f1_thresholds(said, np.zeros_like(y))) == [0.5] * 4
+    assert list(best_f1_thresholds(np.full((3, 1), 0.7), np.array([[True], [False], [True]]))) == [0.35]
 
 
 def test_tag_without_a_validation_sample_keeps_the_default_threshold() -> None:

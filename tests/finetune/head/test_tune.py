@@ -15,8 +15,8 @@ import pytest
 from finetune.data.dataset import SplitPart
 from finetune.data.split import Split
 from finetune.data.task import Task
-from finetune.head import HEAD_FAMILIES, FitData, Grid
-from finetune.head.fit import fit_head, refit_on_train_only
+from finetune.head import FitData, Grid
+from finetune.head.fit import CLASSIFY_FITTER, HEAD_FITTERS, HeadOptions, refit_on_train_only, select_head
 from finetune.head.tune import HeadSearchSpace, SearchParameter, find_best_trial
 from graft.progress import SilentProgress
 from tests.support.commands import Command
@@ -64,10 +64,10 @@ def test_tune_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 def test_tune_result_is_no_worse_on_validation(task: Task) -> None:
     x, classes, parts = world()
     y = {Task.CLASSIFY: classes, Task.TAG: np.eye(3, dtype=bool)[classes], Task.REGRESS: classes + x[:, 0] ** 2}[task]
-    said = Listener()
-    usual = fit_head(task, x, y, parts, SilentProgress())
-    tuned = fit_head(task, x, y, parts, said, trials=12, seed=3)
-    facts, loss = tuned.facts["tuned"], HEAD_FAMILIES[task].loss_field
+    said, options = Listener(), HeadOptions(trials=12, seed=3)
+    usual = select_head(task, x, y, parts, HeadOptions(), SilentProgress())
+    tuned = select_head(task, x, y, parts, options, said)
+    facts, loss = tuned.facts["tuned"], HEAD_FITTERS[task].loss_field
     assert facts["trials"] == 12
     assert facts["usual"] == getattr(usual.head.choice, loss)
     assert getattr(tuned.head.choice, loss) == min(facts["value"], facts["usual"])
@@ -75,7 +75,7 @@ def test_tune_result_is_no_worse_on_validation(task: Task) -> None:
     if not facts["kept"]:
         assert (tuned.head.weights == usual.head.weights).all()
     assert any(line.startswith("tuned over 12 trials: validation ") for line in said.lines)
-    again = fit_head(task, x, y, parts, SilentProgress(), trials=12, seed=3)
+    again = select_head(task, x, y, parts, options, SilentProgress())
     assert (again.head.weights == tuned.head.weights).all()
     json.dumps(facts, allow_nan=False)
 
@@ -83,7 +83,9 @@ def test_tune_result_is_no_worse_on_validation(task: Task) -> None:
 def test_tune_finds_and_keeps_a_better_recipe() -> None:
     """The usual grid is cut down to one bad place, so that nearly all of the space is better."""
     x, y, parts = world()
-    tuned = fit_head(Task.CLASSIFY, x, y, parts, SilentProgress(), grid=Grid((1.0,), (1e-4,)), trials=15)
+    tuned = select_head(
+        Task.CLASSIFY, x, y, parts, HeadOptions(grid=Grid((1.0,), (1e-4,)), trials=15), SilentProgress()
+    )
     assert tuned.facts["tuned"]["kept"]
     assert tuned.head.choice.val_loss == tuned.facts["tuned"]["value"] < tuned.facts["tuned"]["usual"]
     assert tuned.head.choice.strength == tuned.facts["tuned"]["at"]["strength"]
@@ -94,17 +96,17 @@ def test_tune_trials_never_see_the_validation_part() -> None:
     x, y, parts = world()
     rows, usual = spaced(x, y, parts)
     other = dataclasses.replace(usual, weights=usual.weights[::-1] * 100)
-    spaces = [HeadSearchSpace(Task.CLASSIFY, rows, head) for head in (usual, other)]
+    spaces = [HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, rows, head) for head in (usual, other)]
     values = [space.evaluate({"power": 0.5, "strength": 100.0})[0] for space in spaces]
     assert values[0] == values[1]
 
 
 def test_tune_searches_class_weights_only_if_classes_are_uneven() -> None:
     x, y, parts = world()
-    even = HeadSearchSpace(Task.CLASSIFY, *spaced(x, y, parts))
+    even = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *spaced(x, y, parts))
     assert [axis.name for axis in even.parameters] == ["power", "strength"]
     x, y, parts = world(rare=10)
-    uneven = HeadSearchSpace(Task.CLASSIFY, *spaced(x, y, parts))
+    uneven = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *spaced(x, y, parts))
     assert [axis.name for axis in uneven.parameters] == ["power", "strength", "weighting"]
     plain, full = (uneven.sample_weights({"weighting": power}, y) for power in (0.0, 1.0))
     assert (plain == 1).all()
@@ -114,7 +116,7 @@ def test_tune_searches_class_weights_only_if_classes_are_uneven() -> None:
 
 def test_tune_penalises_forgetting_a_rare_class() -> None:
     x, y, parts = world(rare=10)
-    space = HeadSearchSpace(Task.CLASSIFY, *spaced(x, y, parts))
+    space = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *spaced(x, y, parts))
     choice = space.default_head.choice
     worse = type(choice)(choice.power, choice.strength, 1.0, choice.val_loss - 0.01, choice.val_macro_f1 - 0.1)
     alike = type(choice)(choice.power, choice.strength, 1.0, choice.val_loss - 0.01, choice.val_macro_f1 - 0.001)
@@ -123,7 +125,7 @@ def test_tune_penalises_forgetting_a_rare_class() -> None:
 
 def test_head_without_validation_never_sees_the_validation_part() -> None:
     x, y, parts = world()
-    fitted = fit_head(Task.CLASSIFY, x, y, parts, SilentProgress())
+    fitted = select_head(Task.CLASSIFY, x, y, parts, HeadOptions(), SilentProgress())
     other = np.where(parts.parts == "val", (y + 1) % 3, y)
     heads = [
         refit_on_train_only(Task.CLASSIFY, fitted.head, x, truth, parts, fitted.sample_weights) for truth in (y, other)
@@ -154,4 +156,6 @@ print("optuna" in sys.modules)
 def spaced(x: np.ndarray, y: np.ndarray, parts: Split) -> tuple[tuple, object]:
     """What a HeadSpace is made of."""
     train, val = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.VAL)
-    return FitData(x[train], y[train], x[val], y[val]), fit_head(Task.CLASSIFY, x, y, parts, SilentProgress()).head
+    return FitData(x[train], y[train], x[val], y[val]), select_head(
+        Task.CLASSIFY, x, y, parts, HeadOptions(), SilentProgress()
+    ).head

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from finetune.data.task import Task
-from finetune.head import HEAD_FAMILIES, FitData, Head
+from finetune.head import FitData, Head
+from finetune.head.fit import HEAD_FITTERS
 
 
 def fitted(
@@ -22,4 +23,4 @@ def fitted(
 ) -> Head[Any]:
     """A head of `task`; `weights` count while it is chosen and fitted, `start` is where its last fit begins."""
     rows = FitData(x, y, x_val, y_val, weights)
-    return HEAD_FAMILIES[task].refit(HEAD_FAMILIES[task].choose(rows), rows, start)
+    return HEAD_FITTERS[task].refit(HEAD_FITTERS[task].choose(rows), rows, start)

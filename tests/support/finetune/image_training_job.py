@@ -15,7 +15,8 @@ from finetune.data.task import Task
 from finetune.deep.images.image_size import with_input_size
 from finetune.deep.training.export import load_functional_body, save_weights_npz
 from finetune.deep.training_job import TrainingJob
-from finetune.head import HEAD_FAMILIES, FitData
+from finetune.head import FitData
+from finetune.head.fit import HEAD_FITTERS
 from finetune.recipe import Depth, TrainingOptions
 from graft.inputs.image import ImageInput
 from tests.support.class_folders import COLORS, noisy
@@ -56,8 +57,8 @@ def image_job(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **train
     x = trunk.predict_on_batch(np.stack([inputs(sample.read()) for sample in samples]))
     targets = {Task.CLASSIFY: y, Task.TAG: np.eye(3, dtype=np.bool_)[y], Task.REGRESS: 100.0 + 10 * y}[task]
     train, val = np.arange(TRAIN), np.arange(TRAIN, TRAIN + VAL)
-    family = HEAD_FAMILIES[task]
-    choice = family.choose(FitData(x[train], targets[train], x[val], targets[val]))
+    fitter = HEAD_FITTERS[task]
+    choice = fitter.choose(FitData(x[train], targets[train], x[val], targets[val]))
     return TrainingJob(
         backbone=backbone,
         depth=depth,
@@ -70,7 +71,7 @@ def image_job(folder: Path, depth: Depth, *, task: Task = Task.CLASSIFY, **train
         sample_weights=np.ones(len(y), np.float32),
         train_rows=train,
         val_rows=val,
-        start_head=family.refit(choice, FitData(x[train], targets[train], x[:0], targets[:0])),
+        start_head=fitter.refit(choice, FitData(x[train], targets[train], x[:0], targets[:0])),
         start_weights=start,
         training=TrainingOptions(**{"epochs": 2, "batch": 16, "rate": 1e-3, "views": 1} | training),
         seed=5,
