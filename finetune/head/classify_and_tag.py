@@ -78,7 +78,7 @@ class TagFitter(LogisticFitter[TagChoice]):
         temperature, loss = fit_temperature(logits, y)
         return TagChoice(power, strength, temperature, loss, tuple(best_f1_thresholds(expit(logits / temperature), y)))
 
-    def validation_weights(self, y: BoolArray, weights: Float32Array, y_val: BoolArray) -> Float32Array:  # noqa: ARG002
+    def validation_weights(self, y: BoolArray, weights: Float32Array, y_val: BoolArray) -> Float32Array:
         """Return how much each validation sample counts, float32 [m]: 1."""
         return np.ones(len(y_val), np.float32)
 

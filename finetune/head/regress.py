@@ -63,7 +63,7 @@ class RegressFitter:
         self,
         choice: RegressChoice,
         data: FitData,
-        warm_start: Head[Any] | None = None,  # noqa: ARG002  # the contract of all fitters
+        warm_start: Head[Any] | None = None,  # the contract of all fitters
     ) -> Head[RegressChoice]:
         """Return the head of a choice, fitted to both parts; validation samples have weight 1.
 
