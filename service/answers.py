@@ -1,9 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
-
-SampleKind = Literal["image", "text", "pair"]  # what a model takes
 
 
 @dataclass(frozen=True, slots=True)

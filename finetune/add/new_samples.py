@@ -24,9 +24,9 @@ def check_compatible(existing: ExistingModel, dataset: Dataset) -> None:
         RecipeError: the samples are of another kind than the model takes.
         DatasetError: there are none, or two class names look the same.
     """
-    spec, name = existing.manifest.input, existing.manifest.name
-    if spec["kind"] != dataset.kind or (spec.get("texts") or 1) != dataset.texts_per_sample:
-        expects = {None: "pictures", 1: "texts", 2: "pairs of texts"}[spec.get("texts")]
+    kind, name = existing.manifest.sample_kind, existing.manifest.name
+    if kind != ("pair" if dataset.texts_per_sample == 2 else dataset.kind):
+        expects = {"image": "pictures", "text": "texts", "pair": "pairs of texts"}[kind]
         holds = "pairs of texts" if dataset.texts_per_sample == 2 else dataset.kind.plural
         raise RecipeError(f"{name} takes {expects}, but {dataset.source} holds {holds}. Give the data that it takes.")
     if not dataset.samples:

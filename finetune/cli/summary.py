@@ -41,7 +41,7 @@ def run_summary(bundle: Bundle, features: Features) -> dict[str, Any]:
 def render_run_summary(result: TrainResult) -> str:
     """Return what a person wants to know of a result, and what to type next."""
     manifest, layout = result.bundle.manifest, result.bundle.layout
-    noun = "texts" if manifest.input["kind"] == "text" else "pictures"
+    noun = "pictures" if manifest.sample_kind == "image" else "texts"
     privacy_note = (
         f"Note: golden.npz holds {len(result.bundle.read_golden().samples)} of your {noun}"
         f"{'' if manifest.task == Task.EMBED else ' and report.html shows some'}; --no-samples keeps them out."
@@ -93,7 +93,7 @@ def _unknown_line(metrics: dict[str, Any]) -> str:
 def _example_command(manifest: Manifest) -> str:
     if manifest.task == Task.EMBED:
         return f"curl http://127.0.0.1:8000/v1/models/{manifest.name}:embed …   (report.html has the whole line)"
-    what = {None: "FILE", 1: '"a text"', 2: '"a text" "another"'}[manifest.input.get("texts")]
+    what = {"image": "FILE", "text": '"a text"', "pair": '"a text" "another"'}[manifest.sample_kind]
     return f"predict {manifest.name} {what}"
 
 

@@ -14,6 +14,7 @@ from finetune.doctor.findings import DuplicateGroup, Findings
 from finetune.doctor.summary import summarize_findings
 from finetune.report.render_template import render_template
 from finetune.report.sample_preview import SamplePreview, preview_sample
+from graft.bundle.manifest import SampleKind
 from graft.errors import DatasetError
 from graft.storage.atomic_file import write_atomic
 
@@ -117,7 +118,9 @@ def _representative_rows(findings: Findings, group: DuplicateGroup) -> list[int]
 
 def _preview_samples(findings: Findings, rows: Iterable[int]) -> list[tuple[LabeledSample, SamplePreview]]:
     """Return those samples that can still be read, with their previews."""
-    texts = None if findings.kind is DataKind.IMAGE else findings.texts_per_sample
+    kind: SampleKind = (
+        "image" if findings.kind is DataKind.IMAGE else "pair" if findings.texts_per_sample == 2 else "text"
+    )
     samples = [findings.samples[row] for row in rows]
-    previews = ((sample, preview_sample(sample, texts=texts)) for sample in samples)
+    previews = ((sample, preview_sample(sample, kind)) for sample in samples)
     return [(sample, preview) for sample, preview in previews if preview]

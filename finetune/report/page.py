@@ -221,14 +221,13 @@ def _format_setting(value: object) -> str:
 def _mistakes_context(content: ReportContent) -> dict[str, object]:
     """Return the worst mistakes with previews of their samples, and how many mistakes there are in all."""
     manifest = content.manifest
-    texts = manifest.input.get("texts")
     mistakes = worst_mistakes(manifest, content.test_samples)
-    previews = ((one, preview_sample(one.sample, texts=texts)) for one in mistakes)
+    previews = ((one, preview_sample(one.sample, manifest.sample_kind)) for one in mistakes)
     return {
         "total": _count_mistakes(manifest),
         "worst": mistakes,
         "previews": [(one, preview) for one, preview in previews if preview],
-        "are_texts": bool(texts),
+        "are_texts": manifest.sample_kind != "image",
     }
 
 
@@ -271,8 +270,8 @@ def _describe_head(manifest: Manifest) -> str:
 
 def _describe_input(manifest: Manifest) -> str:
     spec = manifest.input
-    if spec["kind"] == "text":
-        what = "pairs of texts" if spec["texts"] == 2 else "texts"
+    if manifest.sample_kind != "image":
+        what = "pairs of texts" if manifest.sample_kind == "pair" else "texts"
         return f"{what}, the first {spec['max_tokens']} tokens; tokenizer.json {spec['tokenizer_sha256']}"
     return f"{spec['size']} × {spec['size']} pixels, {spec['geometry']}, {spec['interpolation']}"
 
@@ -281,13 +280,13 @@ def _serve_commands(manifest: Manifest) -> str:
     verb = "embed" if manifest.task == Task.EMBED else "predict"
     url = f"http://127.0.0.1:8000/v1/models/{manifest.name}:{verb}"
     sample, curl_command = {
-        None: ("picture.jpg", f"curl --data-binary @picture.jpg {url}"),
-        1: ('"a text"', f"curl -H 'Content-Type: text/plain' --data-binary 'a text' {url}"),
-        2: (
+        "image": ("picture.jpg", f"curl --data-binary @picture.jpg {url}"),
+        "text": ('"a text"', f"curl -H 'Content-Type: text/plain' --data-binary 'a text' {url}"),
+        "pair": (
             '"a text" "another"',
             f"""curl -H 'Content-Type: application/json' -d '{{"instances": [["a text", "another"]]}}' {url}""",
         ),
-    }[manifest.input.get("texts")]
+    }[manifest.sample_kind]
     predict_command = "" if verb == "embed" else f"predict {manifest.name} {sample}\n"
     return f"serve --models models\n{predict_command}{curl_command}"
 

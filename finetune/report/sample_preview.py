@@ -10,6 +10,7 @@ from typing import Final
 from PIL import Image, ImageOps
 
 from finetune.data.dataset import LabeledSample
+from graft.bundle.manifest import SampleKind
 from graft.errors import InputError
 from graft.inputs.image import ImageInput, to_rgb
 from graft.inputs.magic_bytes import sniff_format
@@ -35,16 +36,13 @@ class SamplePreview:
     excerpts: tuple[str, ...] = ()
 
 
-def preview_sample(sample: LabeledSample, *, texts: int | None) -> SamplePreview | None:
-    """Return the preview of a sample of `texts` texts (1 or 2), or of a picture (None).
-
-    None if the sample can no longer be read.
-    """
-    if texts is None:
+def preview_sample(sample: LabeledSample, kind: SampleKind) -> SamplePreview | None:
+    """Return the preview of a sample; None if it can no longer be read."""
+    if kind == "image":
         thumbnail = make_thumbnail(sample)
         return SamplePreview(thumbnail) if thumbnail else None
     try:
-        parts = decode_text_sample(sample.read(), 2 if texts == 2 else 1)
+        parts = decode_text_sample(sample.read(), 2 if kind == "pair" else 1)
     except (OSError, InputError):
         return None
     return SamplePreview(excerpts=tuple(map(excerpt, parts)))

@@ -8,9 +8,9 @@ refuses a number above its own; it never guesses.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
 from graft import __version__
 from graft.bundle.signature import Signature, TensorSpec
@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # it needs numpy, which `zoo list` leaves out
     from graft.inputs.open_input import Input
 
 PROTOCOL: Final = 1
+SampleKind = Literal["image", "text", "pair"]  # what one sample is; a pair has two texts
 UNKNOWN_LABEL: Final = "unknown"  # the label of a sample whose novelty is above its model's threshold
 
 
@@ -103,6 +104,11 @@ class Manifest:
             training=training or {},
         )
 
+    @property
+    def sample_kind(self) -> SampleKind:
+        """What the model takes: an image, a text or a pair of texts."""
+        return sample_kind_of(self.input)
+
     def to_json(self) -> bytes:
         """Return the bytes of manifest.json."""
         return (json.dumps(asdict(self), indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode()
@@ -131,6 +137,17 @@ class Manifest:
             return cls(**facts)
         except (ValueError, KeyError, TypeError, AttributeError) as fault:
             raise BundleBroken(f"{source} lacks or garbles a field ({fault}). Publish the model again.") from None
+
+
+def sample_kind_of(spec: Mapping[str, Any]) -> SampleKind:
+    """Return what kind of sample an input spec takes.
+
+    >>> sample_kind_of({"kind": "text", "texts": 2})
+    'pair'
+    """
+    if spec.get("kind") != "text":
+        return "image"
+    return "pair" if spec.get("texts") == 2 else "text"
 
 
 def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

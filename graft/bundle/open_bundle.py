@@ -123,7 +123,7 @@ def resolve_bundle(model: Path) -> Bundle:
 def _required_files(manifest: Manifest) -> set[str]:
     """Return the files that a bundle of that task and input cannot do without."""
     head = set() if manifest.task == "embed" else {"head.onnx"}
-    tokenizer = {"tokenizer.json"} if manifest.input.get("kind") == "text" else set()
+    tokenizer = {"tokenizer.json"} if manifest.sample_kind != "image" else set()
     return {"trunk.onnx", "golden.npz"} | head | tokenizer
 
 

@@ -11,8 +11,9 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from graft.bundle.manifest import SampleKind, sample_kind_of
 from graft.errors import ServerFailed
-from service.answers import Answer, Candidate, Prediction, SampleKind, Tags, Value
+from service.answers import Answer, Candidate, Prediction, Tags, Value
 
 T = TypeVar("T")
 ResponseJson = Any  # what json.loads returns
@@ -127,9 +128,7 @@ def _parse_candidates(rows: ResponseJson) -> tuple[Candidate, ...]:
 
 
 def _parse_sample_kind(facts: ResponseJson) -> SampleKind:
-    if facts["input"]["kind"] != "text":
-        return "image"
-    return "text" if facts["input"]["texts"] == 1 else "pair"
+    return sample_kind_of(facts["input"])
 
 
 def _parse_embeddings(facts: ResponseJson) -> NDArray[np.float32]:

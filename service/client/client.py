@@ -11,8 +11,9 @@ import httpx2
 import numpy as np
 from numpy.typing import NDArray
 
+from graft.bundle.manifest import SampleKind
 from graft.errors import BadRequest, Unreachable
-from service.answers import Answer, SampleKind
+from service.answers import Answer
 from service.client.build_requests import (
     RequestSpec,
     build_embed_requests,

@@ -11,9 +11,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from graft.bundle.manifest import SampleKind
 from graft.errors import InputError, NotAnImage, NotText
 from graft.inputs.text_bytes import encode_text_sample
-from service.answers import SampleKind
 
 # A file's bytes; its path; pixels [h,w,3] or [h,w]; a pair of texts. A string is a path to an image for a model that
 # takes images, and the text itself for one that takes texts.

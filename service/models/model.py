@@ -146,9 +146,9 @@ def _is_threshold_list(found: object, count: int) -> bool:
 
 
 def _create_input_kind(manifest: Manifest) -> InputKind:
-    if manifest.input.get("kind") == "text":
-        return TextKind(manifest.input["texts"])
-    return ImageKind(manifest.signature.inputs[0].name)
+    if manifest.sample_kind == "image":
+        return ImageKind(manifest.signature.inputs[0].name)
+    return TextKind(2 if manifest.sample_kind == "pair" else 1)
 
 
 def _is_utf8(data: bytes) -> bool:

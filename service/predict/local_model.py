@@ -12,12 +12,12 @@ from collections.abc import Callable, Generator, Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from graft.bundle.manifest import SampleKind
 from graft.bundle.repository import MODEL_NAME_PATTERN, model_names, versions_newest_first
 from graft.errors import GraftError, InputError, NotReady, UnknownModel
 from graft.inputs.open_input import SampleArray as Array
 from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thread_pool
 from graft.runtime.device import Device
-from service.answers import SampleKind
 from service.inference.postprocess import build_answers
 from service.models.engine import OnnxEngine
 from service.models.model import Model, open_model
@@ -45,8 +45,7 @@ class LocalModel:
         self.name, self.version = model.name, model.version
         self.task, self.labels = model.manifest.task, model.manifest.labels
         self.can_answer_unknown = "novelty" in model.manifest.head
-        spec = model.manifest.input
-        self.sample_kind: SampleKind = "image" if spec["kind"] != "text" else "text" if spec["texts"] == 1 else "pair"
+        self.sample_kind: SampleKind = model.manifest.sample_kind
 
     def predict_samples(
         self, samples: Iterable[PredictSample], count: int, top: int

@@ -6,9 +6,10 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Protocol
 
+from graft.bundle.manifest import SampleKind
 from graft.errors import GraftError
 from graft.progress import Progress, ProgressBar
-from service.answers import Answer, SampleKind
+from service.answers import Answer
 from service.predict.inputs import PredictInputs, PredictSample
 
 PredictionOutcome = Answer | GraftError  # of one sample: its answer, or why it has none

@@ -66,7 +66,7 @@ def write_companion_files(
 
 def caller_steps(manifest: Manifest) -> list[str]:
     """Return what whoever calls the model must do before and after, one sentence each."""
-    before = _text_steps(manifest.input) if manifest.input.get("kind") == "text" else _image_steps(manifest.input)
+    before = _image_steps(manifest.input) if manifest.sample_kind == "image" else _text_steps(manifest.input)
     return [*before, *_output_steps(manifest)]
 
 

@@ -85,7 +85,7 @@ def _write_onnx(bundle: Bundle, draft: Path, file: str, progress: Progress) -> E
             bundle, make_onnx_runner((draft / file).read_bytes(), bundle), f"ONNX Runtime {version('onnxruntime')}"
         )
     contrib = "the graph uses ONNX Runtime's own operators (domain com.microsoft); other runtimes of ONNX refuse it."
-    int8_text = bundle.manifest.precision == "int8" and bundle.manifest.input.get("kind") == "text"
+    int8_text = bundle.manifest.precision == "int8" and bundle.manifest.sample_kind != "image"
     return ExportDraft([file], proof, [contrib] if int8_text else [])
 
 

@@ -44,7 +44,7 @@ def export_with_keras(
     packages = (
         _REQUIRED_PACKAGES
         if has_keras_file
-        else (*_REQUIRED_PACKAGES, _KERAS_LIBRARY[bundle.manifest.input.get("kind") == "image"])
+        else (*_REQUIRED_PACKAGES, _KERAS_LIBRARY[bundle.manifest.sample_kind == "image"])
     )
     with progress.bar(f"building {form} in TensorFlow and replaying the golden samples there (about 20 s)", None):
         facts = run_conversion_task(
@@ -74,7 +74,7 @@ def _fetch_bundle_weights(bundle: Bundle, progress: Progress) -> Path:
 def _export_notes(bundle: Bundle, form: str, custom: Sequence[str]) -> list[str]:
     name = bundle.manifest.backbone.get("name")
     of_hub = any(backbone.name == name for backbone in all_backbones_with_unlisted() if backbone.library == "keras-hub")
-    text = bundle.manifest.input.get("kind") == "text"
+    text = bundle.manifest.sample_kind != "image"
     int8_note = (
         "The bundle's trunk is int8; this form computes in fp32. Its answers to the golden samples are within what "
         "int8 is allowed, not the same."

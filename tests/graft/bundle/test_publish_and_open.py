@@ -47,6 +47,20 @@ def test_bundle_round_trip(tmp_path: Path) -> None:
     assert golden.scores.dtype == np.float32
 
 
+@pytest.mark.parametrize(
+    ("spec", "kind"),
+    [
+        ({"kind": "image", "size": 8}, "image"),
+        ({"kind": "text", "texts": 1}, "text"),
+        ({"kind": "text", "texts": 2}, "pair"),
+    ],
+)
+def test_manifest_names_its_sample_kind(tmp_path: Path, spec: dict, kind: str) -> None:
+    manifest = dataclasses.replace(tiny_bundle(tmp_path / "models").manifest, input=spec)
+    assert manifest.sample_kind == kind
+    assert "sample_kind" not in json.loads(manifest.to_json())  # it is derived, never written
+
+
 def test_publish_counts_versions_and_stores_one_trunk_once(tmp_path: Path) -> None:
     models = tmp_path / "models"
     for _ in range(3):
