@@ -1,1 +1,1 @@
-"""Developers' scripts; none of them is installed."""
+"""Developers' scripts, not installed."""

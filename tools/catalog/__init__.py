@@ -1,1 +1,1 @@
-"""Write the tables of the catalog anew from the libraries."""
+"""Regenerate the catalog's JSON tables from the installed libraries."""

@@ -1,9 +1,9 @@
-"""Write zoo/catalog/applications.json: what keras.applications itself says of its networks.
+"""Write zoo/catalog/applications.json: weights URL, hash, input size, width and parameters of keras.applications.
 
 python -m tools.catalog.applications_table
 
-Each network is built as Keras builds it for ImageNet's weights without a top, in shapes without
-memory, and the library is asked on the way which file it would fetch and which input is its default.
+Each network is built as for ImageNet weights without a classifier, without allocating weights; the library's helpers
+are patched to record which file it would fetch and which input size is its default.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _SHA256_DIGITS: Final = 64  # digits; an MD5 has 32
 
 
 def list_factories() -> list[str]:
-    """Return the names of all networks of keras.applications, sorted."""
+    """Return the names of all network functions of keras.applications, sorted."""
     return sorted(name for name, _ in inspect.getmembers(keras.applications, inspect.isfunction))
 
 
 def application_facts(factory: str) -> dict[str, Any]:
-    """Return what the library says: `url`, `md5` or `sha256` (None: it gives none), `size`, `width`, `params`."""
+    """Return a network's `url`, `md5` or `sha256` (None: not given), `size` in pixels, `width` and `params`."""
     request: dict[str, Any] = {}
     with _capture_requests(request):
         model = getattr(keras.applications, factory)(include_top=False)
@@ -48,7 +48,7 @@ def application_facts(factory: str) -> dict[str, Any]:
 
 
 def hash_fields(file_hash: str | None) -> dict[str, str | None]:
-    """Return the hash that the library gives of a file as `md5` or `sha256`, None being the other."""
+    """Return a file's hash from the library as `md5` or `sha256`, by its length; the other is None."""
     is_sha256 = file_hash is not None and len(file_hash) == _SHA256_DIGITS
     return {"md5": None if is_sha256 else file_hash or None, "sha256": file_hash if is_sha256 else None}
 
@@ -60,7 +60,7 @@ def render_applications() -> str:
 
 @contextmanager
 def _capture_requests(captured_facts: dict[str, Any]) -> Iterator[None]:
-    """Note what the library asks its helpers for; nothing is fetched, loaded or held in memory."""
+    """Record the library's calls of its helpers in `captured_facts`; nothing is downloaded, loaded or allocated."""
 
     def shape(*_: object, default_size: int, **__: object) -> tuple[int, int, int]:
         captured_facts["default_size"] = default_size
@@ -72,7 +72,7 @@ def _capture_requests(captured_facts: dict[str, Any]) -> Iterator[None]:
 
     with ExitStack() as stack:
         stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")  # MobileNetV3 warns that it takes its default
+        warnings.simplefilter("ignore")  # MobileNetV3 warns that it uses its default size
         stack.enter_context(patch.object(imagenet_utils, "obtain_input_shape", shape))
         stack.enter_context(patch.object(file_utils, "get_file", file))
         stack.enter_context(patch.object(keras.Model, "load_weights", lambda *_: None))
@@ -81,13 +81,13 @@ def _capture_requests(captured_facts: dict[str, Any]) -> Iterator[None]:
 
 
 def _size_from_url(url: str) -> int:
-    """Return the input that MobileNetV3's weights were trained for: it stands in their name, nowhere else."""
-    found = re.search(r"_(\d{3})_1\.0_", url)
-    if found is None:
-        raise ValueError(f"{url} does not tell the size of the input")
-    return int(found[1])
+    """Return the input size in MobileNetV3's weights URL, the only place where the library has it."""
+    match = re.search(r"_(\d{3})_1\.0_", url)
+    if match is None:
+        raise ValueError(f"{url} contains no input size")
+    return int(match[1])
 
 
 if __name__ == "__main__":
     APPLICATIONS_FILE.write_text(render_applications())
-    sys.stderr.write(f"{APPLICATIONS_FILE} is written\n")
+    sys.stderr.write(f"wrote {APPLICATIONS_FILE}\n")

@@ -1,10 +1,9 @@
-"""Write zoo/catalog/heads.json and zoo/catalog/imagenet.json: what the libraries say of ImageNet's 1,000 classes.
+"""Write zoo/catalog/heads.json and zoo/catalog/imagenet.json: the ImageNet classifiers of keras.applications.
 
 python -m tools.catalog.heads_table
 
-Of each network of keras.applications: the file that it would fetch with its top; and where its last dense layer does
-not stand on pooled maps, what the network up to there is like. Nothing is fetched; models are built in shapes without
-memory. The classes' names are those in KerasHub.
+For each network: the weights file with its classifier; and, where the last dense layer does not take globally pooled
+maps, width and parameters of the network up to it. Nothing is downloaded or allocated. Class names are KerasHub's.
 """
 
 from __future__ import annotations
@@ -30,9 +29,9 @@ CLASSES_FILE: Final = Path(__file__).parents[2] / "zoo" / "catalog" / "imagenet.
 
 
 def classifier_facts(factory: str) -> dict[str, Any]:
-    """Return `url`, `md5` or `sha256` (None: the library gives none), and `body_facts`.
+    """Return `url`, `md5` or `sha256` (None: not given), and `below`.
 
-    That is width and parameters of the network up to its last dense layer; None where this takes pooled maps.
+    `below` is width and parameters of the network up to its last dense layer; None if that takes pooled maps.
 
     Raises:
         TrunkError: the network does not end with a dense layer.
@@ -44,7 +43,7 @@ def classifier_facts(factory: str) -> dict[str, Any]:
         return "weights.h5"
 
     with warnings.catch_warnings(), keras.StatelessScope(initialize_variables=False):
-        warnings.simplefilter("ignore")  # MobileNetV3 warns that it takes its default
+        warnings.simplefilter("ignore")  # MobileNetV3 warns that it uses its default size
         with patch.object(file_utils, "get_file", file), patch.object(keras.Model, "load_weights", lambda *_: None):
             getattr(keras.applications, factory)()
         model = build_application_classifier(factory, None, None)
@@ -63,11 +62,11 @@ def render_heads() -> str:
 
 
 def render_classes() -> str:
-    """Return the text of imagenet.json: WordNet's number and the name of each class, in the order of the scores."""
+    """Return the text of imagenet.json: WordNet id and name of each class, in the order of the scores."""
     return "[\n" + ",\n".join(json.dumps(IMAGENET_NAMES[at]) for at in range(len(IMAGENET_NAMES))) + "\n]\n"
 
 
 if __name__ == "__main__":
     HEADS_FILE.write_text(render_heads())
     CLASSES_FILE.write_text(render_classes())
-    sys.stderr.write(f"{HEADS_FILE} and {CLASSES_FILE} are written\n")
+    sys.stderr.write(f"wrote {HEADS_FILE} and {CLASSES_FILE}\n")

@@ -1,8 +1,10 @@
-"""`python -m tools.catalog.hub_table`: write down what the installed KerasHub and KerasCV know of their presets.
+"""Write zoo/catalog/hub.json and zoo/catalog/cv.json: the presets of the installed KerasHub and KerasCV.
 
-Both libraries must be imported to list a name; the catalog must not. So what they say stands as data beside it
-(`zoo/catalog/hub.json`, `cv.json`), written by this script and by nothing else: a test runs it again and fails
-where the files differ. Taken are the families of `zoo.catalog.presets`. Nothing is added here but a name.
+python -m tools.catalog.hub_table
+
+Listing a preset's name requires importing these libraries, which the catalog must not do. Only this script writes the
+two files; a test runs it again and fails if they differ. Included are the families of `zoo.catalog.presets`; only the
+backbone names are added.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ from typing import Any, Final
 from zoo.catalog.presets import CV_FAMILIES, HUB_FAMILIES
 
 CATALOG_FOLDER: Final = Path(__file__).parents[2] / "zoo" / "catalog"
-# A preset's name is that of its architecture, then what it was trained on; the latter begins at one of these words.
+# A preset's name is its architecture, then its training data, which starts at one of these words.
 _TRAINING_WORDS: Final = frozenset(
     (
         *("ade20k", "agc", "cityscapes", "coco", "enc", "en", "ft", "imagenet", "imagenet21k", "laion2b", "lvd1689m"),
         *("multi", "ra", "ra2", "ra4", "sat493m", "ssld", "sw", "uncased", "zh"),
     )
 )
-# Presets whose names tell nothing of what they were trained on; their descriptions do, or the family's paper.
+# Training data of presets whose names do not include it, from their descriptions or the family's paper.
 _TRAINING_DATA: Final = {
     "CLIPBackbone": "openai",
     "DINOV2Backbone": "lvd142m",
@@ -48,7 +50,7 @@ def main() -> None:
 
 
 def render_presets() -> dict[str, bytes]:
-    """Return the bytes of both files by name, as the installed libraries have it; slow, it imports TensorFlow."""
+    """Return the bytes of both files by name, from the installed libraries; slow, as it imports TensorFlow."""
     os.environ.setdefault("KERAS_BACKEND", "tensorflow")
     import keras_cv
     import keras_hub
@@ -60,7 +62,7 @@ def render_presets() -> dict[str, bytes]:
 
 
 def _hub_rows(models: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a module of KerasHub
-    """Go through the presets of KerasHub; one that a subclass has is told of the subclass alone."""
+    """Yield a row per preset of KerasHub; a preset of a subclass is listed for the subclass only."""
     seen: set[str] = set()
     classes = sorted((getattr(models, name) for name in HUB_FAMILIES), key=lambda cls: -len(cls.__mro__))
     for cls in classes:
@@ -71,7 +73,7 @@ def _hub_rows(models: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401 - a modu
 
 
 def _cv_rows(models: Any) -> Iterator[dict[str, Any]]:  # noqa: ANN401
-    """Go through KerasCV's presets with weights; the weights are called by the library, for others bear their names."""
+    """Yield a row per KerasCV preset with weights; "cv_" tells them from KerasHub's of the same name."""
     for name in CV_FAMILIES:
         for preset, facts in getattr(models, name).presets_with_weights.items():
             architecture, _, weights = preset.removesuffix("_backbone").replace("_backbone_", "_").rpartition("_")
@@ -91,7 +93,7 @@ def _preset_row(family: str, preset: str, facts: Mapping[str, Any]) -> dict[str,
 
 
 def _backbone_name(family: str, preset: str) -> str:
-    """Return `architecture.weights` of a preset, in lower case and without points of its own."""
+    """Return the name `architecture.weights` of a preset, in lower case, with its dots replaced."""
     words = preset.lower().replace(".", "_").split("_")
     split_at = next((at for at, word in enumerate(words) if at and word in _TRAINING_WORDS), None)
     if preset in _TRAINING_DATA or split_at is None:
@@ -100,7 +102,7 @@ def _backbone_name(family: str, preset: str) -> str:
 
 
 def _rows_to_json(rows: Iterator[dict[str, Any]]) -> bytes:
-    """Return rows as JSON, one a line: a change of the library is then a change of a line."""
+    """Return rows as JSON, one per line, so that a change in the library changes few lines."""
     lines = [json.dumps(row, ensure_ascii=False) for row in sorted(rows, key=lambda row: row["name"])]
     return ("[\n" + ",\n".join(lines) + "\n]\n").encode()
 

@@ -1,4 +1,4 @@
-"""What stands beside an exported file: what goes in, what comes out, and what is left to the caller."""
+"""Write the files beside an exported model: graft.json, README.md with an example, labels.txt, tokenizer.json."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graft.bundle.signature import TensorSpec
 from zoo.export.proof import Proof
 from zoo.export.triton import LABELS_FILE
 
-# Language, then what opens the form; the names of the inputs are arrays there.
+# Format -> "language|code that opens it"; the code has an array named after each input.
 _EXAMPLES: Final = {
     "keras": ('python|import keras\n\nmodel = keras.models.load_model("model.keras")\n{out} = model({named})["{out}"]'),
     "onnx": (
@@ -35,9 +35,15 @@ _EXAMPLES: Final = {
 def write_companion_files(
     folder: Path, bundle: Bundle, form: str, files: list[str], proof: Proof, notes: list[str]
 ) -> None:
-    """Write graft.json and README.md into `folder`, and labels.txt and tokenizer.json where the model has them.
+    """Write graft.json and README.md into `folder`, and labels.txt and tokenizer.json if the model has them.
 
-    `files` are what another runtime opens, `notes` what else there is to say.
+    Args:
+        folder: the exported folder.
+        bundle: its source.
+        form: the export format.
+        files: the files that the other runtime opens.
+        proof: the result of replaying the golden samples.
+        notes: further remarks, one sentence each.
     """
     manifest = bundle.manifest
     facts = {
@@ -58,14 +64,14 @@ def write_companion_files(
     (folder / "graft.json").write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", "utf-8")
     (folder / "README.md").write_text(_render_readme(manifest, form, files, proof, notes), "utf-8")
     if manifest.labels:
-        # A label with a line break would move all that follow it.
+        # A line break in a label would shift all labels after it.
         (folder / LABELS_FILE).write_text("".join(f"{' '.join(label.split())}\n" for label in manifest.labels), "utf-8")
     if bundle.layout.tokenizer.is_file():
         (folder / "tokenizer.json").write_bytes(bundle.layout.tokenizer.read_bytes())
 
 
 def caller_steps(manifest: Manifest) -> list[str]:
-    """Return what whoever calls the model must do before and after, one sentence each."""
+    """Return the pre- and postprocessing that is left to the caller, one sentence per step."""
     before = _image_steps(manifest.input) if manifest.sample_kind == "image" else _text_steps(manifest.input)
     return [*before, *_output_steps(manifest)]
 
@@ -73,11 +79,11 @@ def caller_steps(manifest: Manifest) -> list[str]:
 def _image_steps(spec: dict[str, Any]) -> list[str]:
     size = spec.get("size")
     return [
-        "Decode the picture as RGB, 8 bits a channel: its EXIF orientation applied, transparency laid on white.",
-        f"Resize it to {size} x {size} pixels, both sides on their own ({spec.get('geometry')}), "
+        "Decode the image as RGB, 8 bits per channel: apply its EXIF orientation, blend transparency onto white.",
+        f"Resize it to {size} x {size} pixels, width and height independently ({spec.get('geometry')}), "
         f"{spec.get('interpolation')} with antialiasing. The bundle was made with {spec.get('decoder')} "
-        f"{spec.get('decoder_version')}; another decoder or filter moves the scores a little.",
-        "Hand over uint8 numbers from 0 to 255 as they are: scaling and normalisation are in the graph.",
+        f"{spec.get('decoder_version')}; another decoder or filter changes the scores slightly.",
+        "Pass uint8 pixels from 0 to 255 unchanged: scaling and normalization are in the graph.",
     ]
 
 
@@ -86,11 +92,11 @@ def _text_steps(spec: dict[str, Any]) -> list[str]:
     start = "none" if special.get("start") is None else special["start"]
     pair = " A sample is a pair of texts: start, first, end, second, end." if spec.get("texts") == 2 else ""
     return [
-        "Tokenise the text with tokenizer.json (the package tokenizers; encode_special_tokens on): no runtime here "
-        "reads strings.",
-        f"At most {spec.get('max_tokens')} tokens with the special ones; of longer texts the end is cut.{pair}",
+        "Tokenize the text with tokenizer.json (package tokenizers, encode_special_tokens on): the model takes no "
+        "strings.",
+        f"At most {spec.get('max_tokens')} tokens including special ones; truncate longer texts at the end.{pair}",
         f"Special tokens: start {start}, end {special.get('end')}, padding {special.get('pad')}.",
-        f"Hand over {', '.join(spec.get('arrays', []))} as int32 [n,t]; padding_mask is 1 on tokens and 0 on padding, "
+        f"Pass {', '.join(spec.get('arrays', []))} as int32 [n,t]; padding_mask is 1 on tokens and 0 on padding, "
         "segment_ids is 1 on the second text of a pair.",
     ]
 
@@ -98,10 +104,12 @@ def _text_steps(spec: dict[str, Any]) -> list[str]:
 def _output_steps(manifest: Manifest) -> list[str]:
     head = manifest.head
     steps = {
-        "classify": ["scores are probabilities of the labels, in their order; temperature and softmax are in them."],
-        "tag": [f"scores are probabilities; a label is given from its threshold on: {head.get('thresholds')}."],
-        "regress": ["scores is the number itself, in the unit of the training data."],
-        "embed": ["features are the answer; there are no scores."],
+        "classify": [
+            "scores are probabilities of the labels, in their order; temperature scaling and softmax are in the graph."
+        ],
+        "tag": [f"scores are probabilities; a label applies from its threshold up: {head.get('thresholds')}."],
+        "regress": ["scores are the predicted values, in the unit of the training data."],
+        "embed": ["The output is features; there are no scores."],
     }
     novelty = head.get("novelty", {})
     unknown = [f"A sample whose novelty is above {novelty['threshold']:.6g} is unknown."] if novelty else []
@@ -111,12 +119,12 @@ def _output_steps(manifest: Manifest) -> list[str]:
 def _render_readme(manifest: Manifest, form: str, files: list[str], proof: Proof, notes: list[str]) -> str:
     sections = [
         f"# {manifest.name}, version {manifest.version}, as {form}",
-        f"Open: {', '.join(f'`{file}`' for file in files)}. `graft.json` says the same for programs.",
+        f"Open: {', '.join(f'`{file}`' for file in files)}. `graft.json` has the same facts for programs.",
         f"```{_EXAMPLES[form].partition('|')[0]}\n{_example_code(manifest, form)}\n```",
-        "## In and out\n\n" + "\n".join(_tensor_line(tensor) for tensor in _directed_tensors(manifest)),
-        "## What the caller does\n\n" + "\n".join(f"- {line}" for line in caller_steps(manifest)),
-        f"## Proof\n\n{proof.samples} golden samples through {proof.runtime}, one by one and in one batch: answers "
-        f"moved by {proof.off:.2g} at most; allowed is {proof.allowed:g}.",
+        "## Inputs and outputs\n\n" + "\n".join(_tensor_line(tensor) for tensor in _directed_tensors(manifest)),
+        "## Left to the caller\n\n" + "\n".join(f"- {line}" for line in caller_steps(manifest)),
+        f"## Proof\n\n{proof.samples} golden samples replayed in {proof.runtime}, one by one and in one batch: answers "
+        f"differ by {proof.off:.2g} at most; allowed is {proof.allowed:g}.",
         *(["## Notes\n\n" + "\n".join(f"- {note}" for note in notes)] if notes else []),
         f"Backbone: {manifest.backbone.get('name')}. Licence of its weights: {manifest.backbone.get('license')}.",
     ]

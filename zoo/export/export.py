@@ -1,4 +1,4 @@
-"""One bundle -> one folder for another runtime, proven; or nothing at all."""
+"""Export a bundle to a folder for another runtime, atomically: replayed there first, or nothing is written."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ ExportFormat = Literal["onnx", "saved_model", "tflite", "triton", "keras"]
 
 @dataclass(frozen=True, slots=True)
 class ExportResult:
-    """What was written."""
+    """An exported folder."""
 
     form: ExportFormat
-    folder: Path  # what was made, whole
-    files: list[str]  # what the other runtime opens, as paths below `folder`
+    folder: Path
+    files: list[str]  # the files that the other runtime opens, relative to `folder`
     proof: Proof
     notes: list[str]
 
 
 @dataclass(frozen=True, slots=True)
 class ExportDraft:
-    """A form in its draft folder, proven there."""
+    """An export in its draft folder, replayed there."""
 
     files: list[str]
     proof: Proof
@@ -44,18 +44,23 @@ class ExportDraft:
 def export_bundle(
     bundle: Bundle, form: ExportFormat, out: Path, progress: Progress, custom: Sequence[str] = ()
 ) -> ExportResult:
-    """Write `bundle` as `form` into the folder `out`; of Triton that is the model repository, of the rest the whole.
+    """Write `bundle` in the format `form`.
 
-    `custom` names layers of the user's own in the bundle's model.keras, each "module:Class"; they are imported.
+    Args:
+        bundle: the model version to export.
+        form: the export format.
+        out: the new folder; for Triton the model repository, in which a folder with the model's name is created.
+        progress: where progress is reported.
+        custom: custom layers in the bundle's model.keras, each "module:Class"; they are imported.
 
     Raises:
-        PublishFailed: `out` is there already, or cannot be written.
-        ReplayFailed: the other runtime does not repeat the golden samples.
-        BundleUnsupported: the bundle has no such form; the message says why, and what to do.
-        MissingExtra: what makes that form is not installed.
-        RecipeError: the bundle has a name that no model may have.
+        PublishFailed: the folder exists already, or cannot be written.
+        ReplayFailed: the other runtime's answers to the golden samples differ.
+        BundleUnsupported: the bundle cannot be exported in this format; the message says why, and what to do.
+        MissingExtra: a package for this format is not installed.
+        RecipeError: the bundle has an invalid model name.
     """
-    # The name becomes a folder's: a bundle from elsewhere could call itself anything.
+    # The name becomes a folder name: a bundle from elsewhere could have any.
     folder = out / validate_model_name(bundle.manifest.name) if form == "triton" else out
     require_absent(folder)
     with atomic_folder(folder) as draft:
@@ -73,7 +78,7 @@ def _export_triton(bundle: Bundle, _: ExportFormat, draft: Path, __: Sequence[st
     (draft / number).mkdir()
     exported = _write_onnx(bundle, draft, f"{number}/model.onnx", progress)
     (draft / "config.pbtxt").write_text(triton_config(bundle.manifest))
-    note = "Triton itself was not run: the graph was proven in ONNX Runtime, which is what Triton runs it in."
+    note = "Triton itself was not run: the graph was replayed in ONNX Runtime, which Triton uses."
     return ExportDraft(["config.pbtxt", *exported.files], exported.proof, [*exported.notes, note])
 
 
@@ -84,7 +89,7 @@ def _write_onnx(bundle: Bundle, draft: Path, file: str, progress: Progress) -> E
         proof = prove_export(
             bundle, make_onnx_runner((draft / file).read_bytes(), bundle), f"ONNX Runtime {version('onnxruntime')}"
         )
-    contrib = "the graph uses ONNX Runtime's own operators (domain com.microsoft); other runtimes of ONNX refuse it."
+    contrib = "The graph uses ONNX Runtime's contrib operators (domain com.microsoft); other ONNX runtimes refuse it."
     int8_text = bundle.manifest.precision == "int8" and bundle.manifest.sample_kind != "image"
     return ExportDraft([file], proof, [contrib] if int8_text else [])
 

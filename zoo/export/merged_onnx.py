@@ -1,4 +1,4 @@
-"""Trunk and head as one ONNX file: what goes in as the trunk's arrays comes out as features, scores and novelty."""
+"""Merge trunk and head into one ONNX file: the trunk's inputs -> features, scores and novelty."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ _HEAD_PREFIX: Final = "head_"
 
 
 def merge_trunk_and_head(bundle: Bundle) -> bytes:
-    """Return the bytes of one ONNX file with the bundle's signature, at the trunk's opset; the same every time.
+    """Return the bytes of one ONNX file with the bundle's signature, at the trunk's opset; deterministic.
 
-    Labels and what else a caller needs stand in its metadata, each value as JSON.
+    Labels and other facts for the caller are in its metadata, each value as JSON.
 
     Raises:
-        BundleUnsupported: the head was not written for the trunk's opset.
+        BundleUnsupported: the head has another opset than the trunk.
     """
     trunk = onnx.load(bundle.layout.trunk, load_external_data=False)
     model = trunk if len(bundle.manifest.signature.outputs) == 1 else _append_head(bundle, trunk)
@@ -36,7 +36,7 @@ def merge_trunk_and_head(bundle: Bundle) -> bytes:
 
 
 def onnx_metadata(bundle: Bundle) -> dict[str, str]:
-    """Return what the file says of itself, by name, each as JSON."""
+    """Return the file's metadata: name -> value as JSON."""
     manifest = bundle.manifest
     facts = {
         "name": manifest.name,
@@ -52,10 +52,10 @@ def onnx_metadata(bundle: Bundle) -> dict[str, str]:
 
 
 def make_onnx_runner(data: bytes, bundle: Bundle) -> ExportRunner:
-    """Return a function that runs the file in ONNX Runtime, on one core.
+    """Return a function that runs the ONNX file in ONNX Runtime, on one core.
 
     Raises:
-        TrunkError: ONNX Runtime refuses it.
+        TrunkError: ONNX Runtime cannot load it.
     """
     session = open_session(data)
     outputs = [tensor.name for tensor in bundle.manifest.signature.outputs]
@@ -70,7 +70,7 @@ def _append_head(bundle: Bundle, trunk: onnx.ModelProto) -> onnx.ModelProto:
     head = onnx.load(bundle.layout.head, load_external_data=False)
     features, *head_outputs = (tensor.name for tensor in bundle.manifest.signature.outputs)
     prefixed_head = compose.add_prefix(head, _HEAD_PREFIX, rename_inputs=False, rename_outputs=False)
-    # compose takes no name twice, and `features` is both an output of the one and the input of the other.
+    # compose refuses duplicate names, and `features` is the trunk's output and the head's input.
     for node in prefixed_head.graph.node:
         node.input[:] = [_HEAD_PREFIX + features if name == features else name for name in node.input]
     prefixed_head.graph.input[0].name = _HEAD_PREFIX + features
@@ -84,9 +84,9 @@ def _append_head(bundle: Bundle, trunk: onnx.ModelProto) -> onnx.ModelProto:
         )
     except ValueError as fault:
         raise BundleUnsupported(
-            f"{bundle.layout.root}: trunk and head do not fit into one graph ({fault}). Fine-tune the model again."
+            f"{bundle.layout.root}: trunk and head cannot be merged ({fault}). Fine-tune the model again."
         ) from None
-    opsets = {entry.domain: entry for entry in model.opset_import}  # compose lists those of both
+    opsets = {entry.domain: entry for entry in model.opset_import}  # compose lists both models' opsets
     del model.opset_import[:]
     model.opset_import.extend(opsets.values())
     model.producer_name = "graft"

@@ -1,4 +1,4 @@
-"""Golden samples through another runtime: what is exported answers as the bundle does, or is thrown away."""
+"""Replay the golden samples in another runtime: an export whose answers differ from the bundle's is refused."""
 
 from __future__ import annotations
 
@@ -16,18 +16,17 @@ from graft.errors import ReplayFailed
 from graft.inputs.open_input import BatchArrays, Input, open_input
 from graft.types import Float32Array
 
-ExportRunner = Callable[
-    [BatchArrays], Mapping[str, Float32Array]
-]  # a batch of n -> every output of the whole model, by name
+# Runs an exported model: a batch of n -> all its outputs by name: features [n,d], scores [n,k], novelty [n].
+ExportRunner = Callable[[BatchArrays], Mapping[str, Float32Array]]
 
 
 @dataclass(frozen=True, slots=True)
 class Proof:
-    """What was replayed, and how far the answers moved."""
+    """Result of a replay: the largest difference of the answers, and the tolerance."""
 
-    runtime: str  # what answered, with its version
+    runtime: str  # with its version
     samples: int
-    off: float  # of a score, at most; of an embedding, of its largest number
+    off: float  # largest absolute difference of a score; of features, relative to their largest value
     allowed: float
 
 
@@ -35,7 +34,7 @@ def prove_export(bundle: Bundle, run: ExportRunner, runtime: str) -> Proof:
     """Replay the golden samples of `bundle` through `run`: one by one, then all in one batch.
 
     Raises:
-        ReplayFailed: it answers otherwise; the message names the runtime and the first answer that differs.
+        ReplayFailed: an answer differs; the message names the runtime and the first such answer.
     """
     layout, manifest, golden = bundle.layout, bundle.manifest, bundle.read_golden()
     tokenizer = layout.tokenizer.read_bytes() if layout.tokenizer.is_file() else None
@@ -46,7 +45,7 @@ def prove_export(bundle: Bundle, run: ExportRunner, runtime: str) -> Proof:
         batch = _ExportedModel(_batch_runner(golden, inputs, run), manifest)
         replay(golden, manifest, inputs, batch.trunk, batch.head)
     except ReplayFailed as fault:
-        raise ReplayFailed(f"{runtime} does not repeat {layout.root}: {fault} Nothing was exported.") from None
+        raise ReplayFailed(f"{runtime} does not reproduce {layout.root}: {fault} Nothing was exported.") from None
     return Proof(
         runtime,
         len(golden.samples),
@@ -56,7 +55,7 @@ def prove_export(bundle: Bundle, run: ExportRunner, runtime: str) -> Proof:
 
 
 class _ExportedModel:
-    """A whole model, asked as `replay` asks: for the features, then for what the head makes of those."""
+    """Adapter of a whole model to `replay`, which calls the trunk and then the head."""
 
     def __init__(self, run: ExportRunner, manifest: Manifest) -> None:
         outputs = [tensor.name for tensor in manifest.signature.outputs]
@@ -67,7 +66,7 @@ class _ExportedModel:
         self.head = self._run_head if self._head_outputs else None
 
     def trunk(self, arrays: BatchArrays) -> Float32Array:
-        """Run the model; return its features."""
+        """Run the model; return its features, float32 [n,d]."""
         self._answers = self._run(arrays)
         if not self._head_outputs:
             self._first_rows.append(self._answers[self._features][0])
@@ -79,7 +78,7 @@ class _ExportedModel:
         return columns
 
     def max_difference(self, golden: Golden) -> float:
-        """Return how far what was said is from what is on record, at most."""
+        """Return the largest difference between the answers and the recorded ones, in the unit of `Proof.off`."""
         answers = np.stack(self._first_rows)
         if self._head_outputs:
             return float(np.abs(answers - golden.scores)[:, : self._label_count].max())
@@ -87,7 +86,7 @@ class _ExportedModel:
 
 
 def _batch_runner(golden: Golden, inputs: Input, run: ExportRunner) -> ExportRunner:
-    """Return a run that answers the golden samples in their order, all asked together."""
+    """Run all golden samples in one batch; return a runner that gives their answers one by one, in order."""
     arrays = inputs.batch([inputs(sample) for sample in golden.samples])
     answers = run(arrays)
     rows = iter(range(len(golden.samples)))

@@ -1,4 +1,4 @@
-"""SavedModel, TFLite and Keras' own file: made and proven by a child process, which alone imports TensorFlow."""
+"""Export to TFLite, SavedModel and .keras in a child process, so that TensorFlow stays out of this one."""
 
 from __future__ import annotations
 
@@ -16,23 +16,23 @@ from zoo.manage.check_keras_file import check_harmless_classes
 from zoo.weights import weights_cache
 
 _REQUIRED_PACKAGES: Final = ("tensorflow", "keras", "onnx")
-_KERAS_LIBRARY: Final = {True: "keras_cv", False: "keras_hub"}  # by whether the backbone takes pictures
+_KERAS_LIBRARY: Final = {True: "keras_cv", False: "keras_hub"}  # by whether the backbone takes images
 
 
 def export_with_keras(
     bundle: Bundle, form: str, draft: Path, custom: Sequence[str], progress: Progress
 ) -> tuple[list[str], Proof, list[str]]:
-    """Write a form into `draft`; return its files, the proof, and what there is to say.
+    """Write one format into `draft`; return its files, the proof, and notes for the README.
 
     Raises:
-        BundleUnsupported: there is no such form of this bundle, or its weights are not those of the catalog.
-        ReplayFailed: the form does not repeat the golden samples.
-        WeightsError: the backbone's weights could not be had.
+        BundleUnsupported: this bundle cannot be exported in this format, or its weights are not the catalog's.
+        ReplayFailed: the exported model's answers to the golden samples differ.
+        WeightsError: the backbone's weights could not be fetched.
         MissingExtra: TensorFlow is not installed.
-        RecipeError: the bundle's model.keras holds what could do harm.
+        RecipeError: the bundle's model.keras contains a class that is not allowed.
     """
     has_keras_file = "model.keras" in bundle.manifest.files
-    if has_keras_file:  # a bundle's hashes prove that it is whole, not who made it
+    if has_keras_file:  # a bundle's hashes prove integrity, not origin
         check_harmless_classes(bundle.layout.root / "model.keras")
     file = None if has_keras_file else _fetch_bundle_weights(bundle, progress)
     task_arguments: dict[str, Any] = {
@@ -58,7 +58,7 @@ def export_with_keras(
 
 
 def _fetch_bundle_weights(bundle: Bundle, progress: Progress) -> Path:
-    """Return the pretrained weights that the bundle's trunk was built from."""
+    """Fetch the pretrained weights that the bundle's trunk was built from; return their file."""
     record, root = bundle.manifest.backbone, bundle.layout.root
     try:
         backbone = get_backbone(str(record["name"]))
@@ -66,7 +66,7 @@ def _fetch_bundle_weights(bundle: Bundle, progress: Progress) -> Path:
         raise BundleUnsupported(f"{root} has no model.keras, and {fault} Export it as onnx.") from None
     if weights_cache.ensure_weights_hash(backbone, progress) != record.get("weights_sha256"):
         raise BundleUnsupported(
-            f"{root} was made from other weights of {backbone.name} than the catalog's. Export it as onnx."
+            f"{root} was built from other weights of {backbone.name} than the catalog's. Export it as onnx."
         )
     return weights_cache.fetch_weights(backbone, progress)
 
@@ -76,11 +76,11 @@ def _export_notes(bundle: Bundle, form: str, custom: Sequence[str]) -> list[str]
     of_hub = any(backbone.name == name for backbone in all_backbones_with_unlisted() if backbone.library == "keras-hub")
     text = bundle.manifest.sample_kind != "image"
     int8_note = (
-        "The bundle's trunk is int8; this form computes in fp32. Its answers to the golden samples are within what "
-        "int8 is allowed, not the same."
+        "The bundle's trunk is int8; this format computes in fp32. Its answers to the golden samples are within the "
+        "int8 tolerance, not equal."
     )
-    hub = "Opening it needs the package keras-hub, imported first: its layers are in it."
-    own = f"Opening it needs {', '.join(custom)} as custom_objects: those layers are in it by name only."
+    hub = "Opening it needs the package keras-hub, imported first: the model contains its layers."
+    own = f"Opening it needs {', '.join(custom)} as custom_objects: the file has those layers by name only."
     return [
         *([int8_note] if bundle.manifest.precision == "int8" else []),
         *([hub] if form == "keras" and (text or of_hub) else []),

@@ -1,10 +1,9 @@
-"""A model of NVIDIA Triton's model repository: config.pbtxt beside numbered versions.
+"""config.pbtxt for NVIDIA Triton's model repository.
 
 Source: Triton's model configuration, https://github.com/triton-inference-server/server/blob/main/docs/user_guide/
 model_configuration.md, and model_repository.md beside it. Where inputs and outputs are listed, Triton completes nothing
-by itself (onnxruntime_backend, ModelState::AutoCompleteConfig): it switches no batching on. Strings of protocol
-buffers' text format are written as JSON strings: for printable ASCII both are the same, and names of models are nothing
-else.
+(onnxruntime_backend, ModelState::AutoCompleteConfig), so batching stays off unless configured. Strings of protobuf's
+text format are written as JSON strings: for printable ASCII, to which model names are limited, both are the same.
 """
 
 from __future__ import annotations
@@ -26,7 +25,7 @@ _DATA_TYPES: Final = {
 
 
 def triton_config(manifest: Manifest) -> str:
-    """Return config.pbtxt. The batch axis is Triton's, up to MAX_BATCH; without `dynamic_batching` it never waits."""
+    """Return config.pbtxt: batches up to MAX_BATCH_SIZE; requests are not delayed, as `dynamic_batching` is off."""
     facts = manifest.signature
     labels = LABELS_FILE if manifest.labels else None
     return "\n".join(
@@ -38,7 +37,7 @@ def triton_config(manifest: Manifest) -> str:
             f"max_batch_size: {MAX_BATCH_SIZE}",
             f"input {_render_list([_render_tensor(tensor) for tensor in facts.inputs])}",
             f"output {_render_list([_render_tensor(tensor, labels) for tensor in facts.outputs])}",
-            "# Requests are run as they come. To let Triton gather them into batches, add: dynamic_batching { }",
+            "# Requests run as they arrive. To let Triton batch them, add: dynamic_batching { }",
             "",
         ]
     )
@@ -51,7 +50,7 @@ def _render_tensor(tensor: TensorSpec, labels: str | None = None) -> str:
         f"data_type: {_DATA_TYPES[tensor.dtype]}",
         f"dims: [ {', '.join(map(str, dims or (1,)))} ]",
     ]
-    if not dims:  # one number a sample; Triton knows no empty dims, so it is told how the graph has them
+    if not dims:  # one value per sample: Triton allows no empty dims, so the graph's shape is a reshape
         lines.append("reshape: { shape: [ ] }")
     if labels and tensor.name == "scores":
         lines.append(f"label_filename: {json.dumps(labels)}")

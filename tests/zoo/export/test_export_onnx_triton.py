@@ -180,7 +180,7 @@ def with_other_answers(bundle: Bundle, models: Path) -> Bundle:
 def test_export_that_fails_parity_leaves_nothing(form: Any, tmp_path: Path) -> None:
     wrong = with_other_answers(tiny_bundle(tmp_path / "models"), tmp_path / "models")
     (tmp_path / "out").mkdir()
-    with pytest.raises(ReplayFailed, match=r"ONNX Runtime .* does not repeat .*Nothing was exported"):
+    with pytest.raises(ReplayFailed, match=r"ONNX Runtime .* does not reproduce .*Nothing was exported"):
         export_bundle(wrong, form, tmp_path / "out" / "new", SilentProgress())
     assert not list((tmp_path / "out").rglob("*.*"))
 
@@ -214,7 +214,7 @@ def test_export_refuses_a_head_of_another_opset(tmp_path: Path) -> None:
         golden=bundle.read_golden(),
         extras={},
     )
-    with pytest.raises(BundleUnsupported, match="do not fit into one graph"):
+    with pytest.raises(BundleUnsupported, match="trunk and head cannot be merged"):
         export_bundle(other, "onnx", tmp_path / "out", SilentProgress())
 
 
