@@ -16,7 +16,7 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from graft.bundle.open_bundle import Bundle, resolve_bundle
+from graft.bundle.open_bundle import resolve_bundle
 from graft.bundle.publish import publish
 from graft.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, UnknownModel, UnknownVersion
 from graft.progress import SilentProgress
@@ -24,6 +24,7 @@ from graft.runtime.session import open_session
 from graft.storage.atomic_folder import atomic_folder
 from tests.support.fakes import LABELS, tiny_bundle
 from tests.support.text_fakes import TEXTS, tiny_text_bundle, tiny_text_input
+from tests.support.wrong_bundle import reverse_golden_scores
 from zoo.cli.main import cli
 from zoo.export.export import export_bundle
 
@@ -167,18 +168,9 @@ def _module(path: Path) -> ModuleType:
     return module
 
 
-def with_other_answers(bundle: Bundle, models: Path) -> Bundle:
-    """Publish the same bundle once more, its golden scores turned round: whole by its hashes, wrong by its answers."""
-    golden = bundle.read_golden()
-    turned = dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy())
-    layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
-    head = layout.head.read_bytes()
-    return publish(models, manifest, trunk=layout.trunk, head=head, golden=turned, extras={})
-
-
 @pytest.mark.parametrize("form", ["onnx", "triton"])
 def test_export_that_fails_parity_leaves_nothing(form: Any, tmp_path: Path) -> None:
-    wrong = with_other_answers(tiny_bundle(tmp_path / "models"), tmp_path / "models")
+    wrong = reverse_golden_scores(tiny_bundle(tmp_path / "models"))
     (tmp_path / "out").mkdir()
     with pytest.raises(ReplayFailed, match=r"ONNX Runtime .* does not reproduce .*Nothing was exported"):
         export_bundle(wrong, form, tmp_path / "out" / "new", SilentProgress())

@@ -18,6 +18,7 @@ from graft.bundle.publish import publish
 from graft.errors import BundleUnsupported, RecipeError, ReplayFailed
 from tests.support.fakes import tiny_bundle
 from tests.support.paths import REPOSITORY
+from tests.support.wrong_bundle import reverse_golden_scores
 from tests.support.zoo.keras_archives import layer, packed
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.cli.main import cli
@@ -91,14 +92,8 @@ def test_export_keras_custom_layers_must_be_named() -> None:
 )
 def test_export_keras_that_fails_parity_is_discarded(precision: str, error: type[Exception], why: str) -> None:
     done("import", *PLAIN)
-    bundle = open_bundle(Path("models/plain/1"))
-    golden, layout = bundle.read_golden(), bundle.layout
-    turned = dataclasses.replace(golden, scores=golden.scores[:, ::-1].copy())
-    extras = {"model.keras": (layout.root / "model.keras").read_bytes()}
-    manifest = dataclasses.replace(bundle.manifest, files={}, precision=precision)
-    head = layout.head.read_bytes()
-    publish(Path("models"), manifest, trunk=layout.trunk, head=head, golden=turned, extras=extras)
-    ran = zoo("export", "models/plain/2", "--format", "keras", "-o", "out/new")
+    reverse_golden_scores(open_bundle(Path("models/plain/1")), precision=precision)
+    ran = zoo("export", "models/plain", "--format", "keras", "-o", "out/new")
     assert isinstance(ran.exception, error)
     assert re.search(why, str(ran.exception))
     assert not list(Path("out").iterdir())
