@@ -49,7 +49,6 @@ def check(data: str, html: str | None, fix: str | None, no_samples: bool, **opti
     from finetune.doctor.examine import load_and_examine
     from finetune.doctor.fix import write_clean_table
     from finetune.doctor.html_report import write_html_report
-    from finetune.doctor.json_report import build_json_report
     from finetune.doctor.text_report import render_next_steps, render_text
     from finetune.recipe_toml import data_options_from_values
     from graft.cli.run_cli import progress_reporter
@@ -64,9 +63,7 @@ def check(data: str, html: str | None, fix: str | None, no_samples: bool, **opti
         fix_result = write_clean_table(findings, Path(fix)) if fix else None
     if options["as_json"]:
         click.echo(
-            json.dumps(
-                build_json_report(findings) | {"fix": fix_result.to_dict() if fix_result else None}, ensure_ascii=False
-            )
+            json.dumps(findings.to_dict() | {"fix": fix_result.to_dict() if fix_result else None}, ensure_ascii=False)
         )
     else:
         click.echo("\n".join([render_text(findings), *render_next_steps(findings, html, fix_result)]))

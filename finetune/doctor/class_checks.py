@@ -16,7 +16,6 @@ from typing import Final
 import numpy as np
 
 from finetune.doctor.findings import ConfusablePair, LabelCounts
-from finetune.head.class_weights import IMBALANCE_THRESHOLD
 from graft.tables.table import parse_number
 from graft.types import Float32Array, IndexArray
 
@@ -87,11 +86,6 @@ def count_labels(labels: Iterable[str]) -> LabelCounts | None:
     """Return how often each name is among `labels`; None where there is none."""
     counts = Counter(labels)
     return LabelCounts(tuple(sorted(counts.items(), key=lambda one: (-one[1], one[0])))) if counts else None
-
-
-def is_imbalanced(label_counts: LabelCounts | None) -> bool:
-    """Say whether classes are so uneven that training tries whether rare ones should count more."""
-    return label_counts is not None and label_counts.imbalance_ratio > IMBALANCE_THRESHOLD
 
 
 def find_similar_names(names: Iterable[str]) -> tuple[tuple[str, str], ...]:

@@ -10,8 +10,7 @@ from markupsafe import Markup
 
 from finetune.data.dataset import DataKind, LabeledSample
 from finetune.data.task import Task
-from finetune.doctor.findings import DuplicateGroup, Findings
-from finetune.doctor.summary import summarize_findings
+from finetune.doctor.findings import DuplicateGroup, Findings, summarize_findings
 from finetune.report.render_template import render_template
 from finetune.report.sample_preview import SamplePreview, preview_sample
 from graft.bundle.manifest import SampleKind

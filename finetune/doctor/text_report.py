@@ -7,9 +7,8 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from finetune.data.task import Task
-from finetune.doctor.findings import DuplicateGroup, Findings, SuspectLabel
+from finetune.doctor.findings import DuplicateGroup, Findings, SuspectLabel, summarize_findings
 from finetune.doctor.fix import CleanTable
-from finetune.doctor.summary import summarize_findings
 
 MAX_PRINTED_FINDINGS: Final = 10  # findings of a kind that are printed
 MAX_GROUP_MEMBERS: Final = 4  # of a group

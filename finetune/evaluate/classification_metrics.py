@@ -1,56 +1,32 @@
-"""Of a classifier.
+"""Metrics of classes and tags: accuracy, F1, confusion matrix, average precision. Plain numbers, ready for JSON.
 
-Shapes: n samples, k classes; y int [n]; scores float32 [n,k], each row a distribution.
-
-How good a head is on samples it never saw: plain numbers for the manifest and the report.
-
-What a classifier would get wrong if it answered only where it is surest (Geifman & El-Yaniv 2017).
-
-Coverage: the share of the samples that are answered. Risk: the share of those that are answered wrongly.
-Shapes: n samples; confidence float [n], the probability of the answer; wrong bool [n].
-
-Of a regression. Shapes: n samples; truth and said float [n], in the target's unit.
-
-Of a tagger. Shapes: n samples, k tags; y bool [n,k]; scores float32 [n,k]; thresholds [k].
+Shapes: n samples, k classes or tags; scores float32 [n,k]. Calibration has a module of its own
+(`finetune.evaluate.calibration_metrics`); the metrics of numbers are in `finetune.evaluate.evaluate_test_set`.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.types import BoolArray, Float32Array, Float64Array, FloatArray, IndexArray
+from finetune.evaluate.calibration_metrics import expected_calibration_error, reliability_curve, risk_coverage
+from graft.types import BoolArray, Float32Array, IndexArray
 
-RELIABILITY_BINS: Final = 15  # equal widths of confidence, as Guo et al. 2017
-
-
-__all__ = [
-    "classification_metrics",
-    "confusion_matrix",
-    "regression_metrics",
-    "reliability_curve",
-    "risk_coverage",
-    "tagging_metrics",
-    "unknown_metrics",
-]
-
-
-RISK_LIMITS: Final = {"coverage_at_1": 0.01, "coverage_at_5": 0.05}  # what each figure keeps the risk under
-
-
-MAX_CURVE_POINTS: Final = 100  # of the curve, at most
+Z_95: Final = 1.96  # quantile of the normal distribution for a 95 % interval
 
 
 def classification_metrics(scores: Float32Array, y: IndexArray, labels: Sequence[str]) -> dict[str, Any]:
-    """Return the metrics of `scores` against the truth `y`, ready for JSON.
+    """Return the metrics of `scores` [n,k], each row a distribution, against the truth `y` int [n].
 
-    A class without a sample here has recall None and is left out of the balanced accuracy (the mean
-    recall); the macro F1 runs over every class that is here or was answered.
+    A class without a sample has recall None and is left out of the balanced accuracy (the mean recall); the macro F1 is
+    the mean over the classes that have a sample or were predicted.
     """
-    confusion = confusion_matrix(y, scores.argmax(1), len(labels))
+    predictions = scores.argmax(1)
+    confusion = confusion_matrix(y, predictions, len(labels))
     hits, support, predicted_count = confusion.diagonal(), confusion.sum(1), confusion.sum(0)
     recall = np.divide(hits, support, out=np.full(len(labels), np.nan), where=support > 0)
     precision = np.divide(hits, predicted_count, out=np.zeros(len(labels)), where=predicted_count > 0)
@@ -63,7 +39,7 @@ def classification_metrics(scores: Float32Array, y: IndexArray, labels: Sequence
         "accuracy": float(hits.sum() / len(y)),
         "balanced_accuracy": float(np.nanmean(recall)),
         "macro_f1": float(np.nanmean(f1)),
-        "ece": float(sum(b["count"] * abs(b["accuracy"] - b["confidence"]) for b in curve) / len(y)),
+        "ece": expected_calibration_error(curve),
         "log_loss": float(-np.log(np.maximum(scores[np.arange(len(y)), y], np.finfo(np.float32).tiny)).mean()),
         "per_class": {
             label: {
@@ -76,14 +52,25 @@ def classification_metrics(scores: Float32Array, y: IndexArray, labels: Sequence
         },
         "confusion": confusion.tolist(),
         "reliability": curve,
-        "risk_coverage": risk_coverage(scores.max(1), scores.argmax(1) != y),
+        "risk_coverage": risk_coverage(scores.max(1), predictions != y),
     }
 
 
-def unknown_metrics(scores: Float32Array, y: IndexArray, novelty: Float32Array, threshold: float) -> dict[str, Any]:
-    """Return the share of samples that stay known, their `novelty` [n] not above the threshold, and how good these are.
+def confusion_matrix(y: IndexArray, predictions: IndexArray, class_count: int) -> NDArray[np.int64]:
+    """Return int64 [k,k]: how often samples of the row's class were predicted as the column's class.
 
-    None is the accuracy of a part that is empty. Ready for JSON.
+    >>> confusion_matrix(np.array([0, 0, 1]), np.array([0, 1, 1]), 2).tolist()
+    [[1, 1], [0, 1]]
+    """
+    confusion = np.zeros((class_count, class_count), np.int64)
+    np.add.at(confusion, (y, predictions), 1)
+    return confusion
+
+
+def unknown_metrics(scores: Float32Array, y: IndexArray, novelty: Float32Array, threshold: float) -> dict[str, Any]:
+    """Return the share of samples that stay known, and the accuracy of the known and of the unknown ones.
+
+    Known are samples whose `novelty` float32 [n] is not above the threshold. An accuracy is None without a sample.
     """
     known, is_correct = novelty <= threshold, scores.argmax(1) == y
     return {
@@ -93,96 +80,32 @@ def unknown_metrics(scores: Float32Array, y: IndexArray, novelty: Float32Array, 
     }
 
 
-def confusion_matrix(y: IndexArray, predictions: IndexArray, class_count: int) -> NDArray[np.int64]:
-    """Return int64 [k,k]: how often the class of the row was called the class of the column."""
-    confusion = np.zeros((class_count, class_count), np.int64)
-    np.add.at(confusion, (y, predictions), 1)
-    return confusion
-
-
-def reliability_curve(scores: Float32Array, y: IndexArray) -> list[dict[str, Any]]:
-    """Return, for each bin of confidence that is not empty, its count, mean confidence and accuracy."""
-    confidence = scores.max(1).astype(np.float64)
-    is_correct = scores.argmax(1) == y
-    bins = np.clip(np.ceil(confidence * RELIABILITY_BINS).astype(int) - 1, 0, RELIABILITY_BINS - 1)  # (lower, upper]
-    return [
-        {
-            "upper": (number + 1) / RELIABILITY_BINS,
-            "count": int(inside.sum()),
-            "confidence": float(confidence[inside].mean()),
-            "accuracy": float(is_correct[inside].mean()),
-        }
-        for number in range(RELIABILITY_BINS)
-        if (inside := bins == number).any()
-    ]
-
-
-def risk_coverage(confidence: FloatArray, wrong: BoolArray) -> dict[str, Any]:
-    """Return the risk-coverage curve, the area under it, and the largest coverages at a risk under 1 % and 5 %.
-
-    Samples of the same confidence come together, for nothing tells them apart: a part of them is wrong as often as all
-    of them. The area is the mean risk over all coverages 1/n .. 1. A coverage is 0 where no threshold keeps the risk.
-    """
-    order = np.argsort(-confidence, kind="stable")
-    ranked, missed = confidence[order], np.cumsum(wrong[order])
-    ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # the last of each run of equal confidence
-    n = len(ranked)
-    counts = np.arange(1, n + 1)
-    risks = np.interp(counts, np.append(0, ends + 1), np.append(0, missed[ends])) / counts
-    coverage, risk = (ends + 1) / n, risks[ends]
-    shown = np.unique(np.linspace(0, len(ends) - 1, min(len(ends), MAX_CURVE_POINTS)).round().astype(int))
-    return {
-        "aurc": float(risks.mean()),
-        **{name: float(coverage[risk < most].max(initial=0.0)) for name, most in RISK_LIMITS.items()},
-        "curve": [
-            {"coverage": float(coverage[at]), "risk": float(risk[at]), "confidence": float(ranked[ends[at]])}
-            for at in shown.tolist()
-        ],
-    }
-
-
-def regression_metrics(predictions: Float64Array, truth: Float64Array) -> dict[str, Any]:
-    """Return the metrics of what was `predictions` against the `truth`, ready for JSON.
-
-    R² is None where all of the truth is one number: then there is no spread that could be explained.
-    """
-    errors = np.asarray(predictions, np.float64) - truth
-    spread = float(((truth - truth.mean()) ** 2).sum())
-    return {
-        "samples": len(truth),
-        "r2": 1 - float((errors**2).sum()) / spread if spread else None,
-        "mae": float(np.abs(errors).mean()),
-        "rmse": float(np.sqrt((errors**2).mean())),
-        "bias": float(errors.mean()),
-    }
-
-
 def tagging_metrics(
     scores: Float32Array, y: BoolArray, labels: Sequence[str], thresholds: Sequence[float]
 ) -> dict[str, Any]:
-    """Return the metrics of `scores` against the truth `y`, ready for JSON.
+    """Return the metrics of `scores` [n,k] against the tags `y` bool [n,k]; `thresholds` [k] are those of the tags.
 
-    A tag that no sample has and none was given counts nowhere in the macro F1; one without a sample has no
-    average precision. The mean average precision runs over the tags that have one.
+    A tag that no sample has and that was never predicted is left out of the macro F1. A tag without a sample has no
+    average precision; the mean average precision runs over the tags that have one.
     """
     predictions = scores >= np.asarray(thresholds, np.float32)
     hits, support, predicted_count = (predictions & y).sum(0), y.sum(0), predictions.sum(0)
     nothing = support + predicted_count == 0
     f1 = np.divide(2 * hits, support + predicted_count, out=np.full(len(labels), np.nan), where=~nothing)
-    ap = [average_precision(scores[:, tag], y[:, tag]) for tag in range(len(labels))]
-    known = [one for one in ap if one is not None]
+    precisions = [average_precision(scores[:, tag], y[:, tag]) for tag in range(len(labels))]
+    defined = [one for one in precisions if one is not None]
     return {
         "samples": len(y),
         "micro_f1": float(2 * hits.sum() / max(1, support.sum() + predicted_count.sum())),
         "macro_f1": float(np.nanmean(f1)) if not nothing.all() else 0.0,
         "subset_accuracy": float((predictions == y).all(1).mean()),
-        "mean_average_precision": float(np.mean(known)) if known else None,
+        "mean_average_precision": float(np.mean(defined)) if defined else None,
         "per_class": {
             label: {
                 "precision": float(hits[tag] / predicted_count[tag]) if predicted_count[tag] else 0.0,
                 "recall": float(hits[tag] / support[tag]) if support[tag] else None,
                 "f1": None if nothing[tag] else float(f1[tag]),
-                "average_precision": ap[tag],
+                "average_precision": precisions[tag],
                 "threshold": float(thresholds[tag]),
                 "support": int(support[tag]),
             }
@@ -192,7 +115,10 @@ def tagging_metrics(
 
 
 def average_precision(scores: Float32Array, y: BoolArray) -> float | None:
-    """Return the mean precision at each hit, best score first; equal scores count together. None without a hit."""
+    """Return the mean of the precision at each hit, best score first; None without a sample that has the tag.
+
+    `scores` float32 [n] and `y` bool [n] are those of one tag; samples of equal scores count together.
+    """
     if not y.any():
         return None
     order = np.argsort(-scores, kind="stable")
@@ -200,3 +126,16 @@ def average_precision(scores: Float32Array, y: BoolArray) -> float | None:
     ends = np.flatnonzero(np.append(ranked[1:] != ranked[:-1], True))  # the last of each run of equal scores
     precision = hits[ends] / (ends + 1)
     return float((precision * np.diff(hits[ends], prepend=0)).sum() / y.sum())
+
+
+def wilson_interval(share: float, n: int) -> tuple[float, float]:
+    """Return the 95 % confidence interval (Wilson 1927) of a share, such as an accuracy, measured on `n` samples.
+
+    >>> low, high = wilson_interval(0.5, 100)
+    >>> f"{low:.3f} to {high:.3f}"
+    '0.404 to 0.596'
+    """
+    z = Z_95
+    middle = share + z * z / (2 * n)
+    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
+    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))

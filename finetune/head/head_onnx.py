@@ -35,7 +35,7 @@ class Head(Generic[ChoiceT]):
     def from_standardized(
         cls, kind: str, link: HeadLink, scaler: Scaler, weights: Float64Array, bias: Float64Array, choice: ChoiceT
     ) -> Head[ChoiceT]:
-        """Return the head that standardises by `scaler`, then applies `weights` [k,e] and `bias` [k]; both are folded."""
+        """Return a head of `weights` [k,e] and `bias` [k] for standardised features, with `scaler` folded in."""
         folded = np.zeros((len(weights), len(scaler.kept_mask)))
         folded[:, scaler.kept_mask] = weights / scaler.scale
         shift = bias - folded[:, scaler.kept_mask] @ scaler.mean

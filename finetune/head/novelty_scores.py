@@ -1,14 +1,13 @@
-"""How unlike everything that a head has learnt a sample is: two scores, each a few operators of head.onnx.
+"""Novelty scores for out-of-distribution samples ("unknown"), each a few operators of head.onnx.
 
-Distance: Mahalanobis' to the nearest class mean under one covariance, shrunk, that all classes share (Lee et al.
-2018, "A simple unified framework for detecting out-of-distribution samples"). It is measured along Fisher's
-discriminants, where classes differ: in all of the other directions noise hides it. What lies off them counts in sum,
-a little, so that something of another kind altogether cannot hide there.
+Distance: the Mahalanobis distance to the nearest class mean, under one shrunk covariance that all classes share (Lee
+et al. 2018, "A simple unified framework for detecting out-of-distribution samples"). It is measured along Fisher's
+linear discriminants, the directions in which classes differ; in all others noise would hide it. The rest counts a
+little, in sum, so that a sample of an entirely different kind is noticed as well.
 
-Energy: minus the logarithm of the summed exponentials of the logits (Liu et al. 2020, "Energy-based
-out-of-distribution detection").
+Energy: minus the log-sum-exp of the logits (Liu et al. 2020, "Energy-based out-of-distribution detection").
 
-Shapes: n samples, d features, e of them alive, k classes, r = k - 1 discriminants or fewer.
+`finetune.head.unknown` fits them. Shapes: n samples, d features, k classes, r = k - 1 discriminants or fewer.
 """
 
 from __future__ import annotations
@@ -23,41 +22,41 @@ from onnx import helper, numpy_helper
 
 from graft.types import Float32Array, Float64Array
 
-MAX_DEVIATIONS: Final = 1e4  # deviations beyond which all is equally far: squares stay finite in float32
+MAX_DEVIATIONS: Final = 1e4  # features are clipped at this many deviations, so that squares stay finite in float32
 
 
 @dataclass(frozen=True, slots=True)
 class NoveltyGraph:
-    """Operators from `features` float32 [n,d] to `novelty` float32 [n], with their constants."""
+    """ONNX operators from `features` float32 [n,d] to `novelty` float32 [n], with their constants."""
 
     nodes: tuple[onnx.NodeProto, ...]
     constants: tuple[onnx.TensorProto, ...]
 
 
 class NoveltyScore(Protocol):
-    """Features -> a number that is larger for what is new."""
+    """Features -> a number that is larger for samples unlike the training data."""
 
     @property
     def kind(self) -> str:
-        """What the manifest calls it."""
+        """The manifest's name for the score."""
 
     def __call__(self, x: Float32Array) -> Float64Array:
-        """Return the novelty of `x` [n,d], float64 [n]; `to_graph` says the same in float32."""
+        """Return the novelty of `x` [n,d], float64 [n]; the graph computes the same in float32."""
 
     def to_graph(self) -> NoveltyGraph:
-        """Return it as ONNX; any opset from 13 on."""
+        """Return the score as ONNX operators, for any opset from 13 on."""
 
 
 @dataclass(frozen=True, slots=True)
 class DistanceScore:
-    """Root of the squared distance along the discriminants, a mean over them, and a share of that off them."""
+    """The root of the mean squared distance along the discriminants plus a weighted sum of all squares."""
 
     kind: ClassVar[str] = "distance"
     centre: Float32Array  # [d]
-    scale: Float32Array  # [d]; 0 of features that are nearly constant
-    discriminants: Float32Array  # [d,r], the discriminants
-    class_means: Float32Array  # [k,r], the class means on them
-    residual_weight: float  # weight of the sum of all squares
+    scale: Float32Array  # [d]; 0 for nearly constant features
+    discriminants: Float32Array  # [d,r]
+    class_means: Float32Array  # [k,r], in coordinates of the discriminants
+    residual_weight: float  # of the sum of all squares
 
     def __call__(self, x: Float32Array) -> Float64Array:
         """Return the distance of `x` [n,d] from the nearest class, float64 [n]."""
@@ -70,7 +69,7 @@ class DistanceScore:
         return distance
 
     def to_graph(self) -> NoveltyGraph:
-        """Return it as ONNX."""
+        """Return the score as ONNX operators."""
         d, r = self.discriminants.shape
         nodes = (
             _node("Sub", "features", "n_centre", output="n_moved"),
@@ -105,7 +104,7 @@ class DistanceScore:
 
 @dataclass(frozen=True, slots=True)
 class EnergyScore:
-    """Minus the logarithm of the summed exponentials of logits: features @ weights.T + bias."""
+    """Minus the log-sum-exp of the logits, features @ weights.T + bias."""
 
     kind: ClassVar[str] = "energy"
     weights: Float32Array  # [k,d]
@@ -119,7 +118,7 @@ class EnergyScore:
         return energy
 
     def to_graph(self) -> NoveltyGraph:
-        """Return it as ONNX; the largest logit is taken out first, so that nothing overflows."""
+        """Return the score as ONNX operators; the largest logit is subtracted first, so that nothing overflows."""
         nodes = (
             _node("Gemm", "features", "n_weights", "n_bias", output="n_downhill", transB=1),  # minus the logits
             _row_minimum("n_downhill", "n_lowest"),
@@ -140,13 +139,13 @@ class Novelty:
 
     score: NoveltyScore
     threshold: float
-    known_share: float  # share of the validation samples that are not above it
+    known_share: float  # share of the validation samples that are not above the threshold
     unit: float  # standard deviation of the score on the validation part
-    auroc: dict[str, float | None]  # by kind of score, mean over `held_out_classes`; None where nothing was
-    held_out_classes: tuple[str, ...]  # classes that each score was tried on without having seen them
+    auroc: dict[str, float | None]  # by kind of score, mean over `held_out_classes`; None without any
+    held_out_classes: tuple[str, ...]  # unseen classes that the scores were compared on
 
     def facts(self) -> dict[str, Any]:
-        """Return what the manifest says of it; ready for JSON."""
+        """Return the manifest's entry `novelty`, ready for JSON."""
         return {
             "kind": self.score.kind,
             "threshold": self.threshold,
@@ -162,7 +161,7 @@ def _node(operator: str, *sources: str, output: str, **attributes: Any) -> onnx.
 
 
 def _row_minimum(source: str, output: str) -> onnx.NodeProto:
-    """Return the least of each row, [n,1]. TopK, for the axes of ReduceMin moved from opset 17 to 18."""
+    """Return the minimum of each row, [n,1], by TopK: ReduceMin takes its axes differently from opset 18 on."""
     return helper.make_node("TopK", [source, "n_one"], [output, f"{output}_at"], axis=1, largest=0)
 
 

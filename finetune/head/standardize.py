@@ -1,9 +1,7 @@
-"""Standardised features in chunks, looked at by all cores: held where they fit into memory, else made at each look.
+"""Standardisation of features, in chunks on a thread pool, without the nearly constant features.
 
-Chunks are float32; what comes of them is summed in float64 and in their order, so the number of cores changes
-nothing.
-
-Standardised features, without the nearly constant ones.
+Standardised features are kept in memory where they fit, else computed anew at each pass. Chunks are float32; their
+results are summed in float64 and in order, so the number of cores changes nothing.
 """
 
 from __future__ import annotations
@@ -21,48 +19,41 @@ from graft.runtime.cpu_threads import available_cores, map_ordered, thread_pool
 from graft.types import Float32Array, Float64Array
 
 CandidateT = TypeVar("CandidateT")
-
-
 ChunkResultT = TypeVar("ChunkResultT")
+Chunk = tuple[slice, Callable[[], Float32Array]]  # the rows, and a function that computes them
 
-
-Chunk = tuple[slice, Callable[[], Float32Array]]  # which rows, and how to come by them
-
-
-PATIENCE: Final = 3  # candidates in a row that may be no better before a path ends
-
-
+PATIENCE: Final = 3  # candidates in a row without a smaller loss before a regularisation path ends
 SCALING_POWERS: Final = (1.0, 0.5)
-
-
 MIN_RELATIVE_DEVIATION: Final = 1e-3  # features whose deviation is under this share of the median deviation are dropped
 
 
 @dataclass(frozen=True, slots=True)
 class StandardizedFeatures:
-    """Standardised features [n,e] of n samples; of far fewer samples than features in coordinates of their span."""
+    """Standardised features [n,e] of n samples; with far fewer samples than features, in coordinates of their span."""
 
     shape: tuple[int, int]
     chunks: tuple[Chunk, ...]
-    basis: Float64Array | None = None  # [d,e], of the span
+    basis: Float64Array | None = None  # [d,e], of the span; None: plain coordinates
 
     @classmethod
     def from_array(cls, z: Float32Array, basis: Float64Array | None = None) -> StandardizedFeatures:
-        """Return features [n,e] that are there already."""
+        """Return features `z` [n,e] that are in memory already."""
         chunks = tuple((rows, lambda rows=rows: z[rows]) for rows in chunk_slices(*z.shape))
         return cls((len(z), z.shape[1]), chunks, basis)
 
     def to_span(self, weights: Float64Array) -> Float64Array:
-        """Return weights [k,d] of all standardised features as weights [k,e] of these."""
+        """Return weights [k,d] for plain coordinates as weights [k,e] for the span's."""
         return weights if self.basis is None else weights @ self.basis
 
     def from_span(self, weights: Float64Array) -> Float64Array:
-        """Return weights [k,e] of these as weights [k,d] of all standardised features."""
+        """Return weights [k,e] for the span's coordinates as weights [k,d] for plain ones."""
         return weights.copy() if self.basis is None else weights @ self.basis.T
 
 
 def standardize(power: float, *parts: Float32Array) -> tuple[Scaler, StandardizedFeatures]:
-    """Return the scaler of rows [n,d], all `parts` together, and the rows standardised by it.
+    """Fit a scaler to features float32 [n,d], all `parts` together, and return it with the standardised features.
+
+    `power` 1 divides by the deviation, 0.5 by its root.
 
     Raises:
         DatasetError: every feature is constant.
@@ -79,7 +70,7 @@ def standardize(power: float, *parts: Float32Array) -> tuple[Scaler, Standardize
 
 
 def standardize_with(scaler: Scaler, *parts: Float32Array) -> StandardizedFeatures:
-    """Return rows [n,d], all `parts` together, standardised by a scaler."""
+    """Return features float32 [n,d], all `parts` together, standardised by a scaler fitted to others."""
     lazy = _standardize_lazily(scaler, parts)
     return lazy if should_chunk(*parts) else StandardizedFeatures.from_array(_concat_chunks(lazy))
 
@@ -87,8 +78,8 @@ def standardize_with(scaler: Scaler, *parts: Float32Array) -> StandardizedFeatur
 def map_chunks(
     z: StandardizedFeatures, function: Callable[[slice, Float32Array], ChunkResultT]
 ) -> Iterator[ChunkResultT]:
-    """Yield what `function` says of the rows of each chunk, in their order."""
-    if len(z.chunks) == 1:  # without a pool, that costs more than a look at few samples
+    """Yield `function(rows, features)` of each chunk, in order."""
+    if len(z.chunks) == 1:  # a thread pool would cost more than it gains
         rows, piece = z.chunks[0]
         yield function(rows, piece())
         return
@@ -97,23 +88,23 @@ def map_chunks(
 
 
 def compute_logits(z: StandardizedFeatures, weights: Float64Array, bias: Float64Array) -> Float64Array:
-    """Return z @ weights.T + bias, float64 [n,k], of weights [k,e] and bias [k]."""
-    turned = weights.T.astype(np.float32)
-    return np.concatenate(list(map_chunks(z, lambda _, piece: piece @ turned + bias)))
+    """Return z @ weights.T + bias, float64 [n,k]; weights [k,e], bias [k]."""
+    transposed = weights.T.astype(np.float32)
+    return np.concatenate(list(map_chunks(z, lambda _, piece: piece @ transposed + bias)))
 
 
 def with_early_stopping(candidates: Iterable[CandidateT], loss: Callable[[CandidateT], float]) -> Iterator[CandidateT]:
-    """Yield candidates until PATIENCE of them in a row were no better than the best."""
-    best, idle = np.inf, 0
+    """Yield candidates until `PATIENCE` of them in a row had no smaller loss than the best."""
+    best, without_gain = np.inf, 0
     for candidate in candidates:
         yield candidate
-        best, idle = (loss(candidate), 0) if loss(candidate) < best else (best, idle + 1)
-        if idle == PATIENCE:
+        best, without_gain = (loss(candidate), 0) if loss(candidate) < best else (best, without_gain + 1)
+        if without_gain == PATIENCE:
             return
 
 
 def _standardize_lazily(scaler: Scaler, parts: tuple[Float32Array, ...]) -> StandardizedFeatures:
-    """Return rows that are made at each look."""
+    """Return standardised features that are computed anew at each pass."""
     return StandardizedFeatures((sum(map(len, parts)), len(scaler.scale)), tuple(_iter_chunks(scaler, parts)))
 
 
@@ -123,13 +114,13 @@ def _concat_chunks(z: StandardizedFeatures) -> Float32Array:
 
 def _iter_chunks(scaler: Scaler, parts: tuple[Float32Array, ...]) -> Iterator[Chunk]:
     mean, scale = scaler.mean.astype(np.float32), (1 / scaler.scale).astype(np.float32)
-    every = scaler.kept_mask.all()
+    all_kept = scaler.kept_mask.all()
     first = 0
     for part in parts:
         for rows in chunk_slices(*part.shape):
 
             def piece(part: Float32Array = part, rows: slice = rows) -> Float32Array:
-                x = part[rows] if every else part[rows][:, scaler.kept_mask]
+                x = part[rows] if all_kept else part[rows][:, scaler.kept_mask]
                 z: Float32Array = x - mean
                 z *= scale
                 return z
@@ -139,7 +130,7 @@ def _iter_chunks(scaler: Scaler, parts: tuple[Float32Array, ...]) -> Iterator[Ch
 
 
 def _mean_and_deviation(parts: tuple[Float32Array, ...]) -> tuple[Float64Array, Float64Array]:
-    """Return mean [d] and deviation [d] of the rows, in two passes as they are exact so."""
+    """Return mean and standard deviation of each feature, float64 [d] each, in two passes for exactness."""
     n = sum(map(len, parts))
     chunks = [(part, rows) for part in parts for rows in chunk_slices(*part.shape)]
     with thread_pool() as pool:
@@ -162,7 +153,7 @@ class Scaler:
 
     @classmethod
     def from_features(cls, x: Float32Array, power: float) -> Scaler:
-        """Return the scaler of `x`; `power` 1 divides by the deviation, 0.5 by its root.
+        """Return the scaler of features `x` [n,d]; `power` 1 divides by the deviation, 0.5 by its root.
 
         Raises:
             DatasetError: every feature is constant.
@@ -171,18 +162,18 @@ class Scaler:
 
     @classmethod
     def from_moments(cls, mean: Float64Array, deviation: Float64Array, power: float) -> Scaler:
-        """Return the scaler of features with that mean [d] and deviation [d].
+        """Return the scaler of features with the given mean [d] and standard deviation [d].
 
         Raises:
             DatasetError: every feature is constant.
         """
-        alive = deviation[deviation > 0]
-        median = float(np.median(alive)) if len(alive) else 1.0
+        positive = deviation[deviation > 0]
+        median = float(np.median(positive)) if len(positive) else 1.0
         kept_mask = deviation > MIN_RELATIVE_DEVIATION * median
         if not kept_mask.any():
             raise DatasetError(
                 "the backbone sees no difference between the samples: all their features are the same. "
-                "Check that they are what they should be, or take another --backbone."
+                "Check that the files are what they should be, or choose another --backbone."
             )
         return cls(kept_mask, mean[kept_mask], deviation[kept_mask] ** power * median ** (1 - power))
 
@@ -193,7 +184,7 @@ class Scaler:
         return z
 
     def unfold_weights(self, weights: Float32Array, bias: Float32Array) -> tuple[Float64Array, Float64Array]:
-        """Return weights [k,e] and bias [k] for standardised features that do what these do for plain ones."""
+        """Return the weights float64 [k,e] and bias [k] for standardised features that equal these for plain ones."""
         kept_weights = weights[:, self.kept_mask].astype(np.float64)
         return kept_weights * self.scale, bias + kept_weights @ self.mean
 
@@ -201,8 +192,8 @@ class Scaler:
 def span_basis(z: Float32Array) -> Float64Array | None:
     """Return an orthonormal basis [d,n] of the span of `z` [n,d] where that has far fewer dimensions; else None.
 
-    With fewer samples than features an optimum under an L2 penalty lies in the span of the samples. So a
-    fit may run in coordinates of that span: the same answer, many times faster.
+    With fewer samples than features, the optimum under an L2 penalty lies in the span of the samples. So the fit may
+    run in coordinates of that span: the same solution, many times faster.
     """
     n, d = z.shape
     return np.linalg.qr(z.T.astype(np.float64))[0] if 2 * n < d else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,15 +11,15 @@ from scipy.special import expit
 
 from graft.types import Float64Array
 
-MAX_LOG_TEMPERATURE = 4.0  # temperatures are searched from e^-4 to e^4
-LOG_TEMPERATURE_TOLERANCE = 1e-6
+MAX_LOG_TEMPERATURE: Final = 4.0  # temperatures are searched from e^-4 to e^4
+LOG_TEMPERATURE_TOLERANCE: Final = 1e-6
 
 
 def fit_temperature(logits: Float64Array, y: NDArray[Any]) -> tuple[float, float]:
     """Return the temperature that calibrates `logits` best, and the log loss at that temperature.
 
-    Targets are smoothed by one part in n+1, after Platt (1999): where every answer is right, a fit to hard targets would
-    make probabilities of 0 and 1. The loss is convex in 1/temperature, so the minimum is found by bisection.
+    Targets are smoothed by one part in n+1, after Platt (1999): where every answer is right, a fit to hard targets
+    would make probabilities of 0 and 1. The loss is convex in 1/temperature, so the minimum is found by bisection.
 
     Args:
         logits: float64 [n,k].

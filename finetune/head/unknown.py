@@ -1,14 +1,13 @@
-"""From which novelty on a sample is no known class: the score and its threshold, chosen by what no fit has seen.
+"""Answer "unknown" (`--unknown-at`): fit a novelty score and its threshold, and attach them to a head.
 
-The score: up to HELD_OUT classes are left out of the train part, one after the other; a score fitted to the others
-should tell the validation samples of those from the samples of the class that it never saw. The mean area under the
-ROC curve decides. Energy must win by WORTH: samples unlike every class, such as photographs shown to a model of
-handwritten digits, may well have less energy than any digit, and no held-out class would show it.
+The score is chosen by leaving classes out. Up to `MAX_HELD_OUT_CLASSES` classes are removed from the train part, one
+after the other; a score fitted to the other classes should separate their validation samples from the samples of the
+class that it has not seen. The mean area under the ROC curve (AUROC) decides. Energy must win by `MIN_AUROC_GAIN`:
+samples unlike every class, such as photographs for a model of handwritten digits, may have a lower energy than any
+digit, and no held-out class would show that.
 
-The threshold: the quantile of the novelty of the validation part. The score is fitted to the train part only and
-stays so while the head is fitted once more on both, so for the score these samples are as new as any that come later.
-
-A head that can answer "unknown".
+The threshold is a quantile of the novelty of the validation part. The score is fitted to the train part only, even
+though the head itself is fitted to both parts in the end, so that validation samples are as new to it as later ones.
 """
 
 from __future__ import annotations
@@ -35,40 +34,24 @@ from finetune.head.standardize import Scaler, standardize
 from graft.progress import Progress
 from graft.types import Float32Array, Float64Array, IndexArray
 
-MAX_FIT_SAMPLES: Final = 8192  # train samples that a score should be fitted to: more cost much and bring little
-
-
-MAX_TRIAL_SAMPLES: Final = 1024  # train samples, validation samples and samples of the held-out class in one trial
-
-
-MAX_TRIAL_CLASSES: Final = 16  # classes that the trials are about
-
-
-MAX_HELD_OUT_CLASSES: Final = 8  # of these, classes that are held out
-
-
-MIN_AUROC_GAIN: Final = 0.02  # of AUROC, by which energy must beat the distance
-
-
-COVARIANCE_SHRINKAGE: Final = 0.1  # share of a plain sphere in the covariance
-
-
-RESIDUAL_WEIGHT: Final = 0.1  # weight of what lies off the discriminants, in sum
-
-
+MAX_FIT_SAMPLES: Final = 8192  # train samples that the score is fitted to: more cost much and gain little
+MAX_TRIAL_SAMPLES: Final = 1024  # of the train part, of the validation part and of the held-out class in one trial
+MAX_TRIAL_CLASSES: Final = 16  # classes that take part in the trials
+MAX_HELD_OUT_CLASSES: Final = 8  # classes among them that are held out
+MIN_AUROC_GAIN: Final = 0.02  # AUROC by which energy must beat the distance
+COVARIANCE_SHRINKAGE: Final = 0.1  # share of the identity, scaled, in the covariance
+RESIDUAL_WEIGHT: Final = 0.1  # of the directions off the discriminants, in sum
 SCALING_POWER: Final = 0.5  # of the deviation that features are divided by
-
-
-TRIAL_TOLERANCE, SCORE_TOLERANCE = 1e-3, 1e-4  # gradients at which it stops: in a trial, and of the score itself
+TRIAL_TOLERANCE, SCORE_TOLERANCE = 1e-3, 1e-4  # gradients at which L-BFGS stops: in a trial, for the score itself
 
 
 @dataclass(frozen=True, slots=True)
 class LabeledFeatures:
-    """Samples to fit to, or to try a score on: features float32 [n,d], and labels int [n] of k classes."""
+    """Samples that a score is fitted to or tried on: features [n,d] and classes int [n] of 0..k-1."""
 
     x: Float32Array
     y: IndexArray
-    population_size: int  # how many samples they stand for
+    population_size: int  # how many samples they were drawn from
 
 
 def fit_novelty(
@@ -78,10 +61,14 @@ def fit_novelty(
     labels: tuple[str, ...],
     known_share: float,
 ) -> Novelty:
-    """Return the novelty that separates best, fitted to `seen`, which lets the `known_share` of `validation` be known.
+    """Choose the better score, fit it to `train` and set its threshold on `validation`. The result is deterministic.
 
-    `seen` is of the train part, every class in it, and `validation` the validation part; `choice` is the head's. The same
-    arguments give the same novelty.
+    Args:
+        train: samples of the train part, every class among them.
+        validation: the validation part.
+        choice: the hyper-parameters of the head; energy uses the same.
+        labels: the names of the k classes.
+        known_share: share of the validation samples that shall stay known.
 
     Raises:
         DatasetError: every feature is constant.
@@ -101,10 +88,16 @@ def fit_novelty(
 
 
 def novelty_threshold(novelties: Float64Array, known_share: float) -> float:
-    """Return what the `known_share` of sorted numbers, float64 [n], does not exceed: halfway to the next of them."""
+    """Return the threshold that the `known_share` of the sorted `novelties` float64 [n] does not exceed.
+
+    It lies halfway to the next novelty.
+
+    >>> novelty_threshold(np.array([1.0, 2.0, 3.0, 4.0]), 0.5)
+    2.5
+    """
     known_count = max(1, math.ceil(known_share * len(novelties) - 1e-9))
     last = float(novelties[known_count - 1])
-    # Halfway, for head.onnx says the same in float32: a little less or more must not change who is known.
+    # head.onnx computes in float32: a rounding error must not move a sample across the threshold.
     return (
         (last + float(novelties[known_count])) / 2
         if known_count < len(novelties)
@@ -115,27 +108,27 @@ def novelty_threshold(novelties: Float64Array, known_share: float) -> float:
 def _compare_scores(
     train: LabeledFeatures, validation: LabeledFeatures, choice: ClassifyChoice
 ) -> tuple[dict[str, float | None], tuple[int, ...]]:
-    """Return the mean AUROC of either score, and the classes that were held out one by one."""
+    """Return the mean AUROC of each score, and the classes that were held out."""
     classes = int(train.y.max()) + 1
-    among = _evenly_spaced(classes, MAX_TRIAL_CLASSES)
+    trial_classes = _evenly_spaced(classes, MAX_TRIAL_CLASSES)
     areas: dict[str, list[float]] = {"distance": [], "energy": []}
     held_out = []
-    for one in _evenly_spaced(len(among), MAX_HELD_OUT_CLASSES) if classes > 2 else ():
-        others = np.delete(among, one)
-        known, new = _sample_classes(validation, others), np.flatnonzero(train.y == among[one])
+    for one in _evenly_spaced(len(trial_classes), MAX_HELD_OUT_CLASSES) if classes > 2 else ():
+        others = np.delete(trial_classes, one)
+        known, new = _sample_classes(validation, others), np.flatnonzero(train.y == trial_classes[one])
         if not len(known.y):
             continue
-        held_out.append(int(among[one]))
+        held_out.append(int(trial_classes[one]))
         held_out_x = train.x[new[_evenly_spaced(len(new), MAX_TRIAL_SAMPLES)]]
-        fitted = _sample_classes(train, others)
-        scores = fit_distance(fitted), fit_energy(fitted, choice, TRIAL_TOLERANCE)
+        fit_samples = _sample_classes(train, others)
+        scores = fit_distance(fit_samples), fit_energy(fit_samples, choice, TRIAL_TOLERANCE)
         for score in scores:
             areas[score.kind].append(auroc(score(known.x), score(held_out_x)))
     return {kind: float(np.mean(each)) if each else None for kind, each in areas.items()}, tuple(held_out)
 
 
 def _sample_classes(samples: LabeledFeatures, classes: IndexArray) -> LabeledFeatures:
-    """Return some of the samples of these classes, numbered anew."""
+    """Return a subsample of these classes, which are renumbered from 0."""
     rows = np.flatnonzero(np.isin(samples.y, classes))
     rows = rows[stratified_subsample(samples.y[rows], MAX_TRIAL_SAMPLES)]
     return LabeledFeatures(
@@ -144,14 +137,20 @@ def _sample_classes(samples: LabeledFeatures, classes: IndexArray) -> LabeledFea
 
 
 def auroc(known: Float64Array, unknown: Float64Array) -> float:
-    """Return how likely one of `unknown` [m] has more novelty than one of `known` [n]; equal ones count half."""
+    """Return the area under the ROC curve of novelties: those of `known` samples [n] against `unknown` ones [m].
+
+    It is the probability that an unknown sample has the larger novelty; ties count half.
+
+    >>> auroc(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
+    0.875
+    """
     n, m = len(known), len(unknown)
     ranks = rankdata(np.concatenate([known, unknown]))[n:].sum()
     return float((ranks - m * (m + 1) / 2) / (n * m))
 
 
 def stratified_subsample(y: IndexArray, max_rows: int) -> NDArray[np.intp]:
-    """Return up to about `most` rows of the labels `y` [n], evenly chosen from each class; one of each at least."""
+    """Return about `max_rows` rows of the classes `y` int [n], the same count of each class; at least one of each."""
     if len(y) <= max_rows:
         return np.arange(len(y))
     order = np.argsort(y, kind="stable")
@@ -164,12 +163,12 @@ def stratified_subsample(y: IndexArray, max_rows: int) -> NDArray[np.intp]:
 
 
 def _evenly_spaced(count: int, max_count: int) -> NDArray[np.intp]:
-    """Return up to `most` of the numbers 0..count-1, as far apart as they can be."""
+    """Return up to `max_count` of the numbers 0..count-1, evenly spaced."""
     return np.linspace(0, count - 1, min(count, max_count)).round().astype(np.intp)
 
 
 def fit_distance(samples: LabeledFeatures) -> DistanceScore:
-    """Return the distance from the classes of `seen`, all of 0..k-1 in it.
+    """Return the distance score of `samples`, which hold every class 0..k-1.
 
     Raises:
         DatasetError: every feature is constant.
@@ -180,7 +179,7 @@ def fit_distance(samples: LabeledFeatures) -> DistanceScore:
     by_class = np.argsort(samples.y, kind="stable")
     means = np.add.reduceat(z[by_class], np.cumsum(counts) - counts) / counts[:, None]
     within = (z - means[samples.y]).astype(np.float32)
-    if not within.any():  # one sample of each class, or copies of one
+    if not within.any():  # a single sample of each class, or copies of one
         within = (z - z.mean(0)).astype(np.float32)
     covariance = (within.T @ within).astype(np.float64) / max(1, len(z) - len(counts))
     size = float(np.trace(covariance)) / len(covariance)
@@ -203,9 +202,9 @@ def fit_distance(samples: LabeledFeatures) -> DistanceScore:
 
 
 def fit_energy(samples: LabeledFeatures, choice: ClassifyChoice, tolerance: float) -> EnergyScore:
-    """Return the energy of the head that `choice` makes of `seen`."""
+    """Return the energy score of the head that `choice` gives on `samples`; `tolerance` is that of L-BFGS."""
     scaler, z = standardize(choice.power, samples.x)
-    # The same penalty for each sample as the head has.
+    # The same penalty per sample as the head has.
     strength = choice.strength * samples.population_size / len(samples.x)
     _, weights, bias = next(ClassifyFitter().fit_path(z, samples.y, (strength,), tolerance))
     weights = weights / scaler.scale / choice.temperature
@@ -216,7 +215,7 @@ def fit_energy(samples: LabeledFeatures, choice: ClassifyChoice, tolerance: floa
 
 
 def _expand_features(kept_values: Float64Array, kept_mask: NDArray[np.bool_]) -> Float32Array:
-    """Return what is said of the kept features, [e,…], of all features, float32 [d,…]: 0 of the others."""
+    """Return values of the kept features [e,…] as values of all features, float32 [d,…], 0 for the others."""
     wide = np.zeros((len(kept_mask), *kept_values.shape[1:]), np.float32)
     wide[kept_mask] = kept_values
     return wide
@@ -231,17 +230,24 @@ def with_novelty(
     known_share: float,
     progress: Progress,
 ) -> Head[Any]:
-    """Return a head of classes with a novelty that lets the `known_share` of the validation part be known; and say so.
+    """Return a head of classes with a novelty, so that it can answer "unknown"; log how it was chosen.
 
-    `x` [n,d] and `y` [n] are features and classes of all samples, split into `split`.
+    Args:
+        head: the fitted head.
+        x: features of all samples, float32 [n,d].
+        y: their classes, int [n].
+        split: their parts.
+        labels: the names of the classes.
+        known_share: share of the validation samples that shall stay known.
+        progress: gets the log line.
 
     Raises:
         DatasetError: every feature is constant.
     """
     train, val = split.rows(SplitPart.TRAIN), split.rows(SplitPart.VAL)
-    some = train[stratified_subsample(y[train], MAX_FIT_SAMPLES)]
+    rows = train[stratified_subsample(y[train], MAX_FIT_SAMPLES)]
     fit_samples, validation = (
-        LabeledFeatures(x[some], y[some], len(train)),
+        LabeledFeatures(x[rows], y[rows], len(train)),
         LabeledFeatures(take_rows(x, val), y[val], len(val)),
     )
     novelty = fit_novelty(fit_samples, validation, head.choice, tuple(labels), known_share)
@@ -253,7 +259,7 @@ def with_novelty(
 
 
 def _describe_auroc(auroc: dict[str, float | None], classes: int) -> str:
-    """Say how the scores did; with two classes none can be held out."""
+    """Return the AUROC of each score for the log line; with two classes none can be held out."""
     areas = ", ".join(f"{kind} {area:.3f}" for kind, area in auroc.items() if area is not None)
     if not areas:
         return " (untried: no class could be held out)"

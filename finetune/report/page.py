@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,6 +11,7 @@ from markupsafe import Markup
 
 from finetune.data.dataset import SkippedSample
 from finetune.data.task import Task
+from finetune.evaluate.classification_metrics import wilson_interval
 from finetune.report.charts import (
     MAX_SCATTER_POINTS,
     draw_novelty_histogram,
@@ -85,7 +85,7 @@ def _classification_context(content: ReportContent) -> dict[str, object]:
     matrix = metrics["confusion"]
     small = len(labels) <= MAX_MATRIX_CLASSES
     return {
-        "accuracy_interval": wilson(metrics["accuracy"], metrics["samples"]),
+        "accuracy_interval": wilson_interval(metrics["accuracy"], metrics["samples"]),
         "confusion_rows": _confusion_rows(matrix, labels) if small else None,
         "confusions": () if small else _commonest_confusions(matrix, labels),
         "reliability_chart": draw_reliability(metrics["reliability"]),
@@ -289,16 +289,3 @@ def _serve_commands(manifest: Manifest) -> str:
     }[manifest.sample_kind]
     predict_command = "" if verb == "embed" else f"predict {manifest.name} {sample}\n"
     return f"serve --models models\n{predict_command}{curl_command}"
-
-
-def wilson(share: float, n: int) -> tuple[float, float]:
-    """Return the 95 % confidence interval (Wilson 1927) of a share counted on `n` samples.
-
-    >>> low, high = wilson(0.5, 100)
-    >>> f"{low:.3f} to {high:.3f}"
-    '0.404 to 0.596'
-    """
-    z = 1.96
-    middle = share + z * z / (2 * n)
-    spread = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n))
-    return max(0.0, (middle - spread) / (1 + z * z / n)), min(1.0, (middle + spread) / (1 + z * z / n))

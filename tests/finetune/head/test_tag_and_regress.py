@@ -6,7 +6,8 @@ from sklearn.linear_model import LogisticRegression, Ridge
 from sklearn.metrics import average_precision_score, f1_score, r2_score
 
 from finetune.data.task import Task
-from finetune.evaluate.metrics import regression_metrics, tagging_metrics
+from finetune.evaluate.classification_metrics import tagging_metrics
+from finetune.evaluate.evaluate_test_set import regression_metrics
 from finetune.head.classify_and_tag import best_f1_thresholds
 from finetune.head.standardize import Scaler
 from graft.runtime.session import open_session

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from finetune.data.dataset import LabeledSample, SkippedSample
-from finetune.evaluate.metrics import classification_metrics
-from finetune.report import ReportContent, ReportSamples, render_report, wilson, worst_mistakes
+from finetune.evaluate.classification_metrics import classification_metrics
+from finetune.report import ReportContent, ReportSamples, render_report, worst_mistakes
 from graft.bundle.manifest import Manifest
 from tests.support.fakes import picture, tiny_bundle
 from tests.support.html_page import EVIL, Page
@@ -109,8 +109,3 @@ def test_report_has_the_unknown_section(tmp_path: Path, threshold: float) -> Non
     counts = re.findall(r"<title>(\d+) (right|wrong)</title>", html.decode())
     assert sum(int(count) for count, what in counts if what == "wrong") == 6
     assert sum(int(count) for count, _ in counts) == 60
-
-
-def test_wilson_interval_by_hand() -> None:
-    assert wilson(0.5, 100) == pytest.approx((0.4038, 0.5962), abs=1e-4)
-    assert wilson(1.0, 10) == pytest.approx((0.7225, 1.0), abs=1e-4)
