@@ -1,14 +1,14 @@
-"""The dataset doctor: what is wrong with the data, before anything is trained on them.
+"""The dataset doctor: what is wrong with a dataset, before anything is trained on it.
 
-    bad, misnamed     files that cannot be read, or are not what their name says (finetune.features.extract)
-    copies            the same content twice, perhaps under different labels
-    near              nearly the same content, by the features
-    leaks             either of them in more than one part of the data's own split
-    names             class names that look alike
-    balance           how unevenly the classes are filled
-    crossval          every sample's answer from a head that has not seen it
-    twins             classes that those answers cannot tell apart
-    suspects          the likeliest label errors, by those answers
+    examine           run all checks: before every training run, and for `finetune check`
+    duplicates        exact copies, contradicting labels, near duplicates by the features, leaks between parts
+    class_checks      class sizes, class names that look alike, classes that the features cannot tell apart
+    label_errors      the likeliest label errors, by confident learning
+    cross_validation  out-of-fold predictions for the two above
+    findings          all findings as values, their summary, their JSON
+    text_report       the findings for a terminal
+    html_report       the findings as a page, and as a section of the training report
+    fix               --fix: a cleaned table of the samples
 
-`examine` looks once, before every training run; `checkup` is all of `finetune check`. The data are never touched.
+Unreadable and misnamed files are found by `finetune.features.extract`. The data are never changed.
 """

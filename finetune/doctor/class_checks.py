@@ -1,9 +1,4 @@
-"""Classes that answers from heads which have not seen the sample cannot tell apart.
-
-How unevenly classes or tags are filled.
-
-Class names that look like two spellings of one.
-"""
+"""Checks of classes: sizes, names that look like two spellings of one, and pairs that features cannot tell apart."""
 
 from __future__ import annotations
 
@@ -19,17 +14,10 @@ from finetune.doctor.findings import ConfusablePair, LabelCounts
 from graft.tables.table import parse_number
 from graft.types import Float32Array, IndexArray
 
-MAX_CONFUSABLE_AUC: Final = 0.75  # area under the curve below which two classes are twins
-
-
-MAX_AUC_UPPER_BOUND: Final = 0.9  # and two standard errors more must stay below this: few samples prove nothing
-
-
-MAX_CONFUSED_PAIRS: Final = 500  # the most confused ones are looked at
-
-
-MIN_TYPO_LENGTH: Final = 6  # letters from which on a slip of the pen is told from another word
-
+MAX_CONFUSABLE_AUC: Final = 0.75  # AUC below which two classes are confusable
+MAX_AUC_UPPER_BOUND: Final = 0.9  # the AUC plus two standard errors must be below this: few samples prove nothing
+MAX_CONFUSED_PAIRS: Final = 500  # the most confused pairs of classes are tested
+MIN_TYPO_LENGTH: Final = 6  # letters from which on a difference of one letter is taken for a typo
 
 _SEPARATORS = re.compile(r"(?<!\d)[\s_.-]+|[\s_.-]+(?!\d)")
 
@@ -37,9 +25,15 @@ _SEPARATORS = re.compile(r"(?<!\d)[\s_.-]+|[\s_.-]+(?!\d)")
 def find_confusable_classes(
     probabilities: Float32Array, y: IndexArray, labels: Sequence[str]
 ) -> tuple[ConfusablePair, ...]:
-    """Return the pairs of classes that probabilities `probabilities` [n,k] cannot tell apart, the worst first; `y` [n] are labels.
+    """Return the pairs of classes that out-of-fold predictions cannot tell apart, the worst first.
 
-    Judged by how they order the samples of two classes, as that does not depend on how many there are of each.
+    The criterion is the AUC of ordering the samples of the two classes by their log odds: it does not depend on the
+    sizes of the classes.
+
+    Args:
+        probabilities: out-of-fold, float32 [n,k].
+        y: the classes, int [n].
+        labels: the names of the k classes.
     """
     pairs = [
         one
@@ -50,7 +44,7 @@ def find_confusable_classes(
 
 
 def _most_confused_pairs(probabilities: Float32Array, y: IndexArray) -> Iterator[tuple[int, int, int]]:
-    """Yield the pairs of classes that were taken for each other, the most confused first, and how often."""
+    """Yield pairs of classes with how often one was predicted for the other, the most confused pair first."""
     k = probabilities.shape[1]
     counts = np.bincount(y * k + probabilities.argmax(1), minlength=k * k).reshape(k, k)
     size = np.maximum(1, counts.sum(1))
@@ -76,22 +70,25 @@ def _test_confusable_pair(
 
 
 def _auc_standard_error(auc: float, a: int, b: int) -> float:
-    """Return the standard error of an area that was measured on `a` and `b` samples (Hanley and McNeil 1982)."""
+    """Return the standard error of an AUC measured on `a` and `b` samples (Hanley and McNeil 1982)."""
     q, r = auc / (2 - auc), 2 * auc * auc / (1 + auc)
     spread = auc * (1 - auc) + (a - 1) * (q - auc * auc) + (b - 1) * (r - auc * auc)
     return float(np.sqrt(max(0.0, spread) / (a * b)))
 
 
 def count_labels(labels: Iterable[str]) -> LabelCounts | None:
-    """Return how often each name is among `labels`; None where there is none."""
+    """Return the count of each label; None without labels."""
     counts = Counter(labels)
     return LabelCounts(tuple(sorted(counts.items(), key=lambda one: (-one[1], one[0])))) if counts else None
 
 
 def find_similar_names(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
-    """Return the pairs of `names` that differ only in case, accents, separators, a plural s or one slip in a long name.
+    """Return the pairs of `names` that differ only in case, accents, separators, a plural s or, if long, one letter.
 
-    Names with digits differ by them: "b1" is not "b2".
+    Names with different digits are different: "b1" is not "b2".
+
+    >>> find_similar_names(["T-shirt", "t_shirt", "dress"])
+    (('T-shirt', 't_shirt'),)
     """
     pairs: set[tuple[str, str]] = set()
     buckets: defaultdict[str, list[str]] = defaultdict(list)
@@ -105,7 +102,7 @@ def find_similar_names(names: Iterable[str]) -> tuple[tuple[str, str], ...]:
 
 
 def _similarity_keys(name: str) -> set[str]:
-    """Return what a name shares with those that look like it: its letters, and these less any one of them."""
+    """Return keys that similar names share: the normalised letters, and these with any one letter left out."""
     letters = "".join(one for one in unicodedata.normalize("NFKD", name) if not unicodedata.combining(one))
     normalized = _SEPARATORS.sub("", letters.casefold()) or name
     normalized = normalized[:-1] if len(normalized) > 3 and normalized.endswith("s") else normalized

@@ -1,9 +1,9 @@
-"""Every sample's answer from a head that has not seen it: ridge regression in five folds, in closed form.
+"""Out-of-fold predictions by five-fold cross-validation of ridge regression, in closed form.
 
-Classes (one-hot), tags and numbers are all targets [n,k], so one fit serves every task. It needs a look at the
-features for sums of products, a fold's from all others' by subtraction, and a small linear system for each fold.
-On mnist with 5 % planted label errors it ranks them a little better than logistic regression does, in less than
-half the time (`python -m benchmarks.doctor`).
+Classes (one-hot), tags and numbers are all targets [n,k], so one fit serves every task. It takes one pass over the
+features for the sums of products of each fold, a subtraction for those of all other folds, and a small linear system
+for each fold. With 5 % random label errors in mnist it ranks them a little better than logistic regression does, in
+less than half the time (`python -m benchmarks.doctor`).
 """
 
 from __future__ import annotations
@@ -22,29 +22,35 @@ from graft.types import Float32Array, Float64Array
 
 FOLDS: Final = 5
 SCALING_POWER: Final = 0.5  # of the deviation that features are divided by, see finetune.head.standardize
-PENALTIES: Final = (0.03, 0.3, 3.0)  # of the squared weights, for each sample
+PENALTIES: Final = (0.03, 0.3, 3.0)  # candidates, of the squared weights, per sample
 
 
 def assign_folds(strata: Sequence[str], contents: Sequence[bytes]) -> NDArray[np.intp]:
-    """Return the fold of each of n samples: every stratum is spread evenly, the same content stays together.
+    """Return the fold of each of n samples, int [n]: stratified, and samples of the same content in the same fold.
 
-    `contents` name the contents; give copies and near duplicates one name, else one vouches for the other's label.
+    `contents` are names of the samples' contents. Copies and near duplicates must share a name, else a prediction for
+    one of them would come from a head fitted to the label of the other.
     """
     stratum_of: dict[bytes, str] = {}
     for content, stratum in zip(contents, strata, strict=True):
         stratum_of.setdefault(content, stratum)
     by_stratum: defaultdict[str, list[bytes]] = defaultdict(list)
-    for content in sorted(stratum_of):  # by hash: in no order that means anything
+    for content in sorted(stratum_of):  # by hash, which is as good as a random order
         by_stratum[stratum_of[content]].append(content)
-    # Each stratum begins with another fold, so that many small ones do not all fill the first.
+    # Each stratum starts at another fold, so that many small ones do not all land in the first.
     fold = {c: (at + begin) % FOLDS for begin, some in enumerate(by_stratum.values()) for at, c in enumerate(some)}
     return np.array([fold[content] for content in contents], np.intp)
 
 
 def predict_out_of_fold(x: Float32Array, y: NDArray[Any], fold: NDArray[np.intp]) -> Float32Array:
-    """Return the answers float32 [n,k] to features `x` [n,d] whose targets are `y` [n,k], each from the other folds.
+    """Return a prediction for each sample, float32 [n,k], by a head fitted to the other folds.
 
-    The penalty is the one of the least squared error over all folds.
+    The penalty is the one with the smallest squared error over all folds.
+
+    Args:
+        x: features, float32 [n,d].
+        y: targets, [n,k].
+        fold: the fold of each sample, int [n].
 
     Raises:
         DatasetError: every feature is constant.
@@ -55,12 +61,12 @@ def predict_out_of_fold(x: Float32Array, y: NDArray[Any], fold: NDArray[np.intp]
         heads = min(
             ([sums.fit_ridge_without_fold(f, p) for f in range(FOLDS)] for p in PENALTIES), key=sums.total_squared_error
         )
-        answers = np.empty(y.shape, np.float32)
+        predictions = np.empty(y.shape, np.float32)
         for rows, piece in map_chunks(z, lambda rows, piece: (rows, piece)):
             for f, (weights, bias) in enumerate(heads):
                 these = np.flatnonzero(fold[rows] == f)
-                answers[rows.start + these] = piece[these] @ weights + bias
-    return answers
+                predictions[rows.start + these] = piece[these] @ weights + bias
+    return predictions
 
 
 RidgeModel = tuple[Float64Array, Float64Array]  # weights [e,k] and bias [k]
@@ -68,13 +74,13 @@ RidgeModel = tuple[Float64Array, Float64Array]  # weights [e,k] and bias [k]
 
 @dataclass(frozen=True, slots=True)
 class _FoldSums:
-    """What ridge regression needs to know of each of the FOLDS folds."""
+    """The sums that ridge regression needs, of each of the `FOLDS` folds."""
 
     count: Float64Array  # [f]
     z: Float64Array  # [f,e], sums of the features
-    y: Float64Array  # [f,k]
-    zz: Float64Array  # [f,e,e], sums of products
-    zy: Float64Array  # [f,e,k]
+    y: Float64Array  # [f,k], sums of the targets
+    zz: Float64Array  # [f,e,e], sums of products of features
+    zy: Float64Array  # [f,e,k], sums of products of features and targets
 
     @classmethod
     def from_features(cls, z: StandardizedFeatures, y: NDArray[Any], fold: NDArray[np.intp]) -> _FoldSums:
@@ -92,7 +98,7 @@ class _FoldSums:
         return sums
 
     def fit_ridge_without_fold(self, fold: int, penalty: float) -> RidgeModel:
-        """Return the ridge regression on all folds but `fold`."""
+        """Fit ridge regression to all folds but `fold`."""
         count = max(1.0, self.count.sum() - self.count[fold])
         z, y = (self.z.sum(0) - self.z[fold]) / count, (self.y.sum(0) - self.y[fold]) / count
         covariance = (self.zz.sum(0) - self.zz[fold]) / count - np.outer(z, z)
@@ -101,7 +107,7 @@ class _FoldSums:
         return weights, y - z @ weights
 
     def total_squared_error(self, heads: Sequence[RidgeModel]) -> float:
-        """Return the squared error of each head on the fold that it has not seen, but for a constant."""
+        """Return the squared error over all folds, each by the head that has not seen it, up to a constant."""
         return float(sum(self._fold_squared_error(f, *head) for f, head in enumerate(heads)))
 
     def _fold_squared_error(self, fold: int, weights: Float64Array, bias: Float64Array) -> float:

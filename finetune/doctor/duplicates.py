@@ -1,20 +1,17 @@
-"""Near duplicates: samples whose features point the same way, seen from the middle of the data.
+"""Duplicates: exact copies, copies with contradicting labels, near duplicates, and leaks between parts of the split.
 
-The cosine is taken of features less their mean: raw ones all point much the same way (of two different digits of
-mnist up to 0.982). NEAR was chosen by measuring, int8 trunks (`python -m benchmarks.doctor near`):
+Near duplicates are found by the cosine of features less their mean: raw features all point much the same way (the
+cosine of two different digits of mnist is up to 0.982). The threshold `NEAR_DUPLICATE_COSINE` was measured with int8
+trunks (`python -m benchmarks.doctor near`):
 
-    mnist, digits     of 5,000 and 1,797 drawings one pair and none reach it
-    photographs       all copies do that were saved as JPEG again at quality 90, or scaled to 80 % or 200 %; nine
-                      of ten made a tenth brighter; four of ten halved, or cropped by 2 %
-    Reuters R8        of 226 pairs that reach it nine in ten share more than half of their word triples; seven of
-                      ten texts do with their own first 90 %
+    mnist, digits     of 5,000 and 1,797 drawings, one pair and none reach it
+    photographs       all copies reach it that were saved as JPEG again at quality 90, or scaled to 80 % or 200 %; nine
+                      of ten of those a tenth brighter; four of ten of those halved in size, or cropped by 2 %
+    Reuters R8        of 226 pairs that reach it, nine in ten share more than half of their word triples; seven of ten
+                      texts reach it with their own first 90 %
 
-So what it names is nearly the same, but not all that is nearly the same is named. Of drawings of a few pixels
-altered copies are mostly missed: there, a pixel is much.
-
-The same content more than once, under one label or under several.
-
-Samples of one part of the data's own split that lie, or nearly lie, in another part, too.
+So precision is high and recall is not. Altered copies of drawings of a few pixels are mostly missed, since each pixel
+is a large part of them.
 """
 
 from __future__ import annotations
@@ -35,24 +32,18 @@ from graft.runtime.cpu_threads import available_cores, map_ordered, thread_pool
 from graft.tables.table import parse_number
 from graft.types import Float32Array, IndexArray
 
-NEAR_DUPLICATE_COSINE: Final = 0.97  # cosine from which on two samples are near duplicates
-
-
-MAX_DUPLICATE_GROUP_SIZE: Final = (
-    10  # members up to which a group is taken for copies of one thing; more may be a dense place, or a film
-)
-
-
-MAX_COMPARED_MEMBERS: Final = 200  # members of a group whose likeness is told
+NEAR_DUPLICATE_COSINE: Final = 0.97  # from which on two samples are near duplicates
+MAX_DUPLICATE_GROUP_SIZE: Final = 10  # members of a group of copies; a larger group may be a dense region, or a film
+MAX_COMPARED_MEMBERS: Final = 200  # members of a group that its similarity is computed from
 
 
 def find_near_duplicates(
     x: Float32Array, exact_duplicates: Sequence[DuplicateGroup], progress: Progress
 ) -> tuple[DuplicateGroup, ...]:
-    """Return the groups of near duplicates among features float32 [n,d], the most alike first.
+    """Return the groups of near duplicates among features `x` float32 [n,d], the most similar first.
 
-    Of exact `exact_duplicates` one is compared, and the others follow it. Memory is bounded: a chunk is compared with a chunk,
-    n²/2 · d multiplications in all.
+    One sample of each group of `exact_duplicates` is compared, and the others join its group. It takes n²/2 · d
+    multiplications; chunks are compared with chunks, so memory is bounded.
     """
     extra_rows = {row for group in exact_duplicates for row in group.rows[1:]}
     rows = np.array([row for row in range(len(x)) if row not in extra_rows], np.intp)
@@ -60,7 +51,7 @@ def find_near_duplicates(
     root = np.arange(len(rows))
     chunks = list(chunk_slices(len(rows), x.shape[1]))
     pairs = [(one, other) for at, one in enumerate(chunks) for other in chunks[at:]]
-    # A thread of BLAS for each pair of chunks: two that share one wait for each other.
+    # One BLAS thread for each pair of chunks, since BLAS calls that share threads wait for each other.
     with threadpool_limits(1, "blas"), progress.bar("near duplicates", len(pairs)) as bar, thread_pool() as pool:
         for a, b in map_ordered(pool, unit_vectors.find_near_pairs, pairs, 2 * available_cores()):
             _merge_groups(root, a, b)
@@ -69,22 +60,22 @@ def find_near_duplicates(
 
 
 class _CenteredUnitVectors:
-    """Features less their mean, at length 1, a chunk at a time."""
+    """Features less their mean, scaled to length 1, a chunk at a time."""
 
     def __init__(self, x: Float32Array, rows: IndexArray) -> None:
         self._x, self._rows = x, rows
         total = sum((x[some].sum(0, dtype=np.float64) for some in chunk_slices(*x.shape)), np.zeros(x.shape[1]))
         self._mean = (total / max(1, len(x))).astype(np.float32)
 
-    def __call__(self, which: slice | IndexArray) -> Float32Array:
-        """Return the directions [m,d] of some of the rows."""
-        away = self._x[self._rows[which]] - self._mean
-        length = np.linalg.norm(away, axis=1, keepdims=True)
-        unit: Float32Array = away / np.maximum(length, np.finfo(np.float32).tiny)
+    def __call__(self, some: slice | IndexArray) -> Float32Array:
+        """Return the unit vectors [m,d] of some of the rows."""
+        centered = self._x[self._rows[some]] - self._mean
+        length = np.linalg.norm(centered, axis=1, keepdims=True)
+        unit: Float32Array = centered / np.maximum(length, np.finfo(np.float32).tiny)
         return unit
 
     def find_near_pairs(self, pair: tuple[slice, slice]) -> tuple[IndexArray, IndexArray]:
-        """Return the near duplicates between two chunks, each pair once."""
+        """Return the near duplicates between two chunks as pairs of rows, int [p] each, every pair once."""
         one, other = pair
         near = self(one) @ self(other).T >= NEAR_DUPLICATE_COSINE
         a, b = np.nonzero(np.triu(near, 1) if one is other else near)
@@ -92,20 +83,20 @@ class _CenteredUnitVectors:
 
 
 def _merge_groups(root: IndexArray, a: IndexArray, b: IndexArray) -> None:
-    """Make one group of each pair's groups; `root` [n] names a group by its first member."""
+    """Merge the groups of each pair `a[i]`, `b[i]` (union-find); `root` int [n] names a group by its first member."""
     while len(a):
         high, low = np.maximum(root[a], root[b]), np.minimum(root[a], root[b])
-        apart = high != low
-        a, b = a[apart], b[apart]
-        np.minimum.at(root, high[apart], low[apart])
-        while not np.array_equal(above := root[root], root):
-            root[:] = above
+        differ = high != low
+        a, b = a[differ], b[differ]
+        np.minimum.at(root, high[differ], low[differ])
+        while not np.array_equal(parent := root[root], root):
+            root[:] = parent
 
 
 def _build_near_groups(
     root: IndexArray, rows: IndexArray, unit_vectors: _CenteredUnitVectors, exact_duplicates: Sequence[DuplicateGroup]
 ) -> tuple[DuplicateGroup, ...]:
-    more = {group.rows[0]: group.rows for group in exact_duplicates}
+    copies = {group.rows[0]: group.rows for group in exact_duplicates}
     members: defaultdict[int, list[int]] = defaultdict(list)
     joined = np.flatnonzero(np.bincount(root, minlength=len(root))[root] > 1)
     for at in joined.tolist():
@@ -114,13 +105,17 @@ def _build_near_groups(
     for some in members.values():
         unit = unit_vectors(np.array(some[:MAX_COMPARED_MEMBERS]))
         cosines = unit @ unit.T - 2 * np.eye(len(unit), dtype=np.float32)
-        whole = sorted(row for at in some for row in more.get(int(rows[at]), (int(rows[at]),)))
-        groups.append(DuplicateGroup(tuple(whole), float(cosines.max(1).min())))
+        all_rows = sorted(row for at in some for row in copies.get(int(rows[at]), (int(rows[at]),)))
+        groups.append(DuplicateGroup(tuple(all_rows), float(cosines.max(1).min())))
     return tuple(sorted(groups, key=lambda group: -group.similarity))
 
 
 def find_exact_duplicates(sha256: Sequence[bytes]) -> tuple[DuplicateGroup, ...]:
-    """Return the groups of samples whose contents are the same."""
+    """Return the groups of samples with the same content.
+
+    >>> find_exact_duplicates([b"a", b"b", b"a"])
+    (DuplicateGroup(rows=(0, 2), similarity=1.0),)
+    """
     rows: defaultdict[bytes, list[int]] = defaultdict(list)
     for row, sha in enumerate(sha256):
         rows[sha].append(row)
@@ -128,12 +123,12 @@ def find_exact_duplicates(sha256: Sequence[bytes]) -> tuple[DuplicateGroup, ...]
 
 
 def is_contradiction(group: DuplicateGroup, labels: Sequence[object]) -> bool:
-    """Say whether the samples of a group have labels that mean different things."""
+    """Return whether the samples of a group have different `labels`, which are canonical ones."""
     return len({labels[row] for row in group.rows}) > 1
 
 
 def canonical_labels(task: Task, samples: Sequence[LabeledSample]) -> list[object]:
-    """Return what each label means: tags in any order are the same tags, 1.0 is 1; to embed, none means anything."""
+    """Return labels that are equal where they mean the same: tags in any order, 1.0 and 1. For `embed` all are None."""
     match task:
         case Task.EMBED:
             return [None] * len(samples)
@@ -147,5 +142,5 @@ def canonical_labels(task: Task, samples: Sequence[LabeledSample]) -> list[objec
 
 
 def find_split_leaks(groups: Iterable[DuplicateGroup], samples: Sequence[LabeledSample]) -> tuple[DuplicateGroup, ...]:
-    """Return the groups of copies that lie in more than one part; data without a split of their own have none."""
+    """Return the groups with samples in more than one part of the data's own split; without a split there are none."""
     return tuple(group for group in groups if len({samples[row].part for row in group.rows}) > 1)

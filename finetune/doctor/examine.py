@@ -1,7 +1,4 @@
-"""One look at the data: every finding, the cheap ones first.
-
-`finetune check`: data of any shape, however bad, through a trunk to findings.
-"""
+"""Run all checks on a dataset, the cheap ones first: before training, and for `finetune check`."""
 
 from __future__ import annotations
 
@@ -33,22 +30,22 @@ from graft.progress import Progress
 from zoo.catalog.backbone import Precision
 from zoo.trunks.trunk import Trunk
 
-MAX_QUICK_SAMPLES: Final = (
-    10_000  # samples up to which all of it takes a few seconds (`python -m benchmarks.doctor speed`)
-)
+MAX_QUICK_SAMPLES: Final = 10_000  # up to which all checks take a few seconds (`python -m benchmarks.doctor speed`)
 
 
 def examine(data: Dataset, features: Features, progress: Progress, max_samples: int | None = None) -> Findings:
-    """Return all that is found in `data`, whose features are `features`.
+    """Run all checks on `data` and its `features`.
 
-    Of more than `max_samples` samples, near duplicates and label errors are not looked for: they would take minutes.
+    With more than `max_samples` samples, the checks for near duplicates and label errors are skipped: they would take
+    minutes.
     """
     start = time.perf_counter()
     samples, task = features.samples, data.task
     exact_duplicates = find_exact_duplicates(features.sha256)
     labels = canonical_labels(task, samples)
     agreeing, contradictions = [
-        tuple(one for one in exact_duplicates if is_contradiction(one, labels) is odd) for odd in (False, True)
+        tuple(one for one in exact_duplicates if is_contradiction(one, labels) is expected)
+        for expected in (False, True)
     ]
     findings = Findings(
         source=data.source,
@@ -100,7 +97,7 @@ def _examine_features(
         label_findings = examine_labels(
             data.task, features.x, build_targets(data.task, features.samples, data.target_name), contents
         )
-    except DatasetError as fault:  # what keeps a head from being fitted is no finding here: `checkup` tells it
+    except DatasetError as fault:  # `load_and_examine` reports what makes training impossible
         label_findings = LabelFindings(skipped_checks=(f"label errors: {fault}",))
     return dataclasses.replace(
         findings,
@@ -111,7 +108,7 @@ def _examine_features(
 
 
 def _label_names(task: Task, samples: Sequence[LabeledSample]) -> list[str]:
-    """Return the class of every sample, or all its tags; numbers have no names."""
+    """Return the classes of the samples, or all their tags; numbers have no names."""
     if task is Task.CLASSIFY:
         return [sample.label for sample in samples]
     if task is Task.TAG:
@@ -123,16 +120,16 @@ def _label_names(task: Task, samples: Sequence[LabeledSample]) -> list[str]:
 def load_and_examine(
     data: str, options: DataOptions, backbone: str, precision: Precision | None, progress: Progress
 ) -> Findings:
-    """Return all that is found in `data`; what training would refuse is a finding, too.
+    """Read the dataset `data`, extract its features and run all checks; what training would refuse is a finding, too.
 
     Raises:
-        DatasetError: there are no samples to look at.
-        UnknownBackbone, RecipeError, WeightsError, TrunkError, MissingExtra: as `finetune.plan.plan`.
+        DatasetError: there are no samples to check.
+        UnknownBackbone, RecipeError, WeightsError, TrunkError, MissingExtra: as `finetune.plan.make_plan`.
     """
     dataset = read_dataset(data, options, progress)
     chosen_backbone = resolve_backbone(backbone, dataset)
     if not dataset.samples:
-        check_trainable(dataset)  # raises, and says why
+        check_trainable(dataset)  # raises with the reason
     training_error = ""
     try:
         check_trainable(dataset)

@@ -1,6 +1,6 @@
-"""Samples as a table that `finetune TABLE` reads, proven by reading it back before it gets its name.
+"""`finetune check --fix`: write a cleaned table of the samples, a CSV file that `finetune` trains on.
 
---fix: which samples are worth training on, and what is said of the manifest that names them.
+The table is read back before it gets its name.
 """
 
 from __future__ import annotations
@@ -26,37 +26,35 @@ from graft.errors import DatasetError
 from graft.inputs.text_bytes import decode_text_sample
 from graft.storage.atomic_file import write_atomic
 
-_PART_PRIORITY: Final = (
-    SplitPart.TEST,
-    SplitPart.VAL,
-    SplitPart.TRAIN,
-    None,
-)  # of copies in several parts, the part that keeps them
+# Of copies in several parts of a split, the first of these parts keeps them.
+_PART_PRIORITY: Final = (SplitPart.TEST, SplitPart.VAL, SplitPart.TRAIN, None)
 
 
 def require_writable_table(findings: Findings, path: Path) -> None:
-    """Check that a table of the samples may be written to `path`.
+    """Require that a table of the samples can be written to `path`.
 
     Raises:
-        DatasetError: it may not.
+        DatasetError: it cannot: the name, the file there or the kind of the samples forbids it.
     """
     if path.suffix.lower() != ".csv":
-        raise DatasetError(f"--fix writes a CSV file, but {path} is not called so. Give it a name that ends in .csv.")
+        raise DatasetError(f"--fix writes a CSV file, but {path} does not end in .csv. Choose a name that does.")
     if path.exists():
-        raise DatasetError(f"there is a {path} already, and --fix overwrites nothing. Choose another name.")
+        raise DatasetError(f"{path} already exists, and --fix overwrites nothing. Choose another name.")
     if findings.kind is not DataKind.IMAGE:
         return
     if any(isinstance(sample.source, bytes) for sample in findings.samples):
-        raise DatasetError(f"the pictures of {findings.source} are no files, so a table cannot name them.")
+        raise DatasetError(f"the pictures of {findings.source} are not files, so a table cannot name them.")
     if is_archive(Path(findings.source)):
-        raise DatasetError(f"a table cannot name pictures inside of {findings.source}. Unpack it and check the folder.")
+        raise DatasetError(
+            f"a table cannot name pictures inside the archive {findings.source}. Unpack it and check the folder."
+        )
 
 
 def write_table_csv(findings: Findings, rows: Sequence[int], suggestions: Mapping[int, str], path: Path) -> None:
-    """Write the table of the samples `rows`; those in `suggestions` get that in a column `suspect`.
+    """Write the samples `rows` as a table; `suggestions` are labels by row, for a column `suspect`.
 
     Raises:
-        DatasetError: the samples cannot stand in a table, or it cannot be written.
+        DatasetError: a table cannot hold the samples, or it cannot be written.
     """
     samples = [findings.samples[row] for row in rows]
     split = any(sample.part for sample in findings.samples)
@@ -68,7 +66,7 @@ def write_table_csv(findings: Findings, rows: Sequence[int], suggestions: Mappin
         *(["suspect"] if suggestions else []),
     ]
     table = io.StringIO()
-    # Quotes everywhere, so that no delimiter but the comma can be guessed.
+    # Quoted everywhere, so that a reader can take nothing but the comma for the delimiter.
     writer = csv.writer(table, quoting=csv.QUOTE_ALL, lineterminator="\n")
     writer.writerow(header)
     for row, sample in zip(rows, samples, strict=True):
@@ -97,7 +95,7 @@ def _label_column_name(findings: Findings) -> str:
 
 def _content_cells(findings: Findings, sample: LabeledSample, path: Path) -> tuple[str, ...]:
     if isinstance(sample.source, Path) and findings.kind is DataKind.IMAGE:
-        # Where the manifest's folder is a link, ".." leads out of what it points to.
+        # Resolved, since ".." behind a symbolic link leads out of the folder that it points to.
         return (os.path.relpath(sample.source.absolute(), path.absolute().parent.resolve()),)
     return decode_text_sample(sample.read(), _texts_per_sample(findings))
 
@@ -123,26 +121,26 @@ def _write_atomically(findings: Findings, samples: Sequence[LabeledSample], path
 
 
 def _require_round_trip(findings: Findings, samples: Sequence[LabeledSample], draft: Path) -> None:
-    """Check that the table reads back as the same samples."""
+    """Require that the table reads back as the same samples."""
     options = DataOptions(
         task=findings.task, label=_label_column_name(findings) if findings.task is Task.REGRESS else ""
     )
     try:
         reread = load_table(draft, options)
     except DatasetError as fault:
-        raise DatasetError(f"the samples of {findings.source} cannot stand in a table: {fault}") from None
+        raise DatasetError(f"a table cannot hold the samples of {findings.source}: {fault}") from None
     split = any(sample.part for sample in samples)
     lost = _count_samples(findings, samples, split=split) - _count_samples(findings, reread.samples, split=split)
     if lost or len(reread.samples) != len(samples):
         first = next(iter(lost), ("",))
         raise DatasetError(
-            f"{findings.source}: {first[0]!r} does not come back from a table as it is. Rename it, or write the manifest "
+            f"{findings.source}: {first[0]!r} reads back from a table as something else. Rename it, or write the table "
             "by hand."
         )
 
 
 def _count_samples(findings: Findings, samples: Iterable[LabeledSample], *, split: bool) -> Counter[tuple[str, ...]]:
-    """Return what each sample is: its file or text, its label and its part."""
+    """Count the samples by file or text, label and part."""
     counts: Counter[tuple[str, ...]] = Counter()
     for sample in samples:
         if isinstance(sample.source, Path) and findings.kind is DataKind.IMAGE:
@@ -156,29 +154,30 @@ def _count_samples(findings: Findings, samples: Iterable[LabeledSample], *, spli
 
 @dataclass(frozen=True, slots=True)
 class CleanTable:
-    """A manifest that was written."""
+    """A cleaned table that was written. Counts are of samples unless said otherwise."""
 
     path: Path
     kept: int
-    dropped: int  # of those that could be read
-    suspects: int  # of those that are in it
-    leaks: int  # groups of near duplicates across parts that were left in, as they are large
-    command: str  # that trains on it
+    dropped: int  # readable ones; unreadable ones do not count
+    suspects: int  # kept ones with a suspect label
+    leaks: int  # groups of near duplicates across parts, too large to be dropped
+    command: str  # the command that trains on it
 
     def to_dict(self) -> dict[str, Any]:
-        """Return what a program wants to know of it; ready for JSON."""
+        """Return the entry `fix` of `finetune check --json`."""
         return asdict(self) | {"path": str(self.path)}
 
 
 def write_clean_table(findings: Findings, path: Path) -> CleanTable:
-    """Write a cleaned manifest to `path`; the data are not touched, and no label is changed.
+    """Write a cleaned table to `path`; the data are not touched, and no label is changed.
 
-    Left out: what cannot be read, contradictions, all but one of exact copies, and of leaks what lies in a lesser
-    part (test keeps its samples before val, val before train). Near duplicates in groups of more than FEW stay: they
-    may be different after all. Suspect labels stay, too, with the suggested one in a column `suspect`.
+    Dropped are unreadable samples, contradictions, all but one of each group of exact copies, and leaks: of copies in
+    several parts those outside the first part (test before val before train). Near duplicates in groups of more than
+    `MAX_DUPLICATE_GROUP_SIZE` are kept, since they may differ after all. Suspect labels are kept, too, with the
+    suggested one in a column `suspect`.
 
     Raises:
-        DatasetError: there is a file of that name, or the samples cannot stand in a table.
+        DatasetError: the file exists, or a table cannot hold the samples.
     """
     require_writable_table(findings, path)
     dropped_rows = rows_to_drop(findings)
@@ -195,7 +194,7 @@ def write_clean_table(findings: Findings, path: Path) -> CleanTable:
 
 
 def rows_to_drop(findings: Findings) -> set[int]:
-    """Return the rows of the samples that are left out."""
+    """Return the rows of the samples that a cleaned table drops."""
 
     def rank(row: int) -> int:
         return _PART_PRIORITY.index(findings.samples[row].part)

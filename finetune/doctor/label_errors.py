@@ -1,15 +1,14 @@
-"""The likeliest label errors, by answers from heads that have not seen the sample.
+"""Find the likeliest label errors, by out-of-fold predictions (`finetune.doctor.cross_validation`).
 
 Classes and tags: confident learning (Northcutt, Jiang and Chuang 2021, "Confident learning: estimating uncertainty
 in dataset labels", JAIR 70). A sample is confidently of a class if its probability reaches the mean probability of
-that class among the samples that bear its name. Counting labels against confident classes, as rates of the labels,
-gives the confident joint; what lies off its diagonal estimates how many labels are wrong. Ranked by the normalised
-margin: the probability of the label less that of the best other class. Compared by hand with cleanlab 2.9: the same
-scores, suspects ("confident_learning") and estimates ("off_diagonal_calibrated"); it would bring pandas for this.
+that class among the samples with that label. The counts of labels against confident classes, as rates of the labels,
+are the confident joint; its off-diagonal part estimates how many labels are wrong. Suspects are ranked by the
+normalised margin: the probability of the label minus that of the best other class. Compared by hand with cleanlab 2.9:
+the same scores, suspects ("confident_learning") and estimates ("off_diagonal_calibrated"). cleanlab itself would bring
+pandas, and is AGPL-3.
 
-Numbers: the largest residuals, in units of a robust deviation.
-
-What answers from heads that have not seen the samples say of their labels, for each task.
+Numbers: the largest residuals, in units of a robust deviation (the median absolute deviation).
 """
 
 from __future__ import annotations
@@ -32,20 +31,14 @@ from finetune.head.temperature import fit_temperature
 from graft.errors import DatasetError
 from graft.types import Float32Array, IndexArray
 
-MAX_CALIBRATION_CELLS: Final = 1_000_000  # samples times tags that a temperature is fitted to
-
-
+MAX_CALIBRATION_CELLS: Final = 1_000_000  # samples times tags that the temperature is fitted to
 MIN_OUTLIER_DEVIATIONS: Final = 5.0  # robust deviations from which on a number is suspect
-
-
-MAX_PREDICTION_CELLS: Final = 50_000_000  # numbers that cross-validation may hold: samples times classes
-
-
-MIN_SAMPLES_PER_CLASS: Final = 3  # contents of a class without which nothing is said of its labels
+MAX_PREDICTION_CELLS: Final = 50_000_000  # samples times classes that cross-validation may hold in memory
+MIN_SAMPLES_PER_CLASS: Final = 3  # different contents without which the labels of a class are not checked
 
 
 def calibrate_probabilities(predictions: Float32Array, y: IndexArray) -> Float32Array:
-    """Return answers [n,k] as probabilities, at the temperature that suits the labels `y` [n] best."""
+    """Return the softmax of predictions [n,k], float32 [n,k], at the temperature that fits the classes `y` int [n]."""
     logits = predictions.astype(np.float64)
     temperature, _ = fit_temperature(logits, y)
     logits -= logits.max(1, keepdims=True)
@@ -55,9 +48,9 @@ def calibrate_probabilities(predictions: Float32Array, y: IndexArray) -> Float32
 
 
 def confident_classes(probabilities: Float32Array, y: IndexArray) -> IndexArray:
-    """Return the class that each sample confidently is of, -1 where it is of none; `probabilities` float32 [n,k], `y` [n]."""
+    """Return each sample's confident class, int [n], -1 for none; `probabilities` float32 [n,k], labels `y` int [n]."""
     n, k = probabilities.shape
-    # A class that no label names is never confident.
+    # A class without any label is never confident.
     sums = np.bincount(y, probabilities[np.arange(n), y], k)
     thresholds = np.divide(sums, np.bincount(y, minlength=k), out=np.full(k, np.inf), where=sums > 0)
     reached = np.where(probabilities >= thresholds, probabilities, -1)
@@ -65,19 +58,26 @@ def confident_classes(probabilities: Float32Array, y: IndexArray) -> IndexArray:
 
 
 def estimate_label_errors(confident: IndexArray, y: IndexArray, k: int) -> int:
-    """Return how many of the labels `y` [n] are wrong, by the confident classes `confident` [n] of k."""
+    """Return how many of the labels `y` int [n] are wrong, estimated by the `confident` classes int [n] of 0..k-1."""
     joint = np.zeros((k, k))
     np.add.at(joint, (y[confident >= 0], confident[confident >= 0]), 1)
-    named = np.bincount(y, minlength=k)
-    seen = joint.sum(1)
-    wrong = np.divide(seen - joint.diagonal(), seen, out=np.zeros(k), where=seen > 0)  # share of each label
-    return round(float(wrong @ named))
+    label_counts = np.bincount(y, minlength=k)
+    row_sums = joint.sum(1)
+    error_rates = np.divide(row_sums - joint.diagonal(), row_sums, out=np.zeros(k), where=row_sums > 0)
+    return round(float(error_rates @ label_counts))
 
 
 def find_class_errors(
     probabilities: Float32Array, y: IndexArray, labels: Sequence[str], rows: IndexArray
 ) -> LabelErrors:
-    """Return the suspects among samples with probabilities `probabilities` [n,k] and labels `y` [n]; `rows` [n] names them."""
+    """Return the label errors of classes.
+
+    Args:
+        probabilities: out-of-fold, float32 [n,k].
+        y: the labels, int [n].
+        labels: the names of the k classes.
+        rows: the row of each sample in the findings, int [n].
+    """
     n, k = probabilities.shape
     label_probability = probabilities[np.arange(n), y]
     rest = probabilities.copy()
@@ -102,28 +102,31 @@ def find_class_errors(
 
 
 def find_tag_errors(predictions: Float32Array, y: NDArray[np.bool_], labels: Sequence[str]) -> LabelErrors:
-    """Return the suspects among samples with tags `y` bool [n,k] and answers [n,k]; each tag is looked at alone."""
+    """Return the label errors of tags `y` bool [n,k]; each tag is a problem of two classes.
+
+    `predictions` float32 [n,k] are out-of-fold.
+    """
     suspects: list[SuspectLabel] = []
     total, rows = 0, np.arange(len(y))
-    least = np.ones(len(y), np.float32)  # probability of the label that fits least
+    worst = np.ones(len(y), np.float32)  # probability of the sample's least likely tag
     some = slice(None, None, 1 + y.size // MAX_CALIBRATION_CELLS)
     logits = predictions[some].ravel().astype(np.float64)
-    # One temperature for all tags: with one each, the ranking would be about how sure tags are.
+    # One temperature for all tags: with one for each, the ranking would follow the confidence of the tags.
     temperature, _ = fit_temperature(np.stack([1 - logits, logits], 1), y[some].ravel().astype(np.intp))
     for tag, name in enumerate(labels):
         has = y[:, tag].astype(np.intp)
-        odd = np.exp(np.clip((1 - 2 * predictions[:, tag]) / temperature, -80, 80))
-        p = np.stack([odd / (1 + odd), 1 / (1 + odd)], 1)
+        odds = np.exp(np.clip((1 - 2 * predictions[:, tag]) / temperature, -80, 80))
+        p = np.stack([odds / (1 + odds), 1 / (1 + odds)], 1)
         one = find_class_errors(p, has, (f"not {name}", name), rows)
         suspects += one.suspects
         total += one.estimated_count or 0
-        least = np.minimum(least, p[rows, has])
-    order = np.argsort(least, kind="stable")
+        worst = np.minimum(worst, p[rows, has])
+    order = np.argsort(worst, kind="stable")
     return LabelErrors(tuple(sorted(suspects, key=lambda one: one.score)), tuple(order.tolist()), total)
 
 
 def find_number_outliers(predictions: Float32Array, y: NDArray[np.float64]) -> LabelErrors:
-    """Return the suspects among samples with numbers `y` [n] and answers [n,1]."""
+    """Return the outliers among numbers `y` float64 [n] with out-of-fold `predictions` float32 [n,1]."""
     residuals = y - predictions[:, 0]
     centre = np.median(residuals)
     unit = 1.4826 * float(np.median(np.abs(residuals - centre))) or float(np.std(residuals)) or 1.0
@@ -139,7 +142,7 @@ def find_number_outliers(predictions: Float32Array, y: NDArray[np.float64]) -> L
 
 @dataclass(frozen=True, slots=True)
 class LabelFindings:
-    """What was found of the labels."""
+    """The findings about labels."""
 
     label_errors: LabelErrors | None = None
     confusable_classes: tuple[ConfusablePair, ...] = ()
@@ -147,10 +150,10 @@ class LabelFindings:
 
 
 def examine_labels(task: Task, x: Float32Array, targets: Targets, contents: Sequence[bytes]) -> LabelFindings:
-    """Return what is to be said of the labels of samples with features `x` [n,d]; `contents` [n] as `assign_folds` wants.
+    """Check the labels of the samples with features `x` float32 [n,d]; `contents` [n] as for `assign_folds`.
 
     Raises:
-        DatasetError: nothing can be learnt of them.
+        DatasetError: no head can be fitted to them.
     """
     examiners: dict[Task, Callable[[Float32Array, Targets, Sequence[bytes]], LabelFindings]] = {
         Task.CLASSIFY: _examine_classes,
@@ -158,7 +161,7 @@ def examine_labels(task: Task, x: Float32Array, targets: Targets, contents: Sequ
         Task.REGRESS: _examine_numbers,
     }
     if len(x) * len(targets.labels) > MAX_PREDICTION_CELLS:
-        raise DatasetError(f"{len(x):,} samples times {len(targets.labels):,} are too many.")
+        raise DatasetError(f"{len(x):,} samples times {len(targets.labels):,} labels are too many to cross-validate.")
     return (
         examiners[task](x, targets, contents)
         if task in examiners
@@ -190,8 +193,8 @@ def _examine_classes(x: Float32Array, targets: Targets, contents: Sequence[bytes
 
 
 def _examine_tags(x: Float32Array, targets: Targets, contents: Sequence[bytes]) -> LabelFindings:
-    answers = predict_out_of_fold(x, targets.y, assign_folds(targets.strata, contents))
-    return LabelFindings(find_tag_errors(answers, targets.y, targets.labels), skipped_checks=targets.notes)
+    predictions = predict_out_of_fold(x, targets.y, assign_folds(targets.strata, contents))
+    return LabelFindings(find_tag_errors(predictions, targets.y, targets.labels), skipped_checks=targets.notes)
 
 
 def _examine_numbers(x: Float32Array, targets: Targets, contents: Sequence[bytes]) -> LabelFindings:

@@ -1,4 +1,4 @@
-"""What the doctor prints for people: a table, then the first of each kind; and a few lines before training."""
+"""The findings as text for a terminal: a table, then the first of each kind; and a few lines before training."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from finetune.data.task import Task
 from finetune.doctor.findings import DuplicateGroup, Findings, SuspectLabel, summarize_findings
 from finetune.doctor.fix import CleanTable
 
-MAX_PRINTED_FINDINGS: Final = 10  # findings of a kind that are printed
-MAX_GROUP_MEMBERS: Final = 4  # of a group
-OMIT_FROM_BRIEF: Final = ("unusable", "misnamed", "uneven")  # told elsewhere before training
+MAX_PRINTED_FINDINGS: Final = 10  # of each kind
+MAX_GROUP_MEMBERS: Final = 4  # of each group that are printed
+OMIT_FROM_BRIEF: Final = ("unusable", "misnamed", "uneven")  # reported elsewhere before training
 
 TextCells = Sequence[str]
 
 
 def render_text(findings: Findings) -> str:
-    """Return all of it, for a terminal."""
+    """Return all findings as text; long lists are cut."""
     head = f"{findings.source}: {len(findings.samples):,} {findings.kind.plural}, task {findings.task}"
     counts = [(one.name, f"{one.display_count:>7}", one.meaning) for one in summarize_findings(findings)]
     lines = [
@@ -31,16 +31,16 @@ def render_text(findings: Findings) -> str:
         if rows:
             lines += ["", title, *(f"  {line}" for line in _align_columns(rows[:MAX_PRINTED_FINDINGS]))]
             lines += (
-                [f"  … and {len(rows) - MAX_PRINTED_FINDINGS:,} more: --json names all"]
+                [f"  … and {len(rows) - MAX_PRINTED_FINDINGS:,} more: --json lists all"]
                 if len(rows) > MAX_PRINTED_FINDINGS
                 else []
             )
-    lines += [f"\nnot looked at: {one}" for one in findings.skipped_checks]
+    lines += [f"\nnot checked: {one}" for one in findings.skipped_checks]
     return "\n".join(lines)
 
 
 def render_next_steps(findings: Findings, html: str | None, clean_table: CleanTable | None) -> Iterator[str]:
-    """Yield what was written, and what to type next."""
+    """Yield lines about the files that were written, and the command to run next."""
     if html:
         yield f"\nThe findings as a page: {html}"
     if clean_table:
@@ -55,12 +55,13 @@ def render_next_steps(findings: Findings, html: str | None, clean_table: CleanTa
 
 
 def render_brief(findings: Findings) -> Iterator[str]:
-    """Yield the lines that are told before training; none where all is well."""
+    """Yield a few lines about the most important findings, for the log before training; none without findings."""
     hits = [one for one in summarize_findings(findings) if one.count and one.name not in OMIT_FROM_BRIEF]
     if hits:
-        yield "a look at the data: " + ", ".join(f"{one.name} {one.display_count}" for one in hits)
+        yield "findings in the data: " + ", ".join(f"{one.name} {one.display_count}" for one in hits)
     if findings.contradictions:
-        yield f"no model can learn both: {_describe_members(findings, findings.contradictions[0], labels=True)} are the same content"
+        copies = _describe_members(findings, findings.contradictions[0], labels=True)
+        yield f"no model can learn both labels: {copies} are the same content"
     for twins in findings.confusable_classes[:3]:
         yield f"the features cannot tell {twins.labels[0]!r} and {twins.labels[1]!r} apart: are they one class?"
     if findings.label_errors and findings.label_errors.suspects:
@@ -68,9 +69,9 @@ def render_brief(findings: Findings) -> Iterator[str]:
         ref = findings.samples[first.row].ref
         yield f"the likeliest label error: {ref} is {first.label}, looks like {first.suggested_label}"
     if hits:
-        yield "`finetune check` names them all; the report shows some"
+        yield "`finetune check` lists them all; the report shows some"
     if findings.label_errors is None and findings.task is not Task.EMBED:
-        yield from (f"not looked for: {one}" for one in findings.skipped_checks)
+        yield from (f"not checked: {one}" for one in findings.skipped_checks)
 
 
 def _detail_tables(findings: Findings) -> Iterator[tuple[str, list[TextCells]]]:
@@ -120,20 +121,20 @@ def _has_contradiction(findings: Findings, group: DuplicateGroup) -> bool:
 
 
 def _describe_members(findings: Findings, group: DuplicateGroup, *, labels: bool = False, parts: bool = False) -> str:
-    """Return the refs of a group's samples, with their labels or their parts if asked for."""
+    """Return the refs of a group's samples, with their labels or their parts if requested."""
 
     def name(row: int) -> str:
         sample = findings.samples[row]
         beside = [sample.label] if labels else [str(sample.part)] if parts and sample.part else []
         return f"{sample.ref} ({beside[0]})" if beside else sample.ref
 
-    some = [name(row) for row in _representative_rows(findings, group.rows, parts=parts)[:MAX_GROUP_MEMBERS]]
-    rest = len(group.rows) - len(some)
-    return " = ".join(some) + (f" = … {rest:,} more" if rest else "")
+    members = [name(row) for row in _representative_rows(findings, group.rows, parts=parts)[:MAX_GROUP_MEMBERS]]
+    rest = len(group.rows) - len(members)
+    return " = ".join(members) + (f" = … {rest:,} more" if rest else "")
 
 
 def _representative_rows(findings: Findings, rows: Sequence[int], *, parts: bool) -> list[int]:
-    """Return `rows`, or first one of each part, where the parts are what matters."""
+    """Return `rows`; with `parts`, those first that are the first of their part."""
     if not parts:
         return list(rows)
     first = {findings.samples[row].part: row for row in reversed(rows)}
@@ -141,6 +142,6 @@ def _representative_rows(findings: Findings, rows: Sequence[int], *, parts: bool
 
 
 def _align_columns(rows: Sequence[TextCells]) -> list[str]:
-    """Return rows as columns; nothing is cut off, whatever the terminal's width."""
+    """Return rows as aligned columns; nothing is cut off, whatever the terminal's width."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)] if rows else []
     return ["  ".join(map(str.ljust, row, widths)).rstrip() for row in rows]
