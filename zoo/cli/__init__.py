@@ -1,1 +1,1 @@
-"""What the command `zoo` does, a module for what belongs together; each is imported when it is wanted."""
+"""The command `zoo`: one module a subcommand, imported when it is called."""

@@ -1,4 +1,4 @@
-"""`zoo bench`: how fast backbones are on this machine."""
+"""`zoo bench`: measure the speed of backbones on this machine."""
 
 from __future__ import annotations
 
@@ -28,47 +28,53 @@ if TYPE_CHECKING:
 
 MeasureFunction = Callable[[Backbone], "BenchResult"]
 DEFAULT_ROUNDS: Final = 7
-DEFAULT_TOKENS: Final = 128  # where the encoder takes as many
+DEFAULT_TOKENS: Final = 128  # or the encoder's maximum, if that is less
 
 
 def _check_png_path(_: click.Context, param: click.Parameter, value: str | None) -> Path | None:
-    """Check, before minutes of measuring, that a picture can be written there."""
+    """Require a .png path in an existing folder, before minutes of measuring."""
     if value is None:
         return None
     path = Path(value)
     if path.suffix.lower() != ".png" or not path.parent.is_dir():
-        raise click.BadParameter(f"{value!r} cannot be the picture: name a .png file in a folder that is there.")
+        raise click.BadParameter(f"{value!r} cannot be written as a chart: name a .png file in a folder that exists.")
     return path
 
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_backbones)
-@click.option("--build", is_flag=True, help="Build the trunk in int8, too, where it is not here.")
+@click.option("--build", is_flag=True, help="Also build the int8 trunk if it is missing.")
 @click.option(
     "--random",
     is_flag=True,
-    help="Random weights: fair for speed, told in the table, never cached. keras.applications, EfficientNet-Lite only.",
+    help="Random weights: the same speed, marked in the table, never cached. keras.applications, EfficientNet-Lite.",
 )
 @click.option(
-    "--rounds", type=click.IntRange(1, 1000), default=DEFAULT_ROUNDS, show_default=True, help="Their median counts."
+    "--rounds",
+    type=click.IntRange(1, 1000),
+    default=DEFAULT_ROUNDS,
+    show_default=True,
+    help="Rounds to measure; the median is reported.",
 )
-@click.option("--tokens", type=click.IntRange(2), default=DEFAULT_TOKENS, show_default=True, help="Of a text.")
+@click.option(
+    "--tokens", type=click.IntRange(2), default=DEFAULT_TOKENS, show_default=True, help="Length of a text in tokens."
+)
 @click.option(
     "--plot",
     metavar="OUT.png",
     callback=_check_png_path,
     shell_complete=complete_files,
-    help="Draw the published accuracy of all measured here against their speed.",
+    help="Plot published accuracy against speed, for all backbones measured on this machine.",
 )
 @JSON_OPTION
 def bench(
     names: Sequence[str], build: bool, random: bool, rounds: int, tokens: int, plot: Path | None, as_json: bool
 ) -> None:
-    """Measure how fast each NAME is on this machine, and remember it; without NAME, show what is remembered.
+    """Measure the speed of each NAME on this machine and save it; without NAME, show the saved results.
 
-    Milliseconds for one image, or for one text of --tokens tokens, at batch 1 and 8, on one thread and with as many
-    runs side by side as there are cores; fp32, and int8 where its trunk is here, in turns; memory, and the time that
-    building took. A trunk that is in neither precision here is pulled first. `zoo list --fast` sorts by the result.
+    Milliseconds for one image, or for one text of --tokens tokens, at batch size 1 and 8, with one run and with as many
+    parallel runs as there are cores; in fp32, and in int8 if that trunk is cached, alternating; memory, and build time.
+    If neither trunk is cached, it is pulled first. `zoo list --fast` sorts by the result.
 
     \b
     Examples:
@@ -81,7 +87,7 @@ def bench(
     from zoo.bench.results_file import read_bench_results
 
     if build and random:
-        raise click.UsageError("--build makes trunks with real weights, --random with none; choose one.")
+        raise click.UsageError("--build builds trunks with pretrained weights, --random with random ones; choose one.")
     chosen, machine, progress = tuple(dict.fromkeys(map(get_backbone, names))), this_machine(), TerminalProgress()
     if chosen:
         with fail_fast_on_dead_hosts():
@@ -98,12 +104,12 @@ def bench(
     elif results:
         click.echo(f"{speed_table(results, machine.cores)}\n\n{speed_notes(results, machine)}")
     elif not names:
-        click.echo("nothing is measured on this machine yet; `zoo bench NAME` measures.", err=True)
+        click.echo("nothing is measured on this machine yet; run: zoo bench NAME", err=True)
     _report_failures(failed, len(chosen))
 
 
 def _choose_measure(build: bool, random: bool, rounds: int, tokens: int, progress: Progress) -> MeasureFunction:
-    """Return what measures one backbone as the options ask for."""
+    """Return the function that measures one backbone under these options."""
     from zoo.bench.candidates import default_candidates, fp32_and_int8_candidates, random_weight_candidates
     from zoo.bench.child_process import require_bench_packages
     from zoo.bench.measure import measure_backbone
@@ -124,27 +130,25 @@ def _choose_measure(build: bool, random: bool, rounds: int, tokens: int, progres
 def _measure_all(
     chosen: Sequence[Backbone], measure: MeasureFunction, machine: Machine, progress: Progress
 ) -> tuple[list[BenchResult], list[tuple[Backbone, GraftError]]]:
-    """Measure one after the other; each is remembered as soon as it is done, and one that fails stops no other."""
+    """Measure one after the other; each result is saved at once, and a failure does not stop the others."""
     from graft.progress.terminal import format_duration
     from zoo.bench.results_file import save_bench_result
 
     results: list[BenchResult] = []
     failed: list[tuple[Backbone, GraftError]] = []
-    began = time.monotonic()
-    for done, backbone in enumerate(chosen):
+    start = time.monotonic()
+    for index, backbone in enumerate(chosen):
         if len(chosen) > 1:
-            left = (time.monotonic() - began) / max(1, done) * (len(chosen) - done)
-            progress.log(
-                f"{done + 1} of {len(chosen)}: {backbone.name}"
-                + (f", about {format_duration(left)} left" if done else "")
-            )
+            seconds_left = (time.monotonic() - start) / max(1, index) * (len(chosen) - index)
+            estimate = f", about {format_duration(seconds_left)} left" if index else ""
+            progress.log(f"{index + 1} of {len(chosen)}: {backbone.name}{estimate}")
         try:
             results.append(measure(backbone))
             save_bench_result(machine, results[-1])
         except GraftError as fault:
             failed.append((backbone, fault))
         except OSError as fault:
-            progress.log(f"note: what is measured cannot be remembered ({fault}). Set GRAFT_CACHE to another folder.")
+            progress.log(f"note: the results cannot be saved ({fault}). Set GRAFT_CACHE to another folder.")
     return results, failed
 
 
@@ -161,7 +165,7 @@ def _to_json(result: BenchResult) -> dict[str, object]:
 
 
 def _report_failures(failed: Sequence[tuple[Backbone, GraftError]], total: int) -> None:
-    """Say on standard error what could not be measured, and why; exit with 1 where there is something."""
+    """Print what could not be measured, and why, on standard error, and exit with status 1; do nothing if all could."""
     if total == 1 and failed:
         raise failed[0][1]
     if failed:

@@ -1,4 +1,4 @@
-"""`zoo cache`: what lies in the cache and how large it is; and room made in it."""
+"""`zoo cache`: report what is cached and how large it is, and delete from it (eviction)."""
 
 from __future__ import annotations
 
@@ -23,25 +23,29 @@ _UNITS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12}
 
 
 def parse_byte_size(text: str) -> int:
-    """Return bytes that people write as 500MB, 2.5GB or 0."""
-    found = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)B?", text.strip().upper())
-    if not found:
-        raise click.BadParameter(f"{text!r} is no size. Write it as 500MB or 2.5GB.")
-    return int(float(found[1]) * _UNITS[found[2]])
+    """Return a size in bytes that is written as 500MB, 2.5GB or 0.
+
+    >>> parse_byte_size("2.5GB")
+    2500000000
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?([KMGT]?)B?", text.strip().upper())
+    if not match:
+        raise click.BadParameter(f"{text!r} is not a size. Write it as 500MB or 2.5GB.")
+    return int(float(match[1]) * _UNITS[match[2]])
 
 
 @click.command()
-@click.option("--prune", is_flag=True, help="Choose what nothing refers to.")
+@click.option("--prune", is_flag=True, help="Select what nothing refers to.")
 @click.option(
-    "--max-size", type=parse_byte_size, metavar="SIZE", help="Besides, what was used least lately, until SIZE is left."
+    "--max-size", type=parse_byte_size, metavar="SIZE", help="Also select the least recently used, until SIZE is left."
 )
-@click.option("--yes", is_flag=True, help="Delete what is chosen; without it, it is only shown.")
+@click.option("--yes", is_flag=True, help="Delete the selection; without it, it is only shown.")
 @JSON_OPTION
 def cache(prune: bool, max_size: int | None, yes: bool, as_json: bool) -> None:
-    """Show what lies in the cache: weights, trunks, features, data, runs and scratch.
+    """Show or prune the cache: weights, trunks, features, data, runs and scratch.
 
-    What is deleted can be had again: by a download, or by computing it. What a running process has locked stays, and
-    so does what was used in the last 15 minutes.
+    What is deleted can be downloaded or computed again. Entries that a running process has locked stay, and so do those
+    used in the last 15 minutes.
 
     \b
     Example:
@@ -51,11 +55,11 @@ def cache(prune: bool, max_size: int | None, yes: bool, as_json: bool) -> None:
     from zoo.manage.cache_eviction import list_cache_entries, select_evictions
 
     if yes and not prune and max_size is None:
-        raise click.UsageError("--yes is for --prune or --max-size SIZE.")
+        raise click.UsageError("--yes needs --prune or --max-size SIZE.")
     entries = list_cache_entries()
     is_selecting = prune or max_size is not None
     chosen = select_evictions(entries, max_size) if is_selecting else []
-    deleted, kept = _delete_all(chosen) if yes else ([], [])
+    deleted, undeleted = _delete_all(chosen) if yes else ([], [])
     if as_json:
         content = [_to_json(item) | {"chosen": item in chosen, "deleted": item in deleted} for item in entries]
         click.echo(json.dumps(content, indent=2))
@@ -63,27 +67,27 @@ def cache(prune: bool, max_size: int | None, yes: bool, as_json: bool) -> None:
         _print_selection(chosen, yes)
     else:
         _print_entries(entries)
-    for item, why in kept:
-        click.echo(f"stays: {item.path} ({why})", err=True)
-    if any(why != _LOCKED_REASON for _, why in kept):
+    for item, reason in undeleted:
+        click.echo(f"not deleted: {item.path} ({reason})", err=True)
+    if any(reason != _LOCKED_REASON for _, reason in undeleted):
         sys.exit(1)
 
 
 def _delete_all(chosen: Sequence[CacheEntry]) -> tuple[list[CacheEntry], list[tuple[CacheEntry, str]]]:
-    """Delete what is chosen; return what went, and what stayed with the reason."""
+    """Delete the chosen entries; return those deleted, and the others with the reason."""
     from zoo.manage.cache_eviction import delete_entry
 
     deleted: list[CacheEntry] = []
-    kept: list[tuple[CacheEntry, str]] = []
+    undeleted: list[tuple[CacheEntry, str]] = []
     for item in chosen:
         try:
             if delete_entry(item):
                 deleted.append(item)
             else:
-                kept.append((item, _LOCKED_REASON))
+                undeleted.append((item, _LOCKED_REASON))
         except OSError as fault:
-            kept.append((item, fault.strerror or str(fault)))
-    return deleted, kept
+            undeleted.append((item, fault.strerror or str(fault)))
+    return deleted, undeleted
 
 
 def _to_json(entry: CacheEntry) -> dict[str, Any]:
@@ -109,11 +113,10 @@ def _print_selection(chosen: Sequence[CacheEntry], is_deleted: bool) -> None:
     if not chosen:
         click.echo("there is nothing to delete.")
         return
-    why = [item.unneeded or "used least lately" for item in chosen]
-    rows = [(*_row(item), reason) for item, reason in zip(chosen, why, strict=True)]
+    rows = [(*_row(item), item.unneeded or "least recently used") for item in chosen]
     click.echo(align_columns([("KIND", "SIZE", "LAST USED", "NAME", "WHY"), *rows]))
     if is_deleted:
-        click.echo(f"\n{_total_size(chosen)} chosen and deleted, but for what is told to stay.", err=True)
+        click.echo(f"\n{_total_size(chosen)} selected and deleted, except for what is listed below.", err=True)
     else:
         click.echo(f"\n{_total_size(chosen)} would be deleted; --yes does it.", err=True)
 

@@ -1,4 +1,4 @@
-"""`zoo completion`: what makes a shell complete the four commands."""
+"""`zoo completion`: print the shell completion script of the four commands."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ SHELLS: Final = ("bash", "zsh", "fish")
 @click.command()
 @click.argument("shell", type=click.Choice(SHELLS))
 def completion(shell: str) -> None:
-    """Print the script that lets SHELL complete zoo, finetune, serve and predict.
+    """Print the script that makes SHELL complete zoo, finetune, serve and predict.
 
-    Commands, options and their values are completed, and the names of backbones and models. Nothing is installed:
-    the shell reads the script when it starts.
+    Commands, options and their values are completed, and the names of backbones and models. Nothing is installed: the
+    shell reads the script when it starts.
 
     \b
     Examples:
@@ -28,6 +28,6 @@ def completion(shell: str) -> None:
     kind = get_completion_class(shell)
     assert kind is not None, f"click knows no {shell}"  # noqa: S101 - the choice above has only its own
     for program in PROGRAMS:
-        # The script names the program and asks it; the command itself is not needed to write it.
+        # The script only calls the program by its name, so an empty command suffices to write it.
         script = kind(click.Command(program), {}, program, f"_{program.upper()}_COMPLETE")
         click.echo(script.source_template % script.source_vars())

@@ -1,4 +1,4 @@
-"""The command `zoo`: what there is of it; each part is imported when it is asked for."""
+"""The command `zoo` and its subcommands, each imported when it is called."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import click
 from graft import __version__
 from graft.cli.run_cli import run_cli
 
-# What a command is called -> module below zoo.cli, and its name there.
+# Name of a subcommand -> its module below zoo.cli, and its name there.
 COMMANDS: Final = {
     "bench": ("bench", "bench"),
     "bundle-weights": ("bundle_weights_and_load", "bundle_weights"),
@@ -29,17 +29,17 @@ COMMANDS: Final = {
 
 
 class LazyGroup(click.Group):
-    """A group whose commands are imported one by one: `zoo list` must be quick, whatever the others need."""
+    """A click group that imports its commands lazily, so that `zoo list` starts fast whatever the others import."""
 
     def list_commands(self, _: click.Context) -> list[str]:
         """Return the names of all commands."""
         return sorted(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Return a command; None where there is none of that name, nor one that is called nearly so.
+        """Return the command of that name; None if there is none, and none with a similar name.
 
         Raises:
-            click.UsageError: there is one that is called nearly so.
+            click.UsageError: there is one with a similar name; the message suggests it.
         """
         if cmd_name not in COMMANDS:
             if not ctx.resilient_parsing and (near := difflib.get_close_matches(cmd_name, COMMANDS)):
@@ -50,24 +50,24 @@ class LazyGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a whole sentence about each command, over as many lines as it takes."""
+        """Write one full sentence about each command, wrapped instead of cut off."""
         with formatter.section("Commands"):
-            found = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
-            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in found if command])
+            commands = ((name, self.get_command(ctx, name)) for name in self.list_commands(ctx))
+            formatter.write_dl([(name, command.get_short_help_str(200)) for name, command in commands if command])
 
 
 @click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="zoo")
 def cli() -> None:
-    """Pretrained models: what there is, where it comes from, and whether it is whole.
+    """Pretrained models: list, download, verify, benchmark, convert, publish and export them.
 
     \b
     Settings, as environment variables:
-      GRAFT_CACHE=FOLDER   where weights and trunks are kept (default ~/.cache/graft)
-      GRAFT_LOCK=FILE      the hashes that weights must have (default: graft.lock, here or above)
+      GRAFT_CACHE=FOLDER   cache of weights and trunks (default ~/.cache/graft)
+      GRAFT_LOCK=FILE      lock file with the SHA-256 of weights (default: graft.lock, here or above)
       GRAFT_OFFLINE=1      never open a connection
-      GRAFT_MIRROR=URL     fetch from URL/HOST/PATH and URL/wheels/FILE instead
-      HTTPS_PROXY=URL      go through a proxy; NO_PROXY=HOST,... but not to these
+      GRAFT_MIRROR=URL     download from the mirror: URL/HOST/PATH and URL/wheels/FILE
+      HTTPS_PROXY=URL      use a proxy; NO_PROXY=HOST,... except for these hosts
 
     \b
     Examples:
@@ -77,5 +77,5 @@ def cli() -> None:
 
 
 def main() -> None:
-    """Run the command."""
+    """Run the command `zoo`."""
     run_cli(cli)

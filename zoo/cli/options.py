@@ -1,4 +1,4 @@
-"""The options that narrow a list down; each checks what it is given, and is completed by the shell."""
+"""Options that several commands share: filters of backbones with checks and shell completion, and --labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from zoo.catalog.find import BACKBONE_KINDS, all_backbones, license_name, parse_
 WordSource = Callable[[], Iterable[str]]
 
 
-KIND_OPTION: Final = click.option("--kind", type=click.Choice(BACKBONE_KINDS), help="What it takes.")
+KIND_OPTION: Final = click.option("--kind", type=click.Choice(BACKBONE_KINDS), help="Input of the backbone.")
 
 
 def _license_names() -> Iterator[str]:
@@ -30,15 +30,15 @@ def _source_names() -> Iterator[str]:
 
 
 def _choice_callback(words: WordSource) -> Callable[[click.Context, click.Parameter, str | None], str | None]:
-    """Return a check that a value is one of `words`, whatever its case; a wrong one is answered by what there is."""
+    """Return a callback that requires one of `words`, in any case; its error names the nearest and all of them."""
 
     def check(_: click.Context, param: click.Parameter, value: str | None) -> str | None:
-        known = {word.lower(): word for word in words()}
-        if value is None or value.lower() in known:
-            return value and known[value.lower()]
-        near = difflib.get_close_matches(value.lower(), known, n=1, cutoff=0.5)
-        hint = f"did you mean {known[near[0]]}? " if near else ""
-        raise click.BadParameter(f"no backbone has {value!r}; {hint}there are {', '.join(sorted(known.values()))}.")
+        choices = {word.lower(): word for word in words()}
+        if value is None or value.lower() in choices:
+            return value and choices[value.lower()]
+        nearest = difflib.get_close_matches(value.lower(), choices, n=1, cutoff=0.5)
+        hint = f"did you mean {choices[nearest[0]]}? " if nearest else ""
+        raise click.BadParameter(f"no backbone has {value!r}; {hint}there are {', '.join(sorted(choices.values()))}.")
 
     return check
 
@@ -50,12 +50,12 @@ def _completer(words: WordSource) -> Callable[[click.Context, click.Parameter, s
 def _parse_count_option(_: click.Context, param: click.Parameter, value: str | None) -> int | None:
     try:
         return None if value is None else parse_param_count(value)
-    except ValueError as wrong:
-        raise click.BadParameter(str(wrong)) from None
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
 
 
 MAX_PARAMS_OPTION: Final = click.option(
-    "--max-params", callback=_parse_count_option, metavar="N", help="At most so many parameters: 10M, 500k, 1.2B."
+    "--max-params", callback=_parse_count_option, metavar="N", help="At most N parameters: 10M, 500k, 1.2B."
 )
 
 
@@ -65,7 +65,7 @@ LICENSE_OPTION: Final = click.option(
     callback=_choice_callback(_license_names),
     shell_complete=_completer(_license_names),
     metavar="SPDX",
-    help="Of the weights: Apache-2.0, MIT, ...",
+    help="Licence of the weights: Apache-2.0, MIT, ...",
 )
 
 
@@ -74,20 +74,20 @@ SOURCE_OPTION: Final = click.option(
     callback=_choice_callback(_source_names),
     shell_complete=_completer(_source_names),
     metavar="LIBRARY",
-    help="keras.applications, keras-hub, ...; or wheel.",
+    help="Library: keras.applications, keras-hub, ...; or wheel.",
 )
 
 
 def complete_backbones(_: Context, param: Parameter, incomplete: str) -> list[CompletionItem]:
-    """Return the names of backbones that begin as what is typed."""
+    """Return the names of backbones that start with what was typed."""
     return complete_words((entry.name for entry in all_backbones()), incomplete)
 
 
 def read_labels(path: Path) -> tuple[str, ...]:
-    """Return the labels in a text file, UTF-8, one a line in the order of the model's outputs.
+    """Return the labels in a UTF-8 text file: one a line, in the order of the model's outputs.
 
     Raises:
-        RecipeError: it cannot be read, or a label is empty or stands twice.
+        RecipeError: the file cannot be read, or a label is empty or occurs twice.
     """
     try:
         lines = tuple(line.strip() for line in path.read_text("utf-8-sig").rstrip().splitlines())

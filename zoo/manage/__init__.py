@@ -1,1 +1,1 @@
-"""What the commands pull, verify, cache, pack, load, import and publish do."""
+"""What `zoo pull`, `verify`, `cache`, `bundle-weights`, `load`, `import` and `publish` do."""

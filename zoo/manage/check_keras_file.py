@@ -1,9 +1,8 @@
-"""What is in a .keras file, read as data: nothing of it is opened by Keras before it has passed here. Standard library.
+"""Check an untrusted .keras file as data before Keras opens it: only harmless classes are allowed.
 
 Such a file is a zip of config.json, metadata.json and model.weights.h5. The config names the class and the module of
-every object that Keras will make. Admitted are Keras' own layers, operations and what belongs to them; a few of these
-run code or read files that the config names, and are refused. Any other class is the user's own: Keras gets it only if
-it was named by --custom.
+every object that Keras will create. Keras' own layers and operations are allowed, except for those that run code or
+read files named by the config, such as Lambda. Any other class must be named by --custom.
 """
 
 from __future__ import annotations
@@ -17,7 +16,7 @@ from typing import Any, Final
 
 from graft.errors import RecipeError
 
-MAX_KERAS_FILE_BYTES: Final = 2 << 30  # of all, unpacked: a trunk is one protocol buffer, which cannot be larger
+MAX_KERAS_FILE_BYTES: Final = 2 << 30  # unpacked; an ONNX trunk, one protocol buffer, cannot be larger
 MAX_CONFIG_BYTES: Final = 64 << 20
 _ALLOWED_MEMBERS: Final = frozenset({"config.json", "metadata.json", "model.weights.h5"})
 _KERAS_MODULES: Final = frozenset((
@@ -39,14 +38,14 @@ _HARMFUL_CLASSES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class _ConfigObject:
-    """One object that the config tells Keras to make."""
+    """One object that the config makes Keras create."""
 
     class_name: str
     module: str | None
-    name: str  # of the layer, where it is one
+    name: str  # of the layer, if it is one
 
     def is_keras_class(self) -> bool:
-        """Say whether it is of a part of Keras that computes."""
+        """Say whether the class is one of Keras' own that only computes."""
         path = (self.module or "").split(".")
         if path[:2] == ["keras", "src"]:
             path = ["keras", *path[2:]]
@@ -56,32 +55,32 @@ class _ConfigObject:
 
 
 def check_allowed_classes(path: Path, custom: Sequence[str]) -> None:
-    """Pass if `path` is a .keras file whose classes are Keras' own, or named in `custom` as "module:Class".
+    """Require that `path` is a .keras file whose classes are Keras' own or named in `custom` as "module:Class".
 
     Raises:
-        RecipeError: it is not, or holds what is refused; the message says what, and what to do.
+        RecipeError: it is not, or holds a harmful class; the message names it and says what to do.
     """
     check_harmless_classes(path)
     allowed = {name.rpartition(":")[2] for name in custom}
-    for found in _iter_config_objects(path):
-        if not found.class_name.startswith("__") and found.class_name not in allowed and not found.is_keras_class():
-            module = found.module or "MODULE"
+    for item in _iter_config_objects(path):
+        if not item.class_name.startswith("__") and item.class_name not in allowed and not item.is_keras_class():
+            module = item.module or "MODULE"
             raise RecipeError(
-                f"{path} holds {_describe(found)}, which is no class of Keras' own. If you trust it, add: "
-                f"--custom {module}:{found.class_name}"
+                f"{path} holds {_describe(item)}, which is not a class of Keras. If you trust it, add: "
+                f"--custom {module}:{item.class_name}"
             )
 
 
 def check_harmless_classes(path: Path) -> None:
-    """Pass if `path` is a .keras file without those classes of Keras that run code or read files.
+    """Require that `path` is a .keras file without classes of Keras that run code or read files.
 
     Raises:
         RecipeError: it is not.
     """
-    for found in _iter_config_objects(path):
-        if why := _HARMFUL_CLASSES.get(found.class_name):
+    for item in _iter_config_objects(path):
+        if reason := _HARMFUL_CLASSES.get(item.class_name):
             raise RecipeError(
-                f"{path} holds {_describe(found)}, which is refused: {why}. "
+                f"{path} holds {_describe(item)}, which is refused: {reason}. "
                 "Write it as a layer class in a module of your own, save the model again, and name it by --custom."
             )
 
@@ -93,17 +92,19 @@ def _iter_config_objects(path: Path) -> Iterator[_ConfigObject]:
 
 def _read_config(path: Path) -> dict[str, Any]:
     try:
-        with zipfile.ZipFile(path) as packed:
-            members = {info.filename: info for info in packed.infolist() if not info.is_dir()}
+        with zipfile.ZipFile(path) as archive:
+            members = {info.filename: info for info in archive.infolist() if not info.is_dir()}
             _check_members(path, members)
-            config = json.loads(packed.read("config.json"))
+            config = json.loads(archive.read("config.json"))
     except FileNotFoundError:
-        raise RecipeError(f"there is no file {path}.") from None
+        raise RecipeError(f"{path} does not exist.") from None
     except (zipfile.BadZipFile, OSError, ValueError, KeyError, RecursionError) as fault:
-        old = " The older .h5 files are not taken in: open it in Keras and save it as .keras."
-        raise RecipeError(f"{path} is no .keras file ({fault}).{old if path.suffix != '.keras' else ''}") from None
+        hint = (
+            "" if path.suffix == ".keras" else " Older .h5 files are not supported: save the model as .keras in Keras."
+        )
+        raise RecipeError(f"{path} is not a .keras file ({fault}).{hint}") from None
     if not isinstance(config, dict):
-        raise RecipeError(f"{path} is no .keras file (its config.json is no object).")
+        raise RecipeError(f"{path} is not a .keras file (its config.json is not an object).")
     return config
 
 
@@ -111,8 +112,8 @@ def _check_members(path: Path, members: dict[str, zipfile.ZipInfo]) -> None:
     unexpected = sorted(members.keys() - _ALLOWED_MEMBERS)
     if unexpected:
         raise RecipeError(
-            f"{path} holds {', '.join(unexpected[:3])}; allowed are {', '.join(sorted(_ALLOWED_MEMBERS))} only. "
-            "Layers that keep files of their own, such as vocabularies, are not taken in."
+            f"{path} holds {', '.join(unexpected[:3])}; only {', '.join(sorted(_ALLOWED_MEMBERS))} are allowed. "
+            "Layers that keep files of their own, such as vocabularies, are not supported."
         )
     size = sum(info.file_size for info in members.values())
     if size > MAX_KERAS_FILE_BYTES or members["config.json"].file_size > MAX_CONFIG_BYTES:
@@ -120,7 +121,7 @@ def _check_members(path: Path, members: dict[str, zipfile.ZipInfo]) -> None:
 
 
 def _walk_objects(value: Any, name: str = "") -> Iterator[_ConfigObject]:  # noqa: ANN401 - whatever JSON holds
-    """Yield whatever in the config has a class, however deep."""
+    """Yield every object with a class in the config, at any depth."""
     if isinstance(value, dict):
         if isinstance(value.get("class_name"), str):
             inner = value.get("config")
@@ -134,6 +135,6 @@ def _walk_objects(value: Any, name: str = "") -> Iterator[_ConfigObject]:  # noq
             yield from _walk_objects(each, name)
 
 
-def _describe(found: _ConfigObject) -> str:
-    where = f" in the layer {found.name!r}" if found.name else ""
-    return f"the class {found.class_name}{where}"
+def _describe(item: _ConfigObject) -> str:
+    where = f" in the layer {item.name!r}" if item.name else ""
+    return f"the class {item.class_name}{where}"

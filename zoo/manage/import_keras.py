@@ -1,4 +1,4 @@
-"""A user's own Keras model -> a bundle with its proof: Keras answers the golden samples, ONNX Runtime repeats them."""
+"""Import a user's own Keras model as a bundle; ONNX Runtime must reproduce Keras' answers to the golden samples."""
 
 from __future__ import annotations
 
@@ -27,25 +27,25 @@ _TASK_BY_ACTIVATION: Final = {"Softmax": "classify", "Sigmoid": "tag", "Identity
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ImportRequest:
-    """What is to be taken in, and what its file does not say."""
+    """The model to import, and what its file does not say."""
 
     file: Path
     labels: tuple[str, ...]
     name: str
-    scaling: str | None = None  # of `zoo.catalog.backbone.Scaling`; None where the model takes uint8
-    scores: str | None = None  # softmax, sigmoid or number; None: as the model's last activation says
-    size: int | None = None  # pixels, where the model leaves it open
+    scaling: str | None = None  # a value of `zoo.catalog.backbone.Scaling`; None if the model takes uint8
+    scores: str | None = None  # softmax, sigmoid or number; None: by the model's last activation
+    size: int | None = None  # side of its images in pixels, if the model leaves it open
     custom: tuple[str, ...] = ()  # "module:Class" each
     license: str = "unknown"
 
 
 def import_keras_model(request: ImportRequest, models: Path, progress: Progress) -> tuple[Bundle, str]:
-    """Publish a .keras file as the next version of its name; return the bundle, and how its child left the network.
+    """Publish a .keras file as the next version of `request.name`; return the bundle and the kind of network isolation.
 
     Raises:
-        RecipeError: the file, its labels or its form cannot be used; the message says why, and what to do.
-        ParityError: ONNX Runtime does not repeat Keras.
-        ReplayFailed: the finished files do not repeat what Keras answered.
+        RecipeError: the file, its labels or its architecture is not supported; the message says what to do.
+        ParityError: ONNX Runtime does not reproduce Keras.
+        ReplayFailed: the finished files do not reproduce Keras' answers.
         MissingExtra: Keras is not installed.
         PublishFailed: the bundle could not be written.
     """
@@ -53,13 +53,15 @@ def import_keras_model(request: ImportRequest, models: Path, progress: Progress)
     check_allowed_classes(request.file, request.custom)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        with progress.bar(f"opening {request.file.name} in a process without a network, and proving it (20 s)", None):
+        with progress.bar(
+            f"opening {request.file.name} in a process without network access, and checking parity (20 s)", None
+        ):
             facts = run_conversion_task(
                 "import",
                 _task_arguments(request),
                 folder,
                 packages=_REQUIRED_PACKAGES,
-                error_prefix=f"{request.file} cannot be taken in: ",
+                error_prefix=f"{request.file} cannot be imported: ",
             )
         _check_labels(request, facts["labels"])
         manifest = _make_manifest(request, facts, file_sha256(folder / "trunk.onnx"))
@@ -83,7 +85,8 @@ def _task_arguments(request: ImportRequest) -> dict[str, Any]:
 def _check_labels(request: ImportRequest, outputs: int) -> None:
     if len(request.labels) != outputs:
         raise RecipeError(
-            f"{request.file} gives {outputs} scores, and there are {len(request.labels)} labels: one each, in order."
+            f"{request.file} gives {outputs} scores, and there are {len(request.labels)} labels. "
+            "Give one label a score, in order."
         )
 
 

@@ -1,4 +1,4 @@
-"""A backbone with its own classifier, published: a model of ImageNet's 1,000 classes that nobody had to train."""
+"""Publish a backbone with its own pretrained classifier, such as ImageNet's 1,000 classes, without any training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _TENSOR_PACKAGES = ("onnx",)
 _KERAS_PACKAGES = ("tensorflow", "keras", "keras_cv", "onnx")
 _PRESET_PACKAGES = ("tensorflow", "keras_hub", "onnx")
 _TRAINING_DATA = "ImageNet-1k, or what the publisher of the weights trained on"
-_MISSING_STATUSES = (403, 404)  # what servers say of files that are not there
+_MISSING_STATUSES = (403, 404)  # of servers, for files that do not exist
 
 
 def publish_classifier(
@@ -45,21 +45,20 @@ def publish_classifier(
 ) -> Bundle:
     """Publish `backbone` with its own classifier as the next version of `name` under `models`.
 
-    Its golden samples are scikit-learn's two photos. `labels` are others than ImageNet's 1,000.
+    Its golden samples are scikit-learn's two photos. `labels` replaces the names of ImageNet's 1,000 classes.
 
     Raises:
-        RecipeError: the backbone has no classifier of the form that a head has, or the name is not allowed, or the
-            labels are not as many as the classes.
-        WeightsError: its weights could not be had, or are not one training's, or not those of the lock file.
+        RecipeError: the backbone has no classifier that can become a head, the name is not allowed, or there is not
+            one label a class.
+        WeightsError: its weights could not be fetched, its files are of different trainings, or not those of the lock
+            file.
         TrunkError: its trunk could not be built.
-        MissingExtra: what builds it is not installed.
-        ReplayFailed: the finished files do not repeat themselves.
+        MissingExtra: the packages that build it are not installed.
+        ReplayFailed: the finished files do not reproduce the golden samples.
         PublishFailed: the bundle could not be written.
     """
     validate_model_name(name)
-    classifier = find_pretrained_classifier(
-        backbone
-    )  # what cannot be published is told before anything large is fetched
+    classifier = find_pretrained_classifier(backbone)  # fails before anything large is fetched
     file = _fetch_classifier(classifier, progress)
     names = _resolve_labels(classifier, file, labels)
     if precision is Precision.INT8 and backbone.precision is not Precision.INT8:
@@ -72,7 +71,7 @@ def publish_classifier(
 
 
 def _fetch_classifier(classifier: PretrainedClassifier, progress: Progress) -> Path | None:
-    """Fetch the classifier where it is not in the trunk's file; of several files the first is returned."""
+    """Fetch the classifier's files and return the first; None if it is in the trunk's own file."""
     if classifier.source is None:
         return None
     try:
@@ -89,7 +88,7 @@ def _fetch_classifier(classifier: PretrainedClassifier, progress: Progress) -> P
 def _resolve_labels(
     classifier: PretrainedClassifier, file: Path | None, labels: tuple[str, ...] | None
 ) -> tuple[str, ...]:
-    """Return the names of the classes: `labels`, or ImageNet's where the classifier is of those."""
+    """Return the names of the classes: `labels`, or those of ImageNet if the classifier was trained on it."""
     count = count_preset_classes(file) if classifier.is_from_preset and file else len(imagenet_classes())
     if labels is None and count == len(imagenet_classes()) and "imagenet" in classifier.trunk.name.partition(".")[2]:
         return imagenet_classes()
@@ -100,7 +99,7 @@ def _resolve_labels(
         )
     if len(labels) != count:
         raise RecipeError(
-            f"{len(labels):,} labels are given; the classifier of {classifier.trunk.name} has {count:,} classes."
+            f"there are {len(labels):,} labels, and the classifier of {classifier.trunk.name} has {count:,} classes."
         )
     return labels
 
@@ -108,7 +107,7 @@ def _resolve_labels(
 def _extract_head(
     classifier: PretrainedClassifier, file: Path | None, trunk: Trunk, count: int, progress: Progress
 ) -> bytes:
-    """Return the bytes of head.onnx, for `count` classes; `file` holds it where the trunk's does not."""
+    """Return the bytes of head.onnx, for `count` classes; `file` holds the classifier unless the trunk's file does."""
     name = classifier.trunk.name
     task_arguments: dict[str, Any] = {
         "backbone": name,
@@ -125,7 +124,7 @@ def _extract_head(
         task_arguments |= {"kernel": classifier.kernel, "bias": classifier.bias}
     with (
         tempfile.TemporaryDirectory() as scratch,
-        progress.bar(f"taking the classifier of {name} out of its weights", None),
+        progress.bar(f"extracting the classifier of {name} from its weights", None),
     ):
         folder = Path(scratch)
         run_conversion_task(

@@ -1,4 +1,4 @@
-"""Many backbones fetched and built one after the other: one that fails stops none of the others."""
+"""Pull many backbones: download and build one after the other; a failure does not stop the others."""
 
 from __future__ import annotations
 
@@ -18,60 +18,60 @@ from zoo.weights.weights_cache import record_in_lockfile
 
 @dataclass(frozen=True, slots=True)
 class PullFailure:
-    """A backbone that could not be had, and why."""
+    """A backbone that could not be pulled, and its error."""
 
     name: str
     error: GraftError
 
 
 def select_library(library: str) -> tuple[tuple[Backbone, ...], dict[str, str]]:
-    """Return every backbone of a library, such as keras.applications; and those left out, by name, with the reason.
+    """Return the backbones of a library, such as keras.applications, and the reason for each one left out, by name.
 
-    Left out is what no trunk can be made of: weights that nothing here can use are many gigabytes of those.
+    Backbones that no trunk can be built of are left out: their weights would be many gigabytes of no use.
 
     Raises:
-        UnknownBackbone: no backbone is of that library.
+        UnknownBackbone: no backbone is of that library; the message names the libraries.
     """
-    found = tuple(backbone for backbone in all_backbones() if backbone.library == library)
-    if not found:
-        known = ", ".join(sorted({backbone.library for backbone in all_backbones()}))
-        raise UnknownBackbone(f"no backbone is of {library!r}. There are: {known}.")
-    reasons = {backbone.name: reason for backbone in found if (reason := unsupported_reason(backbone))}
-    return tuple(backbone for backbone in found if backbone.name not in reasons), reasons
+    backbones = tuple(backbone for backbone in all_backbones() if backbone.library == library)
+    if not backbones:
+        libraries = ", ".join(sorted({backbone.library for backbone in all_backbones()}))
+        raise UnknownBackbone(f"no backbone is of {library!r}. There are: {libraries}.")
+    reasons = {backbone.name: reason for backbone in backbones if (reason := unsupported_reason(backbone))}
+    return tuple(backbone for backbone in backbones if backbone.name not in reasons), reasons
 
 
 def download_summary(backbones: Sequence[Backbone]) -> str:
-    """Say how much is to be downloaded for what is not here yet."""
+    """Return a line that says how many of `backbones` must be downloaded, and how many megabytes that is."""
     missing = [
         backbone
         for backbone in backbones
-        if not all(part.path.is_file() for part in weights_cache.weights_files(backbone))
+        if not all(file.path.is_file() for file in weights_cache.weights_files(backbone))
     ]
-    known = [backbone.megabytes for backbone in missing if backbone.megabytes]
-    unknown = len(missing) - len(known)
-    also = f", and {unknown} of unknown size" if unknown else ""
-    return f"{len(backbones)} backbones; {len(missing)} to download, {sum(known):,.1f} MB{also}"
+    megabytes = [backbone.megabytes for backbone in missing if backbone.megabytes]
+    unknown = len(missing) - len(megabytes)
+    unknown_note = f", and {unknown} of unknown size" if unknown else ""
+    return f"{len(backbones)} backbones; {len(missing)} to download, {sum(megabytes):,.1f} MB{unknown_note}"
 
 
 def pull_one(backbone: Backbone, precision: Precision | None, progress: Progress) -> CachedTrunk | None:
-    """Fetch the weights of a backbone, build its trunk in `precision`, None being neither; keep the lock file.
+    """Fetch the weights of a backbone, build its trunk in `precision` unless that is None, and update the lock file.
 
     Raises:
-        GraftError: something failed; the message says what.
+        GraftError: one of these failed; the message says which and why.
     """
-    found = None
+    trunk = None
     if precision is None:
         weights_cache.fetch_weights(backbone, progress)
     else:
-        found = trunk_cache.ensure_trunk(backbone, precision, progress)
+        trunk = trunk_cache.ensure_trunk(backbone, precision, progress)
     if lockfile.find_lockfile():
-        weights_cache.fetch_weights(backbone, progress)  # a trunk can be here without them
+        weights_cache.fetch_weights(backbone, progress)  # a trunk may be cached without its weights
         record_in_lockfile(backbone)
-    return found
+    return trunk
 
 
 def pull_many(backbones: Sequence[Backbone], pull: Callable[[Backbone], None]) -> list[PullFailure]:
-    """Go through all, and return the ones whose `pull` fails; a host that cannot be reached is waited for once."""
+    """Call `pull` for each backbone and return the failures; a host that cannot be reached is waited for only once."""
     failures: list[PullFailure] = []
     with fail_fast_on_dead_hosts():
         for backbone in backbones:

@@ -1,4 +1,4 @@
-"""What is cached, hashed once more and compared with what is on record, and with graft.lock."""
+"""Verify the cache: hash cached weights and trunks again, and compare with their records and with graft.lock."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from zoo.weights import lockfile, weights_cache
 from zoo.weights.checksums import hash_policy
 from zoo.weights.lockfile import Lockfile
 
-_PROGRESS_MIN_BYTES = 200_000_000  # bytes; hashing them takes long enough to be told
+_PROGRESS_MIN_BYTES = 200_000_000  # bytes; hashing more than that shows a progress bar
 
 
 class FileState(StrEnum):
-    """What became of a file."""
+    """Result of verifying a file."""
 
     FINE = "fine"
-    DAMAGED = "damaged"  # its bytes are not the recorded ones
-    DIFFERS = "differs"  # they are, but graft.lock has others
+    DAMAGED = "damaged"  # its hash is not the recorded one
+    DIFFERS = "differs"  # its hash is the recorded one, but graft.lock has another
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,56 +35,55 @@ class VerifyResult:
     name: str  # of the backbone
     path: str
     state: FileState
-    trust: str  # what weights are held to: "pinned", "locked", "unpinned"; "built" is a trunk
+    trust: str  # hash policy of weights: "pinned", "locked", "unpinned"; "built" for a trunk
 
     @property
     def is_intact(self) -> bool:
-        """Say whether nothing is wrong with it."""
+        """Say whether the file is as it should be."""
         return self.state is FileState.FINE
 
 
 def verify_cached(backbones: Sequence[Backbone] = (), progress: Progress | None = None) -> list[VerifyResult]:
-    """Hash the cached weights and trunks of `backbones`; of every one, where none is named.
+    """Hash the cached weights and trunks of `backbones`, or of all backbones if none is given, and return the results.
 
     Raises:
         WeightsError: the lock file cannot be read.
     """
     selected, lock = backbones or all_backbones_with_unlisted(), lockfile.read_lockfile()
     names = {backbone.name for backbone in selected}
-    parts = [
-        (b, p)
-        for b in selected
-        for p in (*weights_cache.weights_files(b), *weights_cache.extra_weights_files(b))
-        if p.path.is_file()
+    files = [
+        (backbone, file)
+        for backbone in selected
+        for file in (*weights_cache.weights_files(backbone), *weights_cache.extra_weights_files(backbone))
+        if file.path.is_file()
     ]
-    trunks = [found for found in trunk_cache.iter_cached_trunks() if not backbones or found.facts["backbone"] in names]
-    total = sum(part.path.stat().st_size for _, part in parts) + sum(map(_trunk_bytes, trunks))
-    reporter = (progress if total > _PROGRESS_MIN_BYTES else None) or SilentProgress()
-    with reporter.bar("hashing", total, "B") as bar:
-        checked = [_verify_weights(backbone, part, lock, bar) for backbone, part in parts]
-        built = [_verify_trunk(found, bar) for found in trunks]
-    return [*checked, *sorted(built, key=lambda item: (item.name, item.kind, item.path))]
+    trunks = [trunk for trunk in trunk_cache.iter_cached_trunks() if not backbones or trunk.facts["backbone"] in names]
+    total_bytes = sum(file.path.stat().st_size for _, file in files) + sum(map(_trunk_bytes, trunks))
+    reporter = (progress if total_bytes > _PROGRESS_MIN_BYTES else None) or SilentProgress()
+    with reporter.bar("hashing", total_bytes, "B") as bar:
+        weights_results = [_verify_weights(backbone, file, lock, bar) for backbone, file in files]
+        trunk_results = [_verify_trunk(trunk, bar) for trunk in trunks]
+    return [*weights_results, *sorted(trunk_results, key=lambda result: (result.name, result.kind, result.path))]
 
 
 def _verify_weights(
     backbone: Backbone, file: weights_cache.WeightsFile, lock: Lockfile | None, bar: ProgressBar
 ) -> VerifyResult:
-    found = file_sha256(file.path)
+    sha256 = file_sha256(file.path)
     bar.advance(file.path.stat().st_size)
-    if found != (file.catalog_sha256 or file.record_sha256):
+    if sha256 != (file.catalog_sha256 or file.record_sha256):
         state = FileState.DAMAGED
     else:
-        state = FileState.DIFFERS if file.lockfile_sha256 and found != file.lockfile_sha256 else FileState.FINE
+        state = FileState.DIFFERS if file.lockfile_sha256 and sha256 != file.lockfile_sha256 else FileState.FINE
     return VerifyResult("weights", backbone.name, str(file.path), state, str(hash_policy(backbone, lock)))
 
 
-def _verify_trunk(found: CachedTrunk, bar: ProgressBar) -> VerifyResult:
-    state = FileState.FINE if found.is_intact() else FileState.DAMAGED
-    bar.advance(_trunk_bytes(found))
-    return VerifyResult(
-        f"{found.facts['precision']} trunk", str(found.facts["backbone"]), str(found.path), state, "built"
-    )
+def _verify_trunk(trunk: CachedTrunk, bar: ProgressBar) -> VerifyResult:
+    state = FileState.FINE if trunk.is_intact() else FileState.DAMAGED
+    bar.advance(_trunk_bytes(trunk))
+    kind, name = f"{trunk.facts['precision']} trunk", str(trunk.facts["backbone"])
+    return VerifyResult(kind, name, str(trunk.path), state, "built")
 
 
-def _trunk_bytes(found: CachedTrunk) -> int:
-    return found.path.stat().st_size if found.path.is_file() else 0
+def _trunk_bytes(trunk: CachedTrunk) -> int:
+    return trunk.path.stat().st_size if trunk.path.is_file() else 0

@@ -1,1 +1,1 @@
-"""A backbone made runnable, and the cache of those."""
+"""Trunks: backbones that are ready to run in ONNX Runtime, and their cache."""

@@ -1,10 +1,10 @@
-"""Built trunks on disk: one folder per key, whole or not there. Light: imports neither Keras nor ONNX Runtime.
+"""Cache of built trunks: one folder per key, created atomically. Neither Keras nor ONNX Runtime is imported.
 
     CACHE/trunks/KEY/trunk.onnx
-                     trunk.json     what it is, its SHA-256, how far ONNX Runtime is from Keras
+                     trunk.json     its record: SHA-256, signature, parity of ONNX Runtime with Keras
 
-KEY is the SHA-256 of everything that decides the bytes: backbone, weights, precision, input spec,
-builder version and, for int8, what it was calibrated on and which layers stay fp32.
+KEY is the SHA-256 of everything that determines the bytes: backbone, weights, precision, input spec, builder version
+and, for int8, the calibration set and which layers stay fp32.
 """
 
 from __future__ import annotations
@@ -31,36 +31,25 @@ from zoo.convert.process import child_process
 from zoo.convert.process.child_process import TOKENIZER_FILE
 from zoo.weights import weights_cache
 
-BUILDER_VERSION: Final = 3  # raised whenever zoo.convert makes other bytes from the same weights
-
-
-CALIBRATION_SET: Final = "sklearn-photo-crops-96"  # what int8 trunks are calibrated on
-
-
-_REQUIRED_FACTS: Final = {
-    "backbone",
-    "precision",
-    "sha256",
-    "bytes",
-    "signature",
-    "input",
-}  # a record without them is none
+BUILDER_VERSION: Final = 3  # raise it when zoo.convert makes other bytes from the same weights
+CALIBRATION_SET: Final = "sklearn-photo-crops-96"  # images that int8 image trunks are calibrated on
+_REQUIRED_FACTS: Final = frozenset(("backbone", "precision", "sha256", "bytes", "signature", "input"))
 
 
 @dataclass(frozen=True, slots=True)
 class CachedTrunk:
-    """A trunk in the cache; `facts` is what trunk.json says."""
+    """A trunk in the cache; `facts` is the content of trunk.json."""
 
     folder: Path
     facts: dict[str, Any]
 
     @property
     def path(self) -> Path:
-        """The graph."""
+        """The path of the ONNX graph."""
         return self.folder / "trunk.onnx"
 
     def is_intact(self) -> bool:
-        """Say whether the graph's bytes are the recorded ones, and the tokenizer's."""
+        """Say whether the graph and the tokenizer have the recorded SHA-256."""
         tokenizer = self.read_tokenizer()
         expected = self.facts["input"].get("tokenizer_sha256")
         if expected and (tokenizer is None or hashlib.sha256(tokenizer).hexdigest() != expected):
@@ -68,29 +57,29 @@ class CachedTrunk:
         return self.path.is_file() and file_sha256(self.path) == self.facts["sha256"]
 
     def read_tokenizer(self) -> bytes | None:
-        """Return the bytes of tokenizer.json; None where the trunk takes no text."""
+        """Return the bytes of tokenizer.json; None if the trunk takes no text."""
         path = self.folder / TOKENIZER_FILE
         return path.read_bytes() if path.is_file() else None
 
 
 def ensure_trunk(backbone: Backbone, precision: Precision, progress: Progress) -> CachedTrunk:
-    """Return the trunk of `backbone` from the cache, built first where it is not there or is damaged.
+    """Return the trunk of `backbone` from the cache; it is built first if it is missing or damaged.
 
     Raises:
-        WeightsError: its weights could not be had.
-        TrunkError: it could not be built, or never can be; nothing was cached.
+        WeightsError: its weights could not be fetched.
+        TrunkError: it could not be built; nothing was cached.
         MissingExtra: it must be built, and the extra `train` is not installed.
     """
     require_buildable(backbone)
     folder = trunks_folder() / trunk_key(backbone, weights_cache.ensure_weights_hash(backbone, progress), precision)
-    if found := _read_intact_trunk(folder):
-        with suppress(OSError):  # a cache that cannot be written can be used
-            os.utime(folder)  # what was used last is what `zoo cache` deletes last
-        return found
+    if cached := _read_intact_trunk(folder):
+        with suppress(OSError):  # a read-only cache can be used
+            os.utime(folder)  # cache eviction deletes the least recently used first
+        return cached
     try:
         with exclusive_lock(folder):
-            if found := _read_intact_trunk(folder):
-                return found
+            if cached := _read_intact_trunk(folder):  # built by another process meanwhile
+                return cached
             if folder.exists():
                 progress.log(f"{folder} is damaged; it is built again.")
             return _build_trunk(folder, backbone, precision, progress)
@@ -101,25 +90,25 @@ def ensure_trunk(backbone: Backbone, precision: Precision, progress: Progress) -
 
 
 def lookup_trunk(backbone: Backbone, precision: Precision) -> CachedTrunk | None:
-    """Return the trunk of `backbone` if the cache has one; nothing is fetched, built or hashed."""
+    """Return the trunk of `backbone` if it is cached, else None; nothing is fetched, built or hashed."""
     digest = weights_cache.expected_weights_hash(backbone)
     return None if digest is None else read_trunk(trunks_folder() / trunk_key(backbone, digest, precision))
 
 
 def iter_cached_trunks() -> Iterator[CachedTrunk]:
-    """Go through every trunk in the cache, in the order of their keys."""
+    """Yield every trunk in the cache, in the order of their keys."""
     for folder in sorted(trunks_folder().glob("*/")):
-        if not folder.name.startswith(".") and (found := read_trunk(folder)):
-            yield found
+        if not folder.name.startswith(".") and (cached := read_trunk(folder)):
+            yield cached
 
 
 def trunks_folder() -> Path:
-    """Return the folder of all trunks."""
+    """Return the folder that holds all cached trunks."""
     return cache_root() / "trunks"
 
 
 def trunk_key(backbone: Backbone, weights_sha256: str, precision: Precision) -> str:
-    """Return the name of a trunk's folder."""
+    """Return the cache key of a trunk, which is the name of its folder."""
     facts = _key_facts(backbone, weights_sha256, precision)
     return hashlib.sha256(json.dumps(facts, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
 
@@ -138,7 +127,7 @@ def _key_facts(backbone: Backbone, weights_sha256: str, precision: Precision) ->
 
 
 def input_facts(backbone: Backbone) -> dict[str, Any]:
-    """Return what decides the input: an image's spec, if it is known; what a text's tokenizer is made of."""
+    """Return the facts that determine the input arrays: the spec of images, or the text spec of a tokenizer."""
     if isinstance(backbone.takes, ImageSpec):
         size = backbone.takes.size
         return {"kind": "image", "preset": "its own"} if size is None else ImageInput(size).spec()
@@ -146,7 +135,7 @@ def input_facts(backbone: Backbone) -> dict[str, Any]:
 
 
 def read_trunk(folder: Path) -> CachedTrunk | None:
-    """Return the trunk in `folder`; None where there is no record of one. Nothing is hashed."""
+    """Return the trunk in `folder`; None if it has no valid record. Nothing is hashed."""
     try:
         facts = json.loads((folder / "trunk.json").read_bytes())
     except (OSError, ValueError):
@@ -155,17 +144,17 @@ def read_trunk(folder: Path) -> CachedTrunk | None:
 
 
 def _read_intact_trunk(folder: Path) -> CachedTrunk | None:
-    found = read_trunk(folder)
-    return found if found and found.is_intact() else None
+    cached = read_trunk(folder)
+    return cached if cached and cached.is_intact() else None
 
 
 def _build_trunk(folder: Path, backbone: Backbone, precision: Precision, progress: Progress) -> CachedTrunk:
-    """Build into a hidden sibling, then give it its name."""
+    """Build into a hidden sibling folder, then rename that to `folder`. The caller holds its lock."""
     child_process.require_build_packages(backbone, precision)
     fp32 = ensure_trunk(backbone, Precision.FP32, progress) if precision == Precision.INT8 else None
     source = fp32.path if fp32 else weights_cache.fetch_weights(backbone, progress)
     draft = folder.with_name(f".draft-{folder.name}")
-    shutil.rmtree(draft, ignore_errors=True)  # of a process that was killed; the lock is ours
+    shutil.rmtree(draft, ignore_errors=True)  # left by a killed process
     draft.mkdir()
     try:
         with progress.bar(f"building {backbone.name} in {precision}, once per machine (about 15 s)", None):
@@ -180,7 +169,7 @@ def _build_trunk(folder: Path, backbone: Backbone, precision: Precision, progres
             if tokenizer := fp32.read_tokenizer():
                 write_atomic(draft / TOKENIZER_FILE, tokenizer)
         write_atomic(draft / "trunk.json", (json.dumps(facts, indent=2) + "\n").encode())
-        shutil.rmtree(folder, ignore_errors=True)  # only ever a damaged one
+        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
         draft.rename(folder)
         fsync_folder(folder.parent)
     finally:
@@ -189,7 +178,7 @@ def _build_trunk(folder: Path, backbone: Backbone, precision: Precision, progres
 
 
 def fill_from_trunk(backbone: Backbone, facts: Mapping[str, Any]) -> Backbone:
-    """Return `backbone` with what was unknown of it told by the record of its built trunk, `facts`."""
+    """Return `backbone` with its unknown size, width and parameters from `facts`, the record of its built trunk."""
     takes, width = backbone.takes, int(facts["signature"]["outputs"][0]["shape"][-1])
     if isinstance(takes, ImageSpec) and takes.size is None:
         takes = dataclasses.replace(takes, size=int(facts["input"]["size"]))

@@ -1,1 +1,1 @@
-"""Weights: fetch, verify, lock and cache."""
+"""Pretrained weights: download, verify, lock and cache."""

@@ -130,7 +130,7 @@ def test_preset_classifier_label_count_is_checked_before_fetching(tmp_path: Path
     names.write_text("ash\noak\n")
     ran = CliRunner().invoke(cli, ["publish", "vgg16.imagenet", "--labels", str(names)])
     assert isinstance(ran.exception, RecipeError)
-    assert "2 labels are given; the classifier of vgg16.imagenet_top has 1,000 classes" in str(ran.exception)
+    assert "there are 2 labels, and the classifier of vgg16.imagenet_top has 1,000 classes" in str(ran.exception)
 
 
 @pytest.mark.parametrize("family", TRIED)
