@@ -1,4 +1,4 @@
-"""`zoo bundle-weights` and `zoo load`: weights carried to a machine without network."""
+"""`zoo bundle-weights` and `zoo load`: carry weights to a machine without network (air gap) in one file."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from zoo.cli.options import complete_backbones
 @click.command("bundle-weights")
 @click.argument("names", nargs=-1, required=True, metavar="NAME...", shell_complete=complete_backbones)
 @click.option("-o", "--output", type=click.Path(path_type=Path, dir_okay=False), required=True, metavar="FILE")
-@click.option("--trunks", is_flag=True, help="Pack the built trunks, too: a machine that only serves needs no Keras.")
+@click.option("--trunks", is_flag=True, help="Also pack the built trunks, so that the other machine needs no Keras.")
 @JSON_OPTION
 def bundle_weights(names: Sequence[str], output: Path, trunks: bool, as_json: bool) -> None:
-    """Pack the weights of each NAME, and what belongs to them, into a tar FILE for a machine without network.
+    """Pack the weights of each NAME, and their other files, into a tar FILE for a machine without network.
 
-    What is not in the cache is fetched first. `zoo load FILE` takes it in.
+    What is not cached is downloaded first. `zoo load FILE` loads it there.
 
     \b
     Example:
@@ -37,17 +37,17 @@ def bundle_weights(names: Sequence[str], output: Path, trunks: bool, as_json: bo
         click.echo(json.dumps(content, indent=2))
         return
     click.echo(align_columns([("SIZE", "FILE"), *((f"{file.bytes / 1e6:,.1f} MB", file.path) for file in index.files)]))
-    click.echo(f"\npacked {output}, {output.stat().st_size / 1e6:,.1f} MB. Take it in with: zoo load {output.name}")
+    click.echo(f"\npacked {output}, {output.stat().st_size / 1e6:,.1f} MB. Load it with: zoo load {output.name}")
 
 
 @click.command()
 @click.argument("file", type=click.Path(path_type=Path, exists=True, dir_okay=False), metavar="FILE")
 @JSON_OPTION
 def load(file: Path, as_json: bool) -> None:
-    """Take the weights in FILE, which `zoo bundle-weights` wrote, into the cache: all of them or nothing.
+    """Load the weights in FILE, which `zoo bundle-weights` wrote, into the cache: all of them or none.
 
-    They are held to the catalog, to graft.lock and to what is on record here. That shows that they are whole, not who
-    packed them: take packs from people you trust. Where there is a graft.lock, what came is added to it.
+    Their hashes must match the catalog, graft.lock and the records of this cache. That proves integrity, not origin:
+    load packs from people you trust only. If there is a graft.lock, the loaded weights are added to it.
 
     \b
     Example:
@@ -58,8 +58,9 @@ def load(file: Path, as_json: bool) -> None:
 
     results = unpack_weights(file, TerminalProgress())
     if as_json:
-        click.echo(json.dumps([asdict(one) for one in results], indent=2))
+        click.echo(json.dumps([asdict(item) for item in results], indent=2))
         return
-    rows = [("taken in" if one.new else "was here", one.kind, one.name, one.path) for one in results]
-    licenses = [(name, get_backbone(name).license or "unknown") for name in dict.fromkeys(one.name for one in results)]
+    rows = [("loaded" if item.new else "was cached", item.kind, item.name, item.path) for item in results]
+    names = dict.fromkeys(item.name for item in results)
+    licenses = [(name, get_backbone(name).license or "unknown") for name in names]
     click.echo(f"{align_columns(rows)}\n\n{align_columns([('NAME', 'LICENSE'), *licenses])}")

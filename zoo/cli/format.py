@@ -1,7 +1,4 @@
-"""What is told of speeds: the table of `zoo bench`, what is to be said below it, and a line for `zoo show`.
-
-What the commands share of what they say.
-"""
+"""Text output that the commands share: aligned columns, unknown values, licences, and tables of speed."""
 
 from __future__ import annotations
 
@@ -21,7 +18,7 @@ if TYPE_CHECKING:
     from zoo.catalog.backbone import Backbone
 
 
-MAX_ROUND_SPREAD: Final = 1.5  # rounds that differ by more were disturbed
+MAX_ROUND_SPREAD: Final = 1.5  # rounds that differ by a larger factor were disturbed
 
 
 JSON_OPTION: Final = click.option("--json", "as_json", is_flag=True, help="Print JSON for programs.")
@@ -32,7 +29,7 @@ PROGRESS_OPTION: Final = click.option(
     type=click.Choice(["auto", "json", "none"]),
     default="auto",
     show_default=True,
-    help="How progress is told, on standard error.",
+    help="Progress on standard error: text, JSON Lines, or none.",
 )
 
 
@@ -40,7 +37,7 @@ UNKNOWN: Final = "unknown"
 
 
 def speed_table(results: Iterable[BenchResult], cores: int) -> str:
-    """Return a row for each trunk that was measured."""
+    """Return the table of `zoo bench`: one row for each measured trunk."""
     variants = list(product(BATCH_SIZES, sorted({1, cores})))
     timing_headers = (f"B{batch} T{threads}" for batch, threads in variants)
     header = ("NAME", "WEIGHTS", "PRECISION", *timing_headers, "INT8 GAIN", "MEMORY", "FILE", "BUILD")
@@ -49,15 +46,15 @@ def speed_table(results: Iterable[BenchResult], cores: int) -> str:
 
 
 def speed_notes(results: Sequence[BenchResult], machine: Machine) -> str:
-    """Return what the numbers are, and what makes them doubtful."""
+    """Return the notes below the table: what the columns mean, and which results were disturbed."""
     return "\n".join(_iter_speed_notes(results, machine))
 
 
 def describe_speed(backbone: Backbone, results: MachineResults) -> str:
-    """Say how fast a backbone is here, in each precision."""
+    """Return a line on the speed of a backbone on this machine, in each precision."""
     result = results.results.get(backbone.name)
     if result is None:
-        return "not measured; `zoo bench` does"
+        return f"not measured; run: zoo bench {backbone.name}"
     unit = f"text of {result.tokens} tokens" if result.tokens else "image"
     single_sample_ms = [(speed.precision, timing.ms) for speed in result.speeds if (timing := speed.timing(1, 1))]
     random = ", with random weights" if result.weights == "random" else ""
@@ -83,21 +80,26 @@ def _iter_speed_notes(results: Sequence[BenchResult], machine: Machine) -> Itera
     lengths = sorted({result.tokens for result in results if result.tokens})
     texts = f" or text of {', '.join(map(str, lengths))} tokens" if lengths else ""
     rounds = sorted({result.rounds for result in results})
-    many = f"{' or '.join(map(str, rounds))} round{'' if rounds == [1] else 's'}"
-    yield f"Milliseconds per image{texts}, median of {many} in turns, on {machine}."
-    yield "B: images or texts in a batch. T: runs side by side, one core each. MEMORY: of loading and one answer."
+    round_counts = f"{' or '.join(map(str, rounds))} round{'' if rounds == [1] else 's'}"
+    yield f"Milliseconds per image{texts}, median of {round_counts} in turns, on {machine}."
+    yield "B: batch size. T: parallel runs, one core each. MEMORY: for loading the trunk and one answer."
     if any(result.weights == "random" for result in results):
-        yield "RANDOM: the weights are random; the work is the same, and the features mean nothing."
+        yield "RANDOM: random weights; the speed is the same, and the features mean nothing."
     for result in results:
         if (spread := result.max_round_spread()) > MAX_ROUND_SPREAD:
             yield (
                 f"note: rounds of {result.name} differ up to {spread:.1f} times: something else was running here. "
-                "Measure it again when the machine is quiet."
+                "Measure it again when the machine is idle."
             )
 
 
 def describe_input(backbone: Backbone) -> str:
-    """Return dtype and shape of what a backbone takes."""
+    """Return dtype and shape of a backbone's input.
+
+    >>> from zoo import get_backbone
+    >>> describe_input(get_backbone("resnet50"))
+    'uint8 [n,224,224,3]'
+    """
     if not isinstance(backbone.takes, ImageSpec):
         return "int32 [n,t]"
     return (
@@ -106,17 +108,21 @@ def describe_input(backbone: Backbone) -> str:
 
 
 def format_or_unknown(number: float | None, template: str) -> str:
-    """Return a number as `template` writes it ("{:.1f} MB"), or that it is unknown."""
+    """Return a number in the format `template`, or "unknown" for None.
+
+    >>> format_or_unknown(9.42, "{:.1f} MB"), format_or_unknown(None, "{:.1f} MB")
+    ('9.4 MB', 'unknown')
+    """
     return UNKNOWN if number is None else template.format(number)
 
 
 def describe_params(backbone: Backbone) -> str:
-    """Return how many parameters a backbone has, or at most about has, or that it is unknown."""
+    """Return the number of parameters of a backbone, an upper bound, or "unknown"."""
     return format_or_unknown(backbone.params or backbone.ships, "{:,}" if backbone.params else "at most about {:,}")
 
 
 def license_rows(backbone: Backbone) -> list[tuple[str, str]]:
-    """Return what is to be said of the licences, as rows."""
+    """Return rows on the licence of a backbone's weights and its restrictions."""
     carrier = (
         [("carrier", f"{backbone.source.package}, {backbone.source.license}")]
         if isinstance(backbone.source, WheelSource)
@@ -133,6 +139,11 @@ def license_rows(backbone: Backbone) -> list[tuple[str, str]]:
 
 
 def align_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as columns; nothing is cut off, whatever the terminal's width."""
+    """Return rows as aligned columns; nothing is cut off, whatever the width of the terminal.
+
+    >>> print(align_columns([("NAME", "SIZE"), ("resnet50", "94.8 MB")]))
+    NAME      SIZE
+    resnet50  94.8 MB
+    """
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)

@@ -1,4 +1,4 @@
-"""`zoo import`: a user's own Keras model, as a model that `serve` serves."""
+"""`zoo import`: import a user's own Keras model as a bundle that `serve` serves."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from graft.cli.run_cli import progress_reporter
 from zoo.catalog.backbone import Scaling
 from zoo.cli.format import JSON_OPTION, PROGRESS_OPTION, align_columns
 
-_SCALINGS: Final = [str(known) for known in Scaling if known is not Scaling.PRESET]  # a model of one's own has none
+_SCALINGS: Final = [str(scaling) for scaling in Scaling if scaling is not Scaling.PRESET]  # other models have no preset
 
 
 @click.command("import")
@@ -20,15 +20,19 @@ _SCALINGS: Final = [str(known) for known in Scaling if known is not Scaling.PRES
 @click.option(
     "--labels", type=click.Path(path_type=Path), required=True, help="A text file: one label a line, in order."
 )
-@click.option("--scaling", type=click.Choice(_SCALINGS), help="Numbers it takes, where not uint8.")
+@click.option("--scaling", type=click.Choice(_SCALINGS), help="Pixel scaling it expects, if not uint8.")
 @click.option(
-    "--scores", type=click.Choice(["softmax", "sigmoid", "number"]), help="Where it ends with linear: what of."
+    "--scores",
+    type=click.Choice(["softmax", "sigmoid", "number"]),
+    help="Activation of its scores, if it ends with linear.",
 )
-@click.option("--size", type=click.IntRange(8, 4096), help="Pixels of a side, where the model leaves that open.")
-@click.option("--custom", multiple=True, metavar="MODULE:CLASS", help="A layer of your own in it; may be repeated.")
-@click.option("--license", default="unknown", show_default=True, help="Of its weights; told wherever it goes.")
-@click.option("--name", help="What the model is called. Default: the file's name.")
-@click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
+@click.option("--size", type=click.IntRange(8, 4096), help="Side of its images in pixels, if the model leaves it open.")
+@click.option("--custom", multiple=True, metavar="MODULE:CLASS", help="A custom layer in it; may be repeated.")
+@click.option("--license", default="unknown", show_default=True, help="Licence of its weights, recorded in the bundle.")
+@click.option("--name", help="Name of the model. Default: the file's name.")
+@click.option(
+    "--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Model repository."
+)
 @PROGRESS_OPTION
 @JSON_OPTION
 def import_(
@@ -38,14 +42,14 @@ def import_(
     models: Path,
     progress: str,
     as_json: bool,
-    **options: Any,  # noqa: ANN401 - what `ImportRequest` takes besides
+    **options: Any,  # noqa: ANN401 - the other fields of `ImportRequest`
 ) -> None:
-    """Take in a picture model of your own, FILE.keras, as a bundle with its proof.
+    """Import your own Keras image model, FILE.keras, as a bundle, with a proof of parity.
 
-    Its last layer must be a Dense on one vector a picture; all before it becomes the trunk. The file's classes are
-    checked before Keras sees them: Lambda and whatever else carries code is refused, and a layer of your own is
-    imported only if it is named by --custom. Keras opens the file in a process that has given up the network. ONNX
-    Runtime must repeat Keras, one picture at a time and seven.
+    Its last layer must be a Dense on one vector an image; the layers before it become the trunk. The classes in the
+    file are checked before Keras opens it: Lambda and other classes that carry code are refused, and a custom layer is
+    imported only if --custom names it. Keras opens the file in a process without network access. ONNX Runtime must
+    reproduce Keras, with one image and with seven at a time.
 
     \b
     Example:
@@ -73,11 +77,11 @@ def import_(
         )
         return
     parity = manifest.training["parity"]
-    parity_text = f"ONNX Runtime is off Keras by {parity['off']:.2g}, largest {parity['largest']:.3g}"
+    parity_text = f"ONNX Runtime differs from Keras by {parity['off']:.2g}, of at most {parity['largest']:.3g}"
     rows = [
         ("imported", f"{file}, {manifest.task}, {len(manifest.labels)} labels"),
         ("opened in", network_isolation),
-        ("proof", f"{parity_text}, on {parity['pictures']} pictures"),
+        ("proof", f"{parity_text}, on {parity['pictures']} images"),
         ("path", str(bundle.layout.root)),
         ("next", f"serve --models {models}"),
     ]

@@ -1,7 +1,4 @@
-"""`zoo list`: which backbones there are, narrowed down and in order.
-
-The table of `zoo list`.
-"""
+"""`zoo list`: list, filter and sort backbones."""
 
 from __future__ import annotations
 
@@ -29,9 +26,6 @@ from zoo.weights.lockfile import Lockfile
 
 if TYPE_CHECKING:
     from zoo.bench.results_file import MachineResults
-if TYPE_CHECKING:
-    from zoo.bench.results_file import MachineResults
-
 
 _HEADER: Final = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "PRECISION", "TRUST", "LICENSE")
 
@@ -43,9 +37,9 @@ _HEADER: Final = ("NAME", "INPUT", "FEATURES", "PARAMS", "DOWNLOAD", "TOP-1", "P
 @LICENSE_OPTION
 @SOURCE_OPTION
 @click.option(
-    "--sort", type=click.Choice(("name", *SORT_KEYS)), help="Best or smallest first, the unknown last.  [default: name]"
+    "--sort", type=click.Choice(("name", *SORT_KEYS)), help="Best or smallest first, unknown last.  [default: name]"
 )
-@click.option("--fast", is_flag=True, help="Fastest on this machine first; `zoo bench` measures.")
+@click.option("--fast", is_flag=True, help="Fastest on this machine first, as measured by `zoo bench`.")
 @click.option("--names", is_flag=True, help="Print the names only, one a line.")
 @JSON_OPTION
 def list_(
@@ -57,7 +51,7 @@ def list_(
     as_json: bool,
     **filters: Any,  # noqa: ANN401
 ) -> None:
-    """List the backbones, or those whose name contains WORD and that are all of what the options ask for.
+    """List the backbones whose name contains WORD and that match all of the options.
 
     \b
     Examples:
@@ -88,38 +82,38 @@ def list_(
 
 
 def _report_unknown_params(candidates: Sequence[Backbone]) -> None:
-    """Say on standard error how many of those that fit otherwise have no known number of parameters."""
+    """Print on standard error how many backbones are left out because their number of parameters is unknown."""
     params: list[int | None] = [backbone.params for backbone in candidates]
     if unknown := params.count(None):
         click.echo(f"note: left out, because their parameters are unknown: {unknown}.", err=True)
 
 
 def _load_results() -> MachineResults:
-    from zoo.bench.results_file import load_machine_results  # a list without --fast need not wait for what it imports
+    from zoo.bench.results_file import load_machine_results  # slow to import; only --fast needs it
 
     return load_machine_results()
 
 
 def _no_match_message(word: str) -> str:
-    """Say what there is not: the word in any name, or a backbone that is all that the options ask for besides."""
+    """Return whether the word or the options have no match, with similar names."""
     if not word:
-        return "no backbone is all of that."
+        return "no backbone matches all of the options."
     if matches := find_backbones(word):
-        return f"none of the {len(matches)} with {word!r} in the name is all of that."
-    near = nearest_architectures(word)
-    return f"no backbone has {word!r} in its name." + (f" Did you mean {' or '.join(near)}?" if near else "")
+        return f"none of the {len(matches)} backbones with {word!r} in the name matches all of the options."
+    nearest = nearest_architectures(word)
+    return f"no backbone has {word!r} in its name." + (f" Did you mean {' or '.join(nearest)}?" if nearest else "")
 
 
 def backbone_table(backbones: Sequence[Backbone]) -> str:
-    """Return backbones as a table, one a row, and what is to be said below it."""
+    """Return backbones as a table, one a row, with a note below it."""
     text = align_columns([_HEADER, *_backbone_rows(backbones)])
     if any(backbone.name == DEFAULT_IMAGE_BACKBONE for backbone in backbones):
-        text += f"\n\n{DEFAULT_IMAGE_BACKBONE} is the default. `zoo show NAME` tells more."
+        text += f"\n\n{DEFAULT_IMAGE_BACKBONE} is the default. For details run: zoo show NAME"
     return text
 
 
 def backbone_speed_table(backbones: Sequence[Backbone], results: MachineResults) -> str:
-    """Return `backbone_table` with what was measured on this machine behind the name."""
+    """Return `backbone_table` with a column of the milliseconds measured on this machine."""
     rows = [
         (name, _format_ms(backbone, results), *rest)
         for backbone, (name, *rest) in zip(backbones, _backbone_rows(backbones), strict=True)
@@ -136,19 +130,24 @@ def _format_ms(backbone: Backbone, results: MachineResults) -> str:
 
 
 def _speed_footnotes(backbones: Sequence[Backbone], machine_results: MachineResults) -> Iterator[str]:
-    """Say what the milliseconds are of, and what is missing."""
+    """Yield notes on what the milliseconds mean, and how many backbones are unmeasured."""
     results = [result for backbone in backbones if (result := machine_results.result(backbone))]
     lengths = sorted({result.tokens for result in results if result.tokens})
     texts = f" or a text of {', '.join(map(str, lengths))} tokens" if lengths else ""
-    yield f"MS HERE: milliseconds of one image{texts}, alone on one thread, in that PRECISION, on {machine_results.machine}."
+    machine = machine_results.machine
+    yield f"MS HERE: milliseconds for one image{texts}, batch size 1, one thread, in that PRECISION, on {machine}."
     if any(result.weights == "random" for result in results):
-        yield "*: measured with random weights, which are as fast."
+        yield "*: measured with random weights, at the same speed."
     if missing := len(backbones) - len(results):
-        yield f"{missing} of {len(backbones)} are unmeasured; `zoo bench NAME` measures."
+        yield f"{missing} of {len(backbones)} are unmeasured; run: zoo bench NAME"
 
 
 def format_millions(params: int | None) -> str:
-    """Return a number of parameters as people read it."""
+    """Return a number of parameters in millions.
+
+    >>> format_millions(2_257_984)
+    '2.3 M'
+    """
     return format_or_unknown(None if params is None else params / 1e6, "{:.1f} M")
 
 
@@ -164,11 +163,10 @@ def _backbone_row(b: Backbone, lock: Lockfile | None) -> tuple[str, ...]:
         else format_or_unknown(b.takes.max_tokens, "{} tokens")
     )
     accuracy = "-" if backbone_kind(b) == "text" else format_or_unknown(b.top1, "{:.1f} %")
-    load = format_or_unknown(b.megabytes, "{:.1f} MB")
     facts = (
         format_or_unknown(b.width, "{}"),
         format_millions(b.params),
-        load,
+        format_or_unknown(b.megabytes, "{:.1f} MB"),
         accuracy,
         str(b.precision),
         str(hash_policy(b, lock)),

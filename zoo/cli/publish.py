@@ -1,4 +1,4 @@
-"""`zoo publish`: a backbone that has a classifier of its own, as a model that `serve` serves."""
+"""`zoo publish`: publish a backbone with its own pretrained classifier as a bundle that `serve` serves."""
 
 from __future__ import annotations
 
@@ -16,12 +16,14 @@ from zoo.cli.options import complete_backbones
 
 @click.command()
 @click.argument("backbone", metavar="NAME", shell_complete=complete_backbones)
-@click.option("--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Where to.")
-@click.option("--name", help="What the model is called. Default: the architecture's name.")
 @click.option(
-    "--labels", type=click.Path(path_type=Path), help="A text file: other names of the classes, one a line, in order."
+    "--models", type=click.Path(path_type=Path), default="models", show_default=True, help="Model repository."
 )
-@click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
+@click.option("--name", help="Name of the model. Default: the architecture's name.")
+@click.option(
+    "--labels", type=click.Path(path_type=Path), help="A text file: names of the classes, one a line, in order."
+)
+@click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: that of the backbone.")
 @PROGRESS_OPTION
 @JSON_OPTION
 def publish(
@@ -33,12 +35,12 @@ def publish(
     progress: str,
     as_json: bool,
 ) -> None:
-    """Publish the backbone NAME with its own classifier: ImageNet's 1,000 classes, and no fine-tuning at all.
+    """Publish the backbone NAME with its own classifier, ImageNet's 1,000 classes, without any fine-tuning.
 
-    All of keras.applications can be, and efficientnet_lite. Of KerasHub's presets those can be that have an image
-    classifier at their address; where there is none, or one of another form, that is said. Where there is more than one
-    layer above the pooled maps (VGG, MobileNet, ConvNeXt, HGNetV2), the model has a trunk of its own, NAME_top, made
-    with the top. Other classes than ImageNet's need --labels. `serve` and `predict` take it like any other model.
+    All of keras.applications and efficientnet_lite can be published, and those presets of KerasHub that have an image
+    classifier at their URL; if there is none, or one of another architecture, the error says so. If there is more than
+    one layer above the pooled features (VGG, MobileNet, ConvNeXt, HGNetV2), the model gets its own trunk, NAME_top,
+    built with the top. Other classes than ImageNet's need --labels. `serve` and `predict` use it like any other model.
 
     \b
     Example:

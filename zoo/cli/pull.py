@@ -1,4 +1,4 @@
-"""`zoo pull` and `zoo verify`: weights and trunks in the cache, and whether they are whole."""
+"""`zoo pull`: download weights into the cache and build their trunks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,13 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("names", nargs=-1, metavar="[NAME]...", shell_complete=complete_backbones)
-@click.option("--all-of", "library", metavar="LIBRARY", help="All of keras.applications, keras-hub or keras-cv.")
-@click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: what the backbone names.")
-@click.option("--weights-only", is_flag=True, help="Build no trunk; that needs no TensorFlow.")
-@click.option("--lock", is_flag=True, help="Begin graft.lock in this folder where there is none.")
-@click.option("--relock", is_flag=True, help="Let what comes now take the place of what graft.lock says.")
+@click.option(
+    "--all-of", "library", metavar="LIBRARY", help="All backbones of keras.applications, keras-hub or keras-cv."
+)
+@click.option("--precision", type=click.Choice([str(p) for p in Precision]), help="Default: that of the backbone.")
+@click.option("--weights-only", is_flag=True, help="Build no trunk, so that no TensorFlow is needed.")
+@click.option("--lock", is_flag=True, help="Create graft.lock in this folder if there is none.")
+@click.option("--relock", is_flag=True, help="Replace the entries in graft.lock by what is downloaded now.")
 @JSON_OPTION
 def pull(
     names: Sequence[str],
@@ -38,13 +40,13 @@ def pull(
     relock: bool,
     as_json: bool,
 ) -> None:
-    """Fetch the weights of each NAME and build its trunk, so that later work needs no network.
+    """Download the weights of each NAME and build its trunk, so that later work needs no network.
 
-    graft.lock holds the SHA-256 of what was fetched, for a team to commit: it is the file that GRAFT_LOCK names, or
-    graft.lock in this folder or above. Where it is, pull adds to it, and no later fetch takes other bytes.
+    graft.lock is a lock file with the SHA-256 of what was downloaded, for a team to commit: the file that GRAFT_LOCK
+    names, or graft.lock in this folder or above. If it exists, pull adds to it, and later downloads must match it.
 
-    A backbone that fails stops none of the others: they are told at the end, with exit status 1. --all-of leaves out,
-    and names, what no trunk can be made of.
+    A backbone that fails does not stop the others: failures are listed at the end, with exit status 1. --all-of leaves
+    out, and lists, backbones that no trunk can be built of.
 
     \b
     Example:
@@ -58,7 +60,7 @@ def pull(
     buildable, left_out = select_library(library) if library else ((), {})
     chosen = tuple(dict.fromkeys((*map(get_backbone, names), *buildable)))
     if not chosen:
-        raise click.UsageError("give a NAME, or --all-of LIBRARY. `zoo list` shows what there is.")
+        raise click.UsageError("give a NAME, or --all-of LIBRARY. `zoo list` shows the backbones.")
     lock_path = _lockfile_to_write(lock, relock)
     progress = TerminalProgress()
     if left_out:
@@ -77,7 +79,7 @@ def pull(
 
     failed = pull_many(chosen, pull_backbone)
     if as_json:
-        errors = [{"name": bad.name, "error": type(bad.error).__name__, "why": str(bad.error)} for bad in failed]
+        errors = [{"name": one.name, "error": type(one.error).__name__, "why": str(one.error)} for one in failed]
         click.echo(json.dumps({"pulled": results, "failed": errors, "left_out": left_out}, indent=2))
     elif len(chosen) == 1 and failed:
         raise failed[0].error
@@ -88,17 +90,17 @@ def pull(
 
 
 def _lockfile_to_write(lock: bool, relock: bool) -> Path | None:
-    """Return the lock file that is written; None where there is none."""
+    """Return the lock file to write; None if there is none."""
     from zoo.weights import lockfile
 
     lock_path = lockfile.create_lockfile() if lock else lockfile.find_lockfile()
     if relock and lock_path is None:
-        raise click.UsageError("--relock changes a graft.lock, and there is none here or above. --lock begins one.")
+        raise click.UsageError("--relock changes a graft.lock, and there is none here or above. --lock creates one.")
     return lock_path
 
 
 def _pull_one(backbone: Backbone, precision: Precision | None, progress: Progress) -> dict[str, Any]:
-    """Pull one backbone, and return what came of it."""
+    """Pull one backbone, and return the facts to report."""
     from zoo.manage.pull_many import pull_one
     from zoo.trunks.trunk_cache import fill_from_trunk
     from zoo.weights import weights_cache
@@ -107,14 +109,12 @@ def _pull_one(backbone: Backbone, precision: Precision | None, progress: Progres
         progress.log(
             f"note: int8 of {backbone.name} is {backbone.int8}; compare its accuracy with fp32 before you use it."
         )
-    found = pull_one(backbone, precision, progress)
-    size = (
-        found.facts["bytes"]
-        if found
-        else sum(part.path.stat().st_size for part in weights_cache.weights_files(backbone))
-    )
-    path = found.path if found else weights_cache.weights_path(backbone)
-    resolved = fill_from_trunk(backbone, found.facts) if found else backbone
+    trunk = pull_one(backbone, precision, progress)
+    if trunk:
+        size, path, resolved = trunk.facts["bytes"], trunk.path, fill_from_trunk(backbone, trunk.facts)
+    else:
+        size = sum(file.path.stat().st_size for file in weights_cache.weights_files(backbone))
+        path, resolved = weights_cache.weights_path(backbone), backbone
     facts = {"name": backbone.name, "precision": precision, "input": describe_input(resolved), "width": resolved.width}
     return facts | {"bytes": size, "path": str(path)}
 
@@ -128,10 +128,10 @@ def _pull_rows(facts: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _left_out_message(reasons: Mapping[str, str]) -> str:
-    return f"{len(reasons)} left out, because no trunk can be made of them:\n{align_columns(list(reasons.items()))}\n"
+    return f"{len(reasons)} left out, because no trunk can be built of them:\n{align_columns(list(reasons.items()))}\n"
 
 
 def _report_failures(failed: Sequence[PullFailure], total: int) -> None:
-    rows = [(bad.name, type(bad.error).__name__, " ".join(str(bad.error).split())) for bad in failed]
+    rows = [(one.name, type(one.error).__name__, " ".join(str(one.error).split())) for one in failed]
     click.echo(f"\n{len(failed)} of {total} failed:\n{align_columns([('NAME', 'ERROR', 'WHY'), *rows])}", err=True)
-    click.echo(f"Try these again, with the same options: zoo pull {' '.join(bad.name for bad in failed)}", err=True)
+    click.echo(f"Try these again, with the same options: zoo pull {' '.join(one.name for one in failed)}", err=True)

@@ -1,4 +1,4 @@
-"""`zoo show`: all that is known of a backbone."""
+"""`zoo show`: show all facts about a backbone."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from zoo.weights.lockfile import Lockfile
 @click.argument("name", shell_complete=complete_backbones)
 @JSON_OPTION
 def show(name: str, as_json: bool) -> None:
-    """Show all that is known about the backbone NAME.
+    """Show all facts about the backbone NAME.
 
     \b
     Example:
@@ -47,21 +47,21 @@ def show(name: str, as_json: bool) -> None:
         backbone = fill_from_trunk(backbone, fp32.facts)
     lock = lockfile.read_lockfile()
     facts = backbone_facts(backbone, lock) | {
-        "trunks": {p: found.facts | {"path": str(found.path)} for p, found in built.items() if found}
+        "trunks": {p: trunk.facts | {"path": str(trunk.path)} for p, trunk in built.items() if trunk}
     }
     facts |= results.speed_facts(backbone)
     if as_json:
         click.echo(json.dumps(facts, indent=2))
         return
-    ready = ", ".join(p for p, found in built.items() if found) or f"none yet; run: zoo pull {backbone.name}"
+    ready = ", ".join(p for p, trunk in built.items() if trunk) or f"none yet; run: zoo pull {backbone.name}"
     speed = describe_speed(backbone, results)
     if reason := unsupported_reason(backbone):
-        ready, speed = f"none can be made: {reason}", "none without a trunk"
+        ready, speed = f"none can be built: {reason}", "none without a trunk"
     click.echo(align_columns([*_detail_rows(backbone, lock), ("trunks here", ready), ("speed here", speed)]))
 
 
 def backbone_facts(backbone: Backbone, lock: Lockfile | None) -> dict[str, Any]:
-    """Return all that the catalog and the lock file say of a backbone, for programs."""
+    """Return the facts about a backbone in the catalog and the lock file, as in `--json`."""
     more = {
         "default": backbone.name == DEFAULT_IMAGE_BACKBONE,
         "fits_cpu": backbone.fits_cpu,
@@ -78,16 +78,16 @@ def _detail_rows(b: Backbone, lock: Lockfile | None) -> list[tuple[str, str]]:
         fetcher, digest = "zoo", b.source.files[0].sha256 or ""
         origin = b.source.files[0].url
     if isinstance(b.takes, ImageSpec):
-        what = f"{describe_input(b)}, scaled inside the graph ({b.takes.scaling}); pooling: {b.takes.pooling}"
+        input_text = f"{describe_input(b)}, scaled inside the graph ({b.takes.scaling}); pooling: {b.takes.pooling}"
     else:
-        what = f"{describe_input(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
+        input_text = f"{describe_input(b)}, at most {b.takes.max_tokens} tokens a text; pooling: {b.takes.pooling}"
     policy = hash_policy(b, lock)
     return [
         ("name", b.name),
         ("architecture", f"{b.library}, {describe_params(b)} parameters, {b.paper or 'no paper known'}"),
         ("about", b.about or UNKNOWN),
         ("card", b.card or UNKNOWN),
-        ("input", what),
+        ("input", input_text),
         ("output", f"float32 [n,{format_or_unknown(b.width, '{}')}]"),
         *_accuracy_rows(b),
         ("weights", f"{origin}{_other_files_note(b)}, {format_or_unknown(b.megabytes, '{:.1f} MB')}"),
@@ -103,7 +103,7 @@ def _detail_rows(b: Backbone, lock: Lockfile | None) -> list[tuple[str, str]]:
 
 
 def _accuracy_rows(b: Backbone) -> list[tuple[str, str]]:
-    """Return a row for pictures; of a text encoder nobody asks for its accuracy on ImageNet."""
+    """Return a row on ImageNet accuracy for image backbones; none for text encoders."""
     text = format_or_unknown(b.top1, "{:.1f} % top-1 on ImageNet, as published")
     return [("accuracy", text)] if isinstance(b.takes, ImageSpec) else []
 
@@ -120,9 +120,9 @@ def _difference_rows(b: Backbone) -> list[tuple[str, str]]:
 
 
 def _classifier_status(b: Backbone) -> str:
-    """Say whether `zoo publish` takes a backbone."""
+    """Return whether `zoo publish` can publish a backbone."""
     if not (is_publishable := can_publish(b)):
-        return "none of its own" if is_publishable is False else f"unknown; `zoo publish {b.name}` asks for one"
+        return "none of its own" if is_publishable is False else f"unknown until tried; run: zoo publish {b.name}"
     trunk = find_pretrained_classifier(b).trunk
-    trunk_note = "" if trunk == b else f", on a trunk of its own: {trunk.name}, {trunk.width} features"
+    trunk_note = "" if trunk == b else f", on its own trunk: {trunk.name}, {trunk.width} features"
     return f"ImageNet's 1,000 classes; run: zoo publish {b.name}{trunk_note}"

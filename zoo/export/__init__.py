@@ -8,3 +8,10 @@ tokenizer.json       text only
 OUT/                     saved_model: saved_model.pb and variables/ beside the same files
 OUT/NAME/                triton: config.pbtxt, labels.txt, VERSION/model.onnx; OUT is the model repository
 """
+
+from __future__ import annotations
+
+from typing import Final, Literal, get_args
+
+ExportFormat = Literal["onnx", "saved_model", "tflite", "triton", "keras"]
+EXPORT_FORMATS: Final[tuple[ExportFormat, ...]] = get_args(ExportFormat)

@@ -6,19 +6,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final
 
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.repository import validate_model_name
 from graft.progress import Progress
 from graft.storage.atomic_folder import atomic_folder, require_absent
+from zoo.export import ExportFormat
 from zoo.export.companion_files import write_companion_files
 from zoo.export.merged_onnx import make_onnx_runner, merge_trunk_and_head
 from zoo.export.proof import Proof, prove_export
 from zoo.export.tflite_savedmodel_keras import export_with_keras
 from zoo.export.triton import triton_config
-
-ExportFormat = Literal["onnx", "saved_model", "tflite", "triton", "keras"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,7 @@ def test_zoo_show_of_a_text_encoder_and_of_an_unbuildable_backbone() -> None:
     assert "accuracy" not in text
     assert "model.weights.h5 and 3 more files, 17.8 MB" in text
     said = zoo("show", "dinov3_vit_7b.lvd1689m").stdout
-    assert "none can be made" in said
+    assert "none can be built" in said
     assert "zoo bench" not in said
 
 

@@ -58,7 +58,7 @@ def test_pack_with_trunks_answers_alike_elsewhere(shared_weights: None, tmp_path
     assert zoo("bundle-weights", DEFAULT_IMAGE_BACKBONE, "--trunks", "-o", str(tmp_path / "w.tar")).exit_code == 0
     elsewhere()
     ran = zoo("load", str(tmp_path / "w.tar"))
-    assert [line.split()[2] for line in ran.stdout.splitlines()[:3]] == ["weights", "fp32", "int8"]
+    assert [line.split()[1] for line in ran.stdout.splitlines()[:3]] == ["weights", "fp32", "int8"]
     assert np.array_equal(Trunk.from_backbone(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8)(image), before)
     assert zoo("verify").exit_code == 0
 

@@ -139,7 +139,7 @@ def test_relock_without_a_lockfile_is_wrong_usage(presets: FaultyServer, team: P
 
 def test_verify_of_an_uncached_backbone_names_it(presets: FaultyServer, team: Path) -> None:
     pull(NET)
-    assert zoo("verify", TINY).stdout == f"nothing of {TINY} is cached yet; `zoo pull NAME` fetches.\n"
+    assert zoo("verify", TINY).stdout == f"nothing of {TINY} is cached yet; run: zoo pull NAME\n"
 
 
 def test_verify_reports_what_differs_from_the_lockfile(presets: FaultyServer, team: Path) -> None:
