@@ -10,17 +10,17 @@ from graft.errors import BundleBroken, BundleUnsupported, NotText
 from graft.inputs.text import TextInput
 from graft.inputs.text_bytes import encode_text_sample
 from graft.inputs.token_ids import add_special_tokens
-from tests.support.presets.tokenizer_assets import input_of
+from tests.support.presets.tokenizer_assets import tiny_input_for
 
 
 def test_text_without_a_start_token() -> None:
-    t5 = input_of("T5Tokenizer", max_tokens=24, texts=2)
+    t5 = tiny_input_for("T5Tokenizer", max_tokens=24, texts=2)
     assert t5.special.start is None
     again = TextInput.from_spec(json.loads(json.dumps(t5.spec())), t5.tokenizer_json)
     ids = again(encode_text_sample("a fox", "a cat")).tolist()
     assert ids.count(t5.special.end) == 2
     assert ids[-1] == t5.special.end != ids[0]
-    alone = input_of("T5Tokenizer")
+    alone = tiny_input_for("T5Tokenizer")
     whole = alone(b"a fox").tolist()
     for sent in (whole, whole[:-1]):  # with the frame, and without it
         assert add_special_tokens(sent, alone).tolist() == whole

@@ -14,11 +14,11 @@ from hypothesis import strategies as st
 from graft.errors import BundleBroken, BundleUnsupported, InputError, NotText, TextTooLong
 from graft.inputs.text import MAX_TEXT_BYTES, SpecialTokens, TextInput
 from graft.inputs.text_bytes import decode_text_sample, encode_text_sample
-from tests.support.presets.tokenizer_assets import asset_of, input_of
+from tests.support.presets.tokenizer_assets import tiny_input_for, tiny_tokenizer_files
 from zoo.convert.tokenizer_json.families import TOKENIZER_FAMILIES, tokenizer_from_files
 
-bert = input_of("BertTokenizer", max_tokens=32)
-pairs = input_of("BertTokenizer", max_tokens=32, texts=2)
+bert = tiny_input_for("BertTokenizer", max_tokens=32)
+pairs = tiny_input_for("BertTokenizer", max_tokens=32, texts=2)
 
 
 def test_text_gets_special_tokens_and_lower_case() -> None:
@@ -30,7 +30,7 @@ def test_text_gets_special_tokens_and_lower_case() -> None:
 
 @pytest.mark.parametrize("kind", TOKENIZER_FAMILIES)
 def test_long_text_is_truncated_at_its_end(kind: str) -> None:
-    short, long = input_of(kind, max_tokens=16), input_of(kind, max_tokens=4096)
+    short, long = tiny_input_for(kind, max_tokens=16), tiny_input_for(kind, max_tokens=4096)
     text = b"the quick brown fox " * 50
     assert short(text).tolist() == [*long(text)[:15].tolist(), long.special.end]
 
@@ -38,7 +38,7 @@ def test_long_text_is_truncated_at_its_end(kind: str) -> None:
 @pytest.mark.parametrize("kind", TOKENIZER_FAMILIES)
 @pytest.mark.parametrize("name", ["[CLS]", "[SEP]", "[PAD]", "[MASK]", "<s>", "</s>", "<pad>", "<mask>", "a</s>b"])
 def test_text_cannot_write_special_tokens(kind: str, name: str) -> None:
-    model = input_of(kind)
+    model = tiny_input_for(kind)
     own = model(f"{name} a {name}".encode())[len(model.special.prefix) : -1].tolist()
     assert own
     assert not {model.special.start, model.special.end, model.special.pad} & set(own)
@@ -67,12 +67,12 @@ def test_invalid_text_bytes_are_refused(data: bytes, said: str) -> None:
 @pytest.mark.parametrize("blank", [b"", b"  \n", "\u3000".encode()])
 def test_blank_text_is_refused_by_every_family(kind: str, blank: bytes) -> None:
     with pytest.raises(NotText):
-        input_of(kind)(blank)
+        tiny_input_for(kind)(blank)
 
 
 def test_nul_within_a_text_is_a_character() -> None:
     assert bert(b"fo\x00x").tolist() == bert(b"fox").tolist()  # BERT drops control characters
-    roberta = input_of("RobertaTokenizer")
+    roberta = tiny_input_for("RobertaTokenizer")
     assert len(roberta(b"fo\x00x")) > len(roberta(b"fox"))  # a byte of its own
 
 
@@ -110,7 +110,7 @@ def test_text_pair_has_two_segments() -> None:
 
 
 def test_roberta_pair_has_two_end_tokens_between() -> None:
-    ids = input_of("RobertaTokenizer", texts=2)(encode_text_sample("a", "b")).tolist()
+    ids = tiny_input_for("RobertaTokenizer", texts=2)(encode_text_sample("a", "b")).tolist()
     assert ids.count(2) == 3
     assert ids[0] == 0
 
@@ -144,7 +144,7 @@ def test_text_batch_is_padded_to_its_longest() -> None:
 
 
 def test_text_batch_without_a_padding_mask_uses_full_width() -> None:
-    fnet = input_of("FNetTokenizer", max_tokens=24)
+    fnet = tiny_input_for("FNetTokenizer", max_tokens=24)
     assert fnet.batch([fnet(b"a fox")])["token_ids"].shape == (1, 24)
 
 
@@ -174,7 +174,9 @@ def test_text_input_spec_that_is_garbled_is_refused(odd: dict[str, object]) -> N
 
 
 def test_tokenizer_that_lets_text_write_special_tokens_is_refused() -> None:
-    facts = json.loads(tokenizer_from_files("XLMRobertaTokenizer", asset_of("XLMRobertaTokenizer")).tokenizer_json)
+    facts = json.loads(
+        tokenizer_from_files("XLMRobertaTokenizer", tiny_tokenizer_files("XLMRobertaTokenizer")).tokenizer_json
+    )
     for piece in facts["model"]["vocab"][:4]:
         piece[0] = piece[0].strip()  # as published files have it: reachable by text
     with pytest.raises(BundleUnsupported, match="a text can write </s>, <pad>, <s>"):

@@ -17,7 +17,7 @@ from finetune.recipe import Depth, TrainingOptions
 from graft.inputs.text import TextInput
 from graft.inputs.text_bytes import encode_text_sample
 from tests.support.finetune.fitted_heads import fitted
-from tests.support.presets.keras_hub_text_presets import save_preset, served
+from tests.support.presets.keras_hub_text_presets import preset_files_by_url, save_preset
 from tests.support.zoo.file_server import faulty_server
 from zoo.catalog.backbone import Backbone
 from zoo.catalog.find import get_backbone
@@ -77,7 +77,7 @@ def fetch_random_preset(entry: Backbone, folder: Path, patch: pytest.MonkeyPatch
     """Download a random preset of `entry` into the test's cache from a local mirror."""
     save_preset(entry, folder / "preset", num_layers=layers, intermediate_dim=32)
     with faulty_server() as server:
-        server.files = served(entry, folder / "preset")
+        server.files = preset_files_by_url(entry, folder / "preset")
         patch.setenv("GRAFT_MIRROR", server.url)
         weights_cache.fetch_weights(entry)
 

@@ -12,7 +12,7 @@ import regex
 from zoo.convert.tokenizer_json.preset_files import PresetTokenizerFiles
 
 
-def gpt_2(asset: PresetTokenizerFiles) -> Callable[[str], list[int]]:
+def gpt2_encoder(asset: PresetTokenizerFiles) -> Callable[[str], list[int]]:
     """OpenAI's encoder.py, shortened."""
     vocabulary = json.loads(asset.files["vocabulary.json"])
     ranks = {tuple(line.split()): n for n, line in enumerate(asset.file_text("merges.txt").split("\n")[1:-1])}

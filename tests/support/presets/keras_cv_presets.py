@@ -11,7 +11,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.support.presets.keras_hub_image_presets import drawn
+from tests.support.presets.keras_hub_image_presets import draw_weights
 from zoo.catalog.backbone import Scaling
 from zoo.convert.networks.random_weights import randomize_weights
 
@@ -53,7 +53,9 @@ def keras_cv() -> ModuleType:
         return __import__("keras_cv")
 
 
-def saved(family: str, folder: Path, layers: dict[str, Any] | None = None, *, rescales: bool = True) -> keras.Model:
+def save_keras_cv_preset(
+    family: str, folder: Path, layers: dict[str, Any] | None = None, *, rescales: bool = True
+) -> keras.Model:
     """A network with random weights, that KerasCV itself has written under `folder`; a tiny one without `layers`."""
     from keras_cv.src.utils.preset_utils import save_to_preset
 
@@ -62,12 +64,12 @@ def saved(family: str, folder: Path, layers: dict[str, Any] | None = None, *, re
         randomize_weights(model, SIDE, Scaling.RAW)
     else:
         random = np.random.default_rng(0)
-        model.set_weights([drawn(random, weight) for weight in model.weights])
+        model.set_weights([draw_weights(random, weight) for weight in model.weights])
     save_to_preset(model, str(folder))
     return model
 
 
-def theirs(model: keras.Model, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
+def keras_cv_features(model: keras.Model, pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Features [n,d] by KerasCV alone: the mean of the network's maps."""
     maps = keras.ops.convert_to_numpy(model(pictures.astype("float32"), training=False))
     return maps.mean(axis=(1, 2))

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 
 from graft.inputs.image import ImageInput
-from tests.support.presets.keras_hub_image_presets import SIZE, backbone, drawn
+from tests.support.presets.keras_hub_image_presets import SIZE, draw_weights, tiny_image_network
 from tests.support.presets.keras_hub_text_presets import keras_hub
 from zoo.convert.networks.split_last_dense import find_last_dense
 from zoo.sample_inputs import load_photos
@@ -19,7 +19,7 @@ def save_classifier(
     family: str, folder: Path, sizes: dict[str, Any] | None = None, *, classes: int = 1000, **own: Any
 ) -> None:
     """Let KerasHub write a classifier of `classes` under `folder`; `own` is what its class takes besides."""
-    models, layers, network = keras_hub().models, keras_hub().layers, backbone(family, **sizes or {})
+    models, layers, network = keras_hub().models, keras_hub().layers, tiny_image_network(family, **sizes or {})
     (inner,) = keras.tree.flatten(network.input)
     size = inner.shape[1] or SIZE
     converter = getattr(layers, f"{family}ImageConverter")(
@@ -27,12 +27,12 @@ def save_classifier(
     )
     preprocessor = getattr(models, f"{family}ImageClassifierPreprocessor")(image_converter=converter)
     classifier = getattr(models, f"{family}ImageClassifier")(
-        backbone=network, num_classes=classes, preprocessor=preprocessor, **own
+        tiny_image_network=network, num_classes=classes, preprocessor=preprocessor, **own
     )
     inside, random = {id(weight) for weight in network.weights}, np.random.default_rng(1)
     for weight in classifier.weights:
         if id(weight) not in inside:
-            weight.assign(drawn(random, weight))
+            weight.assign(draw_weights(random, weight))
     dense, pictures = find_last_dense(classifier), np.stack([ImageInput(size)(photo) for photo in load_photos()])
     link, dense.activation = dense.activation, keras.activations.linear
     unit = 0.3 * np.std(classifier(preprocessor(pictures), training=False))  # logits from -9 to 9
@@ -41,7 +41,7 @@ def save_classifier(
     classifier.save_to_preset(str(folder))
 
 
-def their_scores(folder: Path, pictures: np.ndarray) -> np.ndarray:
+def keras_hub_scores(folder: Path, pictures: np.ndarray) -> np.ndarray:
     """What KerasHub itself answers to pictures, uint8 [n,s,s,3]: probabilities, float32 [n,k]."""
     classifier = keras_hub().models.ImageClassifier.from_preset(str(folder))
     answer = classifier(classifier.preprocessor(pictures), training=False)

@@ -177,7 +177,7 @@ TOWERS: dict[str, dict[str, Any]] = {"CLIP": {"projection_dim": 16}, "MetaCLIP2"
 NAMES = {row["family"].removesuffix("Backbone"): row["name"] for row in read_preset_rows("hub.json")}
 
 
-def backbone(family: str, **sizes: Any) -> keras.Model:
+def tiny_image_network(family: str, **sizes: Any) -> keras.Model:
     """A tiny network of a family whose every weight is random, norms too; `sizes` are other than those above."""
     models = keras_hub().models
     if family in TOWERS:
@@ -189,16 +189,16 @@ def backbone(family: str, **sizes: Any) -> keras.Model:
     random = np.random.default_rng(0)
     for weight in model.weights:
         if weight.dtype.startswith("float"):
-            weight.assign(drawn(random, weight))
+            weight.assign(draw_weights(random, weight))
     return model
 
 
-def size_of(family: str) -> int:
+def tiny_input_size(family: str) -> int:
     """The side of the pictures that the tiny network of a family takes."""
     return CONFIGS.get(family, {}).get("image_shape", SHAPE)[0]
 
 
-def drawn(random: np.random.Generator, weight: keras.Variable) -> np.ndarray:
+def draw_weights(random: np.random.Generator, weight: keras.Variable) -> np.ndarray:
     """Numbers that keep activations near one from layer to layer."""
     name, shape = weight.path.rpartition("/")[2], tuple(weight.shape)
     if "variance" in name or "gamma" in name or "scale" in name:
@@ -209,42 +209,44 @@ def drawn(random: np.random.Generator, weight: keras.Variable) -> np.ndarray:
     return random.normal(0, float(inputs) ** -0.5, shape)
 
 
-def published(family: str, layers: dict[str, Any], size: int) -> keras.Model:
+def build_published_network(family: str, layers: dict[str, Any], size: int) -> keras.Model:
     """A network of published layers, for pictures of `size`, with random weights that keep it alive."""
     model = getattr(keras_hub().models, f"{family}Backbone")(**layers)
     image = keras.Input((size, size, 3))
-    randomize_weights(keras.Model(image, _called(model, image)), size, AffineScaling(scale=SCALE, offset=OFFSET))
+    randomize_weights(
+        keras.Model(image, _apply_to_image(model, image)), size, AffineScaling(scale=SCALE, offset=OFFSET)
+    )
     return model
 
 
 def save_preset(family: str, folder: Path, sizes: dict[str, Any] | None = None, **converter: Any) -> None:
     """Let KerasHub write a tiny preset under `folder`, with its image converter."""
-    save(backbone(family, **sizes or {}), family, folder, **converter)
+    save(tiny_image_network(family, **sizes or {}), family, folder, **converter)
 
 
 def save(model: keras.Model, family: str, folder: Path, **converter: Any) -> None:
     """Let KerasHub write a preset of `model` under `folder`; `converter` is other than usual."""
     model.save_to_preset(str(folder))
-    size = size_of(family)
+    size = tiny_input_size(family)
     cls = getattr(keras_hub().layers, f"{family}ImageConverter")
     cls(**{"image_size": (size, size), "scale": [*SCALE], "offset": [*OFFSET], **converter}).save_to_preset(str(folder))
 
 
-def theirs(folder: Path, pictures: NDArray[np.uint8], pooling: Pooling) -> NDArray[np.float32]:
+def keras_hub_features(folder: Path, pictures: NDArray[np.uint8], pooling: Pooling) -> NDArray[np.float32]:
     """Features [n,d] by KerasHub alone: its converter, its network, and the mean or the first token of what it says."""
     scaled = keras_hub().layers.ImageConverter.from_preset(str(folder))(pictures)
     model = keras_hub().models.Backbone.from_preset(str(folder))
-    output = _called(getattr(model, "vision_encoder", model), scaled)
+    output = _apply_to_image(getattr(model, "vision_encoder", model), scaled)
     coarsest = list(output.values())[-1] if isinstance(output, dict) else output
-    said = keras.ops.convert_to_numpy(coarsest)
-    if said.ndim == 2:
-        return said
-    return said[:, 0] if pooling is Pooling.CLS else said.mean(axis=tuple(range(1, said.ndim - 1)))
+    features = keras.ops.convert_to_numpy(coarsest)
+    if features.ndim == 2:
+        return features
+    return features[:, 0] if pooling is Pooling.CLS else features.mean(axis=tuple(range(1, features.ndim - 1)))
 
 
-def _called(model: keras.Model, image: Any) -> Any:
-    given = dict.fromkeys(model.input, image) if isinstance(model.input, dict) else image
-    return model(given, training=False)
+def _apply_to_image(model: keras.Model, image: Any) -> Any:
+    inputs = dict.fromkeys(model.input, image) if isinstance(model.input, dict) else image
+    return model(inputs, training=False)
 
 
 def entry_of(family: str) -> Backbone:

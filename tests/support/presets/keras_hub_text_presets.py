@@ -10,11 +10,17 @@ from types import ModuleType
 
 import keras
 
-from tests.support.presets.tokenizer_assets import BYTE_PAIRS, LAYOUTS, asset_of, byte_pairs, wordpiece
+from tests.support.presets.tokenizer_assets import (
+    BYTE_LEVEL_BPE_FAMILIES,
+    SENTENCEPIECE_LAYOUTS,
+    tiny_tokenizer_files,
+    train_byte_level_bpe,
+    train_wordpiece,
+)
 from zoo.catalog.backbone import Backbone, FileSource
 from zoo.convert.tokenizer_json.preset_files import PresetTokenizerFiles
 
-FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
+TEXT_FAMILIES = {  # a catalog name's beginning -> KerasHub's name of the family
     "albert": "Albert",
     "bart": "Bart",
     "bert": "Bert",
@@ -38,18 +44,18 @@ def keras_hub() -> ModuleType:
         return __import__("keras_hub")
 
 
-def family_of(name: str) -> str:
+def keras_hub_family(name: str) -> str:
     """KerasHub's name of the family of a catalog entry."""
-    begins = sorted(FAMILIES, key=len, reverse=True)
-    return next(FAMILIES[begin] for begin in begins if f"{name}_".startswith(f"{begin}_"))
+    begins = sorted(TEXT_FAMILIES, key=len, reverse=True)
+    return next(TEXT_FAMILIES[begin] for begin in begins if f"{name}_".startswith(f"{begin}_"))
 
 
-def their_tokenizer(kind: str, asset: PresetTokenizerFiles) -> object:
+def keras_hub_tokenizer(kind: str, asset: PresetTokenizerFiles) -> object:
     """KerasHub's tokenizer of the same files."""
-    if kind in LAYOUTS:
+    if kind in SENTENCEPIECE_LAYOUTS:
         arguments = {"proto": asset.files["vocabulary.spm"]}
-    elif kind in BYTE_PAIRS:
-        vocabulary, merges = byte_pairs().files.values()
+    elif kind in BYTE_LEVEL_BPE_FAMILIES:
+        vocabulary, merges = train_byte_level_bpe().files.values()
         arguments = {"vocabulary": json.loads(vocabulary), "merges": merges.decode().split("\n")[1:-1]}
     else:
         arguments = {"vocabulary": asset.file_text("vocabulary.txt").split("\n")[:-1], **asset.config}
@@ -58,26 +64,26 @@ def their_tokenizer(kind: str, asset: PresetTokenizerFiles) -> object:
 
 def save_preset(entry: Backbone, folder: Path, **sizes: int) -> keras.Model:
     """Let KerasHub write a preset of one layer under `folder`, and return it; `sizes` are other than the entry's."""
-    from tests.support.presets.tiny_text_encoders import backbone
+    from tests.support.presets.tiny_text_encoders import tiny_text_encoder
 
-    kind = tokenizer_of(entry.name)
-    asset = wordpiece(lowercase=False) if entry.name == "bert_base.multi" else asset_of(kind)
-    tokenizer = their_tokenizer(kind, asset)
+    kind = tokenizer_class(entry.name)
+    asset = train_wordpiece(lowercase=False) if entry.name == "bert_base.multi" else tiny_tokenizer_files(kind)
+    tokenizer = keras_hub_tokenizer(kind, asset)
     of_entry = {"num_layers": 1, "hidden_dim": entry.width, "max_sequence_length": 512}
     # Fairseq's four special tokens are more than the vocabulary that KerasHub's tokenizer tells.
     vocabulary = tokenizer.vocabulary_size() + 4
-    model = backbone(family_of(entry.name), **{"vocabulary": vocabulary, **of_entry, **sizes})
+    model = tiny_text_encoder(keras_hub_family(entry.name), **{"vocabulary": vocabulary, **of_entry, **sizes})
     model.save_to_preset(str(folder))
     tokenizer.save_to_preset(str(folder))
     return model
 
 
-def tokenizer_of(name: str) -> str:
+def tokenizer_class(name: str) -> str:
     """KerasHub's class of the tokenizer of a catalog entry."""
-    return "XLMRobertaTokenizer" if name == "multilingual_e5_small.multi" else f"{family_of(name)}Tokenizer"
+    return "XLMRobertaTokenizer" if name == "multilingual_e5_small.multi" else f"{keras_hub_family(name)}Tokenizer"
 
 
-def served(entry: Backbone, folder: Path) -> dict[str, bytes]:
+def preset_files_by_url(entry: Backbone, folder: Path) -> dict[str, bytes]:
     """The files of a preset by the paths that a mirror serves them under."""
     assert isinstance(entry.source, FileSource)
     return {"/" + file.url.removeprefix("https://"): (folder / file.path).read_bytes() for file in entry.source.files}

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
-QUICK = ("bert_tiny.en_uncased", "f_net_base.en")  # with a padding mask, and without
-SLOW = (
+QUICK_TEXT_PRESETS = ("bert_tiny.en_uncased", "f_net_base.en")  # with a padding mask, and without
+SLOW_TEXT_PRESETS = (
     "albert_base.en_uncased",
     "bart_base.en",
     "bert_base.multi",

@@ -33,7 +33,7 @@ BLOCKS = (
 )
 
 
-def fuzzed(count: int, seed: int = 7) -> Iterator[str]:
+def fuzz_texts(count: int, seed: int = 7) -> Iterator[str]:
     """Strings of many scripts, of real words and of very long ones; the same for the same seed."""
     rng = random.Random(seed)  # noqa: S311
     words = [word for text in TEXTS for word in text.split()]
@@ -50,20 +50,20 @@ def fuzzed(count: int, seed: int = 7) -> Iterator[str]:
 
 
 @cache
-def wordpiece(lowercase: bool = True) -> PresetTokenizerFiles:
+def train_wordpiece(lowercase: bool = True) -> PresetTokenizerFiles:
     """A vocabulary.txt of the pieces of TEXTS; accents are among its letters."""
     trainer = trainers.WordPieceTrainer(
         vocab_size=600, special_tokens=["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"], show_progress=False
     )
-    learnt = Tokenizer(models.WordPiece(unk_token="[UNK]"))
-    learnt.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
-    learnt.train_from_iterator([text.lower() if lowercase else text for text in TEXTS * 3], trainer)
-    words = sorted(learnt.get_vocab(), key=learnt.get_vocab().get)
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    tokenizer.train_from_iterator([text.lower() if lowercase else text for text in TEXTS * 3], trainer)
+    words = sorted(tokenizer.get_vocab(), key=tokenizer.get_vocab().get)
     return PresetTokenizerFiles({"vocabulary.txt": "\n".join([*words, ""]).encode()}, {"lowercase": lowercase})
 
 
 @cache
-def byte_pairs() -> PresetTokenizerFiles:
+def train_byte_level_bpe() -> PresetTokenizerFiles:
     """RoBERTa's two files."""
     names = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
     trainer = trainers.BpeTrainer(
@@ -72,17 +72,17 @@ def byte_pairs() -> PresetTokenizerFiles:
         show_progress=False,
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
     )
-    learnt = Tokenizer(models.BPE())
-    learnt.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    learnt.train_from_iterator(TEXTS * 3, trainer)
-    model = json.loads(learnt.to_str())["model"]
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.train_from_iterator(TEXTS * 3, trainer)
+    model = json.loads(tokenizer.to_str())["model"]
     merges = "\n".join(["#version: 0.2", *(" ".join(pair) for pair in model["merges"]), ""])
     return PresetTokenizerFiles(
         {"vocabulary.json": json.dumps(model["vocab"]).encode(), "merges.txt": merges.encode()}, {}
     )
 
 
-LAYOUTS = {  # as each family's own model was trained
+SENTENCEPIECE_LAYOUTS = {  # as each family's own model was trained
     "AlbertTokenizer": {
         "pad_id": 0, "unk_id": 1, "bos_id": -1, "eos_id": -1,
         "control_symbols": "[CLS],[SEP],[MASK]", "user_defined_symbols": ["(", ")", '"', "-", ".", "–", "£", "€"],
@@ -100,12 +100,12 @@ LAYOUTS = {  # as each family's own model was trained
 
 
 @cache
-def sentencepiece_model(kind: str) -> PresetTokenizerFiles:
+def train_family_sentencepiece(kind: str) -> PresetTokenizerFiles:
     """A vocabulary.spm with the special pieces where `kind` has them."""
-    return PresetTokenizerFiles({"vocabulary.spm": trained(**LAYOUTS[kind])}, {})
+    return PresetTokenizerFiles({"vocabulary.spm": train_sentencepiece(**SENTENCEPIECE_LAYOUTS[kind])}, {})
 
 
-def trained(**options: object) -> bytes:
+def train_sentencepiece(**options: object) -> bytes:
     """A SentencePiece model of TEXTS."""
     out = io.BytesIO()
     defaults = {"model_type": "unigram", "vocab_size": 300, "character_coverage": 0.995, "minloglevel": 2}
@@ -115,32 +115,32 @@ def trained(**options: object) -> bytes:
     return out.getvalue()
 
 
-BYTE_PAIRS = ("BartTokenizer", "RobertaTokenizer")
+BYTE_LEVEL_BPE_FAMILIES = ("BartTokenizer", "RobertaTokenizer")
 
 
-def asset_of(kind: str) -> PresetTokenizerFiles:
+def tiny_tokenizer_files(kind: str) -> PresetTokenizerFiles:
     """The tiny files of any family."""
-    if kind in LAYOUTS:
-        return sentencepiece_model(kind)
-    return byte_pairs() if kind in BYTE_PAIRS else wordpiece()
+    if kind in SENTENCEPIECE_LAYOUTS:
+        return train_family_sentencepiece(kind)
+    return train_byte_level_bpe() if kind in BYTE_LEVEL_BPE_FAMILIES else train_wordpiece()
 
 
-def text_input(made: TokenizerSpec, max_tokens: int = 512, texts: int = 1) -> TextInput:
+def text_input_from_spec(spec: TokenizerSpec, max_tokens: int = 512, texts: int = 1) -> TextInput:
     """What a bundle would run."""
     return TextInput(
-        tokenizer_json=made.tokenizer_json,
-        special=made.special,
-        arrays=made.arrays,
+        tokenizer_json=spec.tokenizer_json,
+        special=spec.special,
+        arrays=spec.arrays,
         max_tokens=max_tokens,
         texts=texts,
     )
 
 
-def input_of(kind: str, **options: int) -> TextInput:
+def tiny_input_for(kind: str, **options: int) -> TextInput:
     """The tiny input of any family."""
-    return text_input(tokenizer_from_files(kind, asset_of(kind)), **options)
+    return text_input_from_spec(tokenizer_from_files(kind, tiny_tokenizer_files(kind)), **options)
 
 
-def bare_ids(model: TextInput, text: str) -> list[int]:
+def ids_without_special_tokens(model: TextInput, text: str) -> list[int]:
     """The ids of a text without the frame; of a blank text too."""
     return model._encode((text,))[len(model.special.prefix) : -1]

@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
-from tests.support.presets.keras_hub_text_presets import family_of, keras_hub, tokenizer_of
+from tests.support.presets.keras_hub_text_presets import keras_hub, keras_hub_family, tokenizer_class
 from tests.support.presets.published_encoder_layers import HALVES, PROTEINS
 from tests.support.presets.published_layers import TEXTS
-from tests.support.presets.text_preset_names import QUICK, SLOW
+from tests.support.presets.text_preset_names import QUICK_TEXT_PRESETS, SLOW_TEXT_PRESETS
 from zoo.catalog import keras_hub_backbones
 from zoo.catalog.backbone import Backbone, FileSource, Pooling, Precision, TextSpec, unsupported_reason
 from zoo.catalog.find import all_backbones, get_backbone
@@ -26,14 +26,18 @@ ENTRIES = [
 entries = pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
 # Real sizes are counted of each; of all but a few only where there is time.
 COUNTED = [
-    name if name in (*QUICK, *SLOW, "all_minilm_l6_v2.sentences") else pytest.param(name, marks=pytest.mark.slow)
+    name
+    if name in (*QUICK_TEXT_PRESETS, *SLOW_TEXT_PRESETS, "all_minilm_l6_v2.sentences")
+    else pytest.param(name, marks=pytest.mark.slow)
     for name in TEXTS
 ]
 
 
 def test_text_families_are_all_in_the_catalog_and_built() -> None:
-    assert {f"{family_of(entry.name)}Tokenizer" for entry in ENTRIES} == TOKENIZER_FAMILIES.keys()
-    assert {family_of(name) for name in (*QUICK, *SLOW)} == {family_of(entry.name) for entry in ENTRIES}
+    assert {f"{keras_hub_family(entry.name)}Tokenizer" for entry in ENTRIES} == TOKENIZER_FAMILIES.keys()
+    assert {keras_hub_family(name) for name in (*QUICK_TEXT_PRESETS, *SLOW_TEXT_PRESETS)} == {
+        keras_hub_family(entry.name) for entry in ENTRIES
+    }
     assert {entry.name for entry in all_backbones() if isinstance(entry.takes, TextSpec)} == {
         *TEXTS,
         *HALVES,
@@ -57,7 +61,7 @@ def test_text_entries_have_their_fields(entry: Backbone) -> None:
 def test_text_width_and_params_equal_the_published_layers(name: str) -> None:
     import keras
 
-    entry, family = get_backbone(name), family_of(name)
+    entry, family = get_backbone(name), keras_hub_family(name)
     assert entry.width == TEXTS[name]["hidden_dim"]
     heads = {} if family == "FNet" else {"num_heads": 4}
     with keras.StatelessScope(initialize_variables=False):  # shapes without memory
@@ -91,7 +95,9 @@ def counted(name: str, layers: int) -> tuple[int, int]:
 
     with keras.StatelessScope(initialize_variables=False), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # T5's attention says that it keeps no mask
-        model = getattr(keras_hub().models, f"{family_of(name)}Backbone")(**HALVES[name] | {"num_layers": layers})
+        model = getattr(keras_hub().models, f"{keras_hub_family(name)}Backbone")(
+            **HALVES[name] | {"num_layers": layers}
+        )
         inputs = [model.input[f"encoder_{array}"] for array in ("token_ids", "padding_mask")]
         half = keras.Model(inputs, model.output["encoder_sequence_output"])
     read = [weight for weight in half.weights if not weight.path.endswith("reverse_embeddings")]
@@ -129,7 +135,7 @@ def test_text_entries_have_the_differences_of_their_tokenizer(entry: Backbone) -
     cased = "case is maintained" in (entry.about or "") or entry.name.endswith(".zh")
     wordpiece = any(file.path.endswith("vocabulary.txt") for file in entry.source.files)
     assert entry.differences == (
-        CASED_WORDPIECE if cased and wordpiece else TOKENIZER_DIFFERENCES[tokenizer_of(entry.name)]
+        CASED_WORDPIECE if cased and wordpiece else TOKENIZER_DIFFERENCES[tokenizer_class(entry.name)]
     )
 
 

@@ -13,9 +13,9 @@ from click.testing import CliRunner, Result
 from graft.bundle.open_bundle import open_bundle
 from graft.errors import DownloadFailed, HashMismatch, RecipeError
 from graft.inputs.image import ImageInput
-from tests.support.presets.keras_hub_classifiers import save_classifier, their_scores
+from tests.support.presets.keras_hub_classifiers import keras_hub_scores, save_classifier
 from tests.support.presets.keras_hub_image_presets import entry_of
-from tests.support.presets.keras_hub_text_presets import keras_hub, served
+from tests.support.presets.keras_hub_text_presets import keras_hub, preset_files_by_url
 from tests.support.zoo.file_server import FaultyServer
 from zoo.catalog.backbone import Backbone, FileSource, Precision
 from zoo.catalog.find import get_backbone
@@ -56,7 +56,9 @@ def publish(*words: object) -> Result:
 
 def files_of(entry: Backbone, folder: Path) -> dict[str, bytes]:
     """The preset's files by the paths that a mirror serves, those of the classifier too."""
-    return served(entry, folder) | served(find_pretrained_classifier(entry).backbone_to_fetch(), folder)
+    return preset_files_by_url(entry, folder) | preset_files_by_url(
+        find_pretrained_classifier(entry).backbone_to_fetch(), folder
+    )
 
 
 def photos_of(folder: Path) -> np.ndarray:
@@ -106,7 +108,7 @@ def test_preset_classifier_of_another_task_is_refused_before_building(
 ) -> None:
     (tmp_path / "task.json").write_text(json.dumps(task))
     (tmp_path / "task.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
-    mirror.files |= served(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
+    mirror.files |= preset_files_by_url(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
     ran = publish()
     assert isinstance(ran.exception, RecipeError), ran.exception
     with pytest.raises(RecipeError, match=why):
@@ -117,7 +119,7 @@ def test_preset_classifier_of_another_task_is_refused_before_building(
 def test_preset_classifier_is_held_to_the_lockfile(mirror: FaultyServer, team: Path, tmp_path: Path) -> None:
     (tmp_path / "task.json").write_text(json.dumps({"class_name": "ResNetImageClassifier", "config": {}}))
     (tmp_path / "task.weights.h5").touch()
-    mirror.files |= served(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
+    mirror.files |= preset_files_by_url(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
     file = lockfile.LockEntry("0" * 64, 1, "the team's")
     lockfile.add_entries(lockfile.create_lockfile(), NAME, {"task.json": file})
     ran = publish()
@@ -148,7 +150,7 @@ def test_preset_classifier_last_dense_layer_is_extracted(family: str, tmp_path: 
         np.asarray(build_trunk_network(resolve_preset(entry, tmp_path), file)(pictures, training=False)) @ kernel + bias
     )
     powers = np.exp(logits - logits.max(1, keepdims=True))
-    expected = their_scores(tmp_path, pictures)
+    expected = keras_hub_scores(tmp_path, pictures)
     assert np.abs(powers / powers.sum(1, keepdims=True) - expected).max() <= 1e-5
     assert np.abs(expected[0] - expected[1]).max() > 1e-3  # it looks at the picture
 
@@ -182,7 +184,7 @@ def test_preset_classifier_is_published(precision: Precision, mirror: FaultyServ
     assert ran.exit_code == 0, ran.exception
     bundle = open_bundle(tmp_path / "models/resnet_18/1")
     assert bundle.manifest.labels == imagenet_classes()
-    expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
+    expected = keras_hub_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
     allowed = 1e-4 if precision is Precision.FP32 else 0.05
     assert np.abs(bundle.read_golden().scores - expected).max() <= allowed
     assert np.abs(expected[0] - expected[1]).max() > 0.15
@@ -208,7 +210,7 @@ def test_preset_classifier_of_other_classes_needs_labels(mirror: FaultyServer, t
     assert ran.exit_code == 0, ran.exception
     bundle = open_bundle(tmp_path / "models/trees/1")
     assert bundle.manifest.labels == ("ash", "oak", "fir")
-    expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
+    expected = keras_hub_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
     assert np.abs(bundle.read_golden().scores - expected).max() <= 1e-4
 
 
@@ -216,12 +218,12 @@ def test_preset_classifier_of_other_classes_needs_labels(mirror: FaultyServer, t
 def test_preset_classifier_of_several_layers_has_its_own_trunk(mirror: FaultyServer, tmp_path: Path) -> None:
     save_classifier("VGG", tmp_path / "preset")
     trunk = find_pretrained_classifier(get_backbone("vgg_11.imagenet")).trunk
-    mirror.files |= served(trunk, tmp_path / "preset")
+    mirror.files |= preset_files_by_url(trunk, tmp_path / "preset")
     ran = CliRunner().invoke(cli, ["publish", "vgg_11.imagenet", "--models", str(tmp_path / "models")])
     assert ran.exit_code == 0, ran.exception
     bundle = open_bundle(tmp_path / "models/vgg_11/1")
     assert bundle.manifest.backbone["name"] == "vgg_11.imagenet_top"
-    expected = their_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
+    expected = keras_hub_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
     assert np.abs(bundle.read_golden().scores - expected).max() <= 1e-4
     assert len(mirror.asked) == 5
     assert get_backbone("vgg_11.imagenet_top") == trunk

@@ -7,7 +7,7 @@ import onnx
 import pytest
 
 from graft.runtime.session import open_session
-from tests.support.presets.tiny_text_encoders import MOST, VOCABULARY, backbone
+from tests.support.presets.tiny_text_encoders import MAX_TOKENS, VOCABULARY_SIZE, tiny_text_encoder
 from zoo.catalog.backbone import Pooling
 from zoo.convert.int8_text import quantize_dense_layers
 from zoo.convert.networks.text import add_pooling
@@ -23,10 +23,10 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 @pytest.mark.filterwarnings("ignore:Layer '(self|cross)_attention' .of type T5:UserWarning")
 @pytest.mark.parametrize(("family", "least"), [("Bert", 0.99), ("T5", 0.98)])  # with biases, and without
 def test_int8_text_does_not_depend_on_batch_neighbours(family: str, least: float) -> None:
-    model = text_encoder_to_onnx(add_pooling(backbone(family), Pooling.MEAN))
+    model = text_encoder_to_onnx(add_pooling(tiny_text_encoder(family), Pooling.MEAN))
     fp32, int8 = open_session(serialize_onnx(model)), open_session(serialize_onnx(quantize_dense_layers(model)))
     names = [tensor.name for tensor in fp32.get_inputs()]
-    for batch in parity_token_batches(names, VOCABULARY, MOST):
+    for batch in parity_token_batches(names, VOCABULARY_SIZE, MAX_TOKENS):
         together = int8.run(None, batch)[0]
         lengths = batch["padding_mask"].sum(axis=1)
         alone = np.concatenate(
@@ -56,7 +56,7 @@ def test_int8_text_quantizes_each_row_by_itself() -> None:
 
 
 def test_int8_text_keeps_the_signature_and_its_source_model() -> None:
-    model = text_encoder_to_onnx(add_pooling(backbone("FNet"), Pooling.MEAN))
+    model = text_encoder_to_onnx(add_pooling(tiny_text_encoder("FNet"), Pooling.MEAN))
     before = serialize_onnx(model)
     int8 = quantize_dense_layers(model)
     assert serialize_onnx(model) == before

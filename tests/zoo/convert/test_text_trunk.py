@@ -14,8 +14,8 @@ from finetune.data.task import Task
 from graft.errors import WeightsError
 from graft.inputs.text_bytes import encode_text_sample
 from tests.support.finetune.fitted_heads import fitted
-from tests.support.presets.keras_hub_text_presets import save_preset, served
-from tests.support.presets.text_preset_names import QUICK, SLOW
+from tests.support.presets.keras_hub_text_presets import preset_files_by_url, save_preset
+from tests.support.presets.text_preset_names import QUICK_TEXT_PRESETS, SLOW_TEXT_PRESETS
 from tests.support.zoo.file_server import faulty_server
 from zoo.catalog.backbone import Backbone, Precision
 from zoo.catalog.find import get_backbone
@@ -32,12 +32,14 @@ pytestmark = [
 ]
 
 
-@pytest.mark.parametrize("name", [*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)])
+@pytest.mark.parametrize(
+    "name", [*QUICK_TEXT_PRESETS, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW_TEXT_PRESETS)]
+)
 def test_text_trunks_are_built_for_every_family(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     entry = get_backbone(name)
     save_preset(entry, tmp_path / "preset")
     with faulty_server() as server:
-        server.files = served(entry, tmp_path / "preset")
+        server.files = preset_files_by_url(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         trunks = {precision: Trunk.from_backbone(entry, precision) for precision in Precision}
         assert [path for path, *_ in server.asked] == list(server.files)  # each file once, and no other
@@ -130,7 +132,7 @@ def test_text_trunk_build_error_reaches_the_user_and_caches_nothing(
     entry = get_backbone("bert_tiny.en_uncased")
     save_preset(entry, tmp_path / "preset", hidden_dim=64)
     with faulty_server() as server:
-        server.files = served(entry, tmp_path / "preset")
+        server.files = preset_files_by_url(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         with pytest.raises(WeightsError, match="width 64, not 128"):
             Trunk.from_backbone(entry, Precision.FP32)

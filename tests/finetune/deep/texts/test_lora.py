@@ -8,7 +8,7 @@ import pytest
 
 from finetune.deep.texts.encoder import enable_lora, merge_lora_weights
 from graft.errors import RecipeError
-from tests.support.presets.tiny_text_encoders import FAMILIES, MOST, VOCABULARY, backbone
+from tests.support.presets.tiny_text_encoders import FAMILIES, MAX_TOKENS, VOCABULARY_SIZE, tiny_text_encoder
 from zoo.convert.networks.text import Pooling, add_pooling
 from zoo.convert.parity import parity_token_batches
 
@@ -21,7 +21,7 @@ pytestmark = [
 
 
 def outputs(model: keras.Model) -> np.ndarray:
-    batches = parity_token_batches([tensor.name for tensor in model.inputs], VOCABULARY, MOST)
+    batches = parity_token_batches([tensor.name for tensor in model.inputs], VOCABULARY_SIZE, MAX_TOKENS)
     return np.concatenate([keras.ops.convert_to_numpy(model(batch, training=False)) for batch in batches])
 
 
@@ -36,7 +36,7 @@ QUICK = {"Albert", "Bert", "DebertaV3"}  # one layer run twice; the common one; 
     ],
 )
 def test_lora_merged_weights_answer_like_the_trained_network(family: str) -> None:
-    model = add_pooling(backbone(family), Pooling.MEAN)
+    model = add_pooling(tiny_text_encoder(family), Pooling.MEAN)
     before = outputs(model)
     enable_lora(model, rank=4)
     np.testing.assert_allclose(outputs(model), before, atol=1e-6)
@@ -46,7 +46,7 @@ def test_lora_merged_weights_answer_like_the_trained_network(family: str) -> Non
     trained = outputs(model)
     assert np.abs(trained - before).max() > 0.01
     merged = merge_lora_weights(model)
-    fresh = add_pooling(backbone(family), Pooling.MEAN)
+    fresh = add_pooling(tiny_text_encoder(family), Pooling.MEAN)
     assert {weight.path for weight in fresh.weights} == merged.keys()
     for weight in fresh.weights:
         weight.assign(merged[weight.path])
@@ -54,7 +54,7 @@ def test_lora_merged_weights_answer_like_the_trained_network(family: str) -> Non
 
 
 def test_lora_trains_only_query_and_value_projections() -> None:
-    model = add_pooling(backbone("Bert"), Pooling.MEAN)
+    model = add_pooling(tiny_text_encoder("Bert"), Pooling.MEAN)
     enable_lora(model, rank=4)
     names = {tuple(variable.path.split("/")[-2:]) for variable in model.trainable_variables}
     parts = ("bias", "lora_kernel_a", "lora_kernel_b")
@@ -66,4 +66,4 @@ def test_lora_trains_only_query_and_value_projections() -> None:
 
 def test_lora_refuses_an_encoder_without_attention() -> None:
     with pytest.raises(RecipeError, match="no attention to update"):
-        enable_lora(add_pooling(backbone("FNet"), Pooling.CLS), rank=2)
+        enable_lora(add_pooling(tiny_text_encoder("FNet"), Pooling.CLS), rank=2)

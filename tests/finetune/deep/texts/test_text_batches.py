@@ -18,7 +18,7 @@ from finetune.deep.training_job import TrainingJob
 from finetune.recipe import Depth
 from graft.progress import SilentProgress
 from tests.support.finetune.text_training_job import text_job
-from tests.support.presets.tiny_text_encoders import FAMILIES, backbone
+from tests.support.presets.tiny_text_encoders import FAMILIES, tiny_text_encoder
 from zoo.convert.networks.text import Pooling, add_pooling
 from zoo.convert.text_trunk import load_text_encoder
 from zoo.weights import weights_cache
@@ -120,7 +120,7 @@ QUICK = {"Albert", "Bert", "DebertaV3", "FNet"}
     "family", [pytest.param(name, marks=() if name in QUICK else pytest.mark.slow) for name in sorted(FAMILIES)]
 )
 def test_layer_wise_learning_rate_is_lowest_for_embeddings(family: str) -> None:
-    model = add_pooling(backbone(family), Pooling.CLS)
+    model = add_pooling(tiny_text_encoder(family), Pooling.CLS)
     factors = layer_rate_factors(model, 0.5)
     assert factors.keys() == {variable.path for variable in model.trainable_variables}
     shared = family == "Albert"  # all its layers share their weights

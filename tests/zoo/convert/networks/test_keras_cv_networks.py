@@ -12,7 +12,7 @@ import pytest
 
 from graft.errors import WeightsError
 from graft.runtime.session import open_session
-from tests.support.presets.keras_cv_presets import CONFIGS, SIZE, keras_cv, saved, theirs
+from tests.support.presets.keras_cv_presets import CONFIGS, SIZE, keras_cv, keras_cv_features, save_keras_cv_preset
 from tests.support.presets.published_layers import CV
 from zoo.catalog import keras_cv_backbones
 from zoo.catalog.backbone import Backbone, ImageSpec, Scaling
@@ -45,14 +45,14 @@ def test_keras_cv_families_all_have_a_tiny_network() -> None:
 def test_keras_cv_trunk_equals_keras_cv(family: str, tmp_path: Path) -> None:
     from zoo.convert.image_trunk import build_image_trunk
 
-    model = saved(family, tmp_path)
+    model = save_keras_cv_preset(family, tmp_path)
     size = model.input_shape[1] or SIZE
     data, report = build_image_trunk(
         entry_of(family, size), tmp_path / "model.weights.h5"
     )  # which proves batches of 1 and 7
     assert report["input"]["size"] == size
     pictures = random_photo_crops(7, size, seed=3)
-    expected = theirs(model, pictures)
+    expected = keras_cv_features(model, pictures)
     session = open_session(data)
     for batch in (1, 7):
         ours = session.run(None, {"image": pictures[:batch]})[0]
@@ -71,7 +71,7 @@ def test_keras_cv_parameter_counts_equal_the_published_layers(name: str) -> None
 
 
 def test_keras_cv_network_without_rescaling_is_refused(tmp_path: Path) -> None:
-    saved("ResNetBackbone", tmp_path, rescales=False)
+    save_keras_cv_preset("ResNetBackbone", tmp_path, rescales=False)
     with pytest.raises(WeightsError, match="does not scale its pixels, and nothing says who does"):
         resolve_preset(get_backbone("resnet50.cv_imagenet"), tmp_path)
     facts = json.loads((tmp_path / "config.json").read_bytes())
@@ -84,7 +84,7 @@ def test_keras_cv_network_without_rescaling_is_refused(tmp_path: Path) -> None:
 def test_keras_cv_damaged_weights_are_refused(tmp_path: Path) -> None:
     from zoo.convert.image_trunk import build_image_trunk
 
-    saved("ResNetBackbone", tmp_path)
+    save_keras_cv_preset("ResNetBackbone", tmp_path)
     (tmp_path / "model.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     with pytest.raises(WeightsError, match="does not hold the expected network"):
         build_image_trunk(entry_of("ResNetBackbone", SIZE), tmp_path / "model.weights.h5")

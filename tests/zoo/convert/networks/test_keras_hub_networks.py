@@ -15,8 +15,8 @@ from click.testing import CliRunner
 from graft.errors import TrunkError, WeightsError
 from graft.inputs.image import ImageInput
 from graft.runtime.session import open_session
-from tests.support.presets.keras_hub_image_presets import CONFIGS, TOWERS, entry_of, save_preset, theirs
-from tests.support.presets.keras_hub_text_presets import served
+from tests.support.presets.keras_hub_image_presets import CONFIGS, TOWERS, entry_of, keras_hub_features, save_preset
+from tests.support.presets.keras_hub_text_presets import preset_files_by_url
 from tests.support.zoo.file_server import faulty_server
 from zoo.catalog.backbone import ImageSpec, Pooling, Precision
 from zoo.catalog.find import get_backbone
@@ -57,7 +57,7 @@ def test_keras_hub_image_trunk_equals_keras_hub_preprocessing(family: str, tmp_p
     size = report["input"]["size"]
     assert report["input"] == ImageInput(size).spec()
     pictures = random_photo_crops(7, size, seed=3)
-    expected = theirs(tmp_path, pictures, entry.takes.pooling)
+    expected = keras_hub_features(tmp_path, pictures, entry.takes.pooling)
     session = open_session(data)
     for batch in (1, 7):
         ours = session.run(None, {"image": pictures[:batch]})[0]
@@ -71,7 +71,7 @@ def test_keras_hub_image_preset_from_a_server_becomes_trunks(tmp_path: Path, mon
     entry = get_backbone("resnet_18.imagenet")
     save_preset("ResNet", tmp_path / "preset", sizes={"stackwise_num_filters": [64, 512]})
     with faulty_server() as server:
-        server.files = served(entry, tmp_path / "preset")
+        server.files = preset_files_by_url(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         trunks = {precision: Trunk.from_backbone(entry, precision) for precision in Precision}
         assert [path for path, *_ in server.asked] == list(server.files)  # each file once, and no other
@@ -88,7 +88,7 @@ def test_keras_hub_image_preset_from_a_server_becomes_trunks(tmp_path: Path, mon
     assert isinstance(trunk.inputs, ImageInput)
     assert trunk.inputs.size == trunks[Precision.INT8].inputs.size == 64  # type: ignore[attr-defined]
     pictures = random_photo_crops(3, 64, seed=3)
-    expected = theirs(tmp_path / "preset", pictures, Pooling.MEAN)
+    expected = keras_hub_features(tmp_path / "preset", pictures, Pooling.MEAN)
     assert np.abs(trunk({"image": pictures}) - expected).max() <= 1e-4 * np.abs(expected).max()
     assert trunks[Precision.INT8].facts["cosine"] > 0.9
 
@@ -98,7 +98,7 @@ def test_keras_hub_image_weights_of_another_width_are_refused(tmp_path: Path, mo
     entry = get_backbone("resnet_18.imagenet")
     save_preset("ResNet", tmp_path / "preset")
     with faulty_server() as server:
-        server.files = served(entry, tmp_path / "preset")
+        server.files = preset_files_by_url(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         with pytest.raises(WeightsError, match="features of width 64; the catalog says 512"):
             Trunk.from_backbone(entry, Precision.FP32)

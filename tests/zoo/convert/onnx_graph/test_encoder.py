@@ -15,7 +15,13 @@ import pytest
 from graft.errors import ParityError, TrunkError
 from graft.runtime.session import open_session
 from tests.support.paths import REPOSITORY
-from tests.support.presets.tiny_text_encoders import FAMILIES, MOST, VOCABULARY, WITH_POOLER, backbone
+from tests.support.presets.tiny_text_encoders import (
+    FAMILIES,
+    MAX_TOKENS,
+    VOCABULARY_SIZE,
+    WITH_POOLER,
+    tiny_text_encoder,
+)
 from zoo.catalog.backbone import Pooling
 from zoo.convert.int8_text import quantize_dense_layers
 from zoo.convert.networks.text import add_pooling
@@ -40,11 +46,11 @@ def runtime(session: onnxruntime.InferenceSession) -> TokenRunner:
 @pytest.mark.filterwarnings("ignore:You are using a softmax")
 @pytest.mark.parametrize("family", FAMILIES)
 def test_encoder_onnx_equals_keras_for_every_family(family: str) -> None:
-    tiny = backbone(family)
+    tiny = tiny_text_encoder(family)
     for pooling in Pooling if family in WITH_POOLER else (Pooling.MEAN, Pooling.CLS):
         model = add_pooling(tiny, pooling)
         session = open_session(serialize_onnx(text_encoder_to_onnx(model)))
-        parity = check_text_parity(model, runtime(session), VOCABULARY, MOST)
+        parity = check_text_parity(model, runtime(session), VOCABULARY_SIZE, MAX_TOKENS)
         assert parity.off <= 1e-5 * parity.largest
         assert parity.pictures == 8 * 3
         assert {tensor.name: tensor.type for tensor in session.get_inputs()} == dict.fromkeys(
@@ -55,27 +61,29 @@ def test_encoder_onnx_equals_keras_for_every_family(family: str) -> None:
 
 def test_encoder_without_a_pooler_is_refused() -> None:
     with pytest.raises(TrunkError, match="without a pooler"):
-        add_pooling(backbone("Roberta"), Pooling.POOLER)
+        add_pooling(tiny_text_encoder("Roberta"), Pooling.POOLER)
 
 
 def test_parity_refuses_another_encoder() -> None:
-    one, other = (add_pooling(backbone(family), Pooling.MEAN) for family in ("DistilBert", "Roberta"))
+    one, other = (add_pooling(tiny_text_encoder(family), Pooling.MEAN) for family in ("DistilBert", "Roberta"))
     other.get_layer("embeddings_layer_norm").gamma.assign(np.full(32, 2.0))
     with pytest.raises(ParityError, match=r"parity check failed: the features of .* in ONNX Runtime and Keras differ"):
-        check_text_parity(one, runtime(open_session(serialize_onnx(text_encoder_to_onnx(other)))), VOCABULARY, MOST)
+        check_text_parity(
+            one, runtime(open_session(serialize_onnx(text_encoder_to_onnx(other)))), VOCABULARY_SIZE, MAX_TOKENS
+        )
 
 
 def test_parity_refuses_nan_weights() -> None:
-    model = add_pooling(backbone("DistilBert"), Pooling.CLS)
+    model = add_pooling(tiny_text_encoder("DistilBert"), Pooling.CLS)
     session = open_session(serialize_onnx(text_encoder_to_onnx(model)))
     model.get_layer("embeddings_layer_norm").beta.assign(np.full(32, np.nan))
     with pytest.raises(ParityError):
-        check_text_parity(model, runtime(session), VOCABULARY, MOST)
+        check_text_parity(model, runtime(session), VOCABULARY_SIZE, MAX_TOKENS)
 
 
 def test_encoder_onnx_uses_fused_operators() -> None:
     nodes = Counter(
-        node.op_type for node in text_encoder_to_onnx(add_pooling(backbone("Bert"), Pooling.MEAN)).graph.node
+        node.op_type for node in text_encoder_to_onnx(add_pooling(tiny_text_encoder("Bert"), Pooling.MEAN)).graph.node
     )
     assert nodes["LayerNormalization"] == 1 + 2 * 2
     assert nodes["Gelu"] == nodes["Softmax"] == 2
@@ -84,26 +92,28 @@ def test_encoder_onnx_uses_fused_operators() -> None:
 
 
 def test_encoder_onnx_stores_shared_weights_once() -> None:
-    graph = text_encoder_to_onnx(add_pooling(backbone("Albert"), Pooling.CLS)).graph  # both its blocks are one layer
+    graph = text_encoder_to_onnx(
+        add_pooling(tiny_text_encoder("Albert"), Pooling.CLS)
+    ).graph  # both its blocks are one layer
     kernels = [tensor for tensor in graph.initializer if list(tensor.dims) == [32, 64]]
     assert len(kernels) == 1
 
 
 BUILD = """
 import hashlib
-from tests.support.presets.tiny_text_encoders import backbone
+from tests.support.presets.tiny_text_encoders import tiny_text_encoder
 from zoo.catalog.backbone import Pooling
 from zoo.convert.int8_text import quantize_dense_layers
 from zoo.convert.networks.text import add_pooling
 from zoo.convert.onnx_graph.canonical import serialize_onnx
 from zoo.convert.onnx_graph.encoder import text_encoder_to_onnx
-model = text_encoder_to_onnx(add_pooling(backbone("DebertaV3"), Pooling.MEAN))
+model = text_encoder_to_onnx(add_pooling(tiny_text_encoder("DebertaV3"), Pooling.MEAN))
 print(*(hashlib.sha256(serialize_onnx(m)).hexdigest() for m in (model, quantize_dense_layers(model))))
 """
 
 
 def test_encoder_onnx_is_deterministic_across_processes() -> None:
-    model = text_encoder_to_onnx(add_pooling(backbone("DebertaV3"), Pooling.MEAN))
+    model = text_encoder_to_onnx(add_pooling(tiny_text_encoder("DebertaV3"), Pooling.MEAN))
     here = [hashlib.sha256(serialize_onnx(m)).hexdigest() for m in (model, quantize_dense_layers(model))]
     root = REPOSITORY
     ran = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True, cwd=root)
@@ -122,26 +132,26 @@ def test_encoder_deberta_position_buckets_equal_keras(bucket: int, most: int) ->
 
 
 def test_encoder_t5_long_relative_positions_equal_keras() -> None:
-    model = add_pooling(backbone("T5"), Pooling.MEAN)
+    model = add_pooling(tiny_text_encoder("T5"), Pooling.MEAN)
     session = open_session(serialize_onnx(text_encoder_to_onnx(model)))
-    parity = check_text_parity(model, runtime(session), VOCABULARY, 300)  # beyond 128 they are all one
+    parity = check_text_parity(model, runtime(session), VOCABULARY_SIZE, 300)  # beyond 128 they are all one
     assert parity.off <= 1e-5 * parity.largest
 
 
 def test_encoder_t5_keeps_only_the_encoders_token_table() -> None:
-    both = backbone("T5")
+    both = tiny_text_encoder("T5")
     model = add_pooling(both, Pooling.MEAN)
     assert {tensor.name for tensor in model.inputs} == {"token_ids", "padding_mask"}
     assert not any("reverse" in weight.path or "decoder" in weight.path for weight in model.weights)
     (table,) = (weight for weight in model.weights if weight.path == "token_embedding/embeddings")
     np.testing.assert_array_equal(table, both.token_embedding.embeddings)
     assert {weight.path for weight in model.weights} == {
-        weight.path for weight in add_pooling(backbone("T5"), Pooling.MEAN).weights
+        weight.path for weight in add_pooling(tiny_text_encoder("T5"), Pooling.MEAN).weights
     }
 
 
 def test_encoder_refuses_decoder_layers() -> None:
-    (decoder, *_) = backbone("T5").decoder_transformer_layers
+    (decoder, *_) = tiny_text_encoder("T5").decoder_transformer_layers
     with pytest.raises(TrunkError, match="belongs to a decoder"):
         transformer_layer(GraphBuilder(), decoder, "tokens", "mask")
 

@@ -14,15 +14,15 @@ import sentencepiece
 from tokenizers import BertWordPieceTokenizer
 
 from graft.errors import TrunkError
-from tests.support.presets.gpt2_reference import gpt_2
+from tests.support.presets.gpt2_reference import gpt2_encoder
 from tests.support.presets.tokenizer_assets import (
-    asset_of,
-    bare_ids,
-    byte_pairs,
-    fuzzed,
-    text_input,
-    trained,
-    wordpiece,
+    fuzz_texts,
+    ids_without_special_tokens,
+    text_input_from_spec,
+    tiny_tokenizer_files,
+    train_byte_level_bpe,
+    train_sentencepiece,
+    train_wordpiece,
 )
 from zoo.catalog.backbone import WheelSource
 from zoo.convert.tokenizer_json.families import TOKENIZER_FAMILIES, tokenizer_from_files, tokenizer_from_preset
@@ -37,49 +37,54 @@ counts = pytest.mark.parametrize("count", [2_000, pytest.param(100_000, marks=py
 
 def tokenise(kind: str, asset: PresetTokenizerFiles) -> Tokenise:
     """Our ids of a text without the frame; blank texts too."""
-    model = text_input(tokenizer_from_files(kind, asset), UNBOUND)
-    return lambda text: bare_ids(model, text)
+    model = text_input_from_spec(tokenizer_from_files(kind, asset), UNBOUND)
+    return lambda text: ids_without_special_tokens(model, text)
 
 
 @counts
 @pytest.mark.parametrize("lowercase", [True, False])
 def test_tokenizer_wordpiece_equals_bert(count: int, lowercase: bool) -> None:
-    asset = wordpiece(lowercase)
+    asset = train_wordpiece(lowercase)
     ours, words = tokenise("BertTokenizer", asset), asset.file_text("vocabulary.txt").split("\n")[:-1]
     reference = BertWordPieceTokenizer({word: id for id, word in enumerate(words)}, lowercase=lowercase)
     reference._tokenizer.encode_special_tokens = True
-    for text in fuzzed(count):
+    for text in fuzz_texts(count):
         assert ours(text) == reference.encode(text, add_special_tokens=False).ids
 
 
 @counts
 def test_tokenizer_byte_level_bpe_equals_gpt2(count: int) -> None:
-    ours, reference = tokenise("RobertaTokenizer", byte_pairs()), gpt_2(byte_pairs())
-    bart_s = tokenise("BartTokenizer", byte_pairs())
-    for text in fuzzed(count):
+    ours, reference = tokenise("RobertaTokenizer", train_byte_level_bpe()), gpt2_encoder(train_byte_level_bpe())
+    bart_s = tokenise("BartTokenizer", train_byte_level_bpe())
+    for text in fuzz_texts(count):
         assert ours(text) == reference(text) == bart_s(text)
 
 
 @pytest.mark.parametrize(("kind", "more"), [("BartTokenizer", 0), ("RobertaTokenizer", 1)])
 def test_tokenizer_bart_leaves_out_the_mask_token(kind: str, more: int) -> None:
-    vocabulary = json.loads(byte_pairs().files["vocabulary.json"])
+    vocabulary = json.loads(train_byte_level_bpe().files["vocabulary.json"])
     words = [word for word in vocabulary if word != "<mask>"]
     at_the_end = {word: id for id, word in enumerate([*words, "<mask>"])}
-    asset = PresetTokenizerFiles({**byte_pairs().files, "vocabulary.json": json.dumps(at_the_end).encode()}, {})
-    assert text_input(tokenizer_from_files(kind, asset)).vocabulary_size == len(words) + more
+    asset = PresetTokenizerFiles(
+        {**train_byte_level_bpe().files, "vocabulary.json": json.dumps(at_the_end).encode()}, {}
+    )
+    assert text_input_from_spec(tokenizer_from_files(kind, asset)).vocabulary_size == len(words) + more
     text = "a <mask> fox"
-    usual = tokenise("RobertaTokenizer", byte_pairs())(text)
+    usual = tokenise("RobertaTokenizer", train_byte_level_bpe())(text)
     assert [words[id] for id in tokenise(kind, asset)(text)] == [list(vocabulary)[id] for id in usual]
 
 
 @counts
 @pytest.mark.parametrize("kind", ["DebertaV3Tokenizer", "FNetTokenizer", "T5Tokenizer", "XLMRobertaTokenizer"])
 def test_tokenizer_unigram_equals_sentencepiece(kind: str, count: int) -> None:
-    proto = asset_of(kind).files["vocabulary.spm"]
-    ours, reference = tokenise(kind, asset_of(kind)), sentencepiece.SentencePieceProcessor(model_proto=proto)
+    proto = tiny_tokenizer_files(kind).files["vocabulary.spm"]
+    ours, reference = (
+        tokenise(kind, tiny_tokenizer_files(kind)),
+        sentencepiece.SentencePieceProcessor(model_proto=proto),
+    )
     scores = [reference.get_score(id) for id in range(reference.vocab_size())]
     other, marked = 0, 0
-    for text in fuzzed(count):
+    for text in fuzz_texts(count):
         mine, theirs = ours(text), reference.encode(text)
         if kind == "XLMRobertaTokenizer":  # fairseq's places back to SentencePiece's
             mine = [0 if id == 3 else id - 1 for id in mine]
@@ -100,7 +105,7 @@ def clustered(text: str) -> bool:
 
 
 def test_tokenizer_normalizes_every_code_point_like_sentencepiece() -> None:
-    proto = asset_of("DebertaV3Tokenizer").files["vocabulary.spm"]
+    proto = tiny_tokenizer_files("DebertaV3Tokenizer").files["vocabulary.spm"]
     model, reference = SentencePieceModel.from_proto(proto), sentencepiece.SentencePieceProcessor(model_proto=proto)
     normalise = build_unigram(model, model.pieces).normalizer.normalize_str
     odd = [
@@ -112,7 +117,9 @@ def test_tokenizer_normalizes_every_code_point_like_sentencepiece() -> None:
 
 
 def test_tokenizer_user_defined_symbols_equal_sentencepiece() -> None:
-    proto = trained(pad_id=0, unk_id=1, bos_id=2, eos_id=3, user_defined_symbols=["<sep>", "fox", "(", "dé"])
+    proto = train_sentencepiece(
+        pad_id=0, unk_id=1, bos_id=2, eos_id=3, user_defined_symbols=["<sep>", "fox", "(", "dé"]
+    )
     model, reference = SentencePieceModel.from_proto(proto), sentencepiece.SentencePieceProcessor(model_proto=proto)
     ours = build_unigram(model, model.pieces)
     for text in ("a foxfox <sep>a", "dogs<sep>and", "(brown)(", "dé déjà", "x <unk> <s> </s><pad>", "▁a", "  a  "):
@@ -121,10 +128,12 @@ def test_tokenizer_user_defined_symbols_equal_sentencepiece() -> None:
 
 @counts
 def test_tokenizer_albert_cleanup_equals_google(count: int) -> None:
-    sp = sentencepiece.SentencePieceProcessor(model_proto=asset_of("AlbertTokenizer").files["vocabulary.spm"])
-    ours = tokenise("AlbertTokenizer", asset_of("AlbertTokenizer"))
+    sp = sentencepiece.SentencePieceProcessor(
+        model_proto=tiny_tokenizer_files("AlbertTokenizer").files["vocabulary.spm"]
+    )
+    ours = tokenise("AlbertTokenizer", tiny_tokenizer_files("AlbertTokenizer"))
     english = [
-        text for text in fuzzed(count) if max(text) < "\u0250" and not regex.search(r"[\x0b\x1c-\x1f\x85]", text)
+        text for text in fuzz_texts(count) if max(text) < "\u0250" and not regex.search(r"[\x0b\x1c-\x1f\x85]", text)
     ]
     assert len(english) > count / 20
     for text in [*english, "1,234, (dogs) ``U.S.'' É"]:
@@ -133,7 +142,7 @@ def test_tokenizer_albert_cleanup_equals_google(count: int) -> None:
 
 
 def test_tokenizer_albert_splits_a_digit_from_its_comma() -> None:
-    proto = asset_of("AlbertTokenizer").files["vocabulary.spm"]
+    proto = tiny_tokenizer_files("AlbertTokenizer").files["vocabulary.spm"]
     pieces = SentencePieceModel.from_proto(proto).pieces
     place, short = next((n, piece.text) for n, piece in enumerate(pieces) if regex.fullmatch("[a-z]{2}", piece.text))
     joined = proto.replace(b"\n\x02" + short.encode(), b"\n\x024,")  # now the vocabulary has the piece "4,"
@@ -170,9 +179,9 @@ def test_tokenizer_missing_from_a_preset_is_refused(tmp_path: Path) -> None:
 
 def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
     (tmp_path / "assets" / "tokenizer").mkdir(parents=True)
-    (tmp_path / "assets" / "tokenizer" / "vocabulary.txt").write_bytes(wordpiece().files["vocabulary.txt"])
+    (tmp_path / "assets" / "tokenizer" / "vocabulary.txt").write_bytes(train_wordpiece().files["vocabulary.txt"])
     (tmp_path / "tokenizer.json").write_text('{"class_name": "BertTokenizer", "config": {"lowercase": true}}')
-    assert tokenizer_from_preset(tmp_path) == tokenizer_from_files("BertTokenizer", wordpiece())
+    assert tokenizer_from_preset(tmp_path) == tokenizer_from_files("BertTokenizer", train_wordpiece())
 
 
 @pytest.mark.parametrize(
@@ -193,10 +202,10 @@ def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
         pytest.param("FNetTokenizer", {"vocabulary.spm": b"\n\x05\n\x01a\x10\x01"}, "wire type 0", id="score"),
         pytest.param("FNetTokenizer", {"vocabulary.spm": b"\x08\x01"}, "wire type 0", id="pieces"),
         pytest.param("FNetTokenizer", {"vocabulary.spm": b"\x0b\x0c"}, "wire type 3", id="group"),
-        pytest.param("FNetTokenizer", {"vocabulary.spm": trained(model_type="bpe")}, "Unigram", id="bpe"),
+        pytest.param("FNetTokenizer", {"vocabulary.spm": train_sentencepiece(model_type="bpe")}, "Unigram", id="bpe"),
         pytest.param(
             "FNetTokenizer",
-            {"vocabulary.spm": trained(byte_fallback=True, vocab_size=600)},
+            {"vocabulary.spm": train_sentencepiece(byte_fallback=True, vocab_size=600)},
             "no byte fallback",
             id="bytes",
         ),
