@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -88,6 +88,7 @@ def bench(
 
     if build and random:
         raise click.UsageError("--build builds trunks with pretrained weights, --random with random ones; choose one.")
+    write_chart = _load_write_chart() if plot else None  # needs matplotlib: said before minutes of measuring
     chosen, machine, progress = tuple(dict.fromkeys(map(get_backbone, names))), this_machine(), TerminalProgress()
     if chosen:
         with fail_fast_on_dead_hosts():
@@ -96,8 +97,8 @@ def bench(
             )
     else:
         results, failed = list(read_bench_results(machine).values()), []
-    if plot:
-        _plot(plot, machine, progress)
+    if plot and write_chart:
+        progress.log(write_chart(plot, read_bench_results(machine).values(), machine))
     if as_json:
         content = {"machine": asdict(machine), "measured": [_to_json(result) for result in results]}
         click.echo(json.dumps(content | {"failed": {one.name: str(fault) for one, fault in failed}}, indent=2))
@@ -152,11 +153,15 @@ def _measure_all(
     return results, failed
 
 
-def _plot(path: Path, machine: Machine, progress: Progress) -> None:
-    from zoo.bench.chart import write_chart
-    from zoo.bench.results_file import read_bench_results
+def _load_write_chart() -> Callable[[Path, Iterable[BenchResult], Machine], str]:
+    """Return `write_chart`.
 
-    progress.log(write_chart(path, read_bench_results(machine).values(), machine))
+    Raises:
+        MissingExtra: matplotlib is not installed.
+    """
+    from zoo.bench.chart import write_chart
+
+    return write_chart
 
 
 def _to_json(result: BenchResult) -> dict[str, object]:

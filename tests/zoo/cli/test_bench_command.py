@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -119,6 +121,23 @@ def test_bench_missing_package_is_reported_before_building(monkeypatch: pytest.M
     assert isinstance(ran.exception, MissingExtra)
     assert "measuring needs no_such_package, not installed here" in str(ran.exception)
     assert "run: zoo bench NAME" in zoo("bench").stderr  # saved results can be shown
+
+
+def test_bench_plot_without_matplotlib_stops_before_measuring(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.axes", None)
+    monkeypatch.delitem(sys.modules, "zoo.bench.chart")
+    ran = zoo("bench", "vgg16", "--random", "--plot", "out.png")
+    assert isinstance(ran.exception, MissingExtra)
+    assert "pip install matplotlib" in str(ran.exception)
+    assert "building" not in ran.stderr
+
+
+def test_bench_without_plot_does_not_import_matplotlib() -> None:
+    save_bench_result(this_machine(), result("vgg16.imagenet", fp32=80))
+    script = "import sys; from zoo.cli.main import cli; cli(['bench'], standalone_mode=False); print(*sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "vgg16.imagenet" in ran.stdout
+    assert not {name.split(".")[0] for name in ran.stdout.split()} & {"matplotlib", "PIL", "tensorflow"}
 
 
 def test_bench_and_list_fast_without_results() -> None:
