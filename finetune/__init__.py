@@ -1,8 +1,10 @@
-"""Fine-tuning: dataset -> bundle.
+"""Fine-tuning: a dataset becomes a bundle that can be served.
 
 import finetune
 
 result = finetune.train(finetune.Recipe(data="photos/"))
+
+`train` also takes a mapping of options, or the path of a TOML file: `finetune.train("recipe.toml")`.
 """
 
 from __future__ import annotations
@@ -22,13 +24,16 @@ __all__ = ["DataOptions", "Depth", "Recipe", "Task", "TrainResult", "TrainingOpt
 
 
 def train(recipe: Recipe | Mapping[str, Any] | str | Path, progress: Progress | None = None) -> TrainResult:
-    """Carry out a recipe and publish a bundle, whole or not at all.
+    """Fine-tune a pretrained network and publish the bundle; on failure nothing is published.
 
-    `recipe` may be a Recipe; a mapping with the keys of the command line's options (`split_column`); or the path
-    of a TOML file with them.
+    Args:
+        recipe: a `Recipe`; a mapping whose keys are the command line's options (`split_column`); or the path of a
+            TOML file with these keys.
+        progress: receives log lines and progress bars; None: silent.
 
     Raises:
-        GraftError: it cannot be carried out; the message says why. See `finetune.pipeline.train`.
+        GraftError: the run failed; the message says why. `finetune.pipeline.run_pipeline` and
+            `finetune.plan.make_plan` list the kinds.
     """
     try:
         from finetune.pipeline import run_pipeline
@@ -54,12 +59,16 @@ def dataset_from_memory(
     options: DataOptions | None = None,
     folder: Path | str = "",
 ) -> Dataset:
-    """Return a data set for `Recipe(data=…)` of what is in memory: `(x, y)`, a pandas frame, a tf.data.Dataset.
+    """Return a dataset for `Recipe(data=…)` from data in memory: `(x, y)`, a pandas DataFrame, a tf.data.Dataset.
 
-    What each of them may look like, and the arguments, are told by `finetune.data.in_memory.dataset_of`.
+    `finetune.data.in_memory.dataset_from_memory` describes the formats and the arguments.
+
+    >>> dataset = dataset_from_memory((["good film", "bad film"] * 3, ["pos", "neg"] * 3), name="films")
+    >>> dataset.labels, len(dataset.samples)
+    (('neg', 'pos'), 6)
 
     Raises:
-        DatasetError: it is none of these, or nothing can be learnt of it.
+        DatasetError: `source` has none of these formats, or no model can be trained on it.
     """
     from finetune.data.in_memory import dataset_from_memory as build_dataset
 

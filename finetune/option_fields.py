@@ -53,7 +53,7 @@ class OptionField:
 
     @property
     def flag(self) -> str:
-        """The option as the command line has it; of a field that is true by default its opposite."""
+        """The option's name on the command line; `--no-NAME` for a flag that is on by default."""
         return self.flags[0] if self.flags else f"--{'no-' * (self.default is True)}{self.name.replace('_', '-')}"
 
     @property

@@ -1,4 +1,4 @@
-"""Dataset -> bundle: the whole story of a fine-tuning on one screen."""
+"""The training pipeline: dataset -> features -> head (-> deeper training) -> evaluation -> published bundle."""
 
 from __future__ import annotations
 
@@ -31,17 +31,17 @@ from graft.inputs.text import TextInput
 from graft.progress import Progress, SilentProgress
 from zoo.trunks.trunk import Trunk
 
-GOLDEN_SAMPLE_COUNT: Final = 8  # samples that every bundle carries with their answers
+GOLDEN_SAMPLE_COUNT: Final = 8  # golden samples of a bundle, replayed whenever it is opened
 
 
 def run_pipeline(plan: Plan, progress: Progress | None = None) -> TrainResult:
-    """Carry out `plan` and publish a bundle, whole or not at all.
+    """Carry out `plan` and publish the bundle; on failure nothing is published.
 
     Raises:
-        DatasetError: too many samples are unusable, or too few are left of a class.
-        TrunkError, WeightsError: there is no trunk for the backbone.
-        TrainingFailed: the depth that was asked for could not be reached.
-        ReplayFailed: the finished files do not repeat what training saw.
+        DatasetError: too many samples are unusable, or a class has too few usable ones.
+        TrunkError, WeightsError: the backbone's trunk could not be built, or its weights not fetched.
+        TrainingFailed: training at the requested depth failed.
+        ReplayFailed: the finished files do not reproduce the answers of the training run.
         PublishFailed: the bundle could not be written; earlier versions are unchanged.
     """
     started_at = time.monotonic()
@@ -67,7 +67,7 @@ def run_pipeline(plan: Plan, progress: Progress | None = None) -> TrainResult:
 
 
 def _publish_best(plan: Plan, best: TrainedCandidate, findings: Findings) -> TrainResult:
-    """Measure what was chosen on the test part, the one time that this is looked at; prove and publish it."""
+    """Evaluate the chosen candidate on the test part, used here for the only time; replay and publish it."""
     recipe, data, own = plan.recipe, plan.dataset, plan.recipe.own_samples
     trunk, features, head_fit = best.trunk, best.features, best.head_fit
     test = evaluate_test_set(data.task, head_fit, features)
@@ -79,15 +79,15 @@ def _publish_best(plan: Plan, best: TrainedCandidate, findings: Findings) -> Tra
     )
     golden = Golden.record(samples, trunk.inputs, trunk, head_fit.head_runner)
     manifest = _build_manifest(plan, best, test)
-    outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
-    story = ReportContent(manifest, outcome, features.skipped_samples, render_findings(findings, own_samples=own))
+    tested = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
+    content = ReportContent(manifest, tested, features.skipped_samples, render_findings(findings, own_samples=own))
     bundle = publish(
         recipe.models,
         manifest,
         trunk=trunk.path,
         head=head_fit.head_onnx,
         golden=golden,
-        extras={"report.html": render_report(story)}
+        extras={"report.html": render_report(content)}
         | _extra_files(best)
         | (training_record_file(features, head_fit.split) if own else {}),
     )
@@ -95,7 +95,7 @@ def _publish_best(plan: Plan, best: TrainedCandidate, findings: Findings) -> Tra
 
 
 def _extra_files(best: TrainedCandidate) -> dict[str, bytes]:
-    """Return the further files of a bundle by name: what reads texts, and what Keras trained."""
+    """Return the bundle's further files by name: the tokenizer of a text model, the Keras model of a deeper run."""
     inputs = best.trunk.inputs
     text = {"tokenizer.json": inputs.tokenizer_json} if isinstance(inputs, TextInput) else {}
     return text | ({"model.keras": best.deep_run.model_keras} if best.deep_run else {})
@@ -138,5 +138,5 @@ def _build_manifest(plan: Plan, best: TrainedCandidate, test: Evaluation) -> Man
 
 
 def _training_facts(deep_run: DeepRunResult) -> dict[str, Any]:
-    """Return what the manifest says of how the trunk was trained."""
+    """Return the manifest's record of a deeper run: its settings and the history of its epochs."""
     return deep_run.facts | {"history": [dataclasses.asdict(epoch) for epoch in deep_run.history]}

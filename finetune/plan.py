@@ -1,4 +1,4 @@
-"""Recipe + dataset + backbone, checked: what can fail cheaply has failed before anything expensive begins."""
+"""The plan of a run: recipe + dataset + backbone, checked together before anything expensive begins."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ DEFAULT_BACKBONE_BY_KIND: Final = {DataKind.IMAGE: DEFAULT_IMAGE_BACKBONE, DataK
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What will be done."""
+    """A checked run: the recipe, its dataset, the backbone and the precision to train with."""
 
     recipe: Recipe
     dataset: Dataset
@@ -36,30 +36,32 @@ class Plan:
     precision: Precision
 
     def warnings(self) -> tuple[str, ...]:
-        """Return what the user should hear before anything expensive begins."""
+        """Return warnings to log before the run: licence, an unusual precision, options without effect."""
         messages = []
         if self.backbone.restricts:
-            messages.append(f"mind the licence of {self.backbone.name}'s weights: {self.backbone.restricts}")
+            messages.append(f"licence of {self.backbone.name}'s weights: {self.backbone.restricts}")
         if self.recipe.precision not in (None, self.backbone.precision):
             messages.append(
                 f"{self.backbone.name} in {self.precision} instead of its default {self.backbone.precision}; "
-                f"what is known of int8: {self.backbone.int8}"
+                f"int8 of this backbone: {self.backbone.int8}"
             )
         if self.recipe.depth is Depth.PROBE and (unused := self.recipe.training.changed_options()):
-            messages.append(f"a probe trains the head alone and makes no use of {', '.join(unused)}; add --depth auto")
+            messages.append(
+                f"--depth probe trains only the head and ignores {', '.join(unused)}; add --depth auto to use them"
+            )
         return tuple(messages)
 
 
 def make_plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
-    """Check `recipe` against the world, the quick things first.
+    """Load the dataset, resolve the backbone and check that `recipe` can be carried out, quick checks first.
 
     Raises:
-        UnknownBackbone: no catalog entry has that name.
-        RecipeError: the backbone takes samples of another kind than the data are, or they allow no "unknown".
+        UnknownBackbone: no catalog entry has the backbone's name.
+        RecipeError: the backbone or depth does not fit the data, or `unknown_at` does not.
         PublishFailed: the models folder cannot be written.
         DatasetError: the data cannot be used.
         MissingExtra: the data need a package that is not installed.
-        WeightsError: a sample data set could not be fetched.
+        WeightsError: a built-in dataset could not be fetched.
     """
     if recipe.backbone:
         get_backbone(recipe.backbone)
@@ -71,38 +73,43 @@ def make_plan(recipe: Recipe, progress: Progress | None = None) -> Plan:
     _check_depth(recipe, dataset)
     require_buildable(backbone)
     if recipe.depth is not Depth.PROBE and getattr(backbone.takes, "scaling", None) is Scaling.PRESET:
-        raise RecipeError(f"{backbone.name} is a preset that can be probed only: leave --depth {recipe.depth} out.")
+        raise RecipeError(
+            f"{backbone.name} is a preset, which supports --depth probe only: leave --depth {recipe.depth} out."
+        )
     if recipe.depth is not Depth.PROBE and ":below_top" in backbone.builder:
-        raise RecipeError(f"{backbone.name} has a top of its own and can be probed only: leave --depth out.")
-    default_precision = (
-        backbone.precision if recipe.depth is Depth.PROBE else Precision.FP32
-    )  # what Keras trains is fp32
+        raise RecipeError(
+            f"{backbone.name} has a top of its own and supports --depth probe only: leave --depth {recipe.depth} out."
+        )
+    default_precision = backbone.precision if recipe.depth is Depth.PROBE else Precision.FP32  # Keras trains in fp32
     return Plan(recipe, dataset, backbone, recipe.precision or default_precision)
 
 
 def _check_depth(recipe: Recipe, dataset: Dataset) -> None:
-    """Check that what the data are can be learnt at that depth.
+    """Check that the depth fits the task and the kind of the samples.
 
     Raises:
-        RecipeError: it cannot.
+        RecipeError: it does not.
     """
     if recipe.depth is not Depth.PROBE and dataset.task is Task.EMBED:
-        raise RecipeError(f"--depth {recipe.depth} trains, but the task embed learns nothing. Leave one of them out.")
+        raise RecipeError(
+            f"--depth {recipe.depth} trains, but --task embed has nothing to train. Leave one of them out."
+        )
     if recipe.depth is Depth.LORA and dataset.kind is DataKind.IMAGE:
-        raise RecipeError("--depth lora is for texts. For pictures take top, full, or auto.")
+        raise RecipeError("--depth lora is for texts. For images use top, full or auto.")
 
 
 def resolve_backbone(name: str, dataset: Dataset) -> Backbone:
-    """Return the backbone of that name, or the default one for what the samples are.
+    """Return the backbone called `name`, or for "" the default backbone for the dataset's kind.
 
     Raises:
         UnknownBackbone: no catalog entry has that name.
-        RecipeError: it takes samples of another kind.
+        RecipeError: the backbone takes samples of another kind.
     """
     backbone = get_backbone(name or DEFAULT_BACKBONE_BY_KIND[dataset.kind])
     if (takes := DataKind(backbone_kind(backbone))) is not dataset.kind:
         raise RecipeError(
             f"{backbone.name} takes {takes.plural}, but {dataset.source} holds {dataset.kind.plural}. "
-            f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE_BY_KIND[dataset.kind]}; `zoo list` shows all."
+            f"Leave --backbone out, or choose one such as {DEFAULT_BACKBONE_BY_KIND[dataset.kind]}; "
+            "`zoo list` shows all."
         )
     return backbone

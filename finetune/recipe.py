@@ -1,6 +1,7 @@
-"""What the user asked for: one frozen value, checked as far as it can be without looking at anything.
+"""The recipe of a fine-tuning run: every option with its help text, default and range, and training hyper-parameters.
 
-How deep the pipeline goes, and how it trains there: what the user may say of it.
+Each option is declared here (and in `finetune.data.dataset.DataOptions`) once: the command line and the keys of a
+recipe file follow from the fields. A recipe is checked as far as possible without looking at the data.
 """
 
 from __future__ import annotations
@@ -24,13 +25,13 @@ _BY_DEPTH: Final = "by depth"
 
 
 class Depth(StrEnum):
-    """How much of the network learns."""
+    """How much of the network is trained."""
 
-    PROBE = "probe"  # the head only
+    PROBE = "probe"  # only the head (linear probe)
     TOP = "top"  # the last blocks too
     FULL = "full"  # everything
     LORA = "lora"  # low-rank updates of attention, for text
-    AUTO = "auto"  # deeper while it helps and time is left
+    AUTO = "auto"  # deeper while validation improves and the budget lasts
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,13 +43,14 @@ class TrainingOptions:
     """
 
     epochs: int | None = field(
-        default=None, metadata=option("Training", "At most so many.", default_text=_BY_DEPTH, allowed=Range(1, 10_000))
+        default=None,
+        metadata=option("Training", "Maximum number of epochs.", default_text=_BY_DEPTH, allowed=Range(1, 10_000)),
     )
     batch: int | None = field(
         default=None,
         metadata=option(
             "Training",
-            "Samples of a step; halved where memory runs out.",
+            "Batch size; halved if memory runs out.",
             default_text=_BY_DEPTH,
             allowed=Range(1, 4096),
         ),
@@ -56,53 +58,57 @@ class TrainingOptions:
     rate: float | None = field(  # scaled linearly for other batch sizes
         default=None,
         metadata=option(
-            "Training", "Peak of the learning rate for a batch of 32.", default_text=_BY_DEPTH, allowed=Range(1e-7, 10)
+            "Training", "Peak learning rate for a batch size of 32.", default_text=_BY_DEPTH, allowed=Range(1e-7, 10)
         ),
     )
     layer_decay: float | None = field(
         default=None,
         metadata=option(
             "Training",
-            "Factor of the rate from a block to the one below.",
+            "Factor of the learning rate from a block to the one below.",
             default_text=_BY_DEPTH,
             allowed=Range(0.1, 1),
         ),
     )
     weight_decay: float | None = field(
-        default=None, metadata=option("Training", "", default_text=_BY_DEPTH, allowed=Range(0, 1))
+        default=None, metadata=option("Training", "Weight decay.", default_text=_BY_DEPTH, allowed=Range(0, 1))
     )
     smoothing: float | None = field(
-        default=None, metadata=option("Training", "Of labels.", default_text=_BY_DEPTH, allowed=Range(0, 0.5))
+        default=None,
+        metadata=option("Training", "Label smoothing factor.", default_text=_BY_DEPTH, allowed=Range(0, 0.5)),
     )
     augment: bool = field(
-        default=True, metadata=option("Training", "Show pictures as they are, never varied or mixed.")
+        default=True, metadata=option("Training", "Train without data augmentation (RandAugment, MixUp, CutMix).")
     )
     size: int | None = field(  # None: smaller than the backbone's own where the pictures are small
         default=None,
         metadata=option(
-            "Training", "Of full: side of the pictures in pixels.", default_text="by the data", allowed=Range(32, 1024)
+            "Training", "Image size in pixels, for --depth full.", default_text="by the data", allowed=Range(32, 1024)
         ),
     )
     cut: str = field(
         default="",
         metadata=option(
-            "Training", "Of top: the layer whose output is cached.", default_text="before two blocks", metavar="LAYER"
+            "Training",
+            "Layer whose output is cached, for --depth top.",
+            default_text="before two blocks",
+            metavar="LAYER",
         ),
     )
     views: int | None = field(
         default=None,
         metadata=option(
             "Training",
-            "Of top: varied views of each sample that are cached.",
+            "Cached augmented views of each sample, for --depth top.",
             default_text="by the data",
             allowed=Range(1, 64),
         ),
     )
-    rank: int = field(default=8, metadata=option("Training", "Of lora.", allowed=Range(1, 256)))
+    rank: int = field(default=8, metadata=option("Training", "LoRA rank.", allowed=Range(1, 256)))
     patience: int = field(
         default=3,
         metadata=option(
-            "Training", "Epochs without a better validation loss before it stops.", allowed=Range(1, 10_000)
+            "Training", "Early stopping: epochs without a better validation loss.", allowed=Range(1, 10_000)
         ),
     )
 
@@ -110,12 +116,16 @@ class TrainingOptions:
         check_ranges(self)
 
     def changed_options(self) -> tuple[str, ...]:
-        """Return the options that say something else than by default, as the command line has them."""
-        known = option_fields(TrainingOptions).values()
-        return tuple(one.flag for one in known if getattr(self, one.name) != one.default)
+        """Return the flags of the options that differ from their defaults.
+
+        >>> TrainingOptions(epochs=3, augment=False).changed_options()
+        ('--epochs', '--no-augment')
+        """
+        options = option_fields(TrainingOptions).values()
+        return tuple(one.flag for one in options if getattr(self, one.name) != one.default)
 
     def with_defaults(self, defaults: Mapping[str, Any]) -> TrainingOptions:
-        """Return it with what is None as `defaults` have it."""
+        """Return a copy in which options that are None have the values of `defaults`."""
         return replace(self, **{name: value for name, value in defaults.items() if getattr(self, name) is None})
 
 
@@ -133,7 +143,7 @@ class Recipe:
         default=0.2,
         metadata=option(
             "Data",
-            "Share of the samples to choose by.",
+            "Share of the samples for validation.",
             allowed=Range(0, 1, exclusive=True, text="a share between 0 and 1, such as 0.2"),
         ),
     )
@@ -141,7 +151,7 @@ class Recipe:
         default=0.2,
         metadata=option(
             "Data",
-            "Share of the samples to measure with.",
+            "Share of the samples for the test part.",
             allowed=Range(0, 1, exclusive=True, text="a share between 0 and 1, such as 0.2"),
         ),
     )
@@ -157,7 +167,7 @@ class Recipe:
         default=0,
         metadata=option(
             "Data",
-            "Decides the split, and every draw of a deeper run.",
+            "Random seed of the split and of deeper training.",
             allowed=Range(0, 2**32 - 1, text="whole numbers from 0 to 4294967295"),
         ),
     )
@@ -165,7 +175,7 @@ class Recipe:
         default="", metadata=option("Model", "Name of the model.", default_text="after the data", metavar="NAME")
     )
     models: Path = field(
-        default=Path("models"), metadata=option("Model", "Folder that the model is published in.", metavar="FOLDER")
+        default=Path("models"), metadata=option("Model", "Model repository to publish in.", metavar="FOLDER")
     )
     backbone: str = field(
         default="",
@@ -177,7 +187,7 @@ class Recipe:
         ),
     )
     precision: Precision | None = field(
-        default=None, metadata=option("Model", "Of the trunk.", default_text="the backbone's own")
+        default=None, metadata=option("Model", "Trunk precision: fp32 or int8.", default_text="the backbone's own")
     )
     own_samples: bool = field(
         default=True,
@@ -187,7 +197,7 @@ class Recipe:
         default=None,
         metadata=option(
             "Model",
-            'Answer "unknown" to what is like nothing seen; this share of your samples stays known.',
+            'Answer "unknown" for inputs unlike the training data; X is the share of your samples that stays known.',
             allowed=Range(0, 1, exclusive=True, text="a share between 0 and 1, such as 0.95"),
         ),
     )
@@ -195,7 +205,7 @@ class Recipe:
         default=0,
         metadata=option(
             "Model",
-            "Search N recipes of the head on the validation part; kept if better.",
+            "Tune the head's hyper-parameters in N trials on the validation part; kept if better.",
             allowed=Range(0, text="whole numbers from 0, such as 30"),
         ),
     )
@@ -204,7 +214,7 @@ class Recipe:
         metadata=option(
             "Training",
             (
-                "How much learns: the head; the last blocks too; everything; low-rank updates (texts); "
+                "How much is trained: the head; the last blocks too; everything; low-rank updates (texts); "
                 "or deeper while it helps."
             ),
         ),
@@ -213,7 +223,7 @@ class Recipe:
         default=None,
         metadata=option(
             "Training",
-            "Of --depth auto: 90s, 10m, 1h30m, or seconds.",
+            "Time limit of --depth auto: 90s, 10m, 1h30m, or seconds.",
             default_text="10m",
             metavar="TIME",
             allowed=Range(0, exclusive=True, text="more than 0 seconds, such as 10m"),
@@ -221,9 +231,9 @@ class Recipe:
         ),
     )
     training: TrainingOptions = field(default_factory=TrainingOptions)
-    resume: bool = field(default=False, metadata=option("Training", "Go on where the same run was stopped."))
+    resume: bool = field(default=False, metadata=option("Training", "Resume the same run from its last checkpoint."))
     tensorboard: Path | None = field(
-        default=None, metadata=option("Training", "Write logs for TensorBoard there.", metavar="FOLDER")
+        default=None, metadata=option("Training", "Write TensorBoard logs to this folder.", metavar="FOLDER")
     )
 
     def __post_init__(self) -> None:
@@ -231,20 +241,23 @@ class Recipe:
         if self.val + self.test >= 1:
             raise RecipeError(
                 f"--val {self.val:g} and --test {self.test:g} leave nothing to train on; "
-                "together they must stay under 1. The default is 0.2 each."
+                "their sum must be below 1. The default is 0.2 each."
             )
         if len(self.data_options.text) > 2 or len(set(self.data_options.text)) < len(self.data_options.text):
-            raise RecipeError("--text is given once for texts, or twice with different columns for pairs of texts.")
+            raise RecipeError("--text can be set once for texts, or twice, with different columns, for pairs of texts.")
         if self.budget is not None and self.depth is not Depth.AUTO:
             raise RecipeError(f"--budget is for --depth auto, not for {self.depth}. Leave one of them out.")
         object.__setattr__(self, "name", validate_model_name(self.name or derive_model_name(self.data)))
 
 
 def derive_model_name(data: str | Dataset) -> str:
-    """Return a model name made from the last part of `data`: "My Photos/" -> "my-photos".
+    """Return a model name made from the last part of `data`.
+
+    >>> derive_model_name("data/My Photos/")
+    'my-photos'
 
     Raises:
-        RecipeError: nothing of it may stand in a name.
+        RecipeError: it has no character that a model name may have.
     """
     source = data if isinstance(data, str) else data.source
     last = source.removeprefix("sample:") if source.startswith("sample:") else Path(source).resolve().name

@@ -1,4 +1,4 @@
-"""A recipe as TOML and back. The keys are the command line's options, `-` written as `_`.
+"""Recipe files: a recipe as TOML and back. The keys are the command line's options, `-` written as `_`.
 
     data = "photos/"
     depth = "auto"
@@ -6,7 +6,7 @@
     augment = false        # --no-augment
     own_samples = false    # --no-samples
 
-Paths are relative to the file that they stand in.
+Paths are relative to the recipe file.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ def parse_duration(text: str) -> float:
     5400.0
 
     Raises:
-        RecipeError: `text` is no duration.
+        RecipeError: `text` is not a duration.
     """
     plain = text.strip().lower()
     if re.fullmatch(r"\d+(\.\d+)?", plain):
         return float(plain)
     if not (match := _DURATION_PATTERN.fullmatch(plain)):
-        raise RecipeError(f"{text!r} is no duration. Write it like 90s, 10m or 1h30m, or as a number of seconds.")
+        raise RecipeError(f"{text!r} is not a duration. Write it like 90s, 10m or 1h30m, or as a number of seconds.")
     return sum(float(number or 0) * unit for number, unit in zip(match.groups(), _UNIT_SECONDS.values(), strict=True))
 
 
@@ -101,14 +101,19 @@ KEY_SPECS: Final[dict[str, KeySpec]] = {
 
 
 def recipe_from_values(values: Mapping[str, Any], where: str = "the recipe") -> Recipe:
-    """Return the recipe that `values` describe: keys as in the file; `where` is named in errors.
+    """Return the recipe with the options `values`, keyed as in a recipe file; errors name `where`.
+
+    >>> recipe_from_values({"data": "photos/", "depth": "auto", "budget": "30m"}).budget
+    1800.0
 
     Raises:
-        RecipeError: a key is unknown, a value is of another type than it must be, or out of its range.
+        RecipeError: a key is unknown, or a value has the wrong type or is out of its range.
     """
     parsed = {key: _parse_value(key, value, where) for key, value in values.items()}
     if "data" not in parsed:
-        raise RecipeError(f'{where} does not say what to train on. Give it data = "photos/", or name it on the line.')
+        raise RecipeError(
+            f'{where} does not say what to train on. Set data = "photos/", or name DATA on the command line.'
+        )
     data_options, training = (
         {key: parsed.pop(key) for key in option_fields(part) if key in parsed}
         for part in (DataOptions, TrainingOptions)
@@ -117,36 +122,36 @@ def recipe_from_values(values: Mapping[str, Any], where: str = "the recipe") -> 
 
 
 def data_options_from_values(values: Mapping[str, Any]) -> DataOptions:
-    """Return the options of the data among `values`, keys as in the file; None and () are left at their defaults.
+    """Return the data options among `values`, keyed as in a recipe file; None and () mean the default.
 
     Raises:
-        RecipeError: a value is of another type than it must be.
+        RecipeError: a value has the wrong type.
     """
-    known = {key: values[key] for key in option_fields(DataOptions) if values.get(key) not in (None, ())}
-    return DataOptions(**{key: _parse_value(key, value, "the command") for key, value in known.items()})
+    chosen = {key: values[key] for key in option_fields(DataOptions) if values.get(key) not in (None, ())}
+    return DataOptions(**{key: _parse_value(key, value, "the command") for key, value in chosen.items()})
 
 
 def recipe_from_toml(path: Path) -> Recipe:
     """Read a recipe from a TOML file.
 
     Raises:
-        RecipeError: the file cannot be read, is no TOML, or is no valid recipe.
+        RecipeError: the file cannot be read, is not TOML, or is not a valid recipe.
     """
     return recipe_from_values(read_recipe_toml(path), str(path))
 
 
 def read_recipe_toml(path: Path) -> dict[str, Any]:
-    """Return what the TOML file `path` says, checked key by key, its paths made independent of where we are.
+    """Return the options in a TOML file, each checked, with paths resolved against the file's folder.
 
     Raises:
-        RecipeError: it cannot be read, is no TOML, has an unknown key or a value of another type.
+        RecipeError: the file cannot be read, is not TOML, or has an unknown key or a value of the wrong type.
     """
     try:
         values = tomllib.loads(path.read_text())
     except OSError as fault:
         raise RecipeError(f"the recipe {path} cannot be read ({fault.strerror}).") from None
-    except ValueError as fault:  # no TOML, or no UTF-8
-        raise RecipeError(f"the recipe {path} is no TOML ({fault}).") from None
+    except ValueError as fault:  # not TOML, or not UTF-8
+        raise RecipeError(f"the recipe {path} is not valid TOML ({fault}).") from None
     for key, value in values.items():
         if isinstance(_parse_value(key, value, str(path)), Path) or (key == "data" and not value.startswith("sample:")):
             values[key] = str(path.parent / value)
@@ -154,13 +159,15 @@ def read_recipe_toml(path: Path) -> dict[str, Any]:
 
 
 def recipe_to_toml(recipe: Recipe) -> str:
-    """Return `recipe` as TOML, without what is as by default.
+    """Return `recipe` as TOML, without options that have their default value.
 
     Raises:
-        RecipeError: its data are no path but what was in memory.
+        RecipeError: its data are in memory and have no path.
     """
     if isinstance(recipe.data, Dataset):
-        raise RecipeError(f"{recipe.data.source} was made in memory: a TOML file cannot name it. Write it as a table.")
+        raise RecipeError(
+            f"{recipe.data.source} is in memory, so a TOML file cannot name it. Save it as a table first."
+        )
     values, defaults = _option_values(recipe), _option_values(Recipe(data=recipe.data))
     changed = {key: value for key, value in values.items() if value != defaults[key]}
     return "".join(f"{key} = {_format_literal(value)}\n" for key, value in {"data": recipe.data, **changed}.items())
@@ -174,8 +181,8 @@ def _option_values(recipe: Recipe) -> dict[str, Any]:
 def _parse_value(key: str, value: Any, where: str) -> Any:  # noqa: ANN401
     if key not in KEY_SPECS:
         similar_keys = difflib.get_close_matches(key.replace("-", "_").removeprefix("no_"), KEY_SPECS, 1)
-        hint = f"Is {similar_keys[0]!r} meant? " if similar_keys else ""
-        raise RecipeError(f"{where}: there is no {key!r}. {hint}Allowed are {', '.join(KEY_SPECS)}.")
+        hint = f"Did you mean {similar_keys[0]!r}? " if similar_keys else ""
+        raise RecipeError(f"{where}: unknown option {key!r}. {hint}Allowed are {', '.join(KEY_SPECS)}.")
     spec = KEY_SPECS[key]
     try:
         return spec.parse(value)

@@ -1,6 +1,6 @@
-"""What a finished run gives back. Light: what it holds is imported by whoever makes it.
+"""Results of a run: the published bundle, and the candidates (one per depth) that it was chosen from.
 
-One depth that was gone to: the trunk there, what it says, and the head on it.
+Imports nothing heavy, so that `import finetune` stays fast.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """A bundle, and what became of the samples on the way to it."""
+    """The result of `finetune.train`: the published bundle, the features of its samples, and the fitted head."""
 
     bundle: Bundle
     features: Features
@@ -28,10 +28,10 @@ class TrainResult:
 
 @dataclass(frozen=True, slots=True)
 class TrainedCandidate:
-    """What could be published."""
+    """A trained model at one depth that could be published: its trunk, the features from it, and the head."""
 
     depth: Depth
     trunk: Trunk
     features: Features
     head_fit: HeadFit
-    deep_run: DeepRunResult | None = None  # None: the probe
+    deep_run: DeepRunResult | None = None  # None for the probe

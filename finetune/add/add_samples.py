@@ -1,4 +1,4 @@
-"""New samples -> a new version of a model: only its head is fitted again, on features old and new."""
+"""`finetune add`: new samples, also of new classes, become a new version of a model; only its head is refitted."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from finetune.features.extract import Features, extract_features, report_feature
 from finetune.features.memmap_rows import allocate_rows
 from finetune.head import Grid
 from finetune.head.fit import HEAD_FITTERS, HeadFit, HeadOptions, fit_head
+from finetune.pipeline import GOLDEN_SAMPLE_COUNT
 from finetune.report import ReportContent, ReportSamples, render_report
 from graft.bundle.golden import Golden
 from graft.bundle.manifest import Manifest
@@ -33,21 +34,20 @@ from graft.bundle.signature import Signature, TensorSpec
 from graft.progress import Progress, SilentProgress
 from graft.types import Float32Array
 
-GOLDEN_SAMPLE_COUNT: Final = 8  # samples that the bundle carries with their answers
-MAX_NEW_GOLDEN_SAMPLES: Final = 4  # of them new ones at most; the others are the old bundle's
+MAX_NEW_GOLDEN_SAMPLES: Final = 4  # golden samples from the new data; the others are the old bundle's
 
 
 @dataclass(frozen=True, slots=True)
 class AddResult:
-    """A new version, what it came from, and what was added."""
+    """The new version of a model, the version before it, and the features of the new samples."""
 
     bundle: Bundle
     previous_bundle: Bundle
-    features: Features  # of the new samples alone
+    features: Features  # of the new samples only
 
     @property
     def comparison(self) -> dict[str, Any]:
-        """What it did to the old labels."""
+        """The metrics of both versions on the old test part and on the new one; see `compare_versions`."""
         comparison: dict[str, Any] = self.bundle.manifest.metrics["added"]
         return comparison
 
@@ -62,14 +62,21 @@ def add_samples(
     max_bad: float = 0.05,
     progress: Progress | None = None,
 ) -> AddResult:
-    """Teach the newest version of `model` the samples of `data` too, and publish the next version.
+    """Refit the head of the newest version of `model` with the samples of `data` added, and publish the next version.
 
-    `old_data` is the data that it was taught before, needed where the cache has lost their features.
+    Args:
+        data: new samples of old or new classes, in any form that `finetune` reads.
+        models: the model repository.
+        model: the name of the model.
+        options: how to read the data; the task is the model's.
+        old_data: the data it was trained on, needed if their features are no longer in the cache.
+        max_bad: share of the samples that may be unusable.
+        progress: receives log lines and progress bars.
 
     Raises:
-        RecipeError: there is no such model, or it cannot be taught that.
-        DatasetError: the data cannot be used, or nothing in it is new.
-        PublishFailed: the version could not be written; earlier ones are unchanged.
+        RecipeError: there is no such model, or `data` do not fit it.
+        DatasetError: the data cannot be used, or contain nothing new.
+        PublishFailed: the version could not be written; earlier versions are unchanged.
     """
     progress = progress or SilentProgress()
     existing = open_existing_model(models, model)
@@ -89,7 +96,7 @@ def add_samples(
 
 
 def _concatenate_features(existing: ExistingModel, old_x: Float32Array, features: Features) -> Features:
-    """Return what was taught before, then what is new."""
+    """Return the features of the old samples followed by the new ones."""
     n = len(old_x)
     x = allocate_rows(n + len(features.x), old_x.shape[1])
     x[:n], x[n:] = old_x, features.x
@@ -104,7 +111,7 @@ def _concatenate_features(existing: ExistingModel, old_x: Float32Array, features
 def _refit_head(
     existing: ExistingModel, all_features: Features, features: Features, dataset: Dataset, progress: Progress
 ) -> HeadFit:
-    """Fit the head again. What was best for the old samples is nearly best for all, so that is where it looks."""
+    """Refit the head; its hyper-parameters are searched near the old head's, as these are nearly best for all."""
     manifest, task = existing.manifest, existing.task
     targets: Targets = build_targets(task, all_features.samples, manifest.labels[0])
     for note in targets.notes:
@@ -127,7 +134,7 @@ def _publish_version(
     head_fit: HeadFit,
     source: str,
 ) -> AddResult:
-    """Measure, prove and publish it."""
+    """Evaluate, replay and publish the new version."""
     test = evaluate_test_set(existing.task, head_fit, all_features)
     manifest = _build_next_manifest(existing, all_features, features, head_fit, test, source)
     manifest = dataclasses.replace(
@@ -139,8 +146,8 @@ def _publish_version(
         existing.trunk,
         head_fit.head_runner,
     )
-    outcome = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
-    report = render_report(ReportContent(manifest, outcome, features.skipped_samples))
+    tested = ReportSamples(test.samples, test.truth, test.scores, test.novelty)
+    report = render_report(ReportContent(manifest, tested, features.skipped_samples))
     tokenizer = existing.bundle.layout.tokenizer
     bundle = publish(
         models,
@@ -156,9 +163,9 @@ def _publish_version(
 
 
 def _choose_golden_samples(existing: ExistingModel, features: Features, head_fit: HeadFit) -> list[bytes]:
-    """Return samples old and new, the new ones from the test part where that has some."""
+    """Return golden samples from the old bundle and from the new samples, preferring their test part."""
     n = len(existing.training_record.sha256)
-    assert head_fit.split  # noqa: S101  # mypy cannot know: whoever can be taught was split
+    assert head_fit.split  # noqa: S101  # for mypy: every model with a training record was split
     strata = head_fit.targets.strata[n:]
     test_rows = np.flatnonzero(head_fit.split.parts[n:] == "test")
     rows = test_rows if len(test_rows) else np.arange(len(features.samples))
@@ -174,7 +181,7 @@ def _build_next_manifest(
     test: Evaluation,
     source: str,
 ) -> Manifest:
-    """Return the model's own manifest with what is new: labels, head, metrics, data."""
+    """Return the model's manifest with the new labels, head, metrics and data."""
     old, labels = existing.manifest, head_fit.targets.labels
     assert head_fit.split  # noqa: S101
     outputs = tuple(

@@ -1,4 +1,4 @@
-"""What it did to a model to be taught more: the old test part before and after, and the new one."""
+"""Compare a model before and after `finetune add`: metrics on the old test part with both heads, and on the new one."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from graft.bundle.head_runner import HeadRunner
 from graft.types import Float32Array
 
 HEADLINE_METRIC: Final = {Task.CLASSIFY: "accuracy", Task.TAG: "micro_f1", Task.REGRESS: "rmse"}
-PER_LABEL_METRIC: Final = {Task.CLASSIFY: "recall", Task.TAG: "f1"}  # of a label
+PER_LABEL_METRIC: Final = {Task.CLASSIFY: "recall", Task.TAG: "f1"}
 
 
 def compare_versions(existing: ExistingModel, x: Float32Array, head_fit: HeadFit, test: Evaluation) -> dict[str, Any]:
-    """Return the comparison, ready for JSON; `x` [n,d] are the features of what the model was taught before.
+    """Return the comparison, ready for JSON; `x` [n,d] are the features of the old samples.
 
-    "metric" names what "before" and "after" are on the old test part and "new" on the new one (None where none of
-    the new samples measures); "labels" says the same of each label, by its recall or F1.
+    "metric" names the metric of "before" and "after" (on the old test part) and "new" (on the new test part, None if
+    that is empty); "labels" has the recall or F1 of each label likewise.
     """
     n, task = len(existing.training_record.sha256), existing.task
     is_old = test.rows < n
@@ -50,10 +50,10 @@ def compare_versions(existing: ExistingModel, x: Float32Array, head_fit: HeadFit
 def _measure_old_head(
     existing: ExistingModel, x: Float32Array, truth: NDArray[Any], head_fit: HeadFit
 ) -> dict[str, Any]:
-    """Measure the old head on the old test part, its truth as the old labels say it."""
+    """Return the metrics of the old head on the old test part: `x` [m,d], `truth` in terms of the new labels."""
     old_labels, new_labels = existing.manifest.labels, head_fit.targets.labels
     outputs = predict_in_chunks(HeadRunner(existing.bundle.layout.head.read_bytes()), x)
-    scores = outputs[:, : len(old_labels)]  # without the novelty
+    scores = outputs[:, : len(old_labels)]  # without the novelty column
     if existing.task is Task.CLASSIFY:
         truth = np.array([old_labels.index(new_labels[label]) for label in truth.tolist()], np.intp)
     if existing.task is Task.TAG:
@@ -66,7 +66,7 @@ def _measure_old_head(
 def _compare_labels(
     task: Task, before: Mapping[str, Any], after: Mapping[str, Any], added: Mapping[str, Any] | None
 ) -> dict[str, dict[str, Any]]:
-    """Return for each label that is in either part how often it is there, and how well it does."""
+    """Return the sample counts and metrics of each label that occurs in either test part."""
     metric = PER_LABEL_METRIC[task]
     rows: dict[str, dict[str, Any]] = {}
     for label, facts in after["per_class"].items():

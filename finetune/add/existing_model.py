@@ -1,4 +1,4 @@
-"""A model that is to learn more: what it was taught, with the features of that from the cache."""
+"""The existing model of `finetune add`: its newest bundle, its training record, and its old features from the cache."""
 
 from __future__ import annotations
 
@@ -27,14 +27,12 @@ from graft.progress import Progress
 from graft.types import Float32Array
 from zoo.trunks.trunk import Trunk
 
-PLACEHOLDER_FOLDER: Final = Path(
-    ".taught-earlier"
-)  # where the samples of earlier runs would lie; no file is called that
+PLACEHOLDER_FOLDER: Final = Path(".trained-earlier")  # of old samples, whose files are not available; does not exist
 
 
 @dataclass(frozen=True, slots=True)
 class ExistingModel:
-    """A model, its own trunk, and what it was taught; samples that were left out then are left out."""
+    """A published model, its trunk, and the record of the samples that it was trained on."""
 
     bundle: Bundle
     trunk: Trunk
@@ -42,20 +40,20 @@ class ExistingModel:
 
     @property
     def manifest(self) -> Manifest:
-        """What the model says of itself."""
+        """The manifest of the newest version."""
         return self.bundle.manifest
 
     @property
     def task(self) -> Task:
-        """What it answers."""
+        """The task of the model."""
         return Task(self.manifest.task)
 
     def old_samples(self) -> tuple[LabeledSample, ...]:
-        """Return what it was taught as samples; their bytes are not at hand."""
+        """Return the samples that it was trained on; their bytes cannot be read."""
         has_own_split = self.manifest.data["split"].startswith("the data's own")
         return tuple(
             LabeledSample(
-                f"taught earlier, {sha256.hex()[:12]}",
+                f"trained earlier, {sha256.hex()[:12]}",
                 label,
                 SplitPart(str(part)) if has_own_split else None,
                 PLACEHOLDER_FOLDER / sha256.hex(),
@@ -73,30 +71,30 @@ def open_existing_model(models: Path, name: str) -> ExistingModel:
     """Open the newest version of a model.
 
     Raises:
-        RecipeError: there is none of that name; it answers with features; or it does not tell what it was taught.
-        BundleError: it is not whole.
+        RecipeError: there is none of that name; it has no head of its own to refit; or it has no training record.
+        BundleError: the bundle is incomplete or damaged.
     """
     version_numbers = model_versions(models, name)
     if not version_numbers:
         similar_names = difflib.get_close_matches(name, model_names(models), 1)
         hint = (
-            f"Is {similar_names[0]!r} meant?"
+            f"Did you mean {similar_names[0]!r}?"
             if similar_names
             else f"There are: {', '.join(model_names(models)) or 'none'}."
         )
-        raise RecipeError(f"there is no model {name!r} in {models}. {hint} --models names another folder.")
+        raise RecipeError(f"there is no model {name!r} in {models}. {hint} Use --models for another folder.")
     bundle = open_bundle(models / name / str(version_numbers[-1]))
     manifest, model_version = bundle.manifest, f"{name} version {bundle.manifest.version}"
     if manifest.task == Task.EMBED:
-        raise RecipeError(f"{model_version} answers with features; it has no head that could learn more.")
+        raise RecipeError(f"{model_version} has the task embed and no head, so nothing can be added to it.")
     if manifest.head.get("kind") == "published":
         raise RecipeError(
-            f"{model_version} has its publisher's own classifier, which learns nothing more. Use `finetune` on your data."
+            f"{model_version} has its publisher's own classifier, which cannot be refitted. Use `finetune` instead."
         )
     if RECORD_FILE not in manifest.files:
         raise RecipeError(
-            f"{model_version} does not tell what it was taught: it was made with --no-samples, or by an earlier Graft. "
-            "Fine-tune once more on all of the data."
+            f"{model_version} has no record of its training samples: it was trained with --no-samples, or by an "
+            "earlier Graft. Fine-tune again on all of the data."
         )
     tokenizer = bundle.layout.tokenizer.read_bytes() if bundle.layout.tokenizer.is_file() else None
     inputs = open_input({key: value for key, value in manifest.input.items() if key != "decoder_version"}, tokenizer)
@@ -109,7 +107,9 @@ def open_existing_model(models: Path, name: str) -> ExistingModel:
 def load_old_features(
     existing: ExistingModel, old_data: str | None, options: DataOptions, max_bad: float, progress: Progress
 ) -> Float32Array:
-    """Return the features of what a model was taught, float32 [n,d]: from the cache, else from the data `old_data`.
+    """Return the features of the n samples that a model was trained on, float32 [n,d].
+
+    They come from the feature cache; those that are missing there are extracted from `old_data`.
 
     Raises:
         DatasetError: some are in neither.
@@ -120,11 +120,11 @@ def load_old_features(
     path = feature_cache_path(existing.trunk.inputs.spec(), existing.trunk.sha256)
     with FeatureCache(path, width, progress) as cache:
         for row, key in enumerate(sha256):
-            found = cache.get(key)
-            if found is None:
+            cached = cache.get(key)
+            if cached is None:
                 missing_rows.append(row)
             else:
-                x[row] = found
+                x[row] = cached
     if missing_rows:
         extracted = _extract_missing(existing, missing_rows, old_data, options, max_bad, progress)
         row_by_sha256 = {key: row for row, key in enumerate(extracted.sha256)}
@@ -141,21 +141,19 @@ def _extract_missing(
     max_bad: float,
     progress: Progress,
 ) -> Features:
-    """Return the features of `old_data`, which must hold all that is lost."""
+    """Return the features of `old_data`, which must contain all samples that are missing in the cache."""
     total, source = len(existing.training_record.sha256), existing.manifest.data["source"]
-    problem = (
-        f"of the {total:,} samples that {existing.manifest.name} was taught, the features of {len(missing_rows):,}"
-    )
+    problem = f"{existing.manifest.name} was trained on {total:,} samples, and the features of {len(missing_rows):,}"
     if old_data is None:
         raise DatasetError(
-            f"{problem} are no longer in the feature cache. Give that data once more: --data {source}, or where it "
-            "lies now; or set GRAFT_CACHE to the cache that was used."
+            f"{problem} are no longer in the feature cache. Pass that data again with --data {source}, or its new "
+            "path; or set GRAFT_CACHE to the cache that was used."
         )
     features = extract_features(existing.trunk, read_dataset(old_data, options, progress), max_bad, progress)
     if absent := {existing.training_record.sha256[row] for row in missing_rows} - set(features.sha256):
         raise DatasetError(
-            f"{problem} are no longer in the feature cache, and {old_data} does not hold {len(absent):,} of those: other "
-            "files, or changed ones. Give the data as it was, or fine-tune once more on all of it."
+            f"{problem} are no longer in the feature cache, and {old_data} lacks {len(absent):,} of those: it has "
+            "other or changed files. Pass the data as it was, or fine-tune again on all of it."
         )
     return features
 

@@ -1,4 +1,4 @@
-"""New samples for a model that knows others: whether they fit, which of them are new, and who of them measures."""
+"""The new samples of `finetune add`: check that they fit the model, drop those it was trained on, split the rest."""
 
 from __future__ import annotations
 
@@ -18,19 +18,19 @@ from graft.progress import Progress
 
 
 def check_compatible(existing: ExistingModel, dataset: Dataset) -> None:
-    """Check that a model can be taught `dataset`.
+    """Check that the samples of `dataset` can be added to a model.
 
     Raises:
-        RecipeError: the samples are of another kind than the model takes.
-        DatasetError: there are none, or two class names look the same.
+        RecipeError: the model takes samples of another kind.
+        DatasetError: there are none, two class names look the same, or labels are not numbers for a regression.
     """
     kind, name = existing.manifest.sample_kind, existing.manifest.name
     if kind != ("pair" if dataset.texts_per_sample == 2 else dataset.kind):
-        expects = {"image": "pictures", "text": "texts", "pair": "pairs of texts"}[kind]
+        expects = {"image": "images", "text": "texts", "pair": "pairs of texts"}[kind]
         holds = "pairs of texts" if dataset.texts_per_sample == 2 else dataset.kind.plural
-        raise RecipeError(f"{name} takes {expects}, but {dataset.source} holds {holds}. Give the data that it takes.")
+        raise RecipeError(f"{name} takes {expects}, but {dataset.source} holds {holds}. Pass data of that kind.")
     if not dataset.samples:
-        raise DatasetError(f"{dataset.source} holds no samples that could be added to {name}.")
+        raise DatasetError(f"{dataset.source} holds no samples to add to {name}.")
     if existing.task is Task.CLASSIFY:
         check_class_names(dataset.source, sorted({*existing.manifest.labels, *dataset.labels}))
     if existing.task is Task.REGRESS:
@@ -38,7 +38,7 @@ def check_compatible(existing: ExistingModel, dataset: Dataset) -> None:
 
 
 def select_new_samples(existing: ExistingModel, features: Features, source: str, progress: Progress) -> Features:
-    """Return the samples that the model was not taught yet, each content once, and say what became of the others.
+    """Return the samples that the model was not trained on, each content once; log how many were left out.
 
     Raises:
         DatasetError: none is new.
@@ -54,13 +54,13 @@ def select_new_samples(existing: ExistingModel, features: Features, source: str,
         seen.add(sha256)
     if relabeled:
         progress.log(
-            f"{len(relabeled):,} samples are known to {existing.manifest.name} under another label ({relabeled[0]}, …) "
-            "and keep that one; to change labels, fine-tune once more on all of the data."
+            f"{len(relabeled):,} samples have another label in {existing.manifest.name} ({relabeled[0]}, …) and keep "
+            "it; to change labels, fine-tune again on all of the data."
         )
     if duplicate_count := len(features.samples) - len(rows) - len(relabeled):
-        progress.log(f"{duplicate_count:,} samples are known already, or there twice: left out")
+        progress.log(f"{duplicate_count:,} samples are duplicates, or were trained on before: left out")
     if not rows:
-        raise DatasetError(f"{existing.manifest.name} was taught all of {source} before: there is nothing to add.")
+        raise DatasetError(f"{existing.manifest.name} was already trained on all of {source}: there is nothing to add.")
     return dataclasses.replace(
         features,
         samples=tuple(features.samples[row] for row in rows),
@@ -70,12 +70,12 @@ def select_new_samples(existing: ExistingModel, features: Features, source: str,
 
 
 def split_new_samples(existing: ExistingModel, features: Features, targets: Targets, source: str) -> Split:
-    """Return the parts of all samples, the model's first: those stay where they were, the new ones share likewise.
+    """Return the split of all samples, old ones first: those keep their parts, new ones are split in the same shares.
 
-    `targets` are the targets of all.
+    `targets` are those of all samples, old and new.
 
     Raises:
-        DatasetError: a new class has too few samples, or none to train on.
+        DatasetError: a new class has too few samples, or none in the train part.
     """
     old_parts = existing.training_record.parts
     strata = targets.strata[len(old_parts) :]
@@ -91,7 +91,7 @@ def split_new_samples(existing: ExistingModel, features: Features, targets: Targ
         val=shares[SplitPart.VAL],
         test=shares[SplitPart.TEST],
     )
-    # A data set's own split leaves a copy out whose twin is in another part; here each content is there once.
+    # A dataset's own split leaves out copies from other parts; here each content occurs once, so none is left out.
     parts = np.where(new_split.parts == UNASSIGNED, SplitPart.TRAIN.value, new_split.parts)
     method = existing.manifest.data["split"]
     full_split = Split(

@@ -1,8 +1,8 @@
-"""What a model was taught: hash, label and part of every sample, so that it can be taught more without the samples.
+"""The training record of a model: hash, label and part of every sample, so that `finetune add` needs no old samples.
 
-In a bundle as examples.npz: plain arrays, no objects. Their features are in the cache under the SHA-256 of the
-bundle's trunk and its input spec. A hash gives nothing away of a picture, but it tells whoever guesses a short
-text that the guess is right: where the samples are to stay out of the bundle, so do these.
+It is examples.npz in a bundle: plain arrays, no objects. The features are in the cache under the SHA-256 of the
+bundle's trunk and its input spec. A hash reveals nothing of an image, but it confirms a guess of a short text:
+with --no-samples the bundle has no record either.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from finetune.features.extract import Features
 from graft.errors import BundleBroken
 
 RECORD_FILE: Final = "examples.npz"
-PARTS_BY_CODE: Final = (UNASSIGNED, *(part.value for part in SplitPart))  # by the number in the file
+PARTS_BY_CODE: Final = (UNASSIGNED, *(part.value for part in SplitPart))  # the file holds indices of it
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingRecord:
-    """The n samples of a training run, test samples too."""
+    """The n samples of a training run, validation and test samples included."""
 
     sha256: tuple[bytes, ...]  # of their contents
-    labels: tuple[str, ...]  # as the data had them
+    labels: tuple[str, ...]  # as in the data
     parts: NDArray[np.str_]  # [n], as in Split
 
     def to_npz(self) -> bytes:
@@ -41,7 +41,7 @@ class TrainingRecord:
         np.savez_compressed(
             buffer,
             sha256=np.frombuffer(b"".join(self.sha256), np.uint8).reshape(-1, 32),
-            # As JSON: NumPy's own texts all take the room of the longest one.
+            # As JSON: in a NumPy string array each item takes the space of the longest one.
             labels=np.frombuffer(json.dumps(names).encode(), np.uint8),
             label=np.array([code_by_name[label] for label in self.labels], np.int32),
             part=np.array([PARTS_BY_CODE.index(str(part)) for part in self.parts], np.uint8),
@@ -50,10 +50,10 @@ class TrainingRecord:
 
     @classmethod
     def from_npz(cls, data: bytes, where: str) -> TrainingRecord:
-        """Read examples.npz; `where` is named in errors.
+        """Read the bytes of examples.npz; errors name `where`.
 
         Raises:
-            BundleBroken: it is none, or holds objects.
+            BundleBroken: it is damaged, or holds objects.
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as archive:
@@ -64,11 +64,11 @@ class TrainingRecord:
                     np.array([PARTS_BY_CODE[number] for number in archive["part"]], dtype="U5"),
                 )
         except (OSError, ValueError, KeyError, IndexError, TypeError, EOFError, zipfile.BadZipFile) as fault:
-            raise BundleBroken(f"{where} holds no examples ({fault}). Publish the model again.") from None
+            raise BundleBroken(f"{where} is damaged ({fault}). Publish the model again.") from None
 
 
 def training_record_file(features: Features, split: Split | None) -> dict[str, bytes]:
-    """Return the file for a bundle, by its name; none where nothing was split, as nothing was taught."""
+    """Return the record as a file of a bundle, by its name; {} if nothing was split and so nothing trained."""
     if split is None:
         return {}
     labels = tuple(sample.label for sample in features.samples)

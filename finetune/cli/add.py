@@ -1,4 +1,4 @@
-"""The command `finetune add`. Light: what works is imported inside."""
+"""The command `finetune add`. Heavy modules are imported when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ ADD_EPILOG = """\b
 Examples:
   finetune add more/ --to flowers                 pictures in class folders, old classes or new
   finetune add reviews-of-may.csv --to reviews
-  finetune add more/ --to flowers --data photos/  the old data once more, where the cache lost them
+  finetune add more/ --to flowers --data photos/  pass the old data too, if no longer cached
 """
 DATA_OPTION_NAMES = ("text", "label", "split_column", "sheet")
 
@@ -28,7 +28,7 @@ DATA_OPTION_NAMES = ("text", "label", "split_column", "sheet")
     required=True,
     metavar="MODEL",
     shell_complete=completion.complete_models,
-    help="The model that learns; its newest version.",
+    help="Model to add the samples to; its newest version.",
 )
 @click.option(
     "--models",
@@ -36,22 +36,22 @@ DATA_OPTION_NAMES = ("text", "label", "split_column", "sheet")
     show_default=True,
     metavar="FOLDER",
     shell_complete=completion.complete_folders,
-    help="Folder that it lies in.",
+    help="Model repository.",
 )
 @click.option(
     "--data",
     "old",
     metavar="OLD",
     shell_complete=completion.complete_files,
-    help="The data it was trained on, where their features are lost.",
+    help="Data it was trained on, if their features are no longer cached.",
 )
 @click.option("--max-bad", default=0.05, show_default=True, help="Share of the samples that may be unusable.")
 def add(data: str, model: str, models: str, old: str | None, **options: Any) -> None:  # noqa: ANN401
-    """Teach MODEL the samples of DATA too, and publish it as a new version; the old one is kept.
+    """Add the samples of DATA to MODEL and publish it as a new version; the old one is kept.
 
-    DATA is as for `finetune`: new examples of classes that the model knows, or new classes; one folder with the
-    folder of one class will do. The trunk stays as it is, only the head is fitted again, so this takes seconds. It
-    says what it did to the old classes.
+    DATA is as for `finetune`: new examples of the model's classes, or new classes; one folder with the folder of one
+    class is enough. The trunk stays as it is and only the head is refitted, so this takes seconds. The metrics of
+    the old classes before and after are printed.
     """
     from finetune.add.add_samples import add_samples
     from finetune.cli.summary import addition_summary, render_addition_summary

@@ -1,4 +1,4 @@
-"""The command `finetune check`. Light: what works is imported inside."""
+"""The command `finetune check`. Heavy modules are imported when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from graft.cli.completion import complete_files
 CHECK_EPILOG = """\b
 Examples:
   finetune check photos/
-  finetune check photos/ --html check.html      the findings with the pictures beside them
+  finetune check photos/ --html check.html      the findings with their images
   finetune check reviews.csv --label stars --json | jq .label_errors.found
   finetune check photos/ --fix clean.csv && finetune clean.csv
 
 \b
-It finds what cannot be read, copies and near copies, leaks between the parts of a split,
-contradictions, classes that look like one, and the likeliest label errors. The data are
-never touched: --fix writes a table without exact copies, contradictions and leaks, in
-which suspect labels are marked, not changed. It exits with 0 whatever it finds.
+It finds unreadable files, exact and near duplicates, leaks between the parts of a split,
+contradicting labels, classes that look like one, and likely label errors. The data are
+never changed: --fix writes a table without exact duplicates, contradictions and leaks, in
+which suspect labels are marked, not changed. The exit status is 0 whatever it finds.
 """
 DATA_OPTION_NAMES = ("task", "text", "label", "split_column", "sheet")
 TRUNK_OPTION_NAMES = ("backbone", "precision")
@@ -35,14 +35,17 @@ TRUNK_OPTION_NAMES = ("backbone", "precision")
 )
 @click.argument("data", shell_complete=complete_files)
 @click.option(
-    "--html", metavar="FILE", shell_complete=complete_files, help="Write the findings as a page, with samples."
+    "--html", metavar="FILE", shell_complete=complete_files, help="Write the findings as an HTML page, with samples."
 )
 @click.option(
-    "--fix", metavar="MANIFEST.csv", shell_complete=complete_files, help="Write a cleaned table that `finetune` reads."
+    "--fix",
+    metavar="MANIFEST.csv",
+    shell_complete=complete_files,
+    help="Write a cleaned table that `finetune` can read.",
 )
-@click.option("--no-samples", is_flag=True, help="Keep your samples out of the page.")
+@click.option("--no-samples", is_flag=True, help="Keep your samples out of the HTML page.")
 def check(data: str, html: str | None, fix: str | None, no_samples: bool, **options: Any) -> None:  # noqa: ANN401
-    """Look for what is wrong with DATA before anything is trained on them.
+    """Check DATA for problems before training: duplicates, leaks, label errors.
 
     DATA is as for `finetune`: a folder of class folders, a table, an archive or sample:digits.
     """

@@ -1,4 +1,4 @@
-"""The command `finetune`. Anything heavy is imported inside of it, so that `--help` is quick."""
+"""The command `finetune`. Heavy modules are imported when it runs, so that `--help` is fast."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_w
 
 
 class FinetuneCommand(click.Command):
-    """A command on DATA some of whose first words are commands of their own, each imported when it is wanted."""
+    """A command with an argument DATA and with subcommands, which are imported when used; its help has sections."""
 
     def __init__(
         self,
@@ -40,23 +40,23 @@ class FinetuneCommand(click.Command):
         parent: click.Context | None = None,
         **extra: Any,  # noqa: ANN401
     ) -> click.Context:
-        """Read the arguments, as the sub-command's where the first word is its name."""
+        """Parse the arguments, as a subcommand's if the first one is its name."""
         if args and args[0] in self.commands:
             command = self.commands[args[0]]()
             return command.make_context(f"{info_name} {args[0]}", args[1:], parent, **CONTEXT_SETTINGS, **extra)
         return super().make_context(info_name, args, parent, **extra)
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401
-        """Run the command, or the sub-command that `make_context` chose."""
+        """Run the command, or the subcommand that `make_context` chose."""
         return super().invoke(ctx) if ctx.command is self else ctx.command.invoke(ctx)
 
     def format_usage(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a line for the command and one for all sub-commands."""
+        """Write a usage line for the command and one for its subcommands."""
         super().format_usage(ctx, formatter)
         formatter.write_usage(ctx.command_path, f"[{'|'.join(self.commands)}] --help", " " * len("Usage: "))
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under their headings, then the sub-commands."""
+        """Write the options under their headings, then the subcommands."""
         help_option = self.get_help_option(ctx)
         for title, options in self.sections:
             trailing = [help_option] if help_option and title == self.sections[-1][0] else []
@@ -68,35 +68,35 @@ class FinetuneCommand(click.Command):
 
 EPILOG = """\b
 Examples:
-  finetune photos/                      a folder with a folder of pictures for each class
+  finetune photos/                      a folder with a folder of images for each class
   finetune texts/                       the same with .txt files
   finetune reviews.csv                  a table with a text and a label column
   finetune photos.csv                   a table with a path and a label column
   finetune photos.zip                   a folder, or a table and its files, in a zip or tar
   finetune pairs.jsonl --text question --text answer --label good
   finetune reviews.xlsx --sheet 2024 --label stars --task regress
-  finetune texts.csv --task embed       a model that gives features; needs no labels
+  finetune texts.csv --task embed       a model that returns features; needs no labels
   finetune sample:reuters-r8            7,674 news wires of eight topics, to try Graft out
   finetune photos/ --depth auto --budget 30m
   finetune photos/ --json | jq .metrics.accuracy
-  finetune check photos/                look for trouble in the data before training
-  finetune add more/ --to photos        teach a model a little more, in seconds
+  finetune check photos/                check the data for problems before training
+  finetune add more/ --to photos        add samples or classes to a model, in seconds
 
 \b
-A folder that is called check or add is meant by ./check or ./add.
+For a folder called check or add, write ./check or ./add.
 
 \b
 Tables: CSV and TSV (UTF-8), JSON Lines, Parquet, Excel, Orange's .tab. Columns are found
-by name and content, and said. Folders train/, val/ and test/, or a column "split", are
-obeyed; else the data are split by label and seed. Pictures: JPEG, PNG, WebP, BMP, GIF.
+by name and content, and logged. Folders train/, val/ and test/, or a column "split", are
+kept; else the split is stratified by label and seeded. Images: JPEG, PNG, WebP, BMP, GIF.
 
 \b
 Tasks: classify (one of several classes), tag (several labels each: a list, or parts
 between ; or |), regress (a number), embed. The labels of a table suggest which.
 
 \b
-Progress is told on standard error. Features are cached: a second run on the same
-samples takes seconds.
+Progress goes to standard error. Features are cached: a second run on the same samples
+takes seconds.
 """
 
 
@@ -113,7 +113,7 @@ def _load_add_command() -> click.Command:
 
 
 def _run_train_command(data: str, recipe: str | None, progress: str, as_json: bool, **options: Any) -> None:  # noqa: ANN401
-    """Fine-tune a pretrained network on DATA, and publish the model.
+    """Fine-tune a pretrained network on DATA (transfer learning) and publish the model.
 
     DATA is a folder of class folders, a table, a zip or tar of these, or sample:digits, sample:mnist or
     sample:reuters-r8.
@@ -126,7 +126,7 @@ def _run_train_command(data: str, recipe: str | None, progress: str, as_json: bo
         recipe_values |= {name: value for name, value in options.items() if value not in (None, ())}
         recipe_values |= {"data": data} if data else {}
         if "data" not in recipe_values:
-            raise click.UsageError("Missing argument 'DATA': what is it to be trained on?")
+            raise click.UsageError("Missing argument 'DATA': the path of the training data, or sample:NAME.")
         result = train(recipe_toml.recipe_from_values(recipe_values, recipe or "the command"), reporter)
     click.echo(
         json.dumps(run_summary(result.bundle, result.features), ensure_ascii=False)
@@ -136,7 +136,7 @@ def _run_train_command(data: str, recipe: str | None, progress: str, as_json: bo
 
 
 def _complete_first_argument(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
-    """Let a shell offer a command where no file begins as what is typed; else files."""
+    """Complete a subcommand if no file begins with the incomplete word; else files."""
     if incomplete and not any(path.name.startswith(incomplete) for path in Path().iterdir()):
         return complete_words(("add", "check"), incomplete) or complete_files(ctx, param, incomplete)
     return complete_files(ctx, param, incomplete)

@@ -47,7 +47,7 @@ PROGRESS_OPTION: Final = click.Option(
     ["--progress"],
     type=click.Choice(["auto", "json", "none"]),
     default="auto",
-    help="On standard error: for people, as JSON Lines, or nothing.  [default: auto]",
+    help="Progress on standard error: for people, as JSON Lines, or none.  [default: auto]",
 )
 JSON_OPTION: Final = click.Option(["--json", "as_json"], is_flag=True, help="Print one JSON object on standard output.")
 RUN_OPTIONS: Final = (
@@ -55,7 +55,7 @@ RUN_OPTIONS: Final = (
         ["--recipe"],
         metavar="FILE.toml",
         shell_complete=complete_files,
-        help="Read options from there, such as depth = 'auto'; the command line wins.",
+        help="Read options from a TOML file, such as depth = 'auto'; the command line wins.",
     ),
     PROGRESS_OPTION,
     JSON_OPTION,

@@ -1,4 +1,4 @@
-"""What is told of a finished run: one object for programs, a few lines for people."""
+"""The summary of a finished `finetune` or `finetune add`: one JSON object for programs, a few lines for people."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graft.bundle.open_bundle import Bundle
 
 
 def run_summary(bundle: Bundle, features: Features) -> dict[str, Any]:
-    """Return what a program wants to know of a published bundle and the features it came from; ready for JSON."""
+    """Return the summary of a published bundle and of the features it was trained on, ready for JSON (`--json`)."""
     manifest = bundle.manifest
     return {
         "model": manifest.name,
@@ -39,14 +39,14 @@ def run_summary(bundle: Bundle, features: Features) -> dict[str, Any]:
 
 
 def render_run_summary(result: TrainResult) -> str:
-    """Return what a person wants to know of a result, and what to type next."""
+    """Return the summary of a run as text: metrics, files, and the commands to serve and to query the model."""
     manifest, layout = result.bundle.manifest, result.bundle.layout
-    noun = "pictures" if manifest.sample_kind == "image" else "texts"
+    noun = "images" if manifest.sample_kind == "image" else "texts"
     privacy_note = (
         f"Note: golden.npz holds {len(result.bundle.read_golden().samples)} of your {noun}"
         f"{'' if manifest.task == Task.EMBED else ' and report.html shows some'}; --no-samples keeps them out."
         if manifest.samples == "user"
-        else f"None of your {noun} is in the bundle or its report."
+        else f"None of your {noun} are in the bundle or its report."
     )
     return f"""
 {manifest.name} version {manifest.version} is in {layout.root}
@@ -62,7 +62,7 @@ Next:
 
 def _metric_lines(manifest: Manifest) -> str:
     metrics, k = manifest.metrics, len(manifest.labels)
-    test_note = f"on {metrics.get('samples', 0):,} test samples that it never saw"
+    test_note = f"on {metrics.get('samples', 0):,} test samples, which were not used in training"
     match manifest.task:
         case Task.CLASSIFY:
             return (
@@ -73,54 +73,55 @@ def _metric_lines(manifest: Manifest) -> str:
         case Task.TAG:
             return (
                 f"  micro F1 {metrics['micro_f1']:.3f}, macro F1 {metrics['macro_f1']:.3f} {test_note}\n"
-                f"  ({k} tags, all of a sample's right in {metrics['subset_accuracy']:.1%})"
+                f"  ({k} tags, all tags of a sample correct in {metrics['subset_accuracy']:.1%})"
             )
         case Task.REGRESS:
             r2 = "–" if metrics["r2"] is None else f"{metrics['r2']:.3f}"
-            return f"  R² {r2}, mean absolute error {metrics['mae']:.4g} {test_note}\n  (the number is {manifest.labels[0]!r})"
+            mae = f"mean absolute error {metrics['mae']:.4g}"
+            return f"  R² {r2}, {mae} {test_note}\n  (the number is {manifest.labels[0]!r})"
         case _:
-            return f"  it answers with {manifest.signature.outputs[0].shape[-1]} features; nothing was trained"
+            return f"  it returns {manifest.signature.outputs[0].shape[-1]} features; nothing was trained"
 
 
 def _unknown_line(metrics: dict[str, Any]) -> str:
-    """Say what becomes of known classes where the model may answer "unknown"."""
+    """Return a line on samples of known classes, if the model may answer "unknown"; else ""."""
     if (unknown := metrics.get("unknown")) is None:
         return ""
-    of_these = "" if unknown["accuracy_known"] is None else f", {unknown['accuracy_known']:.1%} of these rightly"
+    of_these = "" if unknown["accuracy_known"] is None else f", {unknown['accuracy_known']:.1%} of these correctly"
     return f'\n  {unknown["known"]:.1%} of them get a class{of_these}; the others are answered with "unknown"'
 
 
 def _example_command(manifest: Manifest) -> str:
     if manifest.task == Task.EMBED:
-        return f"curl http://127.0.0.1:8000/v1/models/{manifest.name}:embed …   (report.html has the whole line)"
+        return f"curl http://127.0.0.1:8000/v1/models/{manifest.name}:embed …   (report.html has the full command)"
     what = {"image": "FILE", "text": '"a text"', "pair": '"a text" "another"'}[manifest.sample_kind]
     return f"predict {manifest.name} {what}"
 
 
-MAX_LABELS_SHOWN: Final = 20  # labels that are told one by one
+MAX_LABELS_SHOWN: Final = 20  # labels with a line of their own
 
 
 def addition_summary(result: AddResult) -> dict[str, Any]:
-    """Return what a program wants to know; ready for JSON. The features are those of the new samples alone."""
+    """Return the summary of `finetune add`, ready for JSON; its features are those of the new samples only."""
     extra = {"added": result.bundle.manifest.data["added"][-1], "comparison": result.comparison}
     return run_summary(result.bundle, result.features) | extra
 
 
 def render_addition_summary(result: AddResult) -> str:
-    """Return what a person wants to know, and what to type next."""
+    """Return the summary of `finetune add` as text, and the command to serve the model."""
     manifest, layout, comparison = result.bundle.manifest, result.bundle.layout, result.comparison
     step, metric = manifest.data["added"][-1], METRIC_NAMES[comparison["metric"]]
     new = f", of them new to it: {', '.join(step['new_labels'])}" if step["new_labels"] else ""
+    before, after = (_format_metric(comparison[when]) for when in ("before", "after"))
     new_score = (
         f", {_format_metric(comparison['new'])} on {comparison['new_samples']:,} new ones"
         if comparison["new"] is not None
         else ""
     )
     return f"""
-{manifest.name} version {manifest.version} is in {layout.root}; version {step["from_version"]} stays
+{manifest.name} version {manifest.version} is in {layout.root}; version {step["from_version"]} is kept
   {step["samples"]:,} samples were added, {len(manifest.labels)} labels{new}
-  {metric} on the {comparison["old_samples"]:,} test samples of before: {_format_metric(comparison["before"])}, now {_format_metric(comparison["after"])}\
-{new_score}
+  {metric} on the {comparison["old_samples"]:,} old test samples: {before}, now {after}{new_score}
 {_label_lines(comparison["labels"])}  report: {layout.report}
 
 Next:
@@ -129,7 +130,7 @@ Next:
 
 
 def _label_lines(labels: dict[str, dict[str, Any]]) -> str:
-    """Return a line for each label that changed or is new, those that lost most first."""
+    """Return a line for each label that changed or is new, the largest losses first."""
     changed = [
         (_metric_change(facts), label, facts)
         for label, facts in labels.items()

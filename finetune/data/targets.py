@@ -1,4 +1,4 @@
-"""Labels as numbers, for each task. Shapes: n samples, k classes or tags."""
+"""Targets: labels as arrays to train on, for each task. Shapes: n samples, k classes or tags."""
 
 from __future__ import annotations
 
@@ -16,24 +16,24 @@ from finetune.data.task import Task, find_tag_separator, parse_tags
 from graft.errors import DatasetError
 from graft.tables.table import parse_number
 
-REGRESSION_STRATA: Final = 5  # into which a number's range is cut, so that every part gets of each
+REGRESSION_STRATA: Final = 5  # quantile groups of a regression's numbers, for a stratified split
 
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What is to be learnt of n samples, in their order."""
+    """The targets of n samples, in their order."""
 
-    labels: tuple[str, ...]  # of the bundle: k classes, k tags, the one number's name, or none
+    labels: tuple[str, ...]  # of the bundle: k classes, k tags, the name of the number, or none
     y: NDArray[Any]  # classify int [n]; tag bool [n,k]; regress float64 [n]; embed float64 [n,0]
-    strata: tuple[str, ...]  # n groups, each of which every part should get a share of
+    strata: tuple[str, ...]  # n; the group of each sample in a stratified split
     notes: tuple[str, ...] = ()
 
 
 def build_targets(task: Task, samples: Sequence[LabeledSample], target_name: str = "value") -> Targets:
-    """Return what `task` learns of `samples`; `target_name` is what a regression's number is called.
+    """Return the targets of `samples` for `task`; `target_name` names the number of a regression.
 
     Raises:
-        DatasetError: there is nothing to learn.
+        DatasetError: no tag has enough samples, or two tags have nearly the same name.
     """
     match task:
         case Task.CLASSIFY:
@@ -65,7 +65,7 @@ def _tag_targets(samples: Sequence[LabeledSample]) -> Targets:
     labels = tuple(sorted(tag for tag in counts if learnable[tag] >= MIN_SAMPLES))
     if not labels:
         raise DatasetError(
-            f"no tag stands on {MIN_SAMPLES} samples or more, so none can be learnt and measured. Add samples, or take "
+            f"no tag has {MIN_SAMPLES} samples or more, so none can be trained and evaluated. Add samples, or use "
             "--task classify."
         )
     check_class_names("the label column", labels)
@@ -80,7 +80,8 @@ def _tag_targets(samples: Sequence[LabeledSample]) -> Targets:
     rare = sorted(counts.keys() - column_by_tag.keys())
     notes = (
         (
-            f"{len(rare):,} tags are on fewer than {MIN_SAMPLES} samples to train on and were left out: {_quote_names(rare)}.",
+            f"{len(rare):,} tags have fewer than {MIN_SAMPLES} samples to train on and were left out: "
+            f"{_quote_names(rare)}.",
         )
         if rare
         else ()
@@ -91,7 +92,7 @@ def _tag_targets(samples: Sequence[LabeledSample]) -> Targets:
 def _numeric_targets(samples: Sequence[LabeledSample], target_name: str) -> Targets:
     y = np.array([parse_number(sample.label) for sample in samples], np.float64)
     cuts = np.quantile(y, np.linspace(0, 1, REGRESSION_STRATA + 1)[1:-1])
-    # Few samples make few groups: each part gets one of each group.
+    # Few samples make few groups, so that each part gets a sample of each group.
     groups = min(REGRESSION_STRATA, max(1, len(y) // MIN_SAMPLES))
     strata = np.searchsorted(cuts, y, side="right") * groups // REGRESSION_STRATA
     return Targets((target_name,), y, tuple(f"quantile {group + 1}" for group in strata.tolist()))

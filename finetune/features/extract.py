@@ -1,9 +1,4 @@
-"""What the trunk says of every sample, with the answers kept on disk.
-
-A trunk that reads what the data hold: texts, or pairs of them.
-
-What the user hears of the samples once they are read.
-"""
+"""Feature extraction: run the trunk on every sample whose features are not in the cache, and report the result."""
 
 from __future__ import annotations
 
@@ -18,7 +13,7 @@ from finetune.data.dataset import DataKind, Dataset, LabeledSample, SkippedSampl
 from finetune.features.feature_cache import FeatureCache, feature_cache_path
 from finetune.features.memmap_rows import allocate_rows, chunk_slices
 from finetune.features.run_trunk import run_trunk_on_images, run_trunk_on_texts
-from finetune.features.unusable_samples import format_skipped, too_many_skipped_error
+from finetune.features.unusable_samples import check_unusable_share, format_skipped
 from graft.errors import TrunkError
 from graft.inputs.text import TextInput
 from graft.progress import Progress
@@ -28,34 +23,31 @@ from zoo.trunks.trunk import Trunk
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the trunk said of the n samples that could be used; `sha256` are their contents."""
+    """The features of the n usable samples of a dataset."""
 
     samples: tuple[LabeledSample, ...]
-    sha256: tuple[bytes, ...]
-    x: Float32Array  # [n,d]; many of them lie in a file, see finetune.features.memmap_rows
+    sha256: tuple[bytes, ...]  # n, of their contents
+    x: Float32Array  # [n,d]; in a memory-mapped file if large, see finetune.features.memmap_rows
     skipped_samples: tuple[SkippedSample, ...]
-    misnamed_files: tuple[str, ...]  # refs of files whose name says another format than their content
-    extracted_count: int  # how many the trunk ran for; the others were in the cache
-    token_count: int = 0  # of texts: how many tokens it ran for
-    seconds: float = 0.0  # how long that took
+    misnamed_files: tuple[str, ...]  # refs of files whose extension does not match the format of their content
+    extracted_count: int  # samples that the trunk ran on; the others were in the cache
+    token_count: int = 0  # tokens of texts that the trunk ran on
+    seconds: float = 0.0  # duration of the extraction
 
 
 def extract_features(trunk: Trunk, dataset: Dataset, max_bad: float, progress: Progress) -> Features:
-    """Run `trunk` on every sample whose features are not cached yet.
+    """Return the features of `dataset`, running `trunk` on the samples whose features are not cached.
 
     Raises:
-        DatasetError: more than the share `max_bad` of the samples is unusable; the message names them.
-        TrunkError: the trunk gave numbers that are not finite.
+        DatasetError: more than the share `max_bad` of the samples is unusable; the message lists them.
+        TrunkError: the trunk returned values that are not finite.
     """
     width = trunk.signature.outputs[0].shape[-1]
-    total = len(dataset.samples) + len(dataset.skipped_samples)
-    what = "rows" if dataset.kind is DataKind.TEXT else "files"
     skipped_samples = list(dataset.skipped_samples)
-    if len(skipped_samples) > max_bad * total:
-        raise too_many_skipped_error(dataset.source, skipped_samples, total, what, max_bad)
+    check_unusable_share(dataset, skipped_samples, max_bad)
     run = run_trunk_on_images if dataset.kind is DataKind.IMAGE else run_trunk_on_texts
     x = allocate_rows(len(dataset.samples), width)
-    sha256: dict[int, bytes] = {}  # of the samples that could be used, by their number
+    sha256: dict[int, bytes] = {}  # of the usable samples, by row
     misnamed_rows: list[int] = []
     extracted = tokens = 0
     start = time.perf_counter()
@@ -72,13 +64,12 @@ def extract_features(trunk: Trunk, dataset: Dataset, max_bad: float, progress: P
                 extracted, tokens = extracted + answer.is_new, tokens + answer.token_count
                 continue
             skipped_samples.append(SkippedSample(answer.sample.ref, answer.reason))
-            if len(skipped_samples) > max_bad * total:
-                raise too_many_skipped_error(dataset.source, skipped_samples, total, what, max_bad)
+            check_unusable_share(dataset, skipped_samples, max_bad)
     seconds = time.perf_counter() - start
     rows = sorted(sha256)
     x = _compact_rows(x, rows)
     if not all(np.isfinite(x[some]).all() for some in chunk_slices(*x.shape)):
-        raise TrunkError(f"{trunk.path} gives numbers that are not finite. Build it anew: `zoo verify` says how.")
+        raise TrunkError(f"{trunk.path} returns values that are not finite. Rebuild it: `zoo verify` shows how.")
     return Features(
         samples=tuple(dataset.samples[row] for row in rows),
         sha256=tuple(sha256[row] for row in rows),
@@ -92,7 +83,7 @@ def extract_features(trunk: Trunk, dataset: Dataset, max_bad: float, progress: P
 
 
 def _compact_rows(x: Float32Array, rows: Sequence[int]) -> Float32Array:
-    """Return only `rows`, ascending, of `x` [n,d]; they are moved where they lie."""
+    """Return only `rows` (ascending) of `x` [n,d], moved to its front in place."""
     for to, row in enumerate(rows):
         if to != row:
             x[to] = x[row]
@@ -100,7 +91,7 @@ def _compact_rows(x: Float32Array, rows: Sequence[int]) -> Float32Array:
 
 
 def with_text_pairs(trunk: Trunk, texts_per_sample: int) -> Trunk:
-    """Return `trunk`, reading pairs of texts where `texts_per_sample` is 2."""
+    """Return `trunk` with an input that reads pairs of texts if `texts_per_sample` is 2; else `trunk` itself."""
     if texts_per_sample == 1 or not isinstance(trunk.inputs, TextInput):
         return trunk
     pairs = dataclasses.replace(trunk.inputs, texts=2)
@@ -108,7 +99,7 @@ def with_text_pairs(trunk: Trunk, texts_per_sample: int) -> Trunk:
 
 
 def report_features(features: Features, progress: Progress) -> None:
-    """Say how many samples were read and how fast, and which are odd."""
+    """Log how many features were extracted and how fast, and the skipped and misnamed samples."""
     speed = f" ({features.token_count / features.seconds:,.0f} tokens a second)" if features.token_count else ""
     progress.log(
         f"features of {len(features.samples):,} samples: {features.extracted_count:,} extracted{speed}, "
@@ -116,10 +107,11 @@ def report_features(features: Features, progress: Progress) -> None:
     )
     if features.skipped_samples:
         progress.log(
-            f"skipped {len(features.skipped_samples):,} that cannot be used:\n{format_skipped(features.skipped_samples)}"
+            f"skipped {len(features.skipped_samples):,} unusable samples:\n{format_skipped(features.skipped_samples)}"
         )
     if features.misnamed_files:
         progress.log(
-            f"{len(features.misnamed_files):,} files are of another image format than their name says, and were read "
-            f"as what they are: {', '.join(features.misnamed_files[:5])}{', …' if len(features.misnamed_files) > 5 else ''}"
+            f"{len(features.misnamed_files):,} files have an extension that does not match their image format; "
+            "they were read by content: "
+            f"{', '.join(features.misnamed_files[:5])}{', …' if len(features.misnamed_files) > 5 else ''}"
         )

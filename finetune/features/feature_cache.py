@@ -1,8 +1,8 @@
-"""Features on disk: content of the sample × input spec × trunk. One SQLite file for each pair of the latter.
+"""The feature cache on disk, keyed by sample content, input spec and trunk: one SQLite file per input spec and trunk.
 
-A row is written whole or not at all, two processes may share a file, and Ctrl-C or a power cut cost
-what was computed in the last seconds. The cache is a comfort: where it cannot be written the run goes
-on without it and says so; where it is damaged it is set aside and made anew.
+Rows are written atomically, processes may share a file, and Ctrl-C or a power cut costs only the features of
+the last seconds. The cache is optional: if it cannot be written, the run continues without it and logs so; a damaged
+file is set aside and created anew.
 """
 
 from __future__ import annotations
@@ -27,17 +27,17 @@ from graft.storage.locks import exclusive_lock
 from graft.types import Float32Array
 
 FLUSH_INTERVAL: Final = 2.0  # seconds between two writes
-LOCK_TIMEOUT: Final = 30.0  # seconds to wait for another process's write
+LOCK_TIMEOUT: Final = 30.0  # seconds to wait for the write of another process
 
 
 def feature_cache_path(spec: Mapping[str, Any], trunk_sha256: str) -> Path:
-    """Return where features of that input spec and trunk are kept."""
+    """Return the cache file for an input spec and a trunk."""
     inputs = hashlib.sha256(json.dumps(spec, sort_keys=True).encode()).hexdigest()
     return cache_root() / "features" / f"{trunk_sha256[:32]}-{inputs[:16]}.sqlite"
 
 
 class FeatureCache:
-    """Features float32 [d] by the SHA-256 of the sample's bytes; safe to call from many threads."""
+    """Features float32 [d] by the SHA-256 of the sample's bytes; thread-safe. `progress` receives its warnings."""
 
     def __init__(self, path: Path, width: int, progress: Progress) -> None:
         self.path, self.width = path, width
@@ -59,7 +59,7 @@ class FeatureCache:
             self._database.close()
 
     def get(self, key: bytes) -> Float32Array | None:
-        """Return the features of the sample with the SHA-256 `key`, float32 [d], if they are known."""
+        """Return the features of the sample with the SHA-256 `key`, float32 [d]; None if they are not cached."""
         with self._lock:
             try:
                 return self._read(key)
@@ -68,7 +68,7 @@ class FeatureCache:
                 return None
 
     def put(self, key: bytes, features: Float32Array) -> None:
-        """Remember the features of one sample, float32 [d]."""
+        """Store the features of one sample, float32 [d]; written at the next flush."""
         with self._lock:
             if self._database:
                 self._pending[key] = features
@@ -77,7 +77,7 @@ class FeatureCache:
             self.flush()
 
     def flush(self) -> None:
-        """Write what is waiting."""
+        """Write pending features."""
         with self._lock:
             pending, self._pending, self._flushed_at = self._pending, {}, time.monotonic()
             if not self._database or not pending:
@@ -97,7 +97,7 @@ class FeatureCache:
             return None
         crc, data = row
         if not isinstance(data, bytes) or len(data) != 4 * self.width or zlib.crc32(data) != crc:
-            raise sqlite3.DatabaseError("a row is not what was written")
+            raise sqlite3.DatabaseError("the checksum of a row is wrong")
         return np.frombuffer(data, np.float32)
 
     def _open(self) -> None:
@@ -122,7 +122,7 @@ class FeatureCache:
         return database
 
     def _handle_fault(self, fault: sqlite3.Error) -> None:
-        """Answer a fault in the middle of a run."""
+        """Continue without the cache, or with a new one, after an error during a run."""
         if self._database:
             self._database.close()
             self._database = None
@@ -133,12 +133,12 @@ class FeatureCache:
 
     def _report_unusable(self, fault: Exception) -> None:
         self._progress.log(
-            f"the feature cache {self.path} cannot be used ({fault}); going on without it. "
-            "Free some space or set GRAFT_CACHE to a folder that can be written."
+            f"the feature cache {self.path} cannot be used ({fault}); continuing without it. "
+            "Free some space, or set GRAFT_CACHE to a writable folder."
         )
 
     def _replace_damaged(self, fault: Exception) -> None:
-        """Set a damaged file aside, with its journal, which must not be replayed into the new one."""
+        """Set a damaged file aside and create a new one; delete its journal, which must not be replayed into that."""
         aside = self.path.with_name(f"{self.path.name}.damaged-{time.time_ns()}")
         try:
             with exclusive_lock(self.path):
@@ -148,4 +148,6 @@ class FeatureCache:
         except (OSError, sqlite3.Error) as second:
             self._report_unusable(second)
             return
-        self._progress.log(f"the feature cache {self.path} is damaged ({fault}): set aside as {aside.name}, made anew.")
+        self._progress.log(
+            f"the feature cache {self.path} is damaged ({fault}): set aside as {aside.name} and created anew."
+        )

@@ -1,9 +1,8 @@
-"""Samples through a trunk on all cores: pictures one by one, texts in batches of like length.
+"""Run a trunk on samples with all cores: images one by one, texts in batches of similar length.
 
-one_by_one   a sample at a time: its features depend on nothing but itself, and a batch of pictures on one
-             thread gains little
-by_length    tokenise all, sort by length, pad little: texts differ tenfold in length, and padding costs as
-             much as text. Batches depend on the contents alone, not on names or order.
+Images: one sample at a time, so that its features depend on nothing else; on one thread a batch gains little.
+Texts: tokenise all, sort by length, and pad little, as lengths differ tenfold and padding costs as much as text.
+Batches depend only on the contents, not on names or order.
 """
 
 from __future__ import annotations
@@ -25,13 +24,13 @@ from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thr
 from graft.types import Float32Array
 from zoo.trunks.trunk import Trunk
 
-Work = TypeVar("Work")
-Done = TypeVar("Done")
+Item = TypeVar("Item")
+Result = TypeVar("Result")
 IndexedSample = tuple[int, LabeledSample]
 
-IMAGES_PER_POOL_TASK: Final = 8  # samples that one task of the pool reads, looks up and runs
+IMAGES_PER_POOL_TASK: Final = 8  # images that one task of the pool reads, looks up and runs
 TEXTS_PER_POOL_TASK: Final = 64  # texts that one task reads, looks up and tokenises
-TEXT_BATCH_SIZE: Final = 8  # texts that go through the trunk together: faster than 16 or 32 (benchmarks/reuters.py)
+TEXT_BATCH_SIZE: Final = 8  # faster than 16 or 32 (benchmarks/reuters.py)
 _FORMAT_BY_EXTENSION: Final = {
     ".jpg": "JPEG", ".jpeg": "JPEG", ".jpe": "JPEG", ".jfif": "JPEG", ".png": "PNG", ".webp": "WEBP",
     ".bmp": "BMP", ".dib": "BMP", ".gif": "GIF", ".heic": "HEIC", ".tif": "TIFF", ".tiff": "TIFF", ".avif": "AVIF",
@@ -40,21 +39,21 @@ _FORMAT_BY_EXTENSION: Final = {
 
 @dataclass(frozen=True, slots=True)
 class SampleFeatures:
-    """What became of one sample: features float32 [d], or a reason why there are none."""
+    """The result for one sample: its features float32 [d], or the reason why it is unusable."""
 
-    index: int  # of the sample in the data set
+    index: int  # of the sample in the dataset
     sample: LabeledSample
     sha256: bytes = b""
     features: Float32Array | None = None
     reason: str = ""
     is_misnamed: bool = False
     is_new: bool = False
-    token_count: int = 0  # that the trunk ran for
+    token_count: int = 0  # of a text that the trunk ran on
 
 
 @dataclass(frozen=True, slots=True)
 class _TrunkInput:
-    """A sample that is decoded or tokenised and waits for the trunk."""
+    """A decoded or tokenised sample, ready for the trunk."""
 
     index: int
     sample: LabeledSample
@@ -66,19 +65,19 @@ class _TrunkInput:
 def run_trunk_on_images(
     trunk: Trunk, samples: Sequence[LabeledSample], cache: FeatureCache
 ) -> Iterator[SampleFeatures]:
-    """Yield the answer to each sample in order."""
+    """Yield the result for each image, in order."""
 
     def work(numbered: Sequence[IndexedSample]) -> list[SampleFeatures]:
         read = (_prepare_sample(trunk, one, cache) for one in numbered)
         return [_run_batch(trunk, [one], cache)[0] if isinstance(one, _TrunkInput) else one for one in read]
 
     yield from (
-        answer for some in _map_in_pool(work, batched(enumerate(samples), IMAGES_PER_POOL_TASK)) for answer in some
+        result for some in _map_in_pool(work, batched(enumerate(samples), IMAGES_PER_POOL_TASK)) for result in some
     )
 
 
 def run_trunk_on_texts(trunk: Trunk, samples: Sequence[LabeledSample], cache: FeatureCache) -> Iterator[SampleFeatures]:
-    """Yield the answer to each sample, in any order: first those that need no trunk, then the longest."""
+    """Yield the result for each text, cached and unusable ones first, then the others from the longest on."""
 
     def work(numbered: Sequence[IndexedSample]) -> list[SampleFeatures | _TrunkInput]:
         return [_prepare_sample(trunk, one, cache) for one in numbered]
@@ -89,17 +88,17 @@ def run_trunk_on_texts(trunk: Trunk, samples: Sequence[LabeledSample], cache: Fe
         pending += [one for one in some if isinstance(one, _TrunkInput)]
     pending.sort(key=lambda one: (-len(one.array), one.sha256))
     batches = _map_in_pool(lambda batch: _run_batch(trunk, batch, cache), batched(pending, TEXT_BATCH_SIZE))
-    yield from (answer for some in batches for answer in some)
+    yield from (result for some in batches for result in some)
 
 
-def _map_in_pool(work: Callable[[list[Work]], Done], batches: Iterable[list[Work]]) -> Iterator[Done]:
-    """Yield `work` of each thing in order, done by a pool as wide as the cores we may use."""
+def _map_in_pool(work: Callable[[list[Item]], Result], batches: Iterable[list[Item]]) -> Iterator[Result]:
+    """Yield `work(batch)` for each batch, in order, computed by one thread per available core."""
     with thread_pool() as pool:
         yield from map_ordered(pool, work, batches, 2 * available_cores())
 
 
 def _prepare_sample(trunk: Trunk, indexed: IndexedSample, cache: FeatureCache) -> SampleFeatures | _TrunkInput:
-    """Read and decode one sample, unless its features are known."""
+    """Read one sample; return its cached features, its decoded input, or the reason why it is unusable."""
     number, sample = indexed
     try:
         data = sample.read()
@@ -109,27 +108,27 @@ def _prepare_sample(trunk: Trunk, indexed: IndexedSample, cache: FeatureCache) -
         if (cached := cache.get(sha256)) is not None:
             return SampleFeatures(number, sample, sha256, cached, is_misnamed=is_misnamed)
         return _TrunkInput(number, sample, sha256, trunk.inputs(data), is_misnamed)
-    except (OSError, ValueError) as fault:  # ValueError: a NUL in a path that a table names
+    except (OSError, ValueError) as fault:  # ValueError: a NUL character in a path from a table
         return SampleFeatures(number, sample, reason=f"cannot be read ({getattr(fault, 'strerror', None) or fault}).")
     except InputError as fault:
         return SampleFeatures(number, sample, reason=str(fault))
 
 
 def _run_batch(trunk: Trunk, inputs: Sequence[_TrunkInput], cache: FeatureCache) -> list[SampleFeatures]:
-    """Run the trunk on a batch and remember what it says."""
+    """Run the trunk on a batch and cache its features."""
     features = trunk(trunk.inputs.batch([one.array for one in inputs]))
-    answers = []
+    results = []
     for one, x in zip(inputs, features, strict=True):
         cache.put(one.sha256, x)
         tokens = _count_tokens(one.array)
-        answers.append(
+        results.append(
             SampleFeatures(
                 one.index, one.sample, one.sha256, x, is_misnamed=one.is_misnamed, is_new=True, token_count=tokens
             )
         )
-    return answers
+    return results
 
 
 def _count_tokens(array: NDArray[Any]) -> int:
-    """Return how many tokens a text has; 0 of a picture."""
+    """Return the number of tokens of a text; 0 for an image."""
     return len(array) if array.ndim == 1 else 0

@@ -1,3 +1,5 @@
+"""The training pipeline from a folder to a published bundle."""
+
 import hashlib
 import shutil
 from pathlib import Path
@@ -21,14 +23,14 @@ from tests.support.listener import Listener
 from zoo.trunks.trunk import Trunk
 
 
-def run(photos: Path, **wishes) -> TrainResult:
-    return run_pipeline(make_plan(Recipe(data=str(photos), models=photos.parent / "models", **wishes)))
+def run(photos: Path, **options) -> TrainResult:
+    return run_pipeline(make_plan(Recipe(data=str(photos), models=photos.parent / "models", **options)))
 
 
 def test_train_publishes_a_bundle_that_replays(photos: Path) -> None:
-    made = run(photos, name="colors")
+    result = run(photos, name="colors")
     bundle = open_bundle(photos.parent / "models" / "colors" / "1")
-    assert bundle.manifest == made.bundle.manifest
+    assert bundle.manifest == result.bundle.manifest
     trunk, head = open_session(bundle.layout.trunk), open_session(bundle.layout.head)
     replay(
         bundle.read_golden(),

@@ -1,3 +1,5 @@
+"""Recipes: model names, ranges, warnings."""
+
 import math
 from pathlib import Path
 
@@ -44,9 +46,9 @@ def test_model_name_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Mo
         ({"seed": -1}, "--seed"),
     ],
 )
-def test_invalid_recipe_is_refused_with_its_option(wishes: dict, word: str) -> None:
+def test_invalid_recipe_is_refused_with_its_option(options: dict, word: str) -> None:
     with pytest.raises(RecipeError, match=word):
-        Recipe(**{"data": "photos", **wishes})
+        Recipe(**{"data": "photos", **options})
 
 
 def test_probe_warns_about_unused_training_options(photos: Path) -> None:

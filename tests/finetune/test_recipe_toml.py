@@ -83,9 +83,9 @@ def test_recipe_toml_takes_durations_and_columns_as_the_command_line(tmp_path: P
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ('data="d"\nepoch=3', ["'epoch'", "Is 'epochs' meant?", "split_column"]),
-        ('data="d"\nsplit-column="x"', ["Is 'split_column' meant?"]),
-        ('data="d"\nno_augment=true', ["Is 'augment' meant?"]),
+        ('data="d"\nepoch=3', ["'epoch'", "Did you mean 'epochs'?", "split_column"]),
+        ('data="d"\nsplit-column="x"', ["Did you mean 'split_column'?"]),
+        ('data="d"\nno_augment=true', ["Did you mean 'augment'?"]),
         ('data="d"\n[training]\nepochs=3', ["'training'"]),
         ('data="d"\nepochs="3"', ["epochs is '3'; it must be a whole number"]),
         ('data="d"\nepochs=3.0', ["epochs", "a whole number"]),
@@ -95,22 +95,22 @@ def test_recipe_toml_takes_durations_and_columns_as_the_command_line(tmp_path: P
         ('data="d"\nlabel=3', ["label", "a text"]),
         ('data="d"\ntext=["a", 3]', ["text", "a column's name"]),
         ('data="d"\ndepth="deep"', ["depth", "probe, top, full, lora, auto"]),
-        ('data="d"\nbudget="soon"', ["'soon' is no duration", "1h30m"]),
+        ('data="d"\nbudget="soon"', ["'soon' is not a duration", "1h30m"]),
         ('data="d"\nepochs=0', ["--epochs"]),
         ('data="d"\nbudget="5m"', ["--budget is for --depth auto"]),
         ('data="d"\ndepth="auto"\nbudget=0', ["--budget"]),
         ('data="d"\nunknown_at=1', ["--unknown-at"]),
         ('data="d"\ntune=-1', ["--tune"]),
         ("epochs=3", ["what to train on", 'data = "photos/"']),
-        ("data=", ["no TOML"]),
-        ('data="\\xff"', ["no TOML"]),
+        ("data=", ["not valid TOML"]),
+        ('data="\\xff"', ["not valid TOML"]),
     ],
 )
 def test_invalid_recipe_toml_is_refused_with_advice(tmp_path: Path, text: str, words: list[str]) -> None:
-    with pytest.raises(RecipeError) as said:
+    with pytest.raises(RecipeError) as error:
         recipe_from_toml(file(tmp_path, text))
     for word in words:
-        assert word in str(said.value)
+        assert word in str(error.value)
 
 
 def test_missing_recipe_toml_is_one_clear_error(tmp_path: Path) -> None:
@@ -119,16 +119,16 @@ def test_missing_recipe_toml_is_one_clear_error(tmp_path: Path) -> None:
 
 
 def test_recipe_from_a_mapping_with_paths_and_enums() -> None:
-    made = recipe_from_values({"data": Path("d.csv"), "models": Path("m"), "depth": Depth.TOP, "text": ("a", "b")})
-    assert made == Recipe(data="d.csv", models=Path("m"), depth=Depth.TOP, data_options=DataOptions(text=("a", "b")))
+    recipe = recipe_from_values({"data": Path("d.csv"), "models": Path("m"), "depth": Depth.TOP, "text": ("a", "b")})
+    assert recipe == Recipe(data="d.csv", models=Path("m"), depth=Depth.TOP, data_options=DataOptions(text=("a", "b")))
 
 
 def test_recipe_with_data_in_memory_cannot_be_written() -> None:
     data = Dataset("arrays", (LabeledSample("0", "a", None, b""),))
-    made = recipe_from_values({"data": data})
-    assert (made.data, made.name) == (data, "arrays")
-    with pytest.raises(RecipeError, match="arrays was made in memory"):
-        recipe_to_toml(made)
+    recipe = recipe_from_values({"data": data})
+    assert (recipe.data, recipe.name) == (data, "arrays")
+    with pytest.raises(RecipeError, match="arrays is in memory"):
+        recipe_to_toml(recipe)
 
 
 @pytest.mark.parametrize(
@@ -140,14 +140,14 @@ def test_duration_is_parsed(text: str, seconds: float) -> None:
 
 @pytest.mark.parametrize("text", ["", " ", "m", "ten minutes", "10x", "-3", "30m1h", "1e3", "nan"])
 def test_invalid_duration_is_refused(text: str) -> None:
-    with pytest.raises(RecipeError, match="no duration"):
+    with pytest.raises(RecipeError, match="not a duration"):
         parse_duration(text)
 
 
 def test_train_takes_a_recipe_a_mapping_and_a_file(photos: Path, tmp_path: Path) -> None:
     models = tmp_path / "models"
     path = file(tmp_path, 'data = "photos"\nmodels = "models"\n')
-    made = [
+    results = [
         finetune.train(recipe)
         for recipe in (
             Recipe(data=str(photos), models=models),
@@ -156,8 +156,8 @@ def test_train_takes_a_recipe_a_mapping_and_a_file(photos: Path, tmp_path: Path)
             str(path),
         )
     ]
-    assert [result.bundle.manifest.version for result in made] == [1, 2, 3, 4]
-    assert len({result.bundle.layout.head.read_bytes() for result in made}) == 1
+    assert [result.bundle.manifest.version for result in results] == [1, 2, 3, 4]
+    assert len({result.bundle.layout.head.read_bytes() for result in results}) == 1
 
 
 def test_import_finetune_is_light() -> None:

@@ -1,4 +1,4 @@
-"""A model is taught more, examples or a class: the old version stays; what it did to the old labels is told."""
+"""`finetune add`: new samples or classes, the old version is kept, both are compared on the old labels."""
 
 from __future__ import annotations
 
@@ -43,8 +43,8 @@ def test_add_learns_a_new_class_from_its_own_images(finetune: Command, photos: P
     assert finetune(photos).code == 0
     first = newest(tmp_path)
     shutil.rmtree(photos)  # only what the model and the cache know is left
-    said = finetune("add", yellow(tmp_path / "more"), "--to", "photos")
-    assert said.code == 0, said.err
+    result = finetune("add", yellow(tmp_path / "more"), "--to", "photos")
+    assert result.code == 0, result.err
     second = newest(tmp_path)
     assert (second.manifest.version, model_versions(tmp_path / "models", "photos")) == (2, [1, 2])
     assert second.manifest.labels == ("blue", "green", "red", "yellow")
@@ -61,8 +61,8 @@ def test_add_learns_a_new_class_from_its_own_images(finetune: Command, photos: P
         "new to it: yellow",
         "accuracy on the 6 test samples of before",
     ):
-        assert word in said.out
-    assert "8 extracted" in said.err
+        assert word in result.out
+    assert "8 extracted" in result.err
     assert open_bundle(first.layout.root).manifest == first.manifest
     assert "What was added" in second.layout.report.read_text()
 
@@ -83,8 +83,8 @@ def test_add_keeps_the_old_split_and_splits_new_samples(finetune: Command, photo
 def test_add_compares_old_and_new_head_on_the_same_samples(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     first = newest(tmp_path)
-    told = json.loads(finetune("add", yellow(tmp_path / "more", 30), "--to", "photos", "--json").out)
-    compared = told["comparison"]
+    listener = json.loads(finetune("add", yellow(tmp_path / "more", 30), "--to", "photos", "--json").out)
+    compared = listener["comparison"]
     assert (compared["metric"], compared["old_samples"], compared["new_samples"]) == ("accuracy", 6, 8)
     assert compared["before"] == first.manifest.metrics["accuracy"]
     for color in COLORS:
@@ -92,7 +92,7 @@ def test_add_compares_old_and_new_head_on_the_same_samples(finetune: Command, ph
         assert compared["labels"][color]["old_samples"] == 2
     assert compared["labels"]["yellow"]["before"] is None
     assert compared["labels"]["yellow"]["new_samples"] == 8
-    whole = told["metrics"]["accuracy"]
+    whole = listener["metrics"]["accuracy"]
     assert whole * 14 == pytest.approx(6 * compared["after"] + 8 * compared["new"])
     assert newest(tmp_path).manifest.metrics["added"] == compared
 
@@ -111,25 +111,25 @@ def test_add_accepts_one_new_example(finetune: Command, photos: Path, tmp_path: 
     finetune(photos)
     (tmp_path / "more" / "red").mkdir(parents=True)
     (tmp_path / "more" / "red" / "x.png").write_bytes(noisy(COLORS["red"], 777))
-    told = json.loads(finetune("add", tmp_path / "more", "--to", "photos", "--json").out)
-    assert told["counts"] == {"train": 13, "val": 6, "test": 6}
-    assert told["comparison"]["new"] is None
+    listener = json.loads(finetune("add", tmp_path / "more", "--to", "photos", "--json").out)
+    assert listener["counts"] == {"train": 13, "val": 6, "test": 6}
+    assert listener["comparison"]["new"] is None
 
 
 def test_add_skips_known_samples_and_duplicates(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
-    said = finetune("add", photos, "--to", "photos")
-    assert said.code == 1
-    assert "nothing to add" in said.err
+    result = finetune("add", photos, "--to", "photos")
+    assert result.code == 1
+    assert "nothing to add" in result.err
     more = yellow(tmp_path / "more")
     shutil.copy(photos / "red" / "00.png", more / "yellow" / "was-red.png")
     shutil.copy(more / "yellow" / "00.png", more / "yellow" / "again.png")
-    said = finetune("add", more, "--to", "photos")
-    assert said.code == 0
-    assert "1 samples are known to photos under another label (yellow/was-red.png, …)" in said.err
-    assert "1 samples are known already, or there twice" in said.err
-    kept = examples(newest(tmp_path))
-    assert len(set(kept.sha256)) == len(kept.sha256) == 32
+    result = finetune("add", more, "--to", "photos")
+    assert result.code == 0
+    assert "1 samples are known to photos under another label (yellow/was-red.png, …)" in result.err
+    assert "1 samples are known already, or there twice" in result.err
+    record = examples(newest(tmp_path))
+    assert len(set(record.sha256)) == len(record.sha256) == 32
 
 
 def test_add_recovers_lost_features_from_the_old_data(finetune: Command, photos: Path, tmp_path: Path) -> None:
@@ -137,14 +137,14 @@ def test_add_recovers_lost_features_from_the_old_data(finetune: Command, photos:
     whole = json.loads(finetune("add", yellow(tmp_path / "more"), "--to", "photos", "--json").out)
     shutil.rmtree(tmp_path / "models" / "photos" / "2")
     shutil.rmtree(cache_root() / "features")
-    said = finetune("add", tmp_path / "more", "--to", "photos")
-    assert said.code == 1
-    assert "of the 24 samples that photos was taught, the features of 24" in said.err
-    assert "--data photos" in said.err
+    result = finetune("add", tmp_path / "more", "--to", "photos")
+    assert result.code == 1
+    assert "photos was trained on 24 samples, and the features of 24" in result.err
+    assert "--data photos" in result.err
     (photos / "red" / "00.png").rename(tmp_path / "kept.png")
-    said = finetune("add", tmp_path / "more", "--to", "photos", "--data", photos)
-    assert said.code == 1
-    assert "does not hold 1 of those" in said.err
+    result = finetune("add", tmp_path / "more", "--to", "photos", "--data", photos)
+    assert result.code == 1
+    assert "does not hold 1 of those" in result.err
     (tmp_path / "kept.png").rename(photos / "red" / "renamed.png")
     again = json.loads(finetune("add", tmp_path / "more", "--to", "photos", "--data", photos, "--json").out)
     assert again["metrics"] == whole["metrics"]
@@ -162,22 +162,22 @@ def test_add_to_an_unknown_model_is_one_clear_error(
     finetune: Command, photos: Path, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     finetune(photos)
-    said = finetune("add", yellow(tmp_path / "more"), *arguments)
-    assert (said.code, said.out) == (1, "")
+    result = finetune("add", yellow(tmp_path / "more"), *arguments)
+    assert (result.code, result.out) == (1, "")
     for word in words:
-        assert word in said.err
+        assert word in result.err
     assert model_versions(tmp_path / "models", "photos") == [1]
 
 
 def test_add_refuses_data_of_another_kind_or_class_name(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
-    said = finetune("add", table(tmp_path, "text,label", texts(20)), "--to", "photos")
-    assert "photos takes pictures, but" in said.err
+    result = finetune("add", table(tmp_path, "text,label", texts(20)), "--to", "photos")
+    assert "photos takes pictures, but" in result.err
     (tmp_path / "twin" / "Red").mkdir(parents=True)
     (tmp_path / "twin" / "Red" / "x.png").write_bytes(noisy(COLORS["red"], 777))
     assert "differ only in case" in finetune("add", tmp_path / "twin", "--to", "photos").err
-    said = finetune("add", yellow(tmp_path / "few", each=2), "--to", "photos")
-    assert "'yellow' has 2; every class needs at least 3" in said.err
+    result = finetune("add", yellow(tmp_path / "few", each=2), "--to", "photos")
+    assert "'yellow' has 2; every class needs at least 3" in result.err
     assert model_versions(tmp_path / "models", "photos") == [1]
 
 
@@ -197,27 +197,31 @@ def test_add_works_for_texts_tags_and_numbers(finetune: Command, tmp_path: Path)
             (tmp_path / part).mkdir(exist_ok=True)
             table(tmp_path / part, "text,label", some[cut])
         assert finetune(tmp_path / "a" / "t.csv", "--name", name, *options).code == 0
-        said = finetune("add", tmp_path / "b" / "t.csv", "--to", name, "--json")
-        assert said.code == 0, said.err
-        told = json.loads(said.out)
-        assert told["comparison"]["metric"] in ("micro_f1", "rmse", "accuracy")
-        assert told["comparison"]["old_samples"] > 0
-        open_bundle(Path(tmp_path / told["path"]))
+        result = finetune("add", tmp_path / "b" / "t.csv", "--to", name, "--json")
+        assert result.code == 0, result.err
+        listener = json.loads(result.out)
+        assert listener["comparison"]["metric"] in ("micro_f1", "rmse", "accuracy")
+        assert listener["comparison"]["old_samples"] > 0
+        open_bundle(Path(tmp_path / listener["path"]))
 
 
 def test_training_record_round_trip() -> None:
     labels = ("a", "ü\0", "", "x" * 5000, "a")
-    made = TrainingRecord(
+    bundle_after = TrainingRecord(
         tuple(bytes([number]) * 32 for number in range(5)),
         labels,
         np.array(["train", "val", "test", UNASSIGNED, "train"]),
     )
-    back = TrainingRecord.from_npz(made.to_npz(), "here")
-    assert (back.sha256, back.labels, back.parts.tolist()) == (made.sha256, made.labels, made.parts.tolist())
-    assert len(made.to_npz()) < 2000
+    back = TrainingRecord.from_npz(bundle_after.to_npz(), "here")
+    assert (back.sha256, back.labels, back.parts.tolist()) == (
+        bundle_after.sha256,
+        bundle_after.labels,
+        bundle_after.parts.tolist(),
+    )
+    assert len(bundle_after.to_npz()) < 2000
     objects = io.BytesIO()
     np.savez(objects, sha256=np.zeros((1, 32), np.uint8), labels=np.array([{}]), label=[0], part=[1])
-    for broken in (b"", b"PK", made.to_npz()[:-40], objects.getvalue()):
+    for broken in (b"", b"PK", bundle_after.to_npz()[:-40], objects.getvalue()):
         with pytest.raises(BundleBroken, match="here"):
             TrainingRecord.from_npz(broken, "here")
 
@@ -225,10 +229,10 @@ def test_training_record_round_trip() -> None:
 def test_training_record_holds_every_sample_with_its_part(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     bundle = newest(tmp_path)
-    told = examples(bundle)
+    listener = examples(bundle)
     on_disk = {file_sha256(path): path.parent.name for path in photos.glob("*/*")}
-    assert {key.hex(): label for key, label in zip(told.sha256, told.labels, strict=True)} == on_disk
-    counts = {part: int((told.parts == part).sum()) for part in ("train", "val", "test")}
+    assert {key.hex(): label for key, label in zip(listener.sha256, listener.labels, strict=True)} == on_disk
+    counts = {part: int((listener.parts == part).sum()) for part in ("train", "val", "test")}
     assert counts == bundle.manifest.data["counts"]
 
 
@@ -239,4 +243,4 @@ def test_add_never_reads_the_old_samples(finetune: Command, photos: Path, tmp_pa
     monkeypatch.setattr(LabeledSample, "read", lambda sample: refs.append(sample.ref) or read(sample))
     assert finetune("add", yellow(tmp_path / "more"), "--to", "photos").code == 0
     assert refs
-    assert all(ref.startswith("yellow/") for ref in refs if not ref.startswith("taught earlier"))
+    assert all(ref.startswith("yellow/") for ref in refs if not ref.startswith("trained earlier"))

@@ -1,4 +1,4 @@
-"""Every task, from the command to a bundle that repeats itself."""
+"""Every task, from the command to a bundle that replays."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ def test_train_texts_with_tags(finetune: Command, tmp_path: Path) -> None:
         (f"{'cat ' * 3 * (n % 3 == 0)}{text}", label + ";cat" * (n % 3 == 0))
         for n, (text, label) in enumerate(texts(150))
     ]
-    said = finetune(table(tmp_path, "text,tags", rows), "--json")
-    assert "taken as tags" in said.err
-    manifest = opened(said.out).manifest
+    result = finetune(table(tmp_path, "text,tags", rows), "--json")
+    assert "used as tags" in result.err
+    manifest = opened(result.out).manifest
     assert (manifest.task, manifest.labels) == ("tag", ("bad", "cat", "good"))
     assert len(manifest.head["thresholds"]) == 3
     assert manifest.signature.outputs[-1].shape == (-1, 3)
@@ -26,9 +26,9 @@ def test_train_texts_with_tags(finetune: Command, tmp_path: Path) -> None:
 
 def test_train_texts_with_numbers(finetune: Command, tmp_path: Path) -> None:
     rows = [(text, str(100 + 50 * (label == "good") + len(text) / 70)) for text, label in texts(150)]
-    said = finetune(table(tmp_path, "text,price", rows), "--json")
-    assert "taken as numbers" in said.err
-    bundle = opened(said.out)
+    result = finetune(table(tmp_path, "text,price", rows), "--json")
+    assert "used as numbers" in result.err
+    bundle = opened(result.out)
     manifest = bundle.manifest
     assert (manifest.task, manifest.labels) == ("regress", ("price",))
     assert manifest.head["unit"] > 10
@@ -42,9 +42,9 @@ def test_train_texts_with_numbers(finetune: Command, tmp_path: Path) -> None:
 
 def test_whole_numbers_are_classes_unless_regress_is_requested(finetune: Command, tmp_path: Path) -> None:
     path = table(tmp_path, "text,stars", [(text, str(1 + 3 * (label == "good"))) for text, label in texts(80)])
-    said = finetune(path, "--json")
-    assert "2 distinct whole numbers: taken as classes (--task regress" in said.err
-    assert opened(said.out).manifest.task == "classify"
+    result = finetune(path, "--json")
+    assert "2 distinct whole numbers: used as classes (--task regress" in result.err
+    assert opened(result.out).manifest.task == "classify"
     assert opened(finetune(path, "--json", "--task", "regress").out).manifest.task == "regress"
 
 

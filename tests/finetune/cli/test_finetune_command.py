@@ -1,3 +1,5 @@
+"""The command `finetune` on images: bundles, errors, interruptions, a full disk."""
+
 import contextlib
 import json
 import os
@@ -23,8 +25,8 @@ RATHER_NOT = ("tensorflow", "keras", "torch", "sklearn")
 
 
 def test_finetune_needs_only_a_folder(finetune: Command, photos: Path, tmp_path: Path) -> None:
-    said = finetune(photos)
-    assert said.code == 0
+    result = finetune(photos)
+    assert result.code == 0
     assert (tmp_path / "models" / "photos" / "1" / "report.html").is_file()
     for word in (
         "photos version 1",
@@ -32,21 +34,21 @@ def test_finetune_needs_only_a_folder(finetune: Command, photos: Path, tmp_path:
         "serve --models models",
         "predict photos FILE",
     ):
-        assert word in said.out
-    assert "your pictures" in said.out
-    assert "24 extracted" in said.err
+        assert word in result.out
+    assert "your pictures" in result.out
+    assert "24 extracted" in result.err
 
 
 def test_finetune_json_is_one_object_and_progress_goes_to_stderr(
     finetune: Command, photos: Path, tmp_path: Path
 ) -> None:
     (photos / "red" / "bad.png").write_bytes(b"")
-    said = finetune(photos, "--json", "--name", "n", "--models", tmp_path / "m", "--no-samples")
-    facts = json.loads(said.out)
+    result = finetune(photos, "--json", "--name", "n", "--models", tmp_path / "m", "--no-samples")
+    facts = json.loads(result.out)
     assert (facts["model"], facts["version"], facts["path"]) == ("n", 1, str(tmp_path / "m" / "n" / "1"))
     assert facts["skipped"][0]["file"] == "red/bad.png"
     assert {"accuracy", "macro_f1", "ece", "balanced_accuracy", "per_class", "confusion"} <= facts["metrics"].keys()
-    assert "red/bad.png" in said.err
+    assert "red/bad.png" in result.err
     assert open_bundle(Path(facts["path"])).manifest.samples == "zoo"
 
 
@@ -71,12 +73,12 @@ def test_finetune_again_is_the_next_version_from_cached_features(finetune: Comma
 def test_finetune_refuses_impossible_options_before_any_work(
     finetune: Command, photos: Path, tmp_path: Path, options: list[str], words: list[str]
 ) -> None:
-    said = finetune(photos, *options)
-    assert said.code == 1
-    assert said.out == ""
-    assert said.err.startswith("error: ")
+    result = finetune(photos, *options)
+    assert result.code == 1
+    assert result.out == ""
+    assert result.err.startswith("error: ")
     for word in words:
-        assert word in said.err
+        assert word in result.err
     assert not (tmp_path / "cache" / "features").exists()
     assert not (tmp_path / "models").exists()
 
@@ -85,18 +87,18 @@ def test_finetune_refuses_impossible_options_before_any_work(
     "arguments", [[], ["a", "b"], ["a", "--precision", "fp8"], ["a", "--seed", "x"], ["a", "--wat"]]
 )
 def test_finetune_wrong_usage_exits_2(finetune: Command, arguments: list[str]) -> None:
-    said = finetune(*arguments)
-    assert said.code == 2
-    assert "--help" in said.err
+    result = finetune(*arguments)
+    assert result.code == 2
+    assert "--help" in result.err
 
 
 def test_finetune_bad_data_is_one_clear_error(finetune: Command, photos: Path, tmp_path: Path) -> None:
     shutil.rmtree(photos / "red")
     shutil.rmtree(photos / "blue")
-    said = finetune(photos)
-    assert (said.code, said.out) == (1, "")
-    assert said.err.startswith("error: ")
-    assert "one class only, 'green'" in said.err
+    result = finetune(photos)
+    assert (result.code, result.out) == (1, "")
+    assert result.err.startswith("error: ")
+    assert "only one class, 'green'" in result.err
     assert not (tmp_path / "models").exists()
 
 
@@ -179,9 +181,9 @@ main()
             if child.poll() is not None:
                 break
             time.sleep(0.1)
-    said = child.communicate(timeout=60)[1]
-    assert child.returncode == (130 if how == signal.SIGINT else -9), said
-    assert "Traceback" not in said
+    result = child.communicate(timeout=60)[1]
+    assert child.returncode == (130 if how == signal.SIGINT else -9), result
+    assert "Traceback" not in result
     assert cached(tmp_path) >= 50
     assert not (tmp_path / "models").exists()
 
@@ -227,8 +229,8 @@ def test_odd_file_and_class_names_are_escaped(finetune: Command, photos: Path) -
     (photos / "red").rename(photos / "<b>[red]\n$(x)")
     (photos / "green" / "[bold] 'q' \".png").write_bytes(picture("green"))
     (photos / "green" / "\udcff[bold].png").write_bytes(b"")
-    said = finetune(photos, "--json")
-    assert said.code == 0
-    facts = json.loads(said.out)
+    result = finetune(photos, "--json")
+    assert result.code == 0
+    facts = json.loads(result.out)
     assert "<b>[red]\n$(x)" in facts["labels"]
-    assert "[bold].png" in said.err
+    assert "[bold].png" in result.err

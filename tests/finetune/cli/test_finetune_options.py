@@ -1,4 +1,4 @@
-"""The command line: its options reach the recipe, its sub-commands and files are told apart, progress as JSON Lines."""
+"""The options of `finetune`: they reach the recipe; subcommands, recipe files, progress as JSON Lines."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ from tests.support.class_folders import fill
 from tests.support.commands import Command
 
 
-def asked(monkeypatch: pytest.MonkeyPatch, finetune: Command, *arguments: object) -> Recipe:
+def recipe_of_command(monkeypatch: pytest.MonkeyPatch, finetune: Command, *arguments: object) -> Recipe:
     """The recipe that a command line makes; nothing is trained."""
-    made: list[Recipe] = []
+    recipes: list[Recipe] = []
 
     class Enough(SystemExit):
         pass
 
-    def seen(recipe: Recipe, *_: object) -> None:
-        made.append(recipe)
+    def record(recipe: Recipe, *_: object) -> None:
+        recipes.append(recipe)
         raise Enough(0)
 
-    monkeypatch.setattr("finetune.train", seen)
-    said = finetune(*arguments)
-    assert said.code == 0, said.err
-    return made[0]
+    monkeypatch.setattr("finetune.train", record)
+    result = finetune(*arguments)
+    assert result.code == 0, result.err
+    return recipes[0]
 
 
 EVERY = {
@@ -70,15 +70,15 @@ FLAGS = {"--no-samples": ("own_samples", False), "--no-augment": ("augment", Fal
 
 def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
     words = [word for option, (value, _) in EVERY.items() for word in (option, value)]
-    made = asked(monkeypatch, finetune, "d.csv", *words, *FLAGS)
-    wanted = {field: value for value, field in EVERY.values()} | dict(FLAGS.values())
-    assert made == recipe_toml.recipe_from_values({"data": "d.csv", **wanted})
+    recipe = recipe_of_command(monkeypatch, finetune, "d.csv", *words, *FLAGS)
+    expected = {field: value for value, field in EVERY.values()} | dict(FLAGS.values())
+    assert recipe == recipe_toml.recipe_from_values({"data": "d.csv", **expected})
     known = {name for _, options in OPTION_SECTIONS for option in options for name in option.opts}
     assert known - EVERY.keys() - FLAGS.keys() == {"--text-b", "--recipe", "--progress", "--json"}
 
 
 def test_recipe_without_options_is_the_default(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
-    assert asked(monkeypatch, finetune, "d.csv") == Recipe(data="d.csv")
+    assert recipe_of_command(monkeypatch, finetune, "d.csv") == Recipe(data="d.csv")
 
 
 def test_command_line_overrides_the_recipe_file(
@@ -86,56 +86,56 @@ def test_command_line_overrides_the_recipe_file(
 ) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "r.toml").write_text('data = "photos"\nseed = 3\ndepth = "top"\nepochs = 9\naugment = false\n')
-    made = asked(monkeypatch, finetune, "--recipe", "sub/r.toml", "--epochs", 2, "--depth", "full")
-    assert (made.data, made.seed, made.depth) == ("sub/photos", 3, "full")
-    assert (made.training.epochs, made.training.augment) == (2, False)
-    assert asked(monkeypatch, finetune, "other", "--recipe", "sub/r.toml").data == "other"
+    recipe = recipe_of_command(monkeypatch, finetune, "--recipe", "sub/r.toml", "--epochs", 2, "--depth", "full")
+    assert (recipe.data, recipe.seed, recipe.depth) == ("sub/photos", 3, "full")
+    assert (recipe.training.epochs, recipe.training.augment) == (2, False)
+    assert recipe_of_command(monkeypatch, finetune, "other", "--recipe", "sub/r.toml").data == "other"
 
 
 def test_invalid_recipe_file_is_one_clear_error(finetune: Command, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('data = "photos"\nepoch = 3\n')
-    for arguments, word in ((["--recipe", "r.toml"], "'epochs' meant"), (["a", "--recipe", "no.toml"], "no.toml")):
-        said = finetune(*arguments)
-        assert (said.code, said.out) == (1, "")
-        assert said.err.startswith("error: ")
-        assert word in said.err
+    for arguments, word in ((["--recipe", "r.toml"], "mean 'epochs'?"), (["a", "--recipe", "no.toml"], "no.toml")):
+        result = finetune(*arguments)
+        assert (result.code, result.out) == (1, "")
+        assert result.err.startswith("error: ")
+        assert word in result.err
     assert finetune("photos", "--depth", "auto", "--budget", "soon").code == 1
 
 
 @pytest.mark.parametrize("arguments", [[], ["--seed", 1], ["--json"]])
 def test_missing_data_argument_is_wrong_usage(finetune: Command, arguments: list) -> None:
-    said = finetune(*arguments)
-    assert said.code == 2
-    assert "DATA" in said.err
-    assert "--help" in said.err
+    result = finetune(*arguments)
+    assert result.code == 2
+    assert "DATA" in result.err
+    assert "--help" in result.err
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])
 def test_finetune_help_shows_options_and_commands(finetune: Command, word: str) -> None:
-    said = finetune(word)
-    assert said.code == 0
+    result = finetune(word)
+    assert result.code == 0
     for part in ("Data:", "Training:", "Commands:", "  check ", "  add ", "./add", "finetune add", "[check|add]"):
-        assert part in said.out
-    assert "\b" not in said.out
+        assert part in result.out
+    assert "\b" not in result.out
     for option in (*EVERY, *FLAGS):
-        assert f"{option}" in said.out
+        assert f"{option}" in result.out
 
 
 def test_subcommands_have_their_own_help(finetune: Command) -> None:
     for name in cli.commands:
-        said = finetune(name, "--help")
-        assert (said.code, said.err) == (0, "")
-        assert f"finetune {name} [OPTIONS] DATA" in said.out.splitlines()[0]
+        result = finetune(name, "--help")
+        assert (result.code, result.err) == (0, "")
+        assert f"finetune {name} [OPTIONS] DATA" in result.out.splitlines()[0]
         assert finetune(name).code == 2
-        assert finetune(name, "-h").out == said.out
+        assert finetune(name, "-h").out == result.out
 
 
 def test_folder_named_like_a_subcommand_is_reached_by_its_path(finetune: Command, photos: Path, tmp_path: Path) -> None:
     shutil.move(photos, tmp_path / "add")
     assert finetune("./add", "--json").code == 0
-    said = finetune("add")
-    assert said.code == 2
-    assert "finetune add" in said.err
+    result = finetune("add")
+    assert result.code == 2
+    assert "finetune add" in result.err
 
 
 def test_options_may_precede_the_data(finetune: Command, photos: Path) -> None:
@@ -147,9 +147,9 @@ def lines(text: str) -> list[dict]:
 
 
 def test_progress_json_lines(finetune: Command, photos: Path) -> None:
-    said = finetune(photos, "--progress", "json", "--json")
-    assert json.loads(said.out)["version"] == 1
-    events = lines(said.err)
+    result = finetune(photos, "--progress", "json", "--json")
+    assert json.loads(result.out)["version"] == 1
+    events = lines(result.err)
     assert {"event": "start", "what": "features", "total": 24} in events
     ends = [one for one in events if one["event"] == "end"]
     assert ("features", 24, True) in [(one["what"], one["done"], one["whole"]) for one in ends]
@@ -158,14 +158,14 @@ def test_progress_json_lines(finetune: Command, photos: Path) -> None:
 
 def test_progress_json_lines_include_errors(finetune: Command, tmp_path: Path) -> None:
     fill(tmp_path / "photos", each=1)
-    said = finetune("photos", "--progress", "json")
-    assert (said.code, said.out) == (1, "")
-    assert lines(said.err)[-1]["event"] == "error"
-    assert "every class needs" in lines(said.err)[-1]["text"]
+    result = finetune("photos", "--progress", "json")
+    assert (result.code, result.out) == (1, "")
+    assert lines(result.err)[-1]["event"] == "error"
+    assert "every class needs" in lines(result.err)[-1]["text"]
 
 
 def test_progress_none_prints_only_errors(finetune: Command, photos: Path, tmp_path: Path) -> None:
-    said = finetune(photos, "--progress", "none")
-    assert (said.code, said.err) == (0, "")
+    result = finetune(photos, "--progress", "none")
+    assert (result.code, result.err) == (0, "")
     assert finetune("nowhere", "--progress", "none").err.startswith("error: ")
     open_bundle(tmp_path / "models" / "photos" / "1")

@@ -1,4 +1,4 @@
-"""Texts, from the command to a bundle that repeats itself."""
+"""`finetune` on texts, from the command to a bundle that replays."""
 
 import json
 from pathlib import Path
@@ -21,13 +21,13 @@ EVIL = "<script>alert(1)</script>"
 
 
 def test_finetune_needs_only_a_table_of_texts(finetune: Command, tmp_path: Path) -> None:
-    said = finetune(table(tmp_path, "review,stars", texts(80)))
-    assert said.code == 0, said.err
-    assert 'text: "review", label: "stars"' in said.err
-    assert "80 extracted (" in said.err
-    assert "tokens a second" in said.err
-    assert "8 of your texts" in said.out
-    assert 'predict t "a text"' in said.out
+    result = finetune(table(tmp_path, "review,stars", texts(80)))
+    assert result.code == 0, result.err
+    assert 'text: "review", label: "stars"' in result.err
+    assert "80 extracted (" in result.err
+    assert "tokens a second" in result.err
+    assert "8 of your texts" in result.out
+    assert 'predict t "a text"' in result.out
 
 
 def test_text_bundle_includes_its_tokenizer(finetune: Command, tmp_path: Path) -> None:
@@ -49,11 +49,11 @@ def test_finetune_a_folder_of_text_files(finetune: Command, tmp_path: Path) -> N
         (tmp_path / "data" / label / f"{number:02}.txt").write_text(text)
     (tmp_path / "data" / "good" / "98.txt").write_bytes(b"caf\xe9")
     (tmp_path / "data" / "good" / "99.txt").write_bytes(b" \n")
-    said = finetune(tmp_path / "data", "--json", "--max-bad", 0.1)
-    assert said.code == 0, said.err
-    assert "the samples are texts" in said.err
-    assert [bad["file"] for bad in json.loads(said.out)["skipped"]] == ["good/98.txt", "good/99.txt"]
-    opened(said.out)
+    result = finetune(tmp_path / "data", "--json", "--max-bad", 0.1)
+    assert result.code == 0, result.err
+    assert "the samples are texts" in result.err
+    assert [bad["file"] for bad in json.loads(result.out)["skipped"]] == ["good/98.txt", "good/99.txt"]
+    opened(result.out)
     assert finetune(tmp_path / "data", "--max-bad", 0).code == 1
 
 
@@ -73,9 +73,9 @@ def test_finetune_embed_a_folder_without_classes(finetune: Command, tmp_path: Pa
 
 def test_finetune_pairs_of_texts(finetune: Command, tmp_path: Path) -> None:
     rows = [(text, "the dog fell", label) for text, label in texts(60)]
-    said = finetune(table(tmp_path, "a,b,same", rows), "--text", "a", "--text", "b", "--label", "same", "--json")
-    assert said.code == 0, said.err
-    bundle = opened(said.out)
+    result = finetune(table(tmp_path, "a,b,same", rows), "--text", "a", "--text", "b", "--label", "same", "--json")
+    assert result.code == 0, result.err
+    bundle = opened(result.out)
     assert bundle.manifest.input["texts"] == 2
     assert json.loads(bundle.read_golden().samples[0])[1] == "the dog fell"
     own = opened(
@@ -85,18 +85,18 @@ def test_finetune_pairs_of_texts(finetune: Command, tmp_path: Path) -> None:
 
 
 def test_backbone_of_the_other_kind_is_refused(finetune: Command, photos: Path) -> None:
-    said = finetune(photos, "--backbone", "all_minilm_l6_v2.sentences")
-    assert said.code == 1
-    assert "takes texts, but" in said.err
-    assert "holds pictures" in said.err
+    result = finetune(photos, "--backbone", "all_minilm_l6_v2.sentences")
+    assert result.code == 1
+    assert "takes texts, but" in result.err
+    assert "holds pictures" in result.err
 
 
 def test_rows_without_labels_count_as_unusable(finetune: Command, tmp_path: Path) -> None:
     path = table(tmp_path, "text,label", [*texts(40), ("the cat", ""), ("the dog", ""), ("the fish", "")])
-    said = finetune(path)
-    assert said.code == 1
-    assert "3 of the 43 rows" in said.err
-    assert "line 42: the label is missing" in said.err
+    result = finetune(path)
+    assert result.code == 1
+    assert "3 of the 43 rows" in result.err
+    assert "line 42: the label is missing" in result.err
     assert len(json.loads(finetune(path, "--max-bad", 0.1, "--json").out)["skipped"]) == 3
 
 

@@ -1,4 +1,4 @@
-"""Archives as data sets: the same samples as the folder gives, and nothing from one that means harm."""
+"""Archives as datasets: the same samples as from the folder, and hostile archives are refused."""
 
 import gc
 import io
@@ -45,8 +45,8 @@ def tarred(folder: Path, path: Path, mode: str = "w", under: str = "") -> Path:
     return path
 
 
-def contents(found: Dataset) -> list[tuple[str, str, bytes]]:
-    return [(sample.ref, sample.label, sample.read()) for sample in found.samples]
+def contents(dataset: Dataset) -> list[tuple[str, str, bytes]]:
+    return [(sample.ref, sample.label, sample.read()) for sample in dataset.samples]
 
 
 @pytest.mark.parametrize("ending", ["zip", *TARS, "ZIP", "Tar.GZ"])
@@ -54,9 +54,9 @@ def test_archive_loads_like_its_folder(photos: Path, ending: str) -> None:
     path = photos.parent / f"pictures.{ending}"
     kind = ending.lower()
     zipped(photos, path) if kind == "zip" else tarred(photos, path, TARS[kind])
-    found = load_dataset(str(path))
-    assert contents(found) == contents(load_dataset(str(photos)))
-    assert found.source == str(path)
+    dataset = load_dataset(str(path))
+    assert contents(dataset) == contents(load_dataset(str(photos)))
+    assert dataset.source == str(path)
     assert Recipe(data=str(path)).name == "pictures"
 
 
@@ -76,17 +76,17 @@ def test_archive_enters_a_single_top_folder_and_skips_system_files(photos: Path,
 def test_archive_keeps_its_train_val_test_split(tmp_path: Path) -> None:
     for at, name in enumerate(("train", "val", "test")):
         fill(tmp_path / "data" / name, each=2, first=2 * at)
-    found = load_dataset(str(zipped(tmp_path / "data", tmp_path / "data.zip", under="data/")))
-    assert {sample.part for sample in found.samples} == set(SplitPart)
+    dataset = load_dataset(str(zipped(tmp_path / "data", tmp_path / "data.zip", under="data/")))
+    assert {sample.part for sample in dataset.samples} == set(SplitPart)
 
 
 def test_archive_with_a_table_of_paths(photos: Path) -> None:
     rows = [f"{name}/{n:02}.png,{name[0]}" for name in ("red", "green") for n in range(8)]
     (photos / "labels.csv").write_text("\n".join(["path,label", *rows]))
-    found = load_dataset(str(zipped(photos, photos.parent / "a.zip", under="photos/")))
-    assert found.labels == ("g", "r")
-    assert len(found.samples) == 16
-    assert found.samples[0].read() == (photos / "green" / "00.png").read_bytes()
+    dataset = load_dataset(str(zipped(photos, photos.parent / "a.zip", under="photos/")))
+    assert dataset.labels == ("g", "r")
+    assert len(dataset.samples) == 16
+    assert dataset.samples[0].read() == (photos / "green" / "00.png").read_bytes()
 
 
 def test_archive_with_a_table_of_texts(photos: Path) -> None:
@@ -107,9 +107,9 @@ def test_archive_table_may_not_name_files_outside(photos: Path) -> None:
     rows = [f"red/{n:02}.png,red\ngreen/{n:02}.png,green" for n in range(8)]
     up = os.path.relpath(ours, cache_root() / "scratch" / "x")
     (photos / "labels.csv").write_text("\n".join(["path,label", *rows, f"{ours},red", f"{up},red"]))
-    found = load_dataset(str(zipped(photos, photos.parent / "a.zip")))
-    assert sorted(bad.ref for bad in found.skipped_samples) == sorted((str(ours), up))
-    assert len(found.samples) == 16
+    dataset = load_dataset(str(zipped(photos, photos.parent / "a.zip")))
+    assert sorted(bad.ref for bad in dataset.skipped_samples) == sorted((str(ours), up))
+    assert len(dataset.samples) == 16
 
 
 @pytest.mark.parametrize("ending", ["rar", "7Z", "csv.gz"])
@@ -137,8 +137,8 @@ def test_archive_scratch_lives_as_long_as_its_samples(photos: Path) -> None:
 
 
 def test_archive_trains_a_bundle_and_leaves_nothing_behind(photos: Path, finetune: Command) -> None:
-    said = finetune(tarred(photos, photos.parent / "photos.tar.gz", "w:gz", under="photos/"))
-    assert said.code == 0, said.err
+    error = finetune(tarred(photos, photos.parent / "photos.tar.gz", "w:gz", under="photos/"))
+    assert error.code == 0, error.err
     manifest = open_bundle(photos.parent / "models" / "photos" / "1").manifest
     assert manifest.data["source"] == "photos.tar.gz"
     gc.collect()
@@ -251,12 +251,12 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "zip pipe": ("zip", lambda: zip_of((special("red/1.png", stat.S_IFIFO), b"")), "link or a device"),
     "zip file that is a folder": ("zip", lambda: zip_of((special("red", stat.S_IFDIR), b"")), "link or a device"),
     "zip encrypted": ("zip", encrypted, "'red/1.png' is encrypted"),
-    "zip twice": ("zip", twice, "there twice"),
+    "zip twice": ("zip", twice, "occurs twice"),
     "zip file and folder": ("zip", lambda: zip_of(("red", PNG), ("red/1.png", PNG)), "file and as a folder"),
-    "zip folder and file": ("zip", lambda: zip_of(("red/1.png", PNG), ("red", PNG)), "there twice"),
-    "zip method": ("zip", lambda: zip_of(("red/1.png", PNG), method=zipfile.ZIP_LZMA), "packed by method 14"),
+    "zip folder and file": ("zip", lambda: zip_of(("red/1.png", PNG), ("red", PNG)), "occurs twice"),
+    "zip method": ("zip", lambda: zip_of(("red/1.png", PNG), method=zipfile.ZIP_LZMA), "compressed with method 14"),
     "zip deep": ("zip", lambda: zip_of(("a/" * 40 + "1.png", PNG)), "deeper than 32"),
-    "zip long": ("zip", lambda: zip_of(("a" * 2000, PNG)), "endless name"),
+    "zip long": ("zip", lambda: zip_of(("a" * 2000, PNG)), "over 1,024 letters"),
     "zip longer than a disk takes": ("zip", lambda: zip_of(("a" * 300, PNG)), "cannot be unpacked"),
     "zip shorter than it says": ("zip", lambda: of_size(len(PNG) + 9), "truncated, corrupt"),
     "zip longer than it says": ("zip", lambda: of_size(len(PNG) - 9), "truncated, corrupt"),
@@ -272,13 +272,13 @@ HOSTILE: dict[str, tuple[str, Callable[[], bytes], str]] = {
     "tar device": ("tar", lambda: tar_of(odd(tarfile.CHRTYPE)), "is a link, a device"),
     "tar block device": ("tar", lambda: tar_of(odd(tarfile.BLKTYPE)), "is a link, a device"),
     "tar unknown": ("tar", lambda: tar_of(odd(b"?")), "is a link, a device"),
-    "tar holes": ("tar", holes, "full of holes"),
-    "tar twice": ("tar", lambda: tar_of("red/1.png", "red/1.png"), "there twice"),
-    "tar twice by a dot": ("tar", lambda: tar_of("red/1.png", "./red/./1.png"), "there twice"),
-    "tar endless name": ("tar", lambda: endless_header(tarfile.GNUTYPE_LONGNAME), "headers of more than"),
+    "tar holes": ("tar", holes, "sparse file"),
+    "tar twice": ("tar", lambda: tar_of("red/1.png", "red/1.png"), "occurs twice"),
+    "tar twice by a dot": ("tar", lambda: tar_of("red/1.png", "./red/./1.png"), "occurs twice"),
+    "tar over 1,024 letters": ("tar", lambda: endless_header(tarfile.GNUTYPE_LONGNAME), "headers of more than"),
     "tar endless attributes": ("tar", lambda: endless_header(tarfile.XHDTYPE), "headers of more than"),
-    "tar without its end": ("tar", no_end, "its end is missing"),
-    "tar with garbage": ("tar", no_header, "its end is missing"),
+    "tar without its end": ("tar", no_end, "its end marker is missing"),
+    "tar with garbage": ("tar", no_header, "its end marker is missing"),
     "tar cut": ("tar", lambda: tar_of("red/1.png")[:700], "truncated, corrupt"),
     "tar none": ("tar", lambda: b"no archive at all", "truncated, corrupt"),
     "tar empty": ("tar", lambda: b"", "truncated, corrupt"),
@@ -325,13 +325,13 @@ def test_archive_bomb_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     path = tmp_path / f"bomb.{ending}"
     monkeypatch.setattr(safe_extract, "ALWAYS_ALLOWED_BYTES", 20_000)
     monkeypatch.setattr(safe_extract, "MAX_COMPRESSION_RATIO", 1)
-    assert "would become more than 20,000 bytes" in refused(path, make())
+    assert "would extract to more than 20,000 bytes" in refused(path, make())
     monkeypatch.setattr(
         safe_extract, "MAX_COMPRESSION_RATIO", 1000
     )  # it is small, and this many times that is more than it becomes
     assert "would become" not in refused_or_not(path)
     monkeypatch.setattr(safe_extract, "MAX_EXTRACTED_BYTES", 30_000)
-    assert "would become more than 30,000 bytes" in refused(path, make())
+    assert "would extract to more than 30,000 bytes" in refused(path, make())
 
 
 def bomb(files: int, size: int) -> bytes:
@@ -364,12 +364,12 @@ def test_archive_bomb_in_skipped_files_is_refused(tmp_path: Path, monkeypatch: p
 
 
 def test_archive_bomb_with_a_false_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """What really comes is counted, too: here the promise is not even looked at."""
+    """The bytes that are read are counted, too: here the declared size is not even looked at."""
     monkeypatch.setattr(safe_extract, "ALWAYS_ALLOWED_BYTES", 20_000)
     monkeypatch.setattr(safe_extract, "MAX_COMPRESSION_RATIO", 1)
-    monkeypatch.setattr(SafeExtractor, "promised", lambda *_: None)
+    monkeypatch.setattr(SafeExtractor, "check_totals", lambda *_: None)
     zipped_bytes = zip_of(*((f"red/{n}.png", bytes(5000)) for n in range(9)))
-    assert "would become more than 20,000 bytes" in refused(tmp_path / "bomb.zip", zipped_bytes)
+    assert "would extract to more than 20,000 bytes" in refused(tmp_path / "bomb.zip", zipped_bytes)
 
 
 @pytest.mark.parametrize("ending", ["zip", "tar"])
@@ -381,7 +381,7 @@ def test_archive_with_too_many_or_too_large_files_is_refused(
     assert "more than 4 files and folders" in refused(tmp_path / f"many.{ending}", data)
     monkeypatch.setattr(safe_extract, "MAX_ENTRIES", 1000)
     monkeypatch.setattr(safe_extract, "MAX_BYTES_PER_SAMPLE", 99)
-    assert "one sample may have 99" in refused(tmp_path / f"large.{ending}", data)
+    assert "at most 99 are allowed for one sample" in refused(tmp_path / f"large.{ending}", data)
 
 
 def test_archive_folders_count_as_entries(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -400,7 +400,7 @@ def test_archive_names_that_differ_only_in_case_are_refused(tmp_path: Path, twin
     )
     strict.write_file(("red", "1.png"), 9, read)
     strict.write_file(("red", "2.png"), 9, read)
-    with pytest.raises(DatasetError, match="are one name on this disk"):
+    with pytest.raises(DatasetError, match="are the same name on this disk"):
         strict.write_file(tuple(twin.split("/")), 9, read)
     assert is_case_insensitive(tmp_path) is (tmp_path / "RED").exists()
 

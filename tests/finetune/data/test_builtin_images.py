@@ -1,3 +1,5 @@
+"""Built-in image datasets: sample:digits, sample:mnist."""
+
 import io
 
 import numpy as np
@@ -19,9 +21,9 @@ def test_builtin_digits_keep_every_pixel() -> None:
 
 
 def test_builtin_mnist_has_500_of_each_digit() -> None:
-    found = load_dataset("sample:mnist")
-    assert found.labels == tuple("0123456789")
-    assert len(found.samples) == 5000
+    dataset = load_dataset("sample:mnist")
+    assert dataset.labels == tuple("0123456789")
+    assert len(dataset.samples) == 5000
 
 
 def test_sample_images_are_fixed_and_distinct() -> None:

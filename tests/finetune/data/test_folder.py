@@ -1,3 +1,5 @@
+"""Folders as datasets: classes, splits, kinds, and layouts that are refused."""
+
 import os
 import shutil
 import unicodedata
@@ -14,12 +16,12 @@ from tests.support.fakes import picture
 
 
 def test_class_folders_become_labels(photos: Path) -> None:
-    found = load_dataset(str(photos))
-    assert found.labels == ("blue", "green", "red")
-    assert len(found.samples) == 24
-    assert found.samples[0].ref == os.path.join("blue", "00.png")
-    assert found.samples[0].read() == (photos / "blue" / "00.png").read_bytes()
-    assert {sample.part for sample in found.samples} == {None}
+    dataset = load_dataset(str(photos))
+    assert dataset.labels == ("blue", "green", "red")
+    assert len(dataset.samples) == 24
+    assert dataset.samples[0].ref == os.path.join("blue", "00.png")
+    assert dataset.samples[0].read() == (photos / "blue" / "00.png").read_bytes()
+    assert {sample.part for sample in dataset.samples} == {None}
 
 
 def test_nested_folders_belong_to_their_class(photos: Path) -> None:
@@ -35,9 +37,9 @@ def test_hidden_and_non_image_files_are_skipped(photos: Path) -> None:
     (photos / "red" / "Thumbs.db").write_bytes(b"x")
     (photos / "red" / "about.txt").write_text("red things")
     (photos / "README.md").write_text("photos")
-    found = load_dataset(str(photos))
-    assert len(found.samples) == 24
-    assert "1 files" in found.notes[0]
+    dataset = load_dataset(str(photos))
+    assert len(dataset.samples) == 24
+    assert "1 files" in dataset.notes[0]
 
 
 def test_unknown_file_types_are_left_to_the_decoder(photos: Path) -> None:
@@ -61,9 +63,9 @@ def test_symlinks_are_followed_without_cycles(photos: Path, tmp_path: Path) -> N
 def test_split_folders_are_kept(tmp_path: Path, names: tuple[str, str, str]) -> None:
     for at, name in enumerate(names):
         fill(tmp_path / "data" / name, each=2, first=2 * at)
-    found = load_dataset(str(tmp_path / "data"))
-    assert found.labels == ("blue", "green", "red")
-    assert Counter(sample.part for sample in found.samples) == dict.fromkeys(SplitPart, 6)
+    dataset = load_dataset(str(tmp_path / "data"))
+    assert dataset.labels == ("blue", "green", "red")
+    assert Counter(sample.part for sample in dataset.samples) == dict.fromkeys(SplitPart, 6)
 
 
 def test_classes_may_be_called_train_and_test(tmp_path: Path) -> None:
@@ -130,7 +132,7 @@ def not_text(root: Path) -> None:
     [
         (empty, ("holds no pictures", "class folders")),
         (gone, ("no folder or file", "sample:digits")),
-        (one_class, ("one class only, 'red'", "two or more")),
+        (one_class, ("only one class, 'red'", "two or more")),
         (one_image, ("'red' has 1", "at least 3")),
         (no_image, ("red holds no pictures",)),
         (twins_in_case, ("'Red'", "'red'", "only in case")),

@@ -1,3 +1,5 @@
+"""Tables of image paths as datasets."""
+
 from pathlib import Path
 
 import pytest
@@ -31,10 +33,10 @@ def table(photos: Path, header: str, row: str, *, sep: str = ",", encoding: str 
     ids=["plain", "order", "by content", "semicolon", "tab", "bom", "quotes and blanks", "no header"],
 )
 def test_image_table_columns_are_found(photos: Path, header: str, row: str, options: dict) -> None:
-    found = load_dataset(table(photos, header, row, **options))
-    assert found.labels == ("green", "red")
-    assert len(found.samples) == len(PATHS)
-    assert all(sample.read() == (photos / sample.ref).read_bytes() for sample in found.samples)
+    dataset = load_dataset(table(photos, header, row, **options))
+    assert dataset.labels == ("green", "red")
+    assert len(dataset.samples) == len(PATHS)
+    assert all(sample.read() == (photos / sample.ref).read_bytes() for sample in dataset.samples)
 
 
 def test_image_table_split_column_is_kept(photos: Path) -> None:

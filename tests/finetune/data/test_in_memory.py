@@ -1,4 +1,4 @@
-"""Data that are in Python already, as data sets."""
+"""Datasets from memory: arrays, texts, DataFrames, tf.data."""
 
 import io
 from collections.abc import Iterator
@@ -34,11 +34,11 @@ def pixels(data: bytes) -> np.ndarray:
 
 @pytest.mark.parametrize("x", [PIXELS, GREY, GREY[..., None], list(PIXELS)], ids=["RGB", "grey", "one", "list"])
 def test_in_memory_images_keep_every_pixel(x) -> None:
-    made = dataset_from_memory((x, NUMBERS))
-    assert (made.kind, made.task, made.labels) == (DataKind.IMAGE, Task.CLASSIFY, ("0", "1", "2"))
-    for sample, picture_ in zip(made.samples, x, strict=True):
+    dataset = dataset_from_memory((x, NUMBERS))
+    assert (dataset.kind, dataset.task, dataset.labels) == (DataKind.IMAGE, Task.CLASSIFY, ("0", "1", "2"))
+    for sample, picture_ in zip(dataset.samples, x, strict=True):
         assert np.array_equal(pixels(sample.read()), np.squeeze(picture_))
-    assert made.samples[1].label == "1"
+    assert dataset.samples[1].label == "1"
 
 
 def test_in_memory_images_may_be_files_or_differ_in_size() -> None:
@@ -53,8 +53,8 @@ def test_in_memory_string_labels_are_classes(labels) -> None:
 
 
 def test_in_memory_integer_labels_get_class_names() -> None:
-    made = dataset_from_memory((PIXELS, NUMBERS.astype(np.uint8)), classes=("red", "green", "blue"))
-    assert [sample.label for sample in made.samples] == WORDS
+    dataset = dataset_from_memory((PIXELS, NUMBERS.astype(np.uint8)), classes=("red", "green", "blue"))
+    assert [sample.label for sample in dataset.samples] == WORDS
     with pytest.raises(DatasetError, match="sample 2: the label 2 is none of the 2 classes"):
         dataset_from_memory((PIXELS, NUMBERS), classes=("red", "green"))
 
@@ -68,8 +68,8 @@ def test_in_memory_integers_are_classes_and_floats_are_numbers() -> None:
 
 
 def test_in_memory_texts_pairs_and_tags() -> None:
-    made = dataset_from_memory((TEXTS, WORDS))
-    assert (made.kind, made.texts_per_sample, made.samples[3].read()) == (DataKind.TEXT, 1, b"a text 3")
+    dataset = dataset_from_memory((TEXTS, WORDS))
+    assert (dataset.kind, dataset.texts_per_sample, dataset.samples[3].read()) == (DataKind.TEXT, 1, b"a text 3")
     assert dataset_from_memory((np.array(TEXTS), WORDS)).samples[3].read() == b"a text 3"
     assert dataset_from_memory(([(text, "other") for text in TEXTS], WORDS)).texts_per_sample == 2
     tags = dataset_from_memory((TEXTS, [["a", "b"], ["a"], []] * 3))
@@ -90,16 +90,18 @@ def test_in_memory_samples_without_labels_are_for_embedding() -> None:
 
 
 def test_in_memory_missing_label_is_a_skipped_sample() -> None:
-    made = dataset_from_memory((PIXELS[[*range(9), 0]], [*WORDS, None]))
-    assert [bad.ref for bad in made.skipped_samples] == ["000009"]
-    assert len(made.samples) == 9
+    dataset = dataset_from_memory((PIXELS[[*range(9), 0]], [*WORDS, None]))
+    assert [bad.ref for bad in dataset.skipped_samples] == ["000009"]
+    assert len(dataset.samples) == 9
 
 
 def test_in_memory_split_is_kept() -> None:
-    made = dataset_from_memory({"train": (PIXELS, WORDS), "validation": (PIXELS[:3], WORDS[:3]), "test": (GREY, WORDS)})
-    assert [sum(sample.part is part for sample in made.samples) for part in SplitPart] == [9, 3, 9]
-    assert made.samples[-1].ref == "test/000008"
-    with pytest.raises(DatasetError, match="'tset' is no part of a split"):
+    dataset = dataset_from_memory(
+        {"train": (PIXELS, WORDS), "validation": (PIXELS[:3], WORDS[:3]), "test": (GREY, WORDS)}
+    )
+    assert [sum(sample.part is part for sample in dataset.samples) for part in SplitPart] == [9, 3, 9]
+    assert dataset.samples[-1].ref == "test/000008"
+    with pytest.raises(DatasetError, match="'tset' is not a part of a split"):
         dataset_from_memory({"train": (PIXELS, WORDS), "tset": (PIXELS, WORDS)})
     with pytest.raises(DatasetError, match="holds texts to classify, other parts pictures"):
         dataset_from_memory({"train": (PIXELS, WORDS), "test": (TEXTS, WORDS)})
@@ -108,17 +110,17 @@ def test_in_memory_split_is_kept() -> None:
 def test_in_memory_dataframe_is_read_as_a_table(tmp_path: Path) -> None:
     reviews = [f"so good it was {n}" for n in range(10)]
     frame = pd.DataFrame({"review": reviews, "stars": [*WORDS, None], "id": range(10)})
-    made = dataset_from_memory(frame)
-    assert (made.kind, made.task, len(made.samples)) == (DataKind.TEXT, Task.CLASSIFY, 9)
-    assert made.skipped_samples[0].ref == "row 10"
+    dataset = dataset_from_memory(frame)
+    assert (dataset.kind, dataset.task, len(dataset.samples)) == (DataKind.TEXT, Task.CLASSIFY, 9)
+    assert dataset.skipped_samples[0].ref == "row 10"
     numbers = DataOptions(label="id", text=("review",), task=Task.REGRESS)
     assert [sample.label for sample in dataset_from_memory(frame, options=numbers).samples] == list("0123456789")
     for number in range(9):
         (tmp_path / f"{number}.png").write_bytes(picture())
     paths = pd.DataFrame({"path": [f"{n}.png" for n in range(9)], "label": NUMBERS})
-    made = dataset_from_memory(paths, folder=tmp_path)
-    assert made.kind is DataKind.IMAGE
-    assert made.samples[0].read() == picture()
+    dataset = dataset_from_memory(paths, folder=tmp_path)
+    assert dataset.kind is DataKind.IMAGE
+    assert dataset.samples[0].read() == picture()
     twins = pd.DataFrame([["a", "b"]], columns=["text", "text"])
     with pytest.raises(DatasetError, match="several columns 'text'"):
         dataset_from_memory(twins)
@@ -151,10 +153,10 @@ class Stream:
     ids=["pictures", "batches", "one colour", "grey", "texts", "batches of texts"],
 )
 def test_in_memory_stream_is_read_sample_by_sample(elements: tuple) -> None:
-    made = dataset_from_memory(Stream(*elements))
-    assert len(made.samples) == 9
-    assert len(made.labels) == 3
-    assert made.samples[4].read() == b"a text 4" or pixels(made.samples[4].read()).shape[:2] == (6, 5)
+    dataset = dataset_from_memory(Stream(*elements))
+    assert len(dataset.samples) == 9
+    assert len(dataset.labels) == 3
+    assert dataset.samples[4].read() == b"a text 4" or pixels(dataset.samples[4].read()).shape[:2] == (6, 5)
 
 
 @pytest.mark.slow
@@ -164,9 +166,9 @@ def test_in_memory_tf_data_is_read() -> None:
         tf.data.Dataset.from_tensor_slices((PIXELS, NUMBERS)),
         tf.data.Dataset.from_tensors((PIXELS, NUMBERS)),
     ):
-        made = dataset_from_memory(source, classes=("red", "green", "blue"))
-        assert [sample.label for sample in made.samples] == WORDS
-        assert np.array_equal(pixels(made.samples[7].read()), PIXELS[7])
+        dataset = dataset_from_memory(source, classes=("red", "green", "blue"))
+        assert [sample.label for sample in dataset.samples] == WORDS
+        assert np.array_equal(pixels(dataset.samples[7].read()), PIXELS[7])
     texts = tf.data.Dataset.from_tensor_slices((TEXTS, WORDS)).batch(4)
     assert [sample.read().decode() for sample in dataset_from_memory(texts).samples] == TEXTS
     with pytest.raises(DatasetError, match="repeats for ever"):
@@ -197,7 +199,7 @@ def test_in_memory_tf_data_is_read() -> None:
         ("photos/", "str is no list of samples"),
         ({}, "is empty"),
         (([], []), "holds no pictures"),
-        ((PIXELS, ["red"] * 9), "one class only"),
+        ((PIXELS, ["red"] * 9), "only one class"),
     ],
 )
 def test_in_memory_unusable_data_is_refused_with_advice(source: object, words: str) -> None:
@@ -211,20 +213,20 @@ def test_in_memory_arrays_have_no_columns() -> None:
 
 
 def test_in_memory_dataset_refuses_other_data_options() -> None:
-    made = dataset_from_memory((TEXTS, NUMBERS))
-    assert load_dataset(made) is load_dataset(made, DataOptions(task=Task.CLASSIFY)) is made
+    dataset = dataset_from_memory((TEXTS, NUMBERS))
+    assert load_dataset(dataset) is load_dataset(dataset, DataOptions(task=Task.CLASSIFY)) is dataset
     with pytest.raises(DatasetError, match="is a data set already"):
-        load_dataset(made, DataOptions(task=Task.REGRESS))
+        load_dataset(dataset, DataOptions(task=Task.REGRESS))
 
 
 def test_in_memory_arrays_train_a_bundle(tmp_path: Path) -> None:
     x = [pixels(noisy(color, 100 * at + n)) for at, color in enumerate(COLORS.values()) for n in range(8)]
     y = [name for name in COLORS for _ in range(8)]
-    made = run_pipeline(
+    dataset = run_pipeline(
         make_plan(
             Recipe(data=dataset_from_memory((np.stack(x), y), name="Colours in memory"), models=tmp_path / "models")
         )
     )
-    assert made.bundle.manifest.name == "colours-in-memory"
-    assert made.bundle.manifest.data["source"] == "Colours in memory"
-    assert made.bundle.manifest.metrics["accuracy"] == 1
+    assert dataset.bundle.manifest.name == "colours-in-memory"
+    assert dataset.bundle.manifest.data["source"] == "Colours in memory"
+    assert dataset.bundle.manifest.metrics["accuracy"] == 1

@@ -1,3 +1,5 @@
+"""Train/validation/test split: stratified, seeded, without duplicates across parts."""
+
 import hashlib
 from collections import Counter
 
@@ -17,29 +19,29 @@ def samples(spec: str, part: SplitPart | None = None) -> list[LabeledSample]:
 def divide(given: list[LabeledSample], seed: int = 0, val: float = 0.2, test: float = 0.2) -> Split:
     shas = [hashlib.sha256(sample.read()).digest() for sample in given]
     strata = [sample.label for sample in given]
-    made = split_samples(given, shas, strata, seed=seed, val=val, test=test)
-    check_train_classes(strata, made)
-    return made
+    split = split_samples(given, shas, strata, seed=seed, val=val, test=test)
+    check_train_classes(strata, split)
+    return split
 
 
 MANY = samples(" ".join([f"a{n}" for n in range(50)] + [f"b{n}" for n in range(10)]))
 
 
 def test_stratified_split_has_the_same_shares_for_every_class() -> None:
-    made = divide(MANY)
-    by_class = Counter((sample.label, part) for sample, part in zip(MANY, made.parts.tolist(), strict=True))
+    split = divide(MANY)
+    by_class = Counter((sample.label, part) for sample, part in zip(MANY, split.parts.tolist(), strict=True))
     assert by_class == {
         ("a", "train"): 30, ("a", "val"): 10, ("a", "test"): 10,
         ("b", "train"): 6, ("b", "val"): 2, ("b", "test"): 2,
     }  # fmt: skip
-    assert made.method == "stratified 60% / 20% / 20%"
+    assert split.method == "stratified 60% / 20% / 20%"
 
 
 def test_split_depends_on_the_seed_and_not_on_file_order() -> None:
-    made = divide(MANY)
-    assert np.array_equal(made.parts, divide(MANY).parts)
-    assert not np.array_equal(made.parts, divide(MANY, seed=1).parts)
-    assert np.array_equal(made.parts[::-1], divide(MANY[::-1]).parts)
+    split = divide(MANY)
+    assert np.array_equal(split.parts, divide(MANY).parts)
+    assert not np.array_equal(split.parts, divide(MANY, seed=1).parts)
+    assert np.array_equal(split.parts[::-1], divide(MANY[::-1]).parts)
 
 
 def test_split_hardly_changes_when_a_sample_is_added() -> None:
@@ -54,12 +56,12 @@ def test_split_of_three_samples_fills_three_parts() -> None:
 @pytest.mark.parametrize("seed", range(10))
 def test_split_keeps_duplicates_together(seed: int) -> None:
     given = samples("a1 a1 a1 a2 a3 a4 a5 b1 b2 b2 b3 b4 b1")
-    made = divide(given, seed=seed)
+    split = divide(given, seed=seed)
     where: dict[bytes, set[str]] = {}
-    for sample, part in zip(given, made.parts.tolist(), strict=True):
+    for sample, part in zip(given, split.parts.tolist(), strict=True):
         where.setdefault(sample.read(), set()).add(part)
     assert all(len(parts) == 1 for parts in where.values())
-    assert UNASSIGNED not in made.parts
+    assert UNASSIGNED not in split.parts
 
 
 def test_split_of_the_data_is_kept_but_duplicates_leave_train() -> None:
@@ -68,19 +70,19 @@ def test_split_of_the_data_is_kept_but_duplicates_leave_train() -> None:
         + samples("a3 b3 a2", SplitPart.VAL)
         + samples("a4 b4 b3", SplitPart.TEST)
     )
-    made = divide(given)
-    assert made.parts.tolist() == ["train", "", "train", "train", "val", "", "val", "test", "test", "test"]
-    assert "2 samples are exact copies" in made.notes[0]
-    assert made.method == "the data's own"
+    split = divide(given)
+    assert split.parts.tolist() == ["train", "", "train", "train", "val", "", "val", "test", "test", "test"]
+    assert "2 samples are exact copies" in split.notes[0]
+    assert split.method == "the data's own"
 
 
 @pytest.mark.parametrize(("given", "cut"), [(SplitPart.TEST, SplitPart.VAL), (SplitPart.VAL, SplitPart.TEST)])
 def test_split_part_that_is_missing_is_cut_from_train(given: SplitPart, cut: SplitPart) -> None:
     own = [LabeledSample(sample.ref, sample.label, SplitPart.TRAIN, sample.source) for sample in MANY]
-    made = divide(own + samples("ax ay bx", given))
-    assert made.counts() == {"train": 46, cut.value: 14, given.value: 3}
-    assert made.parts[-3:].tolist() == [given.value] * 3
-    assert f"no {cut.value} part" in made.notes[0]
+    split = divide(own + samples("ax ay bx", given))
+    assert split.counts() == {"train": 46, cut.value: 14, given.value: 3}
+    assert split.parts[-3:].tolist() == [given.value] * 3
+    assert f"no {cut.value} part" in split.notes[0]
 
 
 def test_split_refuses_a_class_missing_from_train() -> None:

@@ -1,3 +1,5 @@
+"""The task guessed from labels, and the targets of each task."""
+
 import numpy as np
 import pytest
 
@@ -42,11 +44,11 @@ def samples(labels: list[str], part: SplitPart | None = None) -> list[LabeledSam
 
 
 def test_rare_tags_are_left_out_with_a_note() -> None:
-    made = build_targets(Task.TAG, samples(["a;b", "a", "a;b", "b;rare", "", "a"]))
-    assert made.labels == ("a", "b")
-    assert made.y.tolist() == [[1, 1], [1, 0], [1, 1], [0, 1], [0, 0], [1, 0]]
-    assert made.strata == ("b", "a", "b", "b", "", "a")
-    assert "'rare'" in made.notes[0]
+    targets = build_targets(Task.TAG, samples(["a;b", "a", "a;b", "b;rare", "", "a"]))
+    assert targets.labels == ("a", "b")
+    assert targets.y.tolist() == [[1, 1], [1, 0], [1, 1], [0, 1], [0, 0], [1, 0]]
+    assert targets.strata == ("b", "a", "b", "b", "", "a")
+    assert "'rare'" in targets.notes[0]
 
 
 def test_tags_too_rare_to_learn_are_refused() -> None:
@@ -56,9 +58,9 @@ def test_tags_too_rare_to_learn_are_refused() -> None:
 
 @pytest.mark.parametrize("n", [3, 7, 15, 100])
 def test_numbers_are_stratified_by_quantiles(n: int) -> None:
-    made = build_targets(Task.REGRESS, samples([str(number) for number in range(n)]), "stars")
-    sizes = np.unique(made.strata, return_counts=True)[1]
-    assert made.labels == ("stars",)
+    targets = build_targets(Task.REGRESS, samples([str(number) for number in range(n)]), "stars")
+    sizes = np.unique(targets.strata, return_counts=True)[1]
+    assert targets.labels == ("stars",)
     assert sizes.min() >= 3
     assert len(sizes) <= 5
 

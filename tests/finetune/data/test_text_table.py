@@ -1,4 +1,4 @@
-"""Tables of texts as data sets, their columns, and what is wrong with them."""
+"""Tables of texts as datasets: their columns, and tables that are refused."""
 
 import json
 from pathlib import Path
@@ -13,9 +13,9 @@ from tests.support.table_files import RECORDS, ROWS, jsonl
 
 
 def test_text_table_becomes_samples(tmp_path: Path) -> None:
-    found = load_dataset(str(jsonl(tmp_path)))
-    assert [(sample.read().decode(), sample.label) for sample in found.samples] == ROWS
-    assert (found.kind, found.texts_per_sample, found.task, found.skipped_samples) == (
+    dataset = load_dataset(str(jsonl(tmp_path)))
+    assert [(sample.read().decode(), sample.label) for sample in dataset.samples] == ROWS
+    assert (dataset.kind, dataset.texts_per_sample, dataset.task, dataset.skipped_samples) == (
         DataKind.TEXT,
         1,
         Task.CLASSIFY,
@@ -27,9 +27,9 @@ def test_text_table_columns_are_reported(tmp_path: Path) -> None:
     assert load_dataset(str(jsonl(tmp_path))).notes == ('text: "review", label: "stars"',)
 
 
-def load_csv(tmp_path: Path, text: str | bytes, /, **wanted):
+def load_csv(tmp_path: Path, text: str | bytes, /, **options):
     (tmp_path / "t.csv").write_bytes(text if isinstance(text, bytes) else text.encode())
-    return load_dataset(str(tmp_path / "t.csv"), DataOptions(**wanted))
+    return load_dataset(str(tmp_path / "t.csv"), DataOptions(**options))
 
 
 TABLE = "id,title,body,mood,set\n" + "".join(
@@ -38,15 +38,15 @@ TABLE = "id,title,body,mood,set\n" + "".join(
 
 
 def test_text_table_columns_are_named_case_insensitively(tmp_path: Path) -> None:
-    found = load_csv(tmp_path, TABLE, text=("Title",), label="MOOD", split_column="set")
-    assert found.samples[0].read() == b"title 0"
-    assert [sample.part for sample in found.samples] == [SplitPart.TRAIN] * 6 + [SplitPart.TEST] * 3
+    dataset = load_csv(tmp_path, TABLE, text=("Title",), label="MOOD", split_column="set")
+    assert dataset.samples[0].read() == b"title 0"
+    assert [sample.part for sample in dataset.samples] == [SplitPart.TRAIN] * 6 + [SplitPart.TEST] * 3
 
 
 def test_text_table_with_two_text_columns_gives_pairs(tmp_path: Path) -> None:
-    found = load_csv(tmp_path, TABLE, text=("title", "body"), label="mood")
-    assert found.texts_per_sample == 2
-    assert json.loads(found.samples[1].read()) == ["title 1", "the long body of number 1"]
+    dataset = load_csv(tmp_path, TABLE, text=("title", "body"), label="mood")
+    assert dataset.texts_per_sample == 2
+    assert json.loads(dataset.samples[1].read()) == ["title 1", "the long body of number 1"]
     assert load_csv(tmp_path, TABLE.replace("title,body", "premise,hypothesis"), label="mood").texts_per_sample == 2
 
 
@@ -55,14 +55,14 @@ def test_text_table_label_column_is_found_by_its_content(tmp_path: Path) -> None
 
 
 def test_text_table_needs_no_label_to_embed(tmp_path: Path) -> None:
-    found = load_csv(tmp_path, "text\nthe first\nthe second\n", task=Task.EMBED)
-    assert [sample.label for sample in found.samples] == ["", ""]
+    dataset = load_csv(tmp_path, "text\nthe first\nthe second\n", task=Task.EMBED)
+    assert [sample.label for sample in dataset.samples] == ["", ""]
 
 
 def test_text_table_rows_without_label_or_text_are_skipped(tmp_path: Path) -> None:
-    found = load_csv(tmp_path, "text,label\n" + "some words,a\nother words,b\n" * 3 + "words,\n,a\n\na, b, c\n")
-    assert len(found.samples) == 6
-    assert [(bad.ref, bad.reason.split(".")[0].split(",")[0]) for bad in found.skipped_samples] == [
+    dataset = load_csv(tmp_path, "text,label\n" + "some words,a\nother words,b\n" * 3 + "words,\n,a\n\na, b, c\n")
+    assert len(dataset.samples) == 6
+    assert [(bad.ref, bad.reason.split(".")[0].split(",")[0]) for bad in dataset.skipped_samples] == [
         ("line 8", "the label is missing"),
         ("line 9", "the text is missing"),
         ("line 11", "it has 3 cells"),
@@ -72,9 +72,9 @@ def test_text_table_rows_without_label_or_text_are_skipped(tmp_path: Path) -> No
 def test_text_table_row_with_a_lone_surrogate_is_skipped(tmp_path: Path) -> None:
     lines = [*map(json.dumps, RECORDS), '{"review": "half \\ud800", "stars": "a"}']
     (tmp_path / "t.jsonl").write_text("\n".join(lines))
-    found = load_dataset(str(tmp_path / "t.jsonl"))
-    assert len(found.samples) == len(ROWS)
-    assert "surrogate" in found.skipped_samples[0].reason
+    dataset = load_dataset(str(tmp_path / "t.jsonl"))
+    assert len(dataset.samples) == len(ROWS)
+    assert "surrogate" in dataset.skipped_samples[0].reason
 
 
 ENOUGH = "the cat rose,a\nthe dog fell,b\n"
@@ -88,8 +88,8 @@ ENOUGH = "the cat rose,a\nthe dog fell,b\n"
         (TABLE, {"split_column": "mood"}, ["line 2", "'x'", "train, val"]),
         (TABLE, {"sheet": "1"}, ["--sheet", "Excel"]),
         ("text,text,label\nthe cat,a dog,x\n", {}, ["2 columns called 'text'", "1 and 2"]),
-        ("text,label\n" + "the cat rose,a\n" * 5, {}, ["one class only, 'a'"]),
-        ("text,label\nthe cat rose,a\n", {}, ["one class only"]),
+        ("text,label\n" + "the cat rose,a\n" * 5, {}, ["only one class, 'a'"]),
+        ("text,label\nthe cat rose,a\n", {}, ["only one class"]),
         ("text,label\n" + ENOUGH, {}, ["'a' has 1, 'b' has 1", "at least 3"]),
         ("text,label\nthe cat,\nthe dog,\n", {}, ["no row that can be used", "line 2", "label is missing"]),
         ("text,label\n", {}, ["no rows"]),
@@ -97,14 +97,14 @@ ENOUGH = "the cat rose,a\nthe dog fell,b\n"
         ("one,two,three\nthe cat sat,a dog ran,the fish swam\n", {}, ["--text", "'one', 'two', 'three'"]),
         ("text,a,b\nthe cat sat,1,2\n", {}, ["--label", "'text', 'a', 'b'"]),
         ("text,label\n" + "the cat,4\n" * 9, {"task": Task.REGRESS}, ["every label is 4"]),
-        ("text,label\n" + ENOUGH, {"task": Task.REGRESS}, ["'a' is no number", "--task classify"]),
+        ("text,label\n" + ENOUGH, {"task": Task.REGRESS}, ["the label 'a'", "--task classify"]),
         ("text,label\nthe cat,4\n", {"task": Task.REGRESS}, ["1 samples", "at least 3"]),
     ],
 )
 def test_unusable_text_table_is_refused_with_a_reason(
-    tmp_path: Path, text: str | bytes, wanted: dict, words: list[str]
+    tmp_path: Path, text: str | bytes, options: dict, words: list[str]
 ) -> None:
     with pytest.raises(DatasetError) as error:
-        load_csv(tmp_path, text, **wanted)
+        load_csv(tmp_path, text, **options)
     for word in (*words, "t.csv"):
         assert word in str(error.value)

@@ -1,3 +1,5 @@
+"""Feature extraction: from the trunk or the cache, unusable and misnamed samples."""
+
 import os
 from pathlib import Path
 
@@ -15,39 +17,39 @@ from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.trunks.trunk import Trunk
 
 
-def features(data: Path, max_bad: float = 0.05) -> Features:
+def extract(data: Path, max_bad: float = 0.05) -> Features:
     backbone = get_backbone(DEFAULT_IMAGE_BACKBONE)
     trunk = Trunk.from_backbone(backbone, Precision.FP32)
     return extract_features(trunk, load_dataset(str(data)), max_bad, SilentProgress())
 
 
 def test_extracted_features_equal_the_trunks_output(photos: Path) -> None:
-    made = features(photos)
+    features = extract(photos)
     backbone = get_backbone(DEFAULT_IMAGE_BACKBONE)
     trunk = Trunk.from_backbone(backbone, Precision.FP32)
-    assert made.x.shape == (24, WIDTH)
-    assert made.x.dtype == np.float32
-    for sample, x in zip(made.samples, made.x, strict=True):
+    assert features.x.shape == (24, WIDTH)
+    assert features.x.dtype == np.float32
+    for sample, x in zip(features.samples, features.x, strict=True):
         assert np.array_equal(trunk(trunk.inputs.batch([trunk.inputs(sample.read())]))[0], x)
 
 
 def test_extract_uses_the_feature_cache_for_known_samples(photos: Path) -> None:
-    first = features(photos)
-    second = features(photos)
+    first = extract(photos)
+    second = extract(photos)
     assert (first.extracted_count, second.extracted_count) == (24, 0)
     assert np.array_equal(first.x, second.x)
     (photos / "red" / "new.png").write_bytes(noisy((200, 40, 40), 77))
     (photos / "red" / "00.png").rename(photos / "red" / "renamed.png")
-    assert features(photos).extracted_count == 1
+    assert extract(photos).extracted_count == 1
 
 
 def test_extract_again_after_a_file_changed(photos: Path) -> None:
-    features(photos)
+    extract(photos)
     path = photos / "red" / "00.png"
     facts = path.stat()
     path.write_bytes(noisy((200, 40, 40), 78))
     os.utime(path, ns=(facts.st_atime_ns, facts.st_mtime_ns))
-    assert features(photos).extracted_count == 1
+    assert extract(photos).extracted_count == 1
 
 
 def truncated(path: Path) -> None:
@@ -100,39 +102,39 @@ def svg(path: Path) -> None:
 )
 def test_unusable_file_is_named_and_skipped(photos: Path, make, reason: str) -> None:
     make(photos / "red" / "bad.jpg")
-    made = features(photos)
-    assert [bad.ref for bad in made.skipped_samples] == ["red/bad.jpg"]
-    assert reason in made.skipped_samples[0].reason
-    assert len(made.samples) == 24
+    features = extract(photos)
+    assert [bad.ref for bad in features.skipped_samples] == ["red/bad.jpg"]
+    assert reason in features.skipped_samples[0].reason
+    assert len(features.samples) == 24
 
 
 def test_too_many_unusable_files_stop_the_run(photos: Path) -> None:
     for number in range(2):
         nothing(photos / "red" / f"bad{number}.jpg")
     with pytest.raises(DatasetError) as error:
-        features(photos)
+        extract(photos)
     for word in ("2 of the 26", "red/bad0.jpg", "red/bad1.jpg", "--max-bad", "Nothing was trained"):
         assert word in str(error.value)
-    assert len(features(photos, max_bad=0.1).skipped_samples) == 2
+    assert len(extract(photos, max_bad=0.1).skipped_samples) == 2
 
 
 def test_table_row_without_its_file_is_skipped(photos: Path) -> None:
     rows = [f"red/{n:02}.png,red\ngreen/{n:02}.png,green" for n in range(8)]
     (photos / "t.csv").write_text("\n".join(["path,label", *rows, "gone.png,red", "nul\0.png,red"]))
-    made = features(photos / "t.csv", max_bad=0.5)
-    assert sorted(bad.ref for bad in made.skipped_samples) == ["gone.png", "nul\0.png"]
+    features = extract(photos / "t.csv", max_bad=0.5)
+    assert sorted(bad.ref for bad in features.skipped_samples) == ["gone.png", "nul\0.png"]
 
 
 def test_misnamed_image_file_is_read_and_reported(photos: Path) -> None:
     (photos / "red" / "liar.jpg").write_bytes(picture("red", format="PNG"))
     (photos / "red" / "fine.jpeg").write_bytes(picture("red", format="JPEG"))
-    made = features(photos)
-    assert made.misnamed_files == ("red/liar.jpg",)
-    assert len(made.samples) == 26
-    assert features(photos).misnamed_files == made.misnamed_files  # from the cache too
+    features = extract(photos)
+    assert features.misnamed_files == ("red/liar.jpg",)
+    assert len(features.samples) == 26
+    assert extract(photos).misnamed_files == features.misnamed_files  # from the cache too
 
 
 @pytest.mark.parametrize("format", ["JPEG", "PNG", "WEBP", "BMP", "GIF"])
 def test_every_image_format_is_extracted(tmp_path: Path, format: str) -> None:
-    made = features(fill(tmp_path / "data", each=3, format=format))
-    assert (len(made.samples), made.skipped_samples, made.misnamed_files) == (9, (), ())
+    features = extract(fill(tmp_path / "data", each=3, format=format))
+    assert (len(features.samples), features.skipped_samples, features.misnamed_files) == (9, (), ())

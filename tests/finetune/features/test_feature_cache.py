@@ -1,3 +1,5 @@
+"""The feature cache: concurrent writers, kills, damage, a full disk."""
+
 import signal
 import sqlite3
 import subprocess
@@ -41,9 +43,9 @@ def fill(path: Path, listener: Listener, numbers: range = range(10)) -> None:
 
 def count_cached(path: Path, listener: Listener, numbers: range = range(10)) -> int:
     with FeatureCache(path, WIDTH, listener) as cache:
-        found = [cache.get(key(number)) for number in numbers]
-    assert all(x is None or np.array_equal(x, row(number)) for number, x in zip(numbers, found, strict=True))
-    return sum(x is not None for x in found)
+        cached = [cache.get(key(number)) for number in numbers]
+    assert all(x is None or np.array_equal(x, row(number)) for number, x in zip(numbers, cached, strict=True))
+    return sum(x is not None for x in cached)
 
 
 def test_feature_cache_round_trip(path: Path, listener: Listener) -> None:
