@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from finetune.cli.main import main
+from finetune.features import memmap_rows
 from graft.bundle.signature import Signature, image_signature
 from graft.inputs.image import ImageInput
 from graft.storage.atomic_file import write_atomic
@@ -79,3 +81,14 @@ def finetune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
         return said
 
     return run
+
+
+@pytest.fixture
+def in_chunks(monkeypatch: pytest.MonkeyPatch) -> Callable[[], None]:
+    """From its call on all features count as large, and a chunk is 100 rows of 12 features."""
+
+    def begin() -> None:
+        monkeypatch.setattr(memmap_rows, "MAX_BYTES_IN_MEMORY", 0)
+        monkeypatch.setattr(memmap_rows, "CHUNK_BYTES", 100 * 12 * 4)
+
+    return begin

@@ -100,7 +100,7 @@ def test_train_probe_in_fp32_and_int8(photos: Path) -> None:
 def test_class_of_identical_images_is_refused(photos: Path) -> None:
     for path in (photos / "red").iterdir():
         path.write_bytes(noisy((200, 40, 40), 1))
-    with pytest.raises(DatasetError, match="'red' has 1; every class needs at least 3 different usable pictures"):
+    with pytest.raises(DatasetError, match="'red' has 1; every class needs at least 3 different usable images"):
         run(photos)
 
 

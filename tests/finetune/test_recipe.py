@@ -33,7 +33,7 @@ def test_model_name_of_the_current_folder(tmp_path: Path, monkeypatch: pytest.Mo
 
 
 @pytest.mark.parametrize(
-    ("wishes", "word"),
+    ("options", "word"),
     [
         ({"name": "Bad/Name"}, "--name"),
         ({"name": "../up"}, "--name"),

@@ -57,9 +57,9 @@ def test_add_learns_a_new_class_from_its_own_images(finetune: Command, photos: P
     assert sum(second.manifest.data["counts"].values()) == 32
     for word in (
         "photos version 2",
-        "version 1 stays",
+        "version 1 is kept",
         "new to it: yellow",
-        "accuracy on the 6 test samples of before",
+        "accuracy on the 6 old test samples",
     ):
         assert word in result.out
     assert "8 extracted" in result.err
@@ -126,8 +126,8 @@ def test_add_skips_known_samples_and_duplicates(finetune: Command, photos: Path,
     shutil.copy(more / "yellow" / "00.png", more / "yellow" / "again.png")
     result = finetune("add", more, "--to", "photos")
     assert result.code == 0
-    assert "1 samples are known to photos under another label (yellow/was-red.png, …)" in result.err
-    assert "1 samples are known already, or there twice" in result.err
+    assert "1 samples have another label in photos (yellow/was-red.png, …)" in result.err
+    assert "1 samples are duplicates, or were trained on before" in result.err
     record = examples(newest(tmp_path))
     assert len(set(record.sha256)) == len(record.sha256) == 32
 
@@ -144,7 +144,7 @@ def test_add_recovers_lost_features_from_the_old_data(finetune: Command, photos:
     (photos / "red" / "00.png").rename(tmp_path / "kept.png")
     result = finetune("add", tmp_path / "more", "--to", "photos", "--data", photos)
     assert result.code == 1
-    assert "does not hold 1 of those" in result.err
+    assert "lacks 1 of those" in result.err
     (tmp_path / "kept.png").rename(photos / "red" / "renamed.png")
     again = json.loads(finetune("add", tmp_path / "more", "--to", "photos", "--data", photos, "--json").out)
     assert again["metrics"] == whole["metrics"]
@@ -153,7 +153,7 @@ def test_add_recovers_lost_features_from_the_old_data(finetune: Command, photos:
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["--to", "fotos"], ["no model 'fotos'", "'photos' meant", "--models"]),
+        (["--to", "fotos"], ["no model 'fotos'", "mean 'photos'?", "--models"]),
         (["--to", "photos", "--models", "elsewhere"], ["no model 'photos' in elsewhere"]),
         (["--to", "../photos"], ["no model '../photos'"]),
     ],
@@ -172,7 +172,7 @@ def test_add_to_an_unknown_model_is_one_clear_error(
 def test_add_refuses_data_of_another_kind_or_class_name(finetune: Command, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     result = finetune("add", table(tmp_path, "text,label", texts(20)), "--to", "photos")
-    assert "photos takes pictures, but" in result.err
+    assert "photos takes images, but" in result.err
     (tmp_path / "twin" / "Red").mkdir(parents=True)
     (tmp_path / "twin" / "Red" / "x.png").write_bytes(noisy(COLORS["red"], 777))
     assert "differ only in case" in finetune("add", tmp_path / "twin", "--to", "photos").err

@@ -121,7 +121,7 @@ def test_archive_of_an_unsupported_format_is_refused(tmp_path: Path, ending: str
 
 def test_empty_archive_is_refused(tmp_path: Path) -> None:
     (tmp_path / "data.zip").write_bytes(zip_of())
-    with pytest.raises(DatasetError, match=r"data\.zip holds no pictures"):
+    with pytest.raises(DatasetError, match=r"data\.zip holds no images"):
         load_dataset(str(tmp_path / "data.zip"))
 
 
@@ -360,7 +360,7 @@ def test_archive_bomb_in_skipped_files_is_refused(tmp_path: Path, monkeypatch: p
         info = tarfile.TarInfo(".hidden")
         info.size = 5 << 20
         archive.addfile(info, io.BytesIO(bytes(info.size)))
-    assert "would become more" in refused(tmp_path / "bomb.tar.gz", file.getvalue())
+    assert "would extract to more" in refused(tmp_path / "bomb.tar.gz", file.getvalue())
 
 
 def test_archive_bomb_with_a_false_size_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

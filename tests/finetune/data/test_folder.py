@@ -130,14 +130,14 @@ def not_text(root: Path) -> None:
 @pytest.mark.parametrize(
     ("damage", "words"),
     [
-        (empty, ("holds no pictures", "class folders")),
+        (empty, ("holds no images", "class folders")),
         (gone, ("no folder or file", "sample:digits")),
         (one_class, ("only one class, 'red'", "two or more")),
         (one_image, ("'red' has 1", "at least 3")),
-        (no_image, ("red holds no pictures",)),
+        (no_image, ("red holds no images",)),
         (twins_in_case, ("'Red'", "'red'", "only in case")),
-        (twins_in_form, ("ros\\xe9", "rose\\u0301", "form of their letters")),
-        (loose, ("1 pictures lie directly in", "x.jpg")),
+        (twins_in_form, ("ros\\xe9", "rose\\u0301", "Unicode normal form")),
+        (loose, ("1 images lie directly in", "x.jpg")),
         (loose_with_table, ("finetune", "labels.csv")),
         (stray, ("train/", "blue, green, red")),
         (not_text, ("not UTF-8",)),

@@ -56,7 +56,7 @@ def test_image_table_split_column_is_kept(photos: Path) -> None:
     [
         (b"", ["is empty"]),
         (b"path,label\n", ["no rows"]),
-        (b"a,b,c\nx,y,z\n", ["the path of a picture", "'a', 'b', 'c'", "'path'"]),
+        (b"a,b,c\nx,y,z\n", ["the path of an image", "'a', 'b', 'c'", "'path'"]),
         (b"path,a,b\nx.png,1,2\n", ["the label of a sample", "'label'"]),
         (b"path,label,split\nx.png,red,holdout\n", ["line 2", "'holdout'", "train, val"]),
         (b"path,label\nx.png,\n", ["line 2", "missing"]),
@@ -64,7 +64,7 @@ def test_image_table_split_column_is_kept(photos: Path) -> None:
         (b"path,label\n\xff\xfe,red\n", ["UTF-8"]),
         (b'path,label\n"x.png,red\n', ["no CSV file"]),
         (b"path,label\na.png,red\nb.png,Red\n", ["only in case"]),
-        (b"path,label\na.png,red\nb.png,red\n", ["one class only"]),
+        (b"path,label\na.png,red\nb.png,red\n", ["only one class"]),
     ],
 )
 def test_unusable_image_table_is_refused_with_a_reason(tmp_path: Path, text: bytes, words: list[str]) -> None:

@@ -55,7 +55,7 @@ def test_in_memory_string_labels_are_classes(labels) -> None:
 def test_in_memory_integer_labels_get_class_names() -> None:
     dataset = dataset_from_memory((PIXELS, NUMBERS.astype(np.uint8)), classes=("red", "green", "blue"))
     assert [sample.label for sample in dataset.samples] == WORDS
-    with pytest.raises(DatasetError, match="sample 2: the label 2 is none of the 2 classes"):
+    with pytest.raises(DatasetError, match="sample 2: the label 2 is not one of the 2 classes"):
         dataset_from_memory((PIXELS, NUMBERS), classes=("red", "green"))
 
 
@@ -103,7 +103,7 @@ def test_in_memory_split_is_kept() -> None:
     assert dataset.samples[-1].ref == "test/000008"
     with pytest.raises(DatasetError, match="'tset' is not a part of a split"):
         dataset_from_memory({"train": (PIXELS, WORDS), "tset": (PIXELS, WORDS)})
-    with pytest.raises(DatasetError, match="holds texts to classify, other parts pictures"):
+    with pytest.raises(DatasetError, match="holds texts for the task classify, other parts images"):
         dataset_from_memory({"train": (PIXELS, WORDS), "test": (TEXTS, WORDS)})
 
 
@@ -171,7 +171,7 @@ def test_in_memory_tf_data_is_read() -> None:
         assert np.array_equal(pixels(dataset.samples[7].read()), PIXELS[7])
     texts = tf.data.Dataset.from_tensor_slices((TEXTS, WORDS)).batch(4)
     assert [sample.read().decode() for sample in dataset_from_memory(texts).samples] == TEXTS
-    with pytest.raises(DatasetError, match="repeats for ever"):
+    with pytest.raises(DatasetError, match="is infinite"):
         dataset_from_memory(texts.repeat())
     with pytest.raises(DatasetError, match=r"tf\.cast"):
         dataset_from_memory(tf.data.Dataset.from_tensor_slices((PIXELS / 255, NUMBERS)))
@@ -180,25 +180,25 @@ def test_in_memory_tf_data_is_read() -> None:
 @pytest.mark.parametrize(
     ("source", "words"),
     [
-        ((PIXELS / 255, NUMBERS), "picture of float64"),
+        ((PIXELS / 255, NUMBERS), "image of float64"),
         ((PIXELS.astype(np.float32), NUMBERS), r"x\.astype\('uint8'\)"),
         ((PIXELS.astype(np.int32), NUMBERS), "an array of int32"),
         ((PIXELS[..., :2], NUMBERS), r"\[6, 5, 2\]"),
-        ((np.zeros((9, 64)), NUMBERS), "no list of samples"),
+        ((np.zeros((9, 64)), NUMBERS), "is not a list of samples"),
         ((PIXELS, np.eye(3)[NUMBERS]), r"y\.argmax"),
-        ((PIXELS, NUMBERS[:5]), "9 samples, but 5 labels"),
+        ((PIXELS, NUMBERS[:5]), "9 samples but 5 labels"),
         ((range(9), NUMBERS), "sample 0 is a int"),
         (([*TEXTS[:8], PIXELS[0]], NUMBERS), "mixes"),
         ((["a", "\ud800", *TEXTS[2:]], NUMBERS), "sample 1: a lone surrogate"),
         (([b"\xff\xfe\xfd"] * 9, NUMBERS), "sample 0: these 3 bytes are no UTF-8"),
-        (Stream((PIXELS, NUMBERS), cardinality=-1), "repeats for ever"),
+        (Stream((PIXELS, NUMBERS), cardinality=-1), "is infinite"),
         (Stream((PIXELS, np.eye(3)[NUMBERS])), r"tf\.argmax"),
         (Stream((PIXELS[0], np.eye(3)[0])), r"tf\.argmax"),
         (Stream(PIXELS), "pairs of sample and label"),
-        (7, "int is no list of samples"),
-        ("photos/", "str is no list of samples"),
+        (7, "int is not a list of samples"),
+        ("photos/", "str is not a list of samples"),
         ({}, "is empty"),
-        (([], []), "holds no pictures"),
+        (([], []), "holds no images"),
         ((PIXELS, ["red"] * 9), "only one class"),
     ],
 )
@@ -215,7 +215,7 @@ def test_in_memory_arrays_have_no_columns() -> None:
 def test_in_memory_dataset_refuses_other_data_options() -> None:
     dataset = dataset_from_memory((TEXTS, NUMBERS))
     assert load_dataset(dataset) is load_dataset(dataset, DataOptions(task=Task.CLASSIFY)) is dataset
-    with pytest.raises(DatasetError, match="is a data set already"):
+    with pytest.raises(DatasetError, match="is in memory"):
         load_dataset(dataset, DataOptions(task=Task.REGRESS))
 
 

@@ -52,7 +52,7 @@ def test_rare_tags_are_left_out_with_a_note() -> None:
 
 
 def test_tags_too_rare_to_learn_are_refused() -> None:
-    with pytest.raises(DatasetError, match="no tag stands on 3"):
+    with pytest.raises(DatasetError, match="no tag has 3"):
         build_targets(Task.TAG, samples(["a;b", "c"]))
 
 

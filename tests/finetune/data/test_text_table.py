@@ -81,7 +81,7 @@ ENOUGH = "the cat rose,a\nthe dog fell,b\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "wanted", "words"),
+    ("text", "options", "words"),
     [
         (TABLE, {"text": ("boody",)}, ["no column 'boody'", "--text", "'body'", "'id', 'title'"]),
         (TABLE, {"label": "mod"}, ["no column 'mod'", "--label", "'mood'"]),
@@ -91,7 +91,7 @@ ENOUGH = "the cat rose,a\nthe dog fell,b\n"
         ("text,label\n" + "the cat rose,a\n" * 5, {}, ["only one class, 'a'"]),
         ("text,label\nthe cat rose,a\n", {}, ["only one class"]),
         ("text,label\n" + ENOUGH, {}, ["'a' has 1, 'b' has 1", "at least 3"]),
-        ("text,label\nthe cat,\nthe dog,\n", {}, ["no row that can be used", "line 2", "label is missing"]),
+        ("text,label\nthe cat,\nthe dog,\n", {}, ["no usable row", "line 2", "label is missing"]),
         ("text,label\n", {}, ["no rows"]),
         (b"text,label\nthe cat,a\ncaf\xe9 noir,b\n", {}, ["line 3", "UTF-8", "0xe9"]),
         ("one,two,three\nthe cat sat,a dog ran,the fish swam\n", {}, ["--text", "'one', 'two', 'three'"]),

@@ -95,7 +95,7 @@ def svg(path: Path) -> None:
         (text, "text"),
         (nothing, "empty file"),
         (dangling, "cannot be read"),
-        (pipe, "no regular file"),
+        (pipe, "not a regular file"),
         (bomb, "pixels"),
         (svg, "SVG"),
     ],

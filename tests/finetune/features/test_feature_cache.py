@@ -142,7 +142,7 @@ def test_feature_cache_that_cannot_be_written_is_skipped(tmp_path: Path, listene
     path = tmp_path / "file" / "x.sqlite"
     fill(path, listener)
     assert count_cached(path, listener) == 0
-    assert "going on without it" in listener.lines[0]
+    assert "continuing without it" in listener.lines[0]
     assert "GRAFT_CACHE" in listener.lines[0]
 
 

@@ -4,6 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from sklearn.linear_model import LogisticRegression, Ridge
 
 from finetune.data.task import Task
 from finetune.head import FitData, Head
@@ -17,14 +18,16 @@ from finetune.head.class_weights import (
     describe_weighting,
     lightest_weighting,
 )
-from finetune.head.classify_and_tag import ClassifyChoice
+from finetune.head.classify_and_tag import ClassifyChoice, mean_class_weights
 from finetune.head.fit import CLASSIFY_FITTER
+from finetune.head.standardize import Scaler
 from finetune.pipeline import run_pipeline
 from finetune.plan import make_plan
 from finetune.recipe import Recipe
 from tests.support.class_folders import fill
 from tests.support.fakes import OPSET
 from tests.support.finetune.fitted_heads import fitted
+from tests.support.finetune.synthetic_features import head_scores, train_and_val
 from tests.support.listener import Listener
 
 
@@ -118,3 +121,39 @@ def test_class_weights_are_recorded_and_reach_the_samples(tmp_path: Path) -> Non
     weights = made.head_fit.sample_weights
     assert weights.shape == (len(made.features.samples),)
     assert weights.dtype == np.float32
+
+
+def test_sample_weights_equal_scikit_learn() -> None:
+    weights = np.random.default_rng(0).uniform(0.1, 2, 900).astype(np.float32)
+    x, y, x_val, y_val = train_and_val(Task.TAG)
+    head = fitted(Task.TAG, x, y, x_val, y_val, weights=weights)
+    both, each = np.concatenate([x, x_val]), np.concatenate([weights, np.ones(330)])
+    z = Scaler.from_features(both, head.choice.power)(both)
+    model = LogisticRegression(C=head.choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)
+    model.fit(z, np.concatenate([y, y_val])[:, 0], each)
+    expected = 1 / (1 + np.exp(-model.decision_function(z) / head.choice.temperature))
+    assert np.abs(head_scores(head, both)[:, 0] - expected).max() < 2e-3
+
+    x, y, x_val, y_val = train_and_val(Task.REGRESS)
+    head = fitted(Task.REGRESS, x, y, x_val, y_val, weights=weights)
+    z = Scaler.from_features(both, head.choice.power)(both)
+    model = Ridge(alpha=head.choice.penalty * each.sum()).fit(z, np.concatenate([y, y_val]), each)
+    assert np.abs(head_scores(head, both)[:, 0] - model.predict(z)).max() < 1e-2
+
+
+def test_class_weights_apply_to_validation_samples() -> None:
+    assert mean_class_weights(np.array([0, 1, 1, 0]), np.array([3, 1, 0.5, 3], np.float32)).tolist() == [
+        3,
+        0.75,
+    ]
+    x, y, x_val, y_val = train_and_val(Task.CLASSIFY)
+    weights = np.array([0.2, 1, 3], np.float32)
+    rows = FitData(x, y, x_val, y_val, weights[y])
+    choice = CLASSIFY_FITTER.choose(rows)
+    got = head_scores(CLASSIFY_FITTER.refit(choice, rows), x_val)
+    both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
+    z = Scaler.from_features(both, choice.power)
+    model = LogisticRegression(C=choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)
+    logit = model.fit(z(both), y_both, weights[y_both]).decision_function(z(x_val)) / choice.temperature
+    expected = np.exp(logit) / np.exp(logit).sum(1, keepdims=True)
+    assert np.abs(got - expected).max() < 5e-3

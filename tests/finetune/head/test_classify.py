@@ -4,15 +4,16 @@ import pytest
 from sklearn.linear_model import LogisticRegression
 
 from finetune.data.task import Task
-from finetune.head import Head, read_onnx_versions
-from finetune.head.classify_and_tag import ClassifyChoice
+from finetune.head import FitData, Head, read_onnx_versions
+from finetune.head.classify_and_tag import CLASSIFY_STRENGTHS, ClassifyChoice
+from finetune.head.fit import CLASSIFY_FITTER
 from finetune.head.standardize import MIN_RELATIVE_DEVIATION, Scaler
 from finetune.head.temperature import fit_temperature
 from graft.errors import DatasetError
 from graft.runtime.session import open_session
 from tests.support.fakes import OPSET, tiny_trunk_bytes
 from tests.support.finetune.fitted_heads import fitted
-from tests.support.finetune.synthetic_features import clouds
+from tests.support.finetune.synthetic_features import gaussian_clusters
 
 
 def scores(data: bytes, x: np.ndarray) -> np.ndarray:
@@ -20,12 +21,12 @@ def scores(data: bytes, x: np.ndarray) -> np.ndarray:
 
 
 def of_clouds(k: int = 3, d: int = 12, n: int = 240):
-    return fitted(Task.CLASSIFY, *clouds(n, d, k), *clouds(n // 2, d, k, seed=1))
+    return fitted(Task.CLASSIFY, *gaussian_clusters(n, d, k), *gaussian_clusters(n // 2, d, k, seed=1))
 
 
 @pytest.mark.parametrize(("k", "d"), [(3, 12), (2, 12), (3, 900)], ids=["plain", "two classes", "wide"])
 def test_folded_head_equals_scikit_learn_logistic_regression(k: int, d: int) -> None:
-    (x, y), (x_val, y_val) = clouds(60, d, k), clouds(30, d, k, seed=1)
+    (x, y), (x_val, y_val) = gaussian_clusters(60, d, k), gaussian_clusters(30, d, k, seed=1)
     head = fitted(Task.CLASSIFY, x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     scaler = Scaler.from_features(both, head.choice.power)
@@ -45,7 +46,7 @@ def test_folded_head_equals_scikit_learn_logistic_regression(k: int, d: int) -> 
 
 
 def test_folding_the_standardization_is_exact() -> None:
-    x, y = clouds()
+    x, y = gaussian_clusters()
     scaler = Scaler.from_features(x, 1.0)
     model = LogisticRegression(max_iter=1000).fit(scaler(x), y)
     choice = ClassifyChoice(power=1, strength=1, temperature=1, val_loss=0)
@@ -67,8 +68,8 @@ def test_nearly_constant_features_get_no_weight() -> None:
 
 
 def test_regularization_strength_is_chosen_on_validation() -> None:
-    x, y = clouds(60, d=400)
-    honest = fitted(Task.CLASSIFY, x, y, *clouds(60, d=400, seed=1))
+    x, y = gaussian_clusters(60, d=400)
+    honest = fitted(Task.CLASSIFY, x, y, *gaussian_clusters(60, d=400, seed=1))
     fooled = fitted(Task.CLASSIFY, x, y, x, y)  # as if the train part could tell
     assert honest.choice.strength < fooled.choice.strength
     assert honest.choice.val_loss > fooled.choice.val_loss
@@ -104,3 +105,12 @@ def test_head_has_the_opset_of_its_trunk(tmp_path) -> None:
     model = onnx.load_from_string(of_clouds().to_onnx(*read_onnx_versions(path)))
     assert (model.opset_import[0].version, model.ir_version) == (OPSET, 8)
     assert [node.op_type for node in model.graph.node] == ["Gemm", "Softmax"]
+
+
+def test_regularization_path_ends_once_it_no_longer_helps() -> None:
+    """All is noise: the strongest penalty is best, and the weak ones are not tried."""
+    random = np.random.default_rng(0)
+    x, y = random.normal(size=(400, 12)).astype(np.float32), np.arange(400) % 3
+    tried = list(CLASSIFY_FITTER.candidates(FitData(x, y, x[::-1].copy(), y), CLASSIFY_FITTER.grid))
+    assert len(tried) < 2 * len(CLASSIFY_STRENGTHS)
+    assert min(tried, key=lambda one: one.val_loss).strength < 1e-2

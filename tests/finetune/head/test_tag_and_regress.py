@@ -13,7 +13,7 @@ from finetune.head.standardize import Scaler
 from graft.runtime.session import open_session
 from tests.support.fakes import OPSET
 from tests.support.finetune.fitted_heads import fitted
-from tests.support.finetune.synthetic_features import world
+from tests.support.finetune.synthetic_features import linear_targets
 
 
 def scores(data: bytes, x: np.ndarray) -> np.ndarray:
@@ -22,7 +22,7 @@ def scores(data: bytes, x: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize(("n", "d"), [(120, 12), (40, 200)], ids=["plain", "wide"])
 def test_tag_head_equals_one_logistic_regression_per_tag(n: int, d: int) -> None:
-    (x, y, _), (x_val, y_val, _) = world(n, d), world(n // 2, d, seed=1)
+    (x, y, _), (x_val, y_val, _) = linear_targets(n, d), linear_targets(n // 2, d, seed=1)
     head = fitted(Task.TAG, x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     z = Scaler.from_features(both, head.choice.power)(both)
@@ -47,7 +47,7 @@ def test_tag_thresholds_maximise_f1() -> None:
 
 
 def test_tag_without_a_validation_sample_keeps_the_default_threshold() -> None:
-    (x, y, _), (x_val, y_val, _) = world(90), world(30, seed=1)
+    (x, y, _), (x_val, y_val, _) = linear_targets(90), linear_targets(30, seed=1)
     y_val[:, 0] = False
     head = fitted(Task.TAG, x, y, x_val, y_val)
     assert head.choice.thresholds[0] == 0.5
@@ -56,7 +56,7 @@ def test_tag_without_a_validation_sample_keeps_the_default_threshold() -> None:
 
 @pytest.mark.parametrize(("n", "d"), [(120, 12), (40, 200)], ids=["plain", "wide"])
 def test_regress_head_equals_scikit_learn_ridge(n: int, d: int) -> None:
-    (x, _, y), (x_val, _, y_val) = world(n, d), world(n // 2, d, seed=1)
+    (x, _, y), (x_val, _, y_val) = linear_targets(n, d), linear_targets(n // 2, d, seed=1)
     head = fitted(Task.REGRESS, x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     z = Scaler.from_features(both, head.choice.power)(both)
@@ -69,7 +69,7 @@ def test_regress_head_equals_scikit_learn_ridge(n: int, d: int) -> None:
 
 @pytest.mark.parametrize("task", [Task.TAG, Task.REGRESS])
 def test_tag_and_regress_heads_are_deterministic(task: Task) -> None:
-    (x, tags, number), (x_val, tags_val, number_val) = world(60), world(30, seed=1)
+    (x, tags, number), (x_val, tags_val, number_val) = linear_targets(60), linear_targets(30, seed=1)
     y, y_val = (tags, tags_val) if task is Task.TAG else (number, number_val)
     first, second = (fitted(task, x, y, x_val, y_val).to_onnx(OPSET, 8) for _ in range(2))
     assert first == second
@@ -89,7 +89,7 @@ def test_tag_metrics_equal_scikit_learn() -> None:
 
 
 def test_regress_metrics_equal_scikit_learn() -> None:
-    _, _, truth = world(50)
+    _, _, truth = linear_targets(50)
     said = truth + np.random.default_rng(1).normal(size=50)
     made = regression_metrics(said, truth)
     assert made["r2"] == pytest.approx(r2_score(truth, said))
