@@ -31,12 +31,13 @@ from finetune.data.task import Task
 from finetune.deep.images.augment import Pictures, RandAugment
 from finetune.deep.images.cached_activations import ActivationCache
 from finetune.deep.images.cut import block_rate_factors, export_bottom_onnx, split_network
+from finetune.deep.images.export_trunk import load_functional_body
 from finetune.deep.images.image_batches import ActivationSource, ImageArraySource, ImageBatchSource, PixelSource
 from finetune.deep.images.train_images import freeze_batch_norm
 from finetune.deep.training.devices import configure_devices
-from finetune.deep.training.export import load_functional_body
-from finetune.deep.training.optimizer import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.training.optimizer import AveragingAdamW
 from finetune.deep.training.prefetch import prefetch
+from finetune.deep.training.schedule import CosineWarmupSchedule
 from finetune.deep.training.train_step import StepGraphs, make_loss
 from finetune.deep.training_job import TrainingJob
 from finetune.head import Head

@@ -22,11 +22,10 @@ from finetune.data.split import split_samples
 from finetune.data.targets import build_targets
 from finetune.deep.images.augment import RandAugment
 from finetune.deep.images.cut import block_rate_factors, find_cut_layer, split_network
-from finetune.deep.images.image_batches import ImageBatchSource, PixelSource
-from finetune.deep.images.memmap_images import decode_images
+from finetune.deep.images.export_trunk import load_functional_body
+from finetune.deep.images.image_batches import ImageBatchSource, PixelSource, decode_images
 from finetune.deep.images.train_images import IMAGE_DEFAULTS, freeze_batch_norm, train_images
 from finetune.deep.training.devices import configure_devices
-from finetune.deep.training.export import load_functional_body
 from finetune.deep.training.head_as_keras_layer import dense_from_head
 from finetune.deep.training.trainer import train_network
 from finetune.deep.training_job import EpochStats, TrainingJob

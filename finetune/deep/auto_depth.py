@@ -17,7 +17,6 @@ import numpy as np
 from finetune.data.dataset import DataKind, SplitPart
 from finetune.deep.resume import open_run_folder
 from finetune.deep.train import train_trunk
-from finetune.deep.training.quantize_trunk import quantize_trained_trunk
 from finetune.deep.training_job import TrainingJob
 from finetune.features.extract import extract_features
 from finetune.head.fit import HeadOptions, fit_head, refit_on_train_only
@@ -27,7 +26,11 @@ from finetune.result import TrainedCandidate
 from graft.errors import ParityError, TrainingFailed
 from graft.progress import Progress
 from graft.runtime.cpu_threads import available_cores
-from zoo.catalog.backbone import Precision
+from graft.storage.atomic_file import file_sha256, write_atomic
+from zoo.catalog.backbone import Backbone, ImageSpec, Precision
+from zoo.convert.int8_image import quantize
+from zoo.convert.int8_text import quantize_text_trunk
+from zoo.trunks.trunk import Trunk
 
 DEFAULT_BUDGET: Final = 600.0  # seconds, where the user names none
 # Of `auto`: the depths in their order, and the share of the time left that each may take.
@@ -89,7 +92,7 @@ def _train_depth(
 ) -> TrainedCandidate:
     progress.log(f"going to the depth {depth}, from {before.depth}")
     result = train_trunk(_build_job(plan, before, depth, folder / depth, deadline), progress)
-    trunk = result.trunk if plan.precision is Precision.FP32 else quantize_trained_trunk(result.trunk, plan.backbone)
+    trunk = result.trunk if plan.precision is Precision.FP32 else _quantize_trunk(result.trunk, plan.backbone)
     features = extract_features(trunk, plan.dataset, plan.recipe.max_bad, progress)
     if features.sha256 != before.features.sha256:
         raise TrainingFailed("the data changed while they were learnt from. Run the same again.")
@@ -104,6 +107,19 @@ def _train_depth(
         warm_start=result.head,
     )
     return TrainedCandidate(depth, trunk, features, head_fit, result)
+
+
+def _quantize_trunk(trunk: Trunk, backbone: Backbone) -> Trunk:
+    """Return `trunk` in int8, its file beside the fp32 one."""
+    if isinstance(backbone.takes, ImageSpec):
+        data, report = quantize(trunk.path, trunk.signature.inputs[0].shape[1], backbone.float_convs)
+    else:
+        data, report = quantize_text_trunk(trunk.path)
+    path = trunk.path.with_name("trunk-int8.onnx")
+    write_atomic(path, data)
+    digest = file_sha256(path)
+    facts = trunk.facts | report | {"precision": Precision.INT8.value, "sha256": digest, "bytes": len(data)}
+    return Trunk(path, digest, trunk.signature, trunk.inputs, facts)
 
 
 def _build_job(plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path, deadline: float | None) -> TrainingJob:

@@ -18,6 +18,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import GroupKFold, cross_val_predict
+from threadpoolctl import threadpool_limits
 
 from graft.types import Float32Array
 
@@ -36,6 +39,12 @@ _ZOOM: Final = (-0.15, 0.15)
 
 MIX_PROBABILITY: Final = 0.5  # share of the batches that are mixed, where they are at all
 _MIXUP_ALPHA: Final = 0.2  # of MixUp: most pictures keep most of themselves
+
+MAX_FLIP_TEST_IMAGES: Final = 300  # pictures
+MIN_FLIP_TEST_IMAGES: Final = 100  # with less there is no telling, and none is flipped
+MIN_STANDARD_ERRORS: Final = 3.0  # standard errors by which guesses must be better than chance
+_INVERSE_REGULARIZATION: Final = 0.01  # C of the logistic regression
+_BATCH: Final = 20
 
 
 class _AugmentOp:
@@ -135,3 +144,33 @@ def seed_layer(layer: keras.layers.Layer, rng: np.random.Generator) -> None:
     generator = getattr(layer, "generator", None)
     if generator is not None:
         generator.state.assign(rng.integers(0, 2**31, 2).astype(np.uint32))
+
+
+def can_flip(trunk: keras.Model, images: Pictures) -> bool:
+    """Say whether `images`, uint8 [n,s,s,3], cannot be told from their mirror images by what `trunk` says of them.
+
+    It is a logistic regression's guess, in five folds that keep a picture and its image together. Measured:
+    65 % right on handwritten digits, 51 % on photographs.
+    """
+    count = min(MAX_FLIP_TEST_IMAGES, len(images))
+    if count < MIN_FLIP_TEST_IMAGES:
+        return False
+    sampled_images = np.stack([images[row] for row in np.linspace(0, len(images) - 1, count).astype(int).tolist()])
+    batch_features = [
+        trunk.predict_on_batch(sampled_images[at : at + _BATCH, :, ::direction])
+        for direction in (1, -1)
+        for at in range(0, count, _BATCH)
+    ]
+    features = np.concatenate(batch_features).astype(np.float64)
+    features = (features - features.mean(0)) / (features.std(0) + 1e-3 * features.std() + 1e-9)
+    is_mirrored, image_id = np.repeat([0, 1], count), np.tile(np.arange(count), 2)
+    with threadpool_limits(1, "blas"):
+        predicted_labels = cross_val_predict(
+            LogisticRegression(C=_INVERSE_REGULARIZATION, max_iter=300),
+            features,
+            is_mirrored,
+            groups=image_id,
+            cv=GroupKFold(5),
+        )
+    accuracy = float((predicted_labels == is_mirrored).mean())
+    return bool(accuracy < 0.5 + MIN_STANDARD_ERRORS * 0.5 / np.sqrt(len(is_mirrored)))

@@ -9,20 +9,21 @@ KEY is a hash of all that decides them. A file is whole or not there, so a run t
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from finetune.deep.images import augment
 from finetune.deep.images.augment import Pictures, RandAugment
-from finetune.deep.images.memmap_images import map_npy, stream_to_npy
-from graft.progress import Progress
+from graft.errors import TrainingFailed
+from graft.progress import Progress, ProgressBar
 from graft.runtime.cpu_threads import available_cores, map_ordered, thread_pool
 from graft.runtime.session import open_session
+from graft.storage.atomic_file import open_atomic
 from graft.types import Float16Array
 
 AUGMENT_CHUNK: Final = 32  # pictures that are augmented together; a part of what decides the views
@@ -108,3 +109,34 @@ def _image_chunks(images: Pictures) -> Iterator[Pictures]:
 def _augment_chunks(images: Pictures, augmenter: RandAugment, key: tuple[int, ...]) -> Iterator[Pictures]:
     for number, chunk in enumerate(_image_chunks(images)):
         yield augmenter(chunk, (*key, number))
+
+
+def stream_to_npy(path: Path, chunks: Iterable[NDArray[Any]], rows: int, bar: ProgressBar) -> NDArray[Any]:
+    """Write `chunks`, arrays [m,…] with `rows` rows in all, into `path` in NumPy's format; return them mapped.
+
+    They are written as they come, so memory does not grow with them; the file is whole or not there. It is not
+    mapped for writing: where a disk is full that kills a process.
+
+    Raises:
+        TrainingFailed: it could not be written.
+    """
+    try:
+        with open_atomic(path) as file:
+            for number, part in enumerate(chunks):
+                if not number:
+                    header = {"descr": part.dtype.str, "fortran_order": False, "shape": (rows, *part.shape[1:])}
+                    np.lib.format.write_array_header_1_0(file, header)
+                file.write(np.ascontiguousarray(part).data)
+                bar.advance(len(part))
+    except OSError as fault:
+        raise TrainingFailed(
+            f"{path} cannot be written ({fault.strerror}). Free some space there, or set GRAFT_CACHE to another "
+            "folder; then go on with --resume. Nothing that was there before was changed."
+        ) from None
+    return map_npy(path)
+
+
+def map_npy(path: Path) -> NDArray[Any]:
+    """Return an array that stays on disk."""
+    array: NDArray[Any] = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from pathlib import Path
+from typing import Any, Final, Protocol
 
 import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from finetune.data.dataset import LabeledSample
 from finetune.deep.images.augment import MixUpCutMix, Pictures, RandAugment
-from finetune.deep.images.cached_activations import CachedViews
+from finetune.deep.images.cached_activations import CachedViews, map_npy, stream_to_npy
 from finetune.deep.training.batch_source import Batch
 from finetune.deep.training.head_as_keras_layer import training_targets
 from finetune.deep.training_job import TrainingJob
+from graft.inputs.open_input import Input
+from graft.progress import Progress
+from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thread_pool
 from graft.types import IndexArray
 
 _SHUFFLE_STREAM, _VIEW_STREAM, _MIX_STREAM = range(3)  # what random numbers are for: each has its own
+
+
+IMAGES_PER_TASK: Final = 8  # samples that one task of the pool takes
 
 
 class ImageArraySource(Protocol):
@@ -114,3 +122,25 @@ class ImageBatchSource:
         weight = self._weight[rows]
         weight[self._batch_size - missing :] = 0
         return rows, weight
+
+
+def decode_images(samples: Sequence[LabeledSample], inputs: Input, path: Path, progress: Progress) -> NDArray[np.uint8]:
+    """Return every picture as `inputs` decodes it, uint8 [n,s,s,3], in `path`; what is there already is taken.
+
+    Raises:
+        TrainingFailed: the file could not be written.
+        InputError: a picture cannot be decoded any more.
+    """
+    if path.is_file():
+        return map_npy(path)
+
+    def decode_batch(some: list[LabeledSample]) -> NDArray[np.uint8]:
+        return np.stack([inputs(sample.read()) for sample in some])
+
+    with thread_pool() as pool, progress.bar("decoding pictures", len(samples)) as bar:
+        return stream_to_npy(
+            path,
+            map_ordered(pool, decode_batch, batched(samples, IMAGES_PER_TASK), 2 * available_cores()),
+            len(samples),
+            bar,
+        )

@@ -12,15 +12,19 @@ import keras
 import numpy as np
 
 from finetune.data.task import Task
-from finetune.deep.images.augment import MixUpCutMix, Pictures, RandAugment
+from finetune.deep.images.augment import MixUpCutMix, Pictures, RandAugment, can_flip
 from finetune.deep.images.cached_activations import ActivationCache
 from finetune.deep.images.cut import block_rate_factors, export_bottom_onnx, split_network
-from finetune.deep.images.flips import can_flip
-from finetune.deep.images.image_batches import ActivationSource, ImageArraySource, ImageBatchSource, PixelSource
+from finetune.deep.images.export_trunk import export_image_trunk, load_functional_body, save_weights_npz
+from finetune.deep.images.image_batches import (
+    ActivationSource,
+    ImageArraySource,
+    ImageBatchSource,
+    PixelSource,
+    decode_images,
+)
 from finetune.deep.images.image_size import choose_image_size, refit_head_at_size, with_image_size
-from finetune.deep.images.memmap_images import decode_images
 from finetune.deep.training.devices import configure_devices
-from finetune.deep.training.export import export_image_trunk, load_functional_body, save_weights_npz
 from finetune.deep.training.head_as_keras_layer import dense_from_head, head_from_dense, save_keras_model
 from finetune.deep.training.trainer import train_network
 from finetune.deep.training_job import DeepRunResult, TrainingJob

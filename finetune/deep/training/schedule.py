@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
 
 from finetune.data.task import Task
 from finetune.deep.training_job import TrainingJob
@@ -15,6 +19,9 @@ DEFAULT_BATCH_SIZE: Final = 32
 # lesson's training.
 DEPTH_DEFAULTS: Final = {Depth.TOP: (20, 1e-3, 0.01), Depth.FULL: (10, 3e-4, 0.01), Depth.LORA: (10, 5e-4, 0.01)}
 LABEL_SMOOTHING: Final = 0.1  # of classes; Szegedy et al. 2016
+BETA_1, BETA_2, EPSILON = 0.9, 0.999, 1e-7  # Adam's decays of the gradients and their squares, and its epsilon
+WARMUP_SHARE: Final = 0.1  # share of the steps in which the rate rises
+AVERAGING_SHARE: Final = 0.1  # share of the steps that the average looks back on
 USABLE_TIME_SHARE: Final = 0.9  # share of the time left that is planned with
 
 
@@ -73,3 +80,31 @@ def shorten_to_time(
         return replace(schedule, epochs=min(schedule.epochs, epochs))
     steps = math.floor((seconds_left - validation_seconds) / step_seconds)
     return replace(schedule, epochs=1, steps=steps) if steps >= 1 else replace(schedule, epochs=0)
+
+
+class CosineWarmupSchedule(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]  # keras has no types
+    """All that depends on a step's number alone, computed once a step: int64 [] -> float32 [3].
+
+    They are the learning rate (linear warm-up, then half a cosine down to 0: Loshchilov and Hutter 2017),
+    Adam's correction of its two averages that began at 0, and what share of the averaged weights is new.
+    """
+
+    def __init__(self, peak: float) -> None:
+        self.peak_rate = peak
+        # A variable: how many steps there are is known only when the first ones have been timed.
+        self.total_steps = keras.Variable(1.0, trainable=False, dtype="float32", aggregation="only_first_replica")
+
+    def __call__(self, step: Any) -> Any:  # noqa: ANN401
+        """Return the three for the step of that number, from 0."""
+        t, total = tf.cast(step, tf.float32) + 1.0, tf.convert_to_tensor(self.total_steps)
+        warmup_steps = tf.maximum(1.0, tf.round(WARMUP_SHARE * total))
+        decay_progress = tf.clip_by_value((t - warmup_steps) / tf.maximum(1.0, total - warmup_steps), 0.0, 1.0)
+        rate = self.peak_rate * tf.where(t < warmup_steps, t / warmup_steps, 0.5 + 0.5 * tf.cos(np.pi * decay_progress))
+        correction = tf.sqrt(1.0 - BETA_2**t) / (1.0 - BETA_1**t)
+        # At first the average follows closely, else the weights at the start would weigh too much.
+        average_share = tf.maximum(tf.minimum(1.0, 1.0 / (AVERAGING_SHARE * total)), 9.0 / (9.0 + t))
+        return tf.stack([rate, correction, average_share])
+
+    def rate_at(self, step: int) -> float:
+        """Return the learning rate of the step of that number."""
+        return float(self(step)[0])

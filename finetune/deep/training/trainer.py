@@ -24,16 +24,22 @@ from finetune.deep.training.checkpoint import (
     CheckpointWriter,
     NamedArrays,
     NetworkState,
+    TrainingState,
     delete_partial_checkpoints,
     job_fingerprint,
 )
 from finetune.deep.training.devices import Devices, configure_devices, intra_op_threads
-from finetune.deep.training.optimizer import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.training.optimizer import AveragingAdamW
 from finetune.deep.training.prefetch import prefetch
-from finetune.deep.training.schedule import DEFAULT_BATCH_SIZE, EpochSchedule, Hyperparameters, shorten_to_time
+from finetune.deep.training.schedule import (
+    DEFAULT_BATCH_SIZE,
+    CosineWarmupSchedule,
+    EpochSchedule,
+    Hyperparameters,
+    shorten_to_time,
+)
 from finetune.deep.training.tensorboard import TensorBoardWriter
 from finetune.deep.training.train_step import StepGraphs, make_loss, validation_metrics
-from finetune.deep.training.training_state import TrainingState
 from finetune.deep.training_job import EpochStats, TrainingJob
 from graft.errors import TrainingFailed
 from graft.progress import Progress

@@ -12,8 +12,8 @@ import numpy as np
 
 from finetune.data.dataset import LabeledSample
 from finetune.data.task import Task
+from finetune.deep.images.export_trunk import load_functional_body, save_weights_npz
 from finetune.deep.images.image_size import with_input_size
-from finetune.deep.training.export import load_functional_body, save_weights_npz
 from finetune.deep.training_job import TrainingJob
 from finetune.head import FitData
 from finetune.head.fit import HEAD_FITTERS

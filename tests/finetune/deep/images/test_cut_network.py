@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from finetune.deep.images.cut import export_bottom_onnx, split_network
-from finetune.deep.training.export import load_functional_body
+from finetune.deep.images.export_trunk import load_functional_body
 from graft.errors import RecipeError
 from graft.runtime.session import open_session
 from tests.support.finetune.image_training_job import random_weights, tiny_backbone

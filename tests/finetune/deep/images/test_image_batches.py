@@ -10,11 +10,9 @@ import numpy as np
 import pytest
 
 from finetune.data.dataset import LabeledSample
-from finetune.deep.images.augment import MixUpCutMix, RandAugment
-from finetune.deep.images.flips import can_flip
-from finetune.deep.images.image_batches import ImageBatchSource, PixelSource
+from finetune.deep.images.augment import MixUpCutMix, RandAugment, can_flip
+from finetune.deep.images.image_batches import ImageBatchSource, PixelSource, decode_images
 from finetune.deep.images.image_size import choose_image_size
-from finetune.deep.images.memmap_images import decode_images
 from finetune.deep.training_job import TrainingJob
 from graft.inputs.image import ImageInput
 from graft.progress import SilentProgress

@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 
 from finetune.data.task import Task
+from finetune.deep.images.export_trunk import load_functional_body
 from finetune.deep.images.image_size import refit_head_at_size, with_image_size
 from finetune.deep.images.train_images import train_images
-from finetune.deep.training.export import load_functional_body
 from finetune.deep.training_job import DeepRunResult, TrainingJob
 from finetune.head import Head
 from finetune.recipe import Depth

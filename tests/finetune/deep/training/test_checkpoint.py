@@ -17,7 +17,8 @@ from finetune.deep.training.checkpoint import (
     delete_partial_checkpoints,
     job_fingerprint,
 )
-from finetune.deep.training.optimizer import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.training.optimizer import AveragingAdamW
+from finetune.deep.training.schedule import CosineWarmupSchedule
 from finetune.recipe import TrainingOptions
 from tests.support.finetune.tiny_training_job import TinyBatchSource, tiny_job
 from tests.support.full_disk import full_disk

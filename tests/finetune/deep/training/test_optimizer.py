@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from finetune.deep.training.optimizer import AveragingAdamW, CosineWarmupSchedule
+from finetune.deep.training.optimizer import AveragingAdamW
+from finetune.deep.training.schedule import CosineWarmupSchedule
 
 
 def pair() -> list[keras.Variable]:
