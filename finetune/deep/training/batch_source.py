@@ -1,4 +1,4 @@
-"""What the training loop asks of pictures and texts alike: a network, and batches that depend on numbers alone."""
+"""The interface of the training loop: a network, and batches that depend on seed, epoch and step alone."""
 
 from __future__ import annotations
 
@@ -14,27 +14,31 @@ from graft.types import Float32Array
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """n samples. `y` is float32 [n,k]: one-hot or mixed classes, 0/1 tags, or a number in units of its deviation."""
+    """A batch of n samples.
 
-    x: dict[str, NDArray[Any]]  # by the name of the network's input
+    `y` is float32 [n,k]: one-hot or mixed classes, 0/1 tags, or a number standardised by the training set's mean and
+    deviation (`TargetScale`).
+    """
+
+    x: dict[str, NDArray[Any]]  # by the name of the network's input, each [n,…]
     y: Float32Array
-    weight: Float32Array  # [n]; 0 fills up a last batch
+    weight: Float32Array  # [n]; 0 for padding rows of an incomplete batch
 
 
 class BatchSource(Protocol):
-    """What is learnt, and with what. Made under the strategy's scope, for one size of batch.
+    """A network and its batches, for one batch size. Build it within `Devices.scope()`.
 
-    The same epoch and number give the same batch, bit for bit, in any process: so a run can go on anywhere.
+    The same epoch and step give the same batch, bit for bit, in any process: so a run can resume anywhere.
     """
 
-    network: keras.Model  # inputs -> logits float32 [n,k]; BatchNorm frozen; what shall not learn is not trainable
-    rate_factors: Mapping[str, float]  # by the path of a variable: factor of its learning rate (layer-wise decay)
+    network: keras.Model  # inputs -> logits float32 [n,k]; BatchNorm and all layers that are not trained are frozen
+    rate_factors: Mapping[str, float]  # layer-wise learning-rate decay: variable path -> factor of its learning rate
 
     def steps_per_epoch(self) -> int:
-        """Return how many batches an epoch has."""
+        """Return the number of batches in an epoch."""
 
     def training_batch(self, epoch: int, step: int) -> Batch:
-        """Return a batch to train on; epochs and steps count from 0. Called from a thread ahead of time."""
+        """Return a training batch; epochs and steps count from 0. Called on the prefetch thread."""
 
     def validation_batches(self) -> Iterator[Batch]:
-        """Yield the validation part in batches, plain: nothing augmented, nothing smoothed."""
+        """Yield the validation set in batches, without augmentation or label smoothing."""

@@ -1,6 +1,8 @@
-"""Where a run stands, in one file that is whole or not there: arrays in NumPy's format, facts as JSON among them.
+"""Checkpoints of a run: weights, optimizer state and position in one file, written atomically, restored exactly.
 
-Keeps checkpoints: when one is due, and what happens where the disk is full.
+    FOLDER/checkpoint.npz    NumPy arrays, and the facts (`TrainingState`, threads, version) as JSON in a byte array
+
+There is no pickle in it. A checkpoint is resumed only by the very job that wrote it (`job_fingerprint`).
 """
 
 from __future__ import annotations
@@ -25,28 +27,23 @@ from graft.storage.atomic_file import file_sha256, open_atomic
 
 NamedArrays = dict[str, NDArray[Any]]
 
-
-CHECKPOINT_VERSION: Final = 1  # of what is in the file; another one is not read
-
-
+CHECKPOINT_VERSION: Final = 1  # of the file's format; a file of another version is ignored
 CHECKPOINT_FILE: Final = "checkpoint.npz"
-
-
-CHECKPOINT_SECONDS: Final = 20.0  # seconds between checkpoints inside an epoch
+CHECKPOINT_SECONDS: Final = 20.0  # between checkpoints within an epoch; there is always one after each epoch
 
 
 @dataclass(frozen=True, slots=True)
 class Checkpoint:
-    """Everything that a run needs to go on as if nothing had happened."""
+    """Everything that a run needs to resume as if it had never stopped."""
 
-    facts: dict[str, Any]  # ready for JSON
+    facts: dict[str, Any]  # serialisable as JSON
     arrays: NamedArrays
 
     def write(self, folder: Path) -> None:
-        """Write it into `folder`, whole or not at all.
+        """Write the checkpoint into `folder` atomically.
 
         Raises:
-            OSError: it could not be written; an earlier one is as it was.
+            OSError: the file could not be written; an earlier checkpoint is unchanged.
         """
         facts = np.frombuffer(json.dumps(self.facts | {"version": CHECKPOINT_VERSION}).encode(), np.uint8)
         with open_atomic(folder / CHECKPOINT_FILE) as file:
@@ -54,7 +51,7 @@ class Checkpoint:
 
     @classmethod
     def read(cls, folder: Path) -> Checkpoint | None:
-        """Return the one in `folder`; None where there is none that can be read."""
+        """Return the checkpoint in `folder`, or None if there is none, or it is damaged or of another version."""
         try:
             with (folder / CHECKPOINT_FILE).open("rb") as raw, np.load(raw, allow_pickle=False) as file:
                 arrays = {name: file[name] for name in file.files}
@@ -64,51 +61,49 @@ class Checkpoint:
         return cls(facts, arrays) if facts.pop("version", None) == CHECKPOINT_VERSION else None
 
 
+def delete_partial_checkpoints(folder: Path) -> None:
+    """Delete temporary files that a killed run left in `folder` while it wrote a checkpoint."""
+    for partial_file in folder.glob(f".{CHECKPOINT_FILE}.*.part"):
+        partial_file.unlink(missing_ok=True)
+
+
 @dataclass(slots=True)
 class TrainingState:
-    """The epochs that are done, and where in the next one the run is."""
+    """The position of a run: its finished epochs, and the step and running sums of the current one."""
 
     schedule: EpochSchedule
-    start_loss: float  # of the validation part, before the first step
+    start_loss: float  # validation loss before the first step
     start_score: float
-    best: int = 0  # number of the best epoch; 0 is the start
-    step: int = 0  # batches done of the epoch under way
-    loss: float = 0.0  # sums over them
+    best: int = 0  # number of the epoch with the lowest validation loss; 0: before the first step
+    step: int = 0  # finished batches of the current epoch
+    loss: float = 0.0  # sums over these batches
     weight: float = 0.0
-    seconds: float = 0.0
+    seconds: float = 0.0  # spent in the current epoch before a resume
     history: list[EpochStats] = field(default_factory=list)
 
     @classmethod
     def from_json(cls, facts: dict[str, Any]) -> TrainingState:
-        """Return the one of which `dataclasses.asdict` made `facts`."""
+        """Return the state that `dataclasses.asdict` turned into `facts`."""
         history = [EpochStats(**epoch) for epoch in facts["history"]]
         return cls(**facts | {"schedule": EpochSchedule(**facts["schedule"]), "history": history})
 
     @property
     def epoch_number(self) -> int:
-        """Return the number of the epoch under way, from 1."""
+        """Return the number of the current epoch, from 1."""
         return len(self.history) + 1
 
     @property
     def global_step(self) -> int:
-        """Return the batches done in all epochs."""
+        """Return the number of finished batches in all epochs."""
         return len(self.history) * self.schedule.steps + self.step
 
     @property
     def best_loss(self) -> float:
-        """Return the validation loss of the best epoch, or of the start."""
+        """Return the validation loss of the best epoch, or the one before the first step."""
         return self.history[self.best - 1].val_loss if self.best else self.start_loss
 
-    def epochs_since_best(self) -> int:
-        """Return how many epochs have gone by since the one with the least validation loss.
-
-        The start does not count: on the way to something better a run may be worse for a while.
-        """
-        losses = [epoch.val_loss for epoch in self.history]
-        return len(losses) - 1 - losses.index(min(losses)) if losses else 0
-
     def finish_epoch(self, epoch: EpochStats) -> bool:
-        """Add a finished epoch; return whether it is the best."""
+        """Add a finished epoch, start the next one, and return whether the finished one is the best so far."""
         better = epoch.val_loss < self.best_loss
         self.history.append(epoch)
         self.best = epoch.number if better else self.best
@@ -116,16 +111,10 @@ class TrainingState:
         return better
 
 
-def delete_partial_checkpoints(folder: Path) -> None:
-    """Delete halves of checkpoints that a killed run has left in `folder`."""
-    for partial_file in folder.glob(f".{CHECKPOINT_FILE}.*.part"):
-        partial_file.unlink(missing_ok=True)
-
-
 class NetworkState:
-    """All that changes while a network learns: weights that learn, states of random numbers, and the optimiser's own.
+    """The variables that training changes: trainable weights, random-number states, and the optimizer's slots.
 
-    What is frozen is not in it: the same lesson makes the same network again.
+    Frozen weights are not among them: the same job builds the same network again.
     """
 
     def __init__(self, network: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
@@ -142,17 +131,17 @@ class NetworkState:
         }
 
     def capture(self) -> NamedArrays:
-        """Return a copy of it."""
+        """Return a copy of all variables, by name."""
         return {name: np.array(variable.numpy()) for name, variable in self._variables.items()}
 
     def restore(self, arrays: NamedArrays) -> None:
-        """Make everything what `capture` has returned."""
+        """Assign the values that `capture` returned."""
         for name, variable in self._variables.items():
             variable.assign(arrays[name])
 
 
 def job_fingerprint(job: TrainingJob) -> str:
-    """Return a hash of all that decides how a run goes; only a checkpoint of that very run may be gone on with."""
+    """Return a SHA-256 over everything that determines a run, in hex: a checkpoint of another job is not resumed."""
     facts = {
         "backbone": job.backbone.name,
         "depth": job.depth,
@@ -172,7 +161,11 @@ def job_fingerprint(job: TrainingJob) -> str:
 
 
 class CheckpointWriter:
-    """Writes the checkpoints of one run."""
+    """Writes the checkpoints of one job into its folder, and decides when the next one is due.
+
+    Args:
+        interval: the seconds between two checkpoints within an epoch.
+    """
 
     def __init__(self, job: TrainingJob, progress: Progress, interval: float) -> None:
         self._folder, self._progress, self._interval = job.folder, progress, interval
@@ -180,17 +173,23 @@ class CheckpointWriter:
         self._last_write, self._write_seconds, self._has_failed = time.monotonic(), 0.0, False
 
     def is_due(self) -> bool:
-        """Return whether it is time for the next one; where one takes longer than a second, they are rarer."""
+        """Return whether it is time for the next checkpoint; they are rarer where writing one takes over a second."""
         return time.monotonic() - self._last_write >= self._interval * max(1.0, self._write_seconds)
 
     def write_checkpoint(self, state: dict[str, Any], arrays: NamedArrays) -> None:
-        """Write a checkpoint. Where that fails the earlier one stays, training goes on, and it is said once."""
+        """Write a checkpoint of a `TrainingState` (as a dict) and its arrays.
+
+        If that fails, such as on a full disk, training goes on with the earlier checkpoint, and the failure is logged
+        once.
+        """
         start = time.monotonic()
         try:
             Checkpoint(self._facts | {"standing": state}, arrays).write(self._folder)
         except OSError as error:
             if not self._has_failed:
-                self._progress.log(f"no checkpoint could be written ({error}): training goes on, the last one stays")
+                self._progress.log(
+                    f"no checkpoint could be written ({error}): training goes on, and the last checkpoint is kept"
+                )
             self._has_failed = True
         else:
             self._has_failed = False

@@ -1,7 +1,7 @@
-"""What a run is computed on, settled before the first tensor: CPU, one GPU or several.
+"""The devices that training runs on: CPU, one GPU or several, chosen and configured before the first tensor.
 
-Everything here that concerns GPUs was written by the books of TensorFlow and was never run on one; several
-devices were tested as two logical CPUs.
+The GPU code follows TensorFlow's documentation and has not been run on a GPU; several devices were tested as two
+logical CPUs.
 """
 
 from __future__ import annotations
@@ -16,21 +16,21 @@ import tensorflow as tf
 
 from graft.runtime.cpu_threads import available_cores
 
-BFLOAT16_CAPABILITY, FLOAT16_CAPABILITY = (8, 0), (7, 0)  # from which compute capability on a GPU is fast in them
+BFLOAT16_CAPABILITY, FLOAT16_CAPABILITY = (8, 0), (7, 0)  # least compute capability of a GPU that is fast in them
 
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """What computes, and how."""
+    """The devices of a run, and how they compute."""
 
     strategy: Any  # tf.distribute.Strategy
     replicas: int
     dtype_policy: str  # Keras's dtype policy
-    jit_compile: bool  # by XLA, where shapes are fixed
+    jit_compile: bool  # compile training steps of fixed shapes with XLA
 
     @contextmanager
     def scope(self) -> Iterator[None]:
-        """Let networks that are made meanwhile live on these devices, with their dtypes."""
+        """Place networks that are built within the context on these devices, with their dtype policy."""
         before = keras.config.dtype_policy()
         keras.config.set_dtype_policy(self.dtype_policy)
         try:
@@ -40,21 +40,21 @@ class Devices:
             keras.config.set_dtype_policy(before)
 
     def with_loss_scaling(self, optimizer: keras.optimizers.Optimizer) -> keras.optimizers.Optimizer:
-        """Return `optimizer`, with the loss scaled where gradients in float16 would vanish."""
+        """Return `optimizer`, wrapped in loss scaling for float16, whose small gradients would vanish."""
         return keras.optimizers.LossScaleOptimizer(optimizer) if self.dtype_policy == "mixed_float16" else optimizer
 
     def facts(self) -> dict[str, Any]:
-        """Return what the manifest says of it."""
+        """Return the device, replicas, dtype policy and XLA, as the manifest records them."""
         kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
         return {"device": kind, "replicas": self.replicas, "dtype": self.dtype_policy, "xla": self.jit_compile}
 
 
 def configure_devices() -> Devices:
-    """Fix threads and the order of sums, and return the devices to train on.
+    """Set the number of threads and deterministic operations, and return the devices to train on.
 
-    On a CPU plain graphs in fp32: bfloat16 and XLA were slower there (55 and 309 ms against 31 for an image of
-    MobileNetV2). With the same number of threads a CPU gives the same bits every time. On GPUs (not run here):
-    memory that grows, mixed precision where the hardware has it, XLA on one device, all of them by MirroredStrategy.
+    On a CPU: plain fp32 graphs, because bfloat16 and XLA were slower (55 and 309 ms against 31 for an image of
+    MobileNetV2). With the same number of threads a CPU computes the same bits every time. On GPUs (not run here):
+    memory growth, mixed precision where the hardware has it, XLA on one device, `MirroredStrategy` on several.
     """
     _set_thread_counts()
     tf.config.experimental.enable_op_determinism()
@@ -75,12 +75,12 @@ def _set_thread_counts() -> None:
         tf.config.threading.set_intra_op_parallelism_threads(number)
         tf.config.threading.set_inter_op_parallelism_threads(number)
     except RuntimeError:
-        # Something was computed before, so the threads are there; their number cannot change in this process.
+        # TensorFlow has computed something before, so its threads exist and their number is fixed in this process.
         return
 
 
 def intra_op_threads() -> int:
-    """Return how many threads share one sum; 0: TensorFlow has chosen."""
+    """Return how many threads share one operation; 0: TensorFlow's default. Sums depend on it in their last bits."""
     return int(tf.config.threading.get_intra_op_parallelism_threads())
 
 
@@ -88,11 +88,11 @@ def _let_memory_grow(gpu: Any) -> None:  # noqa: ANN401
     try:
         tf.config.experimental.set_memory_growth(gpu, enable=True)
     except RuntimeError:
-        return  # it is in use already, as it is
+        return  # the GPU is initialised already
 
 
 def _choose_dtype_policy(gpus: list[Any]) -> str:
-    """Return the dtype policy that suits the weakest of the GPUs."""
+    """Return the Keras dtype policy for the GPU of lowest compute capability; float32 without a GPU."""
     capabilities = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
     weakest = min(capabilities, default=(0, 0))
     if weakest >= BFLOAT16_CAPABILITY:

@@ -1,4 +1,7 @@
-"""The head as Keras trains it, a dense layer on the trunk, and back again. Shapes: n samples, d features, k labels."""
+"""Convert a head into a Keras dense layer on the trunk, and the trained layer back into a calibrated head.
+
+Shapes: n samples, m of the validation set, d features, k labels.
+"""
 
 from __future__ import annotations
 
@@ -21,14 +24,14 @@ from graft.types import Float32Array, Float64Array
 
 @dataclass(frozen=True, slots=True)
 class TargetScale:
-    """How a regression's numbers are seen while a network learns: (y - mean) / unit; of other tasks, as they are."""
+    """Standardisation of regression targets during training: (y - mean) / deviation; the identity for other tasks."""
 
     mean: float = 0.0
     deviation: float = 1.0
 
     @classmethod
     def from_job(cls, job: TrainingJob) -> TargetScale:
-        """Return mean and deviation of the numbers that are trained on."""
+        """Return mean and deviation of the training set's numbers."""
         if job.task is not Task.REGRESS:
             return cls()
         y = job.y[job.train_rows]
@@ -36,7 +39,7 @@ class TargetScale:
 
 
 def training_targets(job: TrainingJob) -> Float32Array:
-    """Return what the network is to say of each sample, float32 [n,k]: one-hot classes, tags, or one number."""
+    """Return the targets of all samples, float32 [n,k]: one-hot classes, 0/1 tags, or one standardised number."""
     if job.task is Task.CLASSIFY:
         return np.asarray(np.eye(len(job.labels))[job.y], np.float32)
     if job.task is Task.TAG:
@@ -46,7 +49,7 @@ def training_targets(job: TrainingJob) -> Float32Array:
 
 
 def dense_from_head(job: TrainingJob) -> tuple[Float32Array, Float32Array]:
-    """Return kernel [d,k] and bias [k] of a dense layer that says what the lesson's head says."""
+    """Return kernel float32 [d,k] and bias float32 [k] of a dense layer that computes the job's start head."""
     scale = TargetScale.from_job(job)
     kernel = job.start_head.weights.T / scale.deviation
     bias = (job.start_head.bias - scale.mean) / scale.deviation
@@ -54,9 +57,15 @@ def dense_from_head(job: TrainingJob) -> tuple[Float32Array, Float32Array]:
 
 
 def head_from_dense(job: TrainingJob, kernel: Float32Array, bias: Float32Array, batches: BatchSource) -> Head[Any]:
-    """Return the dense layer as a head, made honest on the validation part as that of a probe is.
+    """Return a dense layer as a head, calibrated on the validation set like the head of a probe.
 
-    `kernel` [d,k] and `bias` [k] are its weights, `batches` holds the trained network.
+    Classes and tags get temperature scaling, tags also thresholds of the best F1.
+
+    Args:
+        job: the training job; its start head has all fields that training does not change.
+        kernel: the trained weights, float32 [d,k].
+        bias: float32 [k].
+        batches: the trained network and the validation batches.
     """
     logits, y = predict_validation(batches)
     weights, choice = kernel.T.astype(np.float64), job.start_head.choice
@@ -70,10 +79,10 @@ def head_from_dense(job: TrainingJob, kernel: Float32Array, bias: Float32Array, 
         truth = y > 0.5
         temperature, loss = fit_temperature(logits, truth)
         thresholds = tuple(
-            best_f1_thresholds((1 + np.tanh(logits / temperature / 2)) / 2, truth)
-        )  # the logistic function, which never overflows
-        weights, offset = weights / temperature, offset / temperature
-        choice = dataclasses.replace(choice, temperature=temperature, val_loss=loss, thresholds=thresholds)
+            tag.best_f1_thresholds((1 + np.tanh(logits / fitted_temperature / 2)) / 2, truth)
+        )  # the logistic function, by tanh, which never overflows
+        weights, offset = weights / fitted_temperature, offset / fitted_temperature
+        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss, thresholds=thresholds)
     else:
         temperature, loss = fit_temperature(logits, y.argmax(1))
         weights, offset = weights / temperature, offset / temperature
@@ -88,7 +97,7 @@ def head_from_dense(job: TrainingJob, kernel: Float32Array, bias: Float32Array, 
 
 
 def predict_validation(batches: BatchSource) -> tuple[Float64Array, Float64Array]:
-    """Return what the network says of the validation part and what is true, each float64 [m,k]."""
+    """Return logits and targets of the validation set, each float64 [m,k]."""
     logit_batches, target_batches = [], []
     for batch in batches.validation_batches():
         counts = batch.weight > 0
@@ -99,7 +108,10 @@ def predict_validation(batches: BatchSource) -> tuple[Float64Array, Float64Array
 
 
 def save_keras_model(trunk: keras.Model, kernel: Float32Array, bias: Float32Array, folder: Path) -> bytes:
-    """Return the bytes of model.keras: what the trunk takes -> logits float32 [n,k]. It is written into `folder`."""
+    """Write trunk and head as one Keras model into `folder`/model.keras, and return the bytes of the file.
+
+    The model maps the trunk's inputs to logits, float32 [n,k]. `kernel` is [d,k], `bias` [k].
+    """
     head = keras.layers.Dense(len(bias), name="head")
     network = keras.Model(trunk.input, head(trunk.output), name="trained")
     head.set_weights([kernel, bias])

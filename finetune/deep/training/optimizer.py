@@ -1,4 +1,4 @@
-"""AdamW with a rate for each layer, a cosine schedule with warm-up, and a running average of the weights."""
+"""AdamW with layer-wise learning rates, and an exponential moving average (EMA) of the weights."""
 
 from __future__ import annotations
 
@@ -15,10 +15,14 @@ from graft.types import Float32Array
 
 
 class AveragingAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
-    """AdamW (Loshchilov and Hutter 2019) whose rate is scaled for each variable, and its weights averaged.
+    """AdamW (Loshchilov and Hutter 2019) with a learning-rate factor for each variable and a weight average (EMA).
 
-    Biases and the scales of norms, which have one axis, do not decay. `rate_factors` is by the path of a variable;
-    one that is not in it learns at the full rate.
+    Biases and the scales of normalisation layers, which have one axis, do not decay.
+
+    Args:
+        schedule: learning rate, bias correction and EMA share of each step.
+        rate_factors: variable path -> factor of its learning rate; a variable that is not in it has the factor 1.
+        weight_decay: the share of a weight that decays in a step, times the learning rate.
     """
 
     def __init__(self, schedule: CosineWarmupSchedule, rate_factors: Mapping[str, float], weight_decay: float) -> None:
@@ -26,7 +30,7 @@ class AveragingAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
         self._rate_factors, self._decay = dict(rate_factors), weight_decay
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Make two slots and an average for each of `variables`; an average begins as the variable is."""
+        """Create two slots and an average for each of `variables`; an average starts as a copy of its variable."""
         super().build(variables)
         self._factors = [float(self._rate_factors.get(variable.path, 1.0)) for variable in variables]
         self._decays = [self._decay if len(variable.shape) > 1 else 0.0 for variable in variables]
@@ -37,7 +41,7 @@ class AveragingAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
             average.assign(variable.numpy())
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:  # noqa: ANN401
-        """Take one step with one variable; `learning_rate` is what `CosineWarmupSchedule` gives."""
+        """Update one variable by one step; `learning_rate` is the result of `CosineWarmupSchedule`, float32 [3]."""
         index = self._get_variable_index(variable)
         if isinstance(variable, keras.Variable):
             variable = variable.value
@@ -45,7 +49,7 @@ class AveragingAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
         rate *= self._factors[index]
         if self._decays[index]:
             variable.assign_sub(variable * (rate * self._decays[index]), read_value=False)
-        # One pass over the memory instead of Keras's nine. Powers of 0: the correction is in the rate already.
+        # One pass over the memory instead of Keras's nine. The powers are 0: the correction is already in the rate.
         tf.raw_ops.ResourceApplyAdam(
             var=variable.handle,
             m=self._momentums[index].value.handle,
@@ -63,7 +67,7 @@ class AveragingAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
 
     @contextmanager
     def swap_in_averages(self) -> Iterator[None]:
-        """Let the network have the averaged weights for a while."""
+        """Give the network its averaged weights within the context; restore the current ones afterwards."""
         self._swap_averages()
         try:
             yield
@@ -71,7 +75,7 @@ class AveragingAdamW(keras.optimizers.Optimizer):  # type: ignore[misc]
             self._swap_averages()
 
     def averages(self) -> list[Float32Array]:
-        """Return the averaged weights, in the order of the variables."""
+        """Return a copy of the averaged weights, in the order of the variables."""
         return [np.array(average.numpy()) for average in self._averages]
 
     def _swap_averages(self) -> None:

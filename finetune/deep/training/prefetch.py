@@ -1,4 +1,4 @@
-"""Batches made one or two ahead on a thread, while the last one is learnt."""
+"""Prefetch: prepare the next batches on a worker thread while the current one is trained on."""
 
 from __future__ import annotations
 
@@ -7,24 +7,28 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Final, TypeVar
 
-PREFETCH_COUNT: Final = 2
+PREFETCH_COUNT: Final = 2  # batches in the queue ahead of the current one
 PreparedT = TypeVar("PreparedT")
 
 
-def prefetch(make: Callable[[int], PreparedT], indices: range) -> Iterator[PreparedT]:
-    """Yield `make(number)` for each of `indices` in order, made ahead on one thread.
+def prefetch(prepare: Callable[[int], PreparedT], indices: range) -> Iterator[PreparedT]:
+    """Yield `prepare(index)` for each of `indices` in order, up to two computed ahead on one worker thread.
 
-    What `make` raises is raised here, in its turn.
+    An exception of `prepare` is raised here, at its place in the order. When the iterator is closed, queued calls are
+    cancelled and the thread ends.
+
+    >>> list(prefetch(lambda index: index**2, range(4)))
+    [0, 1, 4, 9]
     """
     with ThreadPoolExecutor(1, "batches") as thread:
-        waiting: deque[Future[PreparedT]] = deque()
+        queue: deque[Future[PreparedT]] = deque()
         try:
-            for number in indices:
-                waiting.append(thread.submit(make, number))
-                if len(waiting) > PREFETCH_COUNT:
-                    yield waiting.popleft().result()
-            while waiting:
-                yield waiting.popleft().result()
+            for index in indices:
+                queue.append(thread.submit(prepare, index))
+                if len(queue) > PREFETCH_COUNT:
+                    yield queue.popleft().result()
+            while queue:
+                yield queue.popleft().result()
         finally:
-            for future in waiting:
+            for future in queue:
                 future.cancel()

@@ -1,6 +1,6 @@
-"""One step of training and one look at the validation part, as TensorFlow graphs. Shapes: n samples, k labels.
+"""The training step and the validation pass as TensorFlow graphs, the loss of each task, and validation metrics.
 
-How good logits are on the validation part. Shapes: m samples, k labels.
+Shapes: n samples of a batch, m of the validation set, k labels.
 """
 
 from __future__ import annotations
@@ -23,7 +23,10 @@ SampleLoss = Callable[[Any, Any], Any]  # y and logits, each float32 [n,k], -> t
 
 
 def make_loss(task: Task, smoothing: float) -> SampleLoss:
-    """Return what `task` is trained to lessen; labels are smoothed (Szegedy et al. 2016), numbers are not."""
+    """Return the training loss of `task`: cross-entropy for classes and tags, squared error for numbers.
+
+    `smoothing` is the label smoothing (Szegedy et al. 2016) of classes and tags.
+    """
     if task is Task.CLASSIFY:
         return lambda y, logits: tf.nn.softmax_cross_entropy_with_logits(
             y * (1 - smoothing) + smoothing * tf.reduce_sum(y, 1, keepdims=True) / tf.cast(tf.shape(y)[1], y.dtype),
@@ -37,7 +40,7 @@ def make_loss(task: Task, smoothing: float) -> SampleLoss:
 
 
 class StepGraphs:
-    """The graphs of one network. With several replicas each gets a share of every batch."""
+    """The TensorFlow graphs of one network. With several replicas, each gets an equal share of every batch."""
 
     def __init__(
         self, network: keras.Model, optimizer: keras.optimizers.Optimizer, loss: SampleLoss, devices: Devices
@@ -47,7 +50,7 @@ class StepGraphs:
         self._predict_graph = tf.function(self._predict_step, reduce_retracing=True)
 
     def distribute_batch(self, batch: Batch) -> Any:  # noqa: ANN401
-        """Return `batch` as `train_on_batch` wants it: tensors, a share for each replica."""
+        """Return `batch` as tensors for `train_on_batch`, split into a shard for each replica."""
         whole = (batch.x, batch.y, batch.weight)
         count = self._devices.replicas
         if count == 1:
@@ -58,13 +61,16 @@ class StepGraphs:
         )
 
     def train_on_batch(self, device_batch: Any) -> Any:  # noqa: ANN401
-        """Learn from what `distribute_batch` made; return the sums of losses and weights and the gradient's norm, float32 [3]."""
+        """Train on a batch of `distribute_batch`.
+
+        Return float32 [3]: the sum of the losses, the sum of the weights, and the norm of the gradient.
+        """
         if self._train_graph is None:
             self._train_graph = self._build_train_graph(device_batch)
         return self._train_graph(*device_batch)
 
     def predict_logits(self, batches: Iterable[Batch]) -> tuple[Float64Array, Float64Array]:
-        """Return what the network says of all samples that count, and what is true, each float64 [m,k]."""
+        """Return logits and targets, each float64 [m,k], of all samples whose weight is not 0."""
         logit_batches, target_batches = [], []
         for batch in batches:
             counts = batch.weight > 0
@@ -74,7 +80,7 @@ class StepGraphs:
         return np.concatenate(logit_batches).astype(np.float64), np.concatenate(target_batches).astype(np.float64)
 
     def _build_train_graph(self, device_batch: Any) -> Any:  # noqa: ANN401
-        """Return the step as one graph; on one device its shapes are fixed as far as the network's are."""
+        """Return the training step as one graph; on one device its shapes are as fixed as the network's are."""
         if self._devices.replicas > 1:
             return tf.function(self._replicated_step, reduce_retracing=True)
         shapes = {tensor.name: tensor.shape[1:] for tensor in self._network.inputs}
@@ -88,21 +94,21 @@ class StepGraphs:
             self._train_step, input_signature=signature, jit_compile=(self._devices.jit_compile and fixed) or None
         )
 
-    def _replicated_step(self, *fed: Any) -> Any:  # noqa: ANN401
-        sums = self._devices.strategy.run(self._train_step, args=fed)
+    def _replicated_step(self, *batch: Any) -> Any:  # noqa: ANN401
+        sums = self._devices.strategy.run(self._train_step, args=batch)
         return self._devices.strategy.reduce(tf.distribute.ReduceOp.SUM, sums, axis=None)
 
     def _train_step(self, x: Any, y: Any, weight: Any) -> Any:  # noqa: ANN401
         with tf.GradientTape() as tape:
             logits = tf.cast(self._network(x, training=True), tf.float32)
             losses = self._loss(y, logits) * weight
-            # Of the whole batch: gradients of the replicas are summed. A sample counts alike in any batch.
+            # Divided by the size of the whole batch, because gradients of replicas are summed.
             loss = tf.reduce_sum(losses) / tf.cast(tf.size(weight) * self._devices.replicas, tf.float32)
             scaled = self._optimizer.scale_loss(loss)
         trainable = self._network.trainable_variables
         gradients = tape.gradient(scaled, trainable, unconnected_gradients=tf.UnconnectedGradients.ZERO)
         self._optimizer.apply(gradients, trainable)
-        # A loss can be finite where its gradient is not: a ReLU makes 0 of NaN. In float16 the step is left out then.
+        # The gradient may be NaN although the loss is finite. In float16, loss scaling skips such a step.
         checked = self._devices.dtype_policy != "mixed_float16"
         norm = tf.cast(tf.linalg.global_norm(gradients), tf.float32) if checked else 0.0
         return tf.stack([tf.reduce_sum(losses), tf.reduce_sum(weight), norm])
@@ -112,21 +118,21 @@ class StepGraphs:
 
 
 def _replica_shard(batch_arrays: Any, replica: int, replica_count: int) -> Any:  # noqa: ANN401
-    """Return every `replica_count`-th row from `replica` on; rows of zeros, of weight 0, fill up the last ones."""
+    """Return every `replica_count`-th row, starting with row `replica`; zero rows, of weight 0, pad the last shards."""
 
     def rows(array: NDArray[Any]) -> NDArray[Any]:
-        more = -len(array) % replica_count
-        return np.pad(array, ((0, more), *((0, 0),) * (array.ndim - 1)))[replica::replica_count]
+        padding = -len(array) % replica_count
+        return np.pad(array, ((0, padding), *((0, 0),) * (array.ndim - 1)))[replica::replica_count]
 
     return tf.nest.map_structure(rows, batch_arrays)
 
 
 def validation_metrics(task: Task, logits: Float64Array, y: Float64Array) -> tuple[float, float]:
-    """Return loss and score of `logits` [m,k] where `y` [m,k] is true.
+    """Return validation loss and score of `logits` against the targets `y`, each float64 [m,k]; NaN if a logit is.
 
-    The loss of classes and tags is the log loss after the best temperature, because the head gets one in any case
-    and smoothed labels make logits that want one; that of a number is the mean squared error. The scores are
-    accuracy, micro F1 of what is likelier than not, and R².
+    The loss of classes and tags is the log loss after temperature scaling, because the exported head is calibrated
+    anyway and label smoothing leaves logits uncalibrated; the loss of a number is the mean squared error. The scores
+    are accuracy, micro F1 at a probability of 0.5, and R².
     """
     if not np.isfinite(logits).all():
         return float("nan"), float("nan")

@@ -1,6 +1,14 @@
-"""One run with one size of batch: epochs, looks at the validation part, checkpoints.
+"""The training loop of every depth: epochs, validation, early stopping, checkpoints, resume, and the best EMA weights.
 
-The training loop of every depth: from the probe's head to the best averaged weights, stoppable at any moment.
+Why not `keras.Model.fit` today: four things that this loop guarantees need more than callbacks.
+
+- Resume within an epoch is bit-exact: batches depend on seed, epoch and step alone, and a checkpoint holds optimizer
+  slots, weight averages and the random state of dropout. `BackupAndRestore` restores the weights of a batch, but goes
+  on at the start of its epoch.
+- The deadline is planned: steps are timed before the first epoch and undone, then the cosine schedule is shortened to
+  end in time.
+- When memory runs out, training starts again with half the batch size and learning rate.
+- Validation, model selection and early stopping use the averaged weights, by the log loss after temperature scaling.
 """
 
 from __future__ import annotations
@@ -29,6 +37,7 @@ from finetune.deep.training.checkpoint import (
     job_fingerprint,
 )
 from finetune.deep.training.devices import Devices, configure_devices, intra_op_threads
+from finetune.deep.training.early_stopping import stop_reason
 from finetune.deep.training.optimizer import AveragingAdamW
 from finetune.deep.training.prefetch import prefetch
 from finetune.deep.training.schedule import (
@@ -44,20 +53,15 @@ from finetune.deep.training_job import EpochStats, TrainingJob
 from graft.errors import TrainingFailed
 from graft.progress import Progress
 
-TIMED_STEPS: Final = 8  # steps that are timed to plan with
+TIMED_STEPS: Final = 8  # steps that are timed to plan for the deadline
+MAX_TIMING_SECONDS: Final = 5.0  # stop timing after these, with fewer steps
 
-
-MAX_TIMING_SECONDS: Final = 5.0  # seconds after which fewer are enough
-
-
-BatchSourceFactory = Callable[[int], BatchSource]  # size of batch -> what is learnt
-
-
-TrainingOutcome = tuple[BatchSource, tuple[EpochStats, ...], dict[str, Any]]
+BatchSourceFactory = Callable[[int], BatchSource]  # batch size -> network and batches
+TrainingOutcome = tuple[BatchSource, tuple[EpochStats, ...], dict[str, Any]]  # with the best weights, history, facts
 
 
 class Trainer:
-    """A course under way. Made under the strategy's scope, as its course was."""
+    """One run with one batch size. Build it within `Devices.scope()`, as its `BatchSource`."""
 
     def __init__(
         self,
@@ -69,11 +73,8 @@ class Trainer:
         progress: Progress,
     ) -> None:
         self._batches, self._hyperparameters, self._job, self._devices = batches, hyperparameters, job, devices
-        self._checkpoint_writer, self._progress, self._tensorboard = (
-            checkpoint_writer,
-            progress,
-            TensorBoardWriter(job.tensorboard),
-        )
+        self._checkpoint_writer, self._progress = checkpoint_writer, progress
+        self._tensorboard = TensorBoardWriter(job.tensorboard)
         self._rate_schedule = CosineWarmupSchedule(hyperparameters.rate)
         self._optimizer = AveragingAdamW(self._rate_schedule, batches.rate_factors, hyperparameters.weight_decay)
         outer = devices.with_loss_scaling(self._optimizer)
@@ -82,21 +83,23 @@ class Trainer:
         self._network_state = NetworkState(batches.network, outer)
 
     def train(self, checkpoint: Checkpoint | None) -> tuple[tuple[EpochStats, ...], dict[str, Any]]:
-        """Train to the end, from `checkpoint` if there is one; leave the best weights in the network.
+        """Train until a stop reason, from `checkpoint` if there is one, and leave the best weights in the network.
+
+        Return the history of all epochs, and the facts for the manifest.
 
         Raises:
-            TrainingFailed: a loss was not finite.
+            TrainingFailed: a loss or a gradient is not finite.
         """
         if checkpoint:
             self._resume(checkpoint)
         else:
             self._start()
         self._rate_schedule.total_steps.assign(max(1.0, float(self._training_state.schedule.total_steps)))
-        while not (stop_reason := self._stop_reason()):
+        while not (reason := self._stop_reason()):
             self._train_epoch()
         for variable, best in zip(self._batches.network.trainable_variables, self._best_weights.values(), strict=True):
             variable.assign(best)
-        return tuple(self._training_state.history), self._run_facts(stop_reason)
+        return tuple(self._training_state.history), self._run_facts(reason)
 
     def _start(self) -> None:
         loss, score = self._validate("before the first step")
@@ -111,61 +114,58 @@ class Trainer:
         self._network_state.restore(checkpoint.arrays)
         self._training_state = TrainingState.from_json(checkpoint.facts["standing"])
         self._best_weights = {name: array for name, array in checkpoint.arrays.items() if name.startswith("best_")}
-        self._progress.log(
-            f"going on after batch {self._training_state.global_step:,} of {self._training_state.schedule.total_steps:,}"
-        )
+        state = self._training_state
+        self._progress.log(f"resuming after batch {state.global_step:,} of {state.schedule.total_steps:,}")
 
     def _shorten_schedule(self, schedule: EpochSchedule) -> EpochSchedule:
-        """Return as much of `schedule` as there is time for, after a few steps that are timed and forgotten."""
+        """Return as much of `schedule` as fits before the deadline, by timing a few steps and undoing them."""
         if self._job.deadline is None:
             return schedule
         saved_arrays = self._network_state.capture()
         step = self._measure_step_seconds(schedule.steps)
         self._network_state.restore(saved_arrays)
         start = time.monotonic()
-        self._validate("before the first step")  # once more: the first look was traced
+        self._validate("before the first step")  # once more: the first time includes tracing the graph
         validation_seconds = time.monotonic() - start
         shortened = shorten_to_time(schedule, self._job.deadline - time.monotonic(), step, validation_seconds)
         if shortened != schedule:
-            self._progress.log(f"time is left for {shortened.epochs} epochs of {shortened.steps} batches")
+            self._progress.log(f"the deadline leaves time for {shortened.epochs} epochs of {shortened.steps} batches")
         return shortened
 
     def _measure_step_seconds(self, steps: int) -> float:
         marks = []
-        for fed in prefetch(lambda number: self._prepare_batch(0, number % steps), range(1 + TIMED_STEPS)):
-            np.asarray(self._graphs.train_on_batch(fed))
+        for batch in prefetch(lambda number: self._prepare_batch(0, number % steps), range(1 + TIMED_STEPS)):
+            np.asarray(self._graphs.train_on_batch(batch))
             marks.append(time.monotonic())
             if len(marks) > 2 and marks[-1] - marks[0] > MAX_TIMING_SECONDS:
                 break
-        # The first one was traced: it is where the time begins.
+        # The first step includes tracing the graph, so timing starts at its end.
         return (marks[-1] - marks[0]) / (len(marks) - 1)
 
     def _stop_reason(self) -> str:
-        """Return why the run has ended; "" while it has not."""
-        state, deadline = self._training_state, self._job.deadline
-        if state.epoch_number > state.schedule.epochs:
-            return "all epochs" if state.history else "deadline"
-        if state.epochs_since_best() >= self._hyperparameters.patience:
-            return "patience"
-        # An epoch that was begun is finished.
-        return "deadline" if deadline is not None and time.monotonic() > deadline and not state.step else ""
+        """Return why training stops now, or "" if it goes on."""
+        state = self._training_state
+        return stop_reason(
+            [epoch.val_loss for epoch in state.history],
+            state.schedule.epochs,
+            self._hyperparameters.patience,
+            deadline=self._job.deadline,
+            mid_epoch=state.step > 0,
+        )
 
     def _prepare_batch(self, epoch: int, step: int) -> Any:  # noqa: ANN401
         return self._graphs.distribute_batch(self._batches.training_batch(epoch, step))
 
     def _train_epoch(self) -> None:
-        state, epoch, start_time = (
-            self._training_state,
-            len(self._training_state.history),
-            time.monotonic() - self._training_state.seconds,
-        )
-        numbers = range(state.step, state.schedule.steps)
+        state, epoch = self._training_state, len(self._training_state.history)
+        start_time = time.monotonic() - state.seconds
+        steps = range(state.step, state.schedule.steps)
         pending_steps: deque[Any] = deque()
         with self._progress.bar(f"epoch {state.epoch_number} of {state.schedule.epochs}", state.schedule.steps) as bar:
             bar.advance(state.step)
-            for fed in prefetch(lambda step: self._prepare_batch(epoch, step), numbers):
-                pending_steps.append(self._graphs.train_on_batch(fed))
-                # One behind: a GPU has its next step before this one is waited for.
+            for batch in prefetch(lambda step: self._prepare_batch(epoch, step), steps):
+                pending_steps.append(self._graphs.train_on_batch(batch))
+                # Wait one step behind, so that a GPU always has its next step queued.
                 while len(pending_steps) > (0 if self._checkpoint_writer.is_due() else 1):
                     self._add_step_sums(pending_steps.popleft())
                 if not pending_steps and state.step < state.schedule.steps:
@@ -193,7 +193,7 @@ class Trainer:
                 )
 
     def _finish_epoch(self, epoch: EpochStats) -> None:
-        """Note a finished epoch, keep its averaged weights if they are the best, and tell."""
+        """Record a finished epoch, keep its averaged weights if they are the best, and report its metrics."""
         if self._training_state.finish_epoch(epoch):
             self._best_weights = self._copy_averages()
         self._save_checkpoint()
@@ -222,17 +222,17 @@ class Trainer:
 
     def _divergence_error(self, what: str) -> TrainingFailed:
         return TrainingFailed(
-            f"{what}: the run was stopped; its last good checkpoint, if there was one, is kept. "
-            f"Try a --rate lower than {self._hyperparameters.rate:g}, and look for broken samples with `finetune check`."
+            f"{what}: training stopped; the last good checkpoint, if there is one, is kept. Try a --rate lower "
+            f"than {self._hyperparameters.rate:g}, and look for broken samples with `finetune check`."
         )
 
-    def _run_facts(self, stop_reason: str) -> dict[str, Any]:
+    def _run_facts(self, reason: str) -> dict[str, Any]:
         state = self._training_state
         return {
             "epochs": len(state.history),
             "epochs_planned": state.schedule.epochs,
             "best_epoch": state.best,
-            "stopped_by": stop_reason,
+            "stopped_by": reason,
             "steps": state.schedule.steps,
             **asdict(self._hyperparameters),
             "start_val_loss": state.start_loss,
@@ -247,16 +247,20 @@ def train_network(
     progress: Progress,
     checkpoint_interval: float = CHECKPOINT_SECONDS,
 ) -> TrainingOutcome:
-    """Train what `build_batch_source` makes for a size of batch; return it with its best weights, the history and what was chosen.
+    """Train a network, and return its `BatchSource` with the best weights, the history, and facts for the manifest.
 
-    The weights are running averages: those after the epoch with the best validation loss, or those from before
-    the first step where no epoch was better. Where the memory does not suffice, the batch is halved and the
-    learning rate with it. A checkpoint is written into the lesson's folder after each epoch, and every `checkpoint_interval`
-    seconds in between.
+    The best weights are the averages (EMA) after the epoch with the lowest validation loss, or the weights before the
+    first step if no epoch was better. If the batch does not fit into memory, batch size and learning rate are halved.
+
+    Args:
+        build_batch_source: builds network and batches for a batch size; called again if the batch size is halved.
+        job: what to train; with `resume` from the checkpoint in its folder, if there is one of the same job.
+        progress: gets a bar for each epoch, its metrics, and log lines.
+        checkpoint_interval: seconds between checkpoints within an epoch; one is written after each epoch anyway.
 
     Raises:
-        TrainingFailed: a loss was not finite (the checkpoint is of the last good state), or not even one sample
-            fits into the memory.
+        TrainingFailed: a loss or a gradient is not finite (the checkpoint has the last good state), or not even one
+            sample fits into memory.
     """
     devices = configure_devices()
     delete_partial_checkpoints(job.folder)
@@ -280,12 +284,12 @@ def train_network(
         except tf.errors.ResourceExhaustedError as out_of_memory:
             if batch == 1:
                 raise TrainingFailed(
-                    "not even one sample at a time fits into the memory. Take a smaller backbone, --depth top "
-                    "instead of full, or a machine with more memory."
+                    "not even one sample at a time fits into memory. Use a smaller backbone, --depth top instead of "
+                    "full, or a machine with more memory."
                 ) from out_of_memory
         batch, checkpoint = batch // 2, None
-        progress.log(f"out of memory: starting anew with batches of {batch}, and the learning rate halved")
-        gc.collect()  # what did not fit
+        progress.log(f"out of memory: starting again with batch size {batch} and half the learning rate")
+        gc.collect()  # the network that did not fit
 
 
 def _train_once(
@@ -297,7 +301,7 @@ def _train_once(
     checkpoint_writer: CheckpointWriter,
     progress: Progress,
 ) -> TrainingOutcome:
-    keras.utils.set_random_seed(job.seed)  # of dropout
+    keras.utils.set_random_seed(job.seed)  # for dropout
     with devices.scope():
         batches = build_batch_source(batch_size)
         trainer = Trainer(batches, Hyperparameters.from_job(job, batch_size), job, devices, checkpoint_writer, progress)
@@ -305,16 +309,17 @@ def _train_once(
 
 
 def _find_checkpoint(job: TrainingJob, progress: Progress) -> Checkpoint | None:
-    """Return the lesson's checkpoint, if there is one that is of this very lesson."""
+    """Return the checkpoint in the job's folder if this very job wrote it; log the reason if it is not used."""
     checkpoint = Checkpoint.read(job.folder)
     if checkpoint is None:
-        progress.log("no checkpoint to go on from: starting at the beginning")
+        progress.log("no checkpoint to resume from: starting at the beginning")
         return None
     if checkpoint.facts["name"] != job_fingerprint(job):
-        progress.log("the checkpoint is of other data or another recipe: starting at the beginning")
+        progress.log("the checkpoint belongs to other data or another recipe: starting at the beginning")
         return None
     if checkpoint.facts["threads"] != intra_op_threads():
         progress.log(
-            f"{checkpoint.facts['threads']} threads until now, {intra_op_threads()} from here: last digits may differ"
+            f"resuming with {intra_op_threads()} threads (was {checkpoint.facts['threads']}): "
+            "results may differ in the last bits"
         )
     return checkpoint

@@ -101,14 +101,6 @@ def test_trainer_returns_the_start_if_no_epoch_is_better(tmp_path: Path) -> None
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_early_stopping_ends_after_patience_epochs(tmp_path: Path) -> None:
-    job = tiny_job(tmp_path / "run", training={"rate": 0.3, "epochs": 60, "patience": 2})
-    _, history, facts = train_network(TinyBatchSource, job, SilentProgress())
-    assert facts["stopped_by"] == "patience"
-    losses = [epoch.val_loss for epoch in history]
-    assert len(losses) == losses.index(min(losses)) + 3 < 60
-
-
 # Epoch and step of the kill: inside an epoch, at its first and last batch, in the first and the last epoch.
 @pytest.mark.parametrize("end", [(0, 3), (1, 0), (1, 2), (3, 3)])
 def test_resume_after_a_kill_is_bit_exact(tmp_path: Path, end: tuple[int, int]) -> None:
@@ -122,7 +114,7 @@ def test_resume_after_a_kill_is_bit_exact(tmp_path: Path, end: tuple[int, int]) 
         )
     listener = Listener()
     resumed = train_network(TinyBatchSource, tiny_job(tmp_path / "run", resume=True), listener, checkpoint_interval=0)
-    assert any(line.startswith("going on after batch") for line in listener.lines)
+    assert any(line.startswith("resuming after batch") for line in listener.lines)
     assert same(whole, resumed)
 
 
@@ -241,7 +233,7 @@ def test_out_of_memory_halves_the_batch_size_until_it_fits(tmp_path: Path) -> No
     assert (outcome[2]["batch"], outcome[2]["steps"]) == (8, 15)
     assert outcome[2]["rate"] == pytest.approx(0.01 * 8 / 32)
     assert [line for line in listener.lines if "out of memory" in line] == [
-        f"out of memory: starting anew with batches of {batch}, and the learning rate halved" for batch in (16, 8)
+        f"out of memory: starting again with batch size {batch} and half the learning rate" for batch in (16, 8)
     ]
     # The checkpoint has the batch size that fits, and nothing of the failed attempts.
     assert same(outcome, train_network(TinyBatchSource, tiny_job(tmp_path / "run", resume=True), SilentProgress()))
