@@ -28,7 +28,7 @@ import tensorflow as tf
 from benchmarks.timing import alternated
 from finetune.data.dataset import LabeledSample
 from finetune.data.task import Task
-from finetune.deep.images.augment import Pictures, RandAugment
+from finetune.deep.images.augment import UInt8Images, RandAugment
 from finetune.deep.images.cached_activations import ActivationCache
 from finetune.deep.images.cut import block_rate_factors, export_bottom_onnx, split_network
 from finetune.deep.images.export_trunk import load_functional_body
@@ -107,7 +107,7 @@ def ours(course: ImageBatchSource) -> Callable[[], None]:
 
 
 def by_hand(
-    network: keras.Model, opt: AveragingAdamW, pictures: Pictures, y: Float32Array, augment: RandAugment | None
+    network: keras.Model, opt: AveragingAdamW, pictures: UInt8Images, y: Float32Array, augment: RandAugment | None
 ) -> Callable[[], None]:
     """One epoch as it is written by hand: shuffle, augment, one compiled step."""
 
@@ -149,7 +149,7 @@ def course_of(
     )
 
 
-def top(given: TrainingJob, pictures: Pictures, y: Float32Array, wish: str) -> None:
+def top(given: TrainingJob, pictures: UInt8Images, y: Float32Array, wish: str) -> None:
     body = load_functional_body(BACKBONE, weights_cache.fetch_weights(BACKBONE), None)
     data, cut, shape = export_bottom_onnx(BACKBONE, body, wish)
     start = time.perf_counter()
@@ -169,7 +169,7 @@ def top(given: TrainingJob, pictures: Pictures, y: Float32Array, wish: str) -> N
     print(f"    caching: {seconds / len(pictures) * 1e3:.1f} ms an image and view, once")
 
 
-def full(given: TrainingJob, pictures: Pictures, y: Float32Array) -> None:
+def full(given: TrainingJob, pictures: UInt8Images, y: Float32Array) -> None:
     body, network = whole_network("")
     source = PixelSource(pictures, RandAugment(flips=True))
     course = ImageBatchSource(given, source, network, body, block_rate_factors(body, DECAY), BATCH, None)

@@ -1,1 +1,1 @@
-"""Training deeper than the head, in Keras; nothing of it is imported until a run goes there."""
+"""Fine-tuning of the trunk with Keras, at depth `top`, `full` or `lora`; imported only when a run trains so deep."""

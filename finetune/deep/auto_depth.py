@@ -1,7 +1,7 @@
-"""From the probe downwards: each depth starts from what was reached before, and the best on validation is kept.
+"""Train deeper than the probe, and keep the candidate with the lower validation loss. `--depth auto` does so in stages.
 
-At every moment there is a model to publish: the probe at first. A deeper trunk is exported and proven, features are
-extracted from it again, and the head is refitted on them, as for any trunk. Nothing here looks at the test part.
+A stage trains the trunk from the best candidate so far, exports it, extracts features again and refits the head. So
+there is always a model to publish: at first the probe. The test set is not used here.
 """
 
 from __future__ import annotations
@@ -32,28 +32,34 @@ from zoo.convert.int8_image import quantize
 from zoo.convert.int8_text import quantize_text_trunk
 from zoo.trunks.trunk import Trunk
 
-DEFAULT_BUDGET: Final = 600.0  # seconds, where the user names none
-# Of `auto`: the depths in their order, and the share of the time left that each may take.
+DEFAULT_BUDGET: Final = 600.0  # seconds of `--depth auto` without --budget
+# The stages of `auto`: depths in order, and the share of the time left that each may use.
 AUTO_STAGES: Final = {DataKind.IMAGE: ((Depth.TOP, 0.6), (Depth.FULL, 1.0)), DataKind.TEXT: ((Depth.FULL, 1.0),)}
-PUBLISH_SECONDS: Final = 25.0  # seconds that conversion, proof and publishing take after training
-MIN_TRAINING_SECONDS: Final = 20.0  # seconds of training that are not worth beginning
-MIN_IMPROVEMENT: Final = 1e-3  # share of the validation loss: less is the same network, exported twice
-TIMED_SAMPLES: Final = 8  # samples that tell how long features take
+PUBLISH_SECONDS: Final = 25.0  # reserved for conversion, golden samples and publishing after training
+MIN_TRAINING_SECONDS: Final = 20.0  # with less time than this, a stage is not started
+MIN_IMPROVEMENT: Final = 1e-3  # share of the validation loss; less is within the noise of an export
+TIMED_SAMPLES: Final = 8  # samples on which feature extraction is timed
 
 
 @contextmanager
 def train_deeper(
     plan: Plan, probe: TrainedCandidate, start_time: float, progress: Progress
 ) -> Iterator[TrainedCandidate]:
-    """Go as deep as the recipe says and give the best attempt; `start_time` is the time.monotonic() of the run's start.
+    """Train at the recipe's depth, and yield the best candidate, which may be `probe`.
 
-    Its files lie in the folder of the run, which is deleted at the end, if that is a good one.
+    Its files lie in the run's folder, which is deleted when the context ends without an exception. At depth `auto` a
+    stage that fails, or that the user stops with Ctrl-C, leaves the best candidate so far.
 
-    With the depth `auto` a stage that fails, or that the user stops, costs nothing of what was reached before.
+    Args:
+        plan: the checked recipe and its data set.
+        probe: the fitted head on the pretrained trunk.
+        start_time: the `time.monotonic()` at the start of the whole run; the budget of `auto` counts from it.
+        progress: gets log lines, bars and metrics.
 
     Raises:
-        TrainingFailed, ParityError: the one depth that was asked for could not be reached.
-        RecipeError: the same run is under way in another process.
+        TrainingFailed: training at the one requested depth failed.
+        ParityError: ONNX Runtime does not reproduce the network trained at that depth.
+        RecipeError: another process is running the same recipe on the same samples.
     """
     recipe = plan.recipe
     with open_run_folder(plan, probe.features, probe.head_fit, progress) as folder:
@@ -70,15 +76,15 @@ def _train_auto(
     for depth, share in AUTO_STAGES[plan.dataset.kind]:
         left = training_deadline - time.monotonic()
         if left * share < MIN_TRAINING_SECONDS:
-            progress.log(f"no time is left to go to the depth {depth}")
+            progress.log(f"no time left to train at depth {depth}")
             break
         try:
             candidate = _train_depth(plan, best, depth, folder, time.monotonic() + share * left, progress)
         except (TrainingFailed, ParityError) as fault:
-            progress.log(f"the depth {depth} failed, {best.depth} stays: {fault}")
+            progress.log(f"training at depth {depth} failed, keeping {best.depth}: {fault}")
             break
         except KeyboardInterrupt:
-            progress.log(f"stopped: {best.depth} is published, the best so far")
+            progress.log(f"stopped: publishing {best.depth}, the best so far")
             break
         better = _choose_better(best, candidate, progress)
         if better is best:
@@ -90,27 +96,18 @@ def _train_auto(
 def _train_depth(
     plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path, deadline: float | None, progress: Progress
 ) -> TrainedCandidate:
-    progress.log(f"going to the depth {depth}, from {before.depth}")
+    progress.log(f"training at depth {depth}, starting from {before.depth}")
     result = train_trunk(_build_job(plan, before, depth, folder / depth, deadline), progress)
     trunk = result.trunk if plan.precision is Precision.FP32 else _quantize_trunk(result.trunk, plan.backbone)
     features = extract_features(trunk, plan.dataset, plan.recipe.max_bad, progress)
     if features.sha256 != before.features.sha256:
-        raise TrainingFailed("the data changed while they were learnt from. Run the same again.")
-    head_fit = fit_head(
-        plan.dataset,
-        features,
-        trunk.path,
-        HeadOptions.from_recipe(plan.recipe),
-        progress,
-        targets=before.head_fit.targets,
-        split=before.head_fit.split,
-        warm_start=result.head,
-    )
+        raise TrainingFailed("the data changed during training. Run the same command again.")
+    head_fit = refit_head(plan, before.head_fit, trunk.path, features, result.head, progress)
     return TrainedCandidate(depth, trunk, features, head_fit, result)
 
 
 def _quantize_trunk(trunk: Trunk, backbone: Backbone) -> Trunk:
-    """Return `trunk` in int8, its file beside the fp32 one."""
+    """Return `trunk` quantised to int8 as the zoo does it; its file lies beside the fp32 one."""
     if isinstance(backbone.takes, ImageSpec):
         data, report = quantize(trunk.path, trunk.signature.inputs[0].shape[1], backbone.float_convs)
     else:
@@ -124,7 +121,7 @@ def _quantize_trunk(trunk: Trunk, backbone: Backbone) -> Trunk:
 
 def _build_job(plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path, deadline: float | None) -> TrainingJob:
     recipe, head_fit, features = plan.recipe, before.head_fit, before.features
-    assert head_fit.split  # noqa: S101  # mypy cannot know: the plan refuses a task without parts
+    assert head_fit.split  # noqa: S101  # for mypy: the plan refuses tasks without a split
     assert head_fit.head  # noqa: S101
     if before.deep_run:
         head, start = before.deep_run.head, before.deep_run.weights_path
@@ -155,19 +152,17 @@ def _build_job(plan: Plan, before: TrainedCandidate, depth: Depth, folder: Path,
 
 
 def _choose_better(before: TrainedCandidate, candidate: TrainedCandidate, progress: Progress) -> TrainedCandidate:
-    """Return the attempt that validation likes better; the one before where they are alike."""
+    """Return the candidate with the lower validation loss; `before` unless the improvement is significant."""
     is_better = candidate.head_fit.validation_loss < (1 - MIN_IMPROVEMENT) * before.head_fit.validation_loss
     better = candidate if is_better else before
-    progress.log(
-        f"validation loss {before.head_fit.validation_loss:.4g} at {before.depth}, {candidate.head_fit.validation_loss:.4g} at "
-        f"{candidate.depth}: {better.depth} is kept"
-    )
+    losses = ", ".join(f"{one.head_fit.validation_loss:.4g} at {one.depth}" for one in (before, candidate))
+    progress.log(f"validation loss {losses}: keeping {better.depth}")
     return better
 
 
-def _estimate_extraction_seconds(attempt: TrainedCandidate) -> float:
-    """Return how many seconds it takes to extract all features in fp32, from a few samples timed on one core."""
-    trunk, samples = attempt.trunk, attempt.features.samples
+def _estimate_extraction_seconds(candidate: TrainedCandidate) -> float:
+    """Return the estimated seconds to extract all features, from a few samples timed on one core."""
+    trunk, samples = candidate.trunk, candidate.features.samples
     rows: Sequence[int] = np.linspace(0, len(samples) - 1, min(TIMED_SAMPLES, len(samples))).astype(int).tolist()
     start = time.perf_counter()
     for row in rows:

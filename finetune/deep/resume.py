@@ -1,4 +1,4 @@
-"""Where a deeper run keeps what it needs to go on after it was killed: a folder in the cache, named by what it does."""
+"""Resume: the folder of a deeper run in the cache, with its checkpoint, named by a hash of recipe and samples."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from graft.errors import RecipeError
 from graft.progress import Progress
 from graft.storage.cache_root import cache_root
 
-MAX_AGE: Final = 7 * 24 * 3600  # seconds after which nobody is expected to go on with a run
+MAX_AGE: Final = 7 * 24 * 3600  # seconds after which the folder of a stopped run is deleted
 
 
 @contextmanager
 def open_run_folder(plan: Plan, features: Features, head_fit: HeadFit, progress: Progress) -> Iterator[Path]:
-    """Give the folder of the run of this recipe on these samples, this run's alone; empty unless it is resumed.
+    """Lock and yield the folder of this recipe on these samples; it is empty unless the run is resumed.
 
-    What ends well leaves nothing; what is stopped or fails leaves the folder.
+    Success deletes the folder; a run that stops or fails leaves it behind for `--resume`.
 
     Raises:
-        RecipeError: the same run is under way in another process.
+        RecipeError: another process is running the same recipe on the same samples.
     """
     folder = cache_root() / "runs" / _run_hash(plan, features, head_fit)
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -41,7 +41,7 @@ def open_run_folder(plan: Plan, features: Features, head_fit: HeadFit, progress:
         lock.acquire(timeout=0)
     except filelock.Timeout:
         raise RecipeError(
-            "the very same run is under way in another process. Wait for it, or take another --seed."
+            "another process is running this very recipe on these samples. Wait for it, or use another --seed."
         ) from None
     try:
         _prepare_folder(folder, plan.recipe.resume, progress)
@@ -56,17 +56,19 @@ def open_run_folder(plan: Plan, features: Features, head_fit: HeadFit, progress:
 def _prepare_folder(folder: Path, resume: bool, progress: Progress) -> None:
     if folder.is_dir() and any(folder.iterdir()):
         if resume:
-            progress.log("going on with the run that was stopped")
+            progress.log("resuming the run that was stopped")
             return
-        progress.log("a run of this recipe was stopped before its end and is begun anew; --resume would have gone on.")
+        progress.log(
+            "an earlier run of this recipe was stopped before its end and is deleted; --resume would have continued it."
+        )
         shutil.rmtree(folder)
     elif resume:
-        progress.log("nothing to resume: no run of this recipe on these samples was stopped here. It begins.")
+        progress.log("nothing to resume: no run of this recipe on these samples was stopped here. Starting a new one.")
     folder.mkdir(exist_ok=True)
 
 
 def _run_hash(plan: Plan, features: Features, head_fit: HeadFit) -> str:
-    """Return a hash of all that decides what a run does, in hex; where the data lie does not matter."""
+    """Return a hash of everything that determines a run, in hex; it does not depend on where the data lie."""
     recipe = plan.recipe
     facts: dict[str, Any] = {
         "backbone": plan.backbone.name,
@@ -86,7 +88,7 @@ def _run_hash(plan: Plan, features: Features, head_fit: HeadFit) -> str:
 
 
 def _delete_old_runs(runs: Path) -> None:
-    """Delete folders of runs that were stopped long ago."""
+    """Delete the folders of runs that were stopped over `MAX_AGE` ago and are not in use."""
     for folder in runs.glob("*/"):
         with suppress(OSError, filelock.Timeout):
             if time.time() - folder.stat().st_mtime > MAX_AGE:

@@ -1,4 +1,7 @@
-"""Deeper than the head: Keras trains the trunk as well. Nothing outside of this package imports Keras to train."""
+"""The entry to Keras: import TensorFlow with its start-up logging silenced, then train images or texts.
+
+This module itself imports neither; nothing outside this package imports Keras in order to train.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +16,11 @@ from zoo.catalog.backbone import ImageSpec
 
 
 def train_trunk(job: TrainingJob, progress: Progress) -> DeepRunResult:
-    """Train the trunk and its head as deep as the lesson says.
+    """Train the trunk together with its head at the job's depth, and export the trained trunk to ONNX.
 
     Raises:
-        TrainingFailed: a loss was not finite, or nothing fits into the memory; the message says where and what to do.
-        ParityError: ONNX Runtime does not repeat the trained network.
+        TrainingFailed: a loss is not finite, or not even one sample fits into memory.
+        ParityError: ONNX Runtime does not reproduce the trained network.
     """
     import_tensorflow_quietly()
     if isinstance(job.backbone.takes, ImageSpec):
@@ -30,7 +33,10 @@ def train_trunk(job: TrainingJob, progress: Progress) -> DeepRunResult:
 
 
 def import_tensorflow_quietly() -> None:
-    """Import TensorFlow, whose libraries write to standard error while they are loaded, whatever they are told."""
+    """Import TensorFlow with its start-up logging silenced, unless the user has set TF_CPP_MIN_LOG_LEVEL.
+
+    Its libraries write to file descriptor 2 while they load, whatever the log level, so that is redirected meanwhile.
+    """
     if "tensorflow" in sys.modules or "TF_CPP_MIN_LOG_LEVEL" in os.environ:
         return
     os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"

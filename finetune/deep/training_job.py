@@ -1,4 +1,4 @@
-"""What a deeper run is given and what it gives back. Light: Keras is only behind `finetune.deep.train`."""
+"""Input and result of a deeper run: `TrainingJob` and `DeepRunResult`. Imports no Keras."""
 
 from __future__ import annotations
 
@@ -21,51 +21,49 @@ from zoo.trunks.trunk import Trunk
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """Everything that one deeper run needs. Shapes: n samples, k labels."""
+    """Everything that one deeper run needs. Shapes: n samples, d features, k labels."""
 
     backbone: Backbone
     depth: Depth  # top, full or lora
     task: Task  # classify, tag or regress
-    inputs: Input  # bytes -> array, the very one that serves
+    inputs: Input  # bytes -> array, the same code that serving runs
     samples: tuple[LabeledSample, ...]  # n
-    sha256: tuple[bytes, ...]  # n, of their contents
-    y: NDArray[Any]  # as finetune.data.targets gives it: classify int [n]; tag bool [n,k]; regress float64 [n]
+    sha256: tuple[bytes, ...]  # n, of the samples' contents
+    y: NDArray[Any]  # targets: classify int [n]; tag bool [n,k]; regress float64 [n]
     labels: tuple[str, ...]  # k
-    sample_weights: NDArray[np.float32]  # [n], mean 1: how much each sample counts (rare classes more, if so chosen)
-    train_rows: IndexArray
-    val_rows: IndexArray
-    start_head: Head[
-        Any
-    ]  # the probe from which it starts, fitted on the train part alone: `val_rows` must be new to it
-    start_weights: Path | None = None  # weights of an earlier, less deep run (`DeepRunResult.weights`), to start from
+    sample_weights: NDArray[np.float32]  # [n], mean 1; higher for rare classes if class weights are on
+    train_rows: IndexArray  # rows of the training set
+    val_rows: IndexArray  # rows of the validation set
+    start_head: Head[Any]  # weights [k,d] to start from, fitted on `train_rows` alone, never on `val_rows`
+    start_weights: Path | None = None  # the `weights_path` of an earlier, shallower run; None: pretrained weights
     training: TrainingOptions = field(default_factory=TrainingOptions)
     seed: int = 0
-    folder: Path  # of this run alone: cached activations, checkpoints, the finished trunk
-    resume: bool = False  # go on from the checkpoint in `folder`
+    folder: Path  # used by this run only: cached activations, checkpoints, the exported trunk
+    resume: bool = False  # continue from the checkpoint in `folder`
     deadline: float | None = None  # time.monotonic() at which training must be over
-    tensorboard: Path | None = None  # where to write logs
+    tensorboard: Path | None = None  # folder for TensorBoard logs
 
 
 @dataclass(frozen=True, slots=True)
 class EpochStats:
-    """How one epoch went."""
+    """Losses, score and learning rate of one epoch."""
 
     number: int  # from 1
-    of: int
-    loss: float  # mean over the train part, as trained (augmented, smoothed)
-    val_loss: float  # log loss at the best temperature, or mean squared error in units of the target's variance
+    of: int  # planned epochs
+    loss: float  # mean over the training set, with augmentation and label smoothing
+    val_loss: float  # log loss after temperature scaling, or mean squared error of the standardised target
     val_score: float  # accuracy, micro F1 at 0.5, or R²
     seconds: float
-    rate: float  # learning rate at its end
+    rate: float  # learning rate at its last step
 
 
 @dataclass(frozen=True, slots=True)
 class DeepRunResult:
-    """A trunk that has learnt, and the head that learnt with it."""
+    """A trained trunk and the head trained with it."""
 
-    trunk: Trunk  # fp32, exported, proven against Keras; its file is in the lesson's folder
-    head: Head[Any]  # as trained together with it; temperature fitted on the validation part
-    weights_path: Path  # Keras weights of the trunk (`.weights.npz`), which a deeper run may start from
+    trunk: Trunk  # fp32, exported to ONNX, parity with Keras checked; its file is in the job's folder
+    head: Head[Any]  # trained together with the trunk, calibrated on the validation set
+    weights_path: Path  # Keras weights of the trunk (`trunk.weights.npz`), from which a deeper run can start
     model_keras: bytes  # the trained Keras model, for the bundle
     history: tuple[EpochStats, ...]
-    facts: dict[str, Any]  # what was chosen: epochs, batch, rate, cut …; for the manifest
+    facts: dict[str, Any]  # hyper-parameters and results for the manifest: epochs, batch, rate, cut …

@@ -1,1 +1,1 @@
-"""Deeper training of image networks."""
+"""Training image networks at depth `top` (from cached activations) or `full` (from pixels)."""

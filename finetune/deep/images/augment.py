@@ -1,12 +1,16 @@
-"""Pictures as they might have been taken, made by Keras's own layers: RandAugment, MixUp and CutMix.
+"""Image augmentation: RandAugment, MixUp and CutMix with Keras's layers; and whether images may be flipped.
 
-Everything is a pure function of numbers (seed, epoch, step): the state of every layer's generator is assigned
-before it is called, so that a run that goes on elsewhere sees the same pictures.
+Everything is a pure function of numbers (seed, epoch, step): the state of each layer's random generator is assigned
+before the layer is called, so that a resumed run gets the same images.
 
-RandAugment (Cubuk et al. 2020) draws the operations of each picture. Keras's layer of that name draws one list
-for a whole batch, computes all eleven operations whichever it needs, and turns by up to 180° where this one stays
-gentle; so its parts are used instead. A batch is cut into four, and each quarter draws its own operations: two that
-warp and one that tints, because two of any kind would leave every third picture as straight as it was.
+RandAugment (Cubuk et al. 2020) draws random operations for an image. Keras's layer of that name draws one list for a
+whole batch, computes all eleven operations whether used or not, and rotates by up to 180°; so its parts are used here,
+with smaller magnitudes. A batch is split into four groups, each with its own operations: two geometric ones and one of
+colour, because two of any kind would leave every third image without a geometric change.
+
+Flips are decided from the data: where an image can be told from its mirror image, as text and digits can, its
+orientation means something (Lin et al. 2020, "Visual chirality"), and flipped images would never be sent. The accuracy
+of a head on flipped images is no such test: networks trained on flipped photos recognise a mirrored 2.
 """
 
 from __future__ import annotations
@@ -24,31 +28,31 @@ from threadpoolctl import threadpool_limits
 
 from graft.types import Float32Array
 
-Pictures = NDArray[np.uint8]  # [n,s,s,3]
+UInt8Images = NDArray[np.uint8]  # [n,s,s,3]
 
-VERSION: Final = 2  # raised whenever the same numbers would give other pictures
-GROUPS_PER_BATCH: Final = 4  # of a batch, each with operations of its own
-WARPS_PER_IMAGE, TINTS_PER_IMAGE = 2, 1  # operations of either kind that a picture goes through
+VERSION: Final = 2  # raised when the same numbers would give other images; part of cache keys
+GROUPS_PER_BATCH: Final = 4  # each with its own operations
+WARPS_PER_IMAGE, TINTS_PER_IMAGE = 2, 1  # geometric and colour operations for an image
 _VALUE_RANGE: Final = (0, 255)
 
-# Gentle enough that a digit or a letter stays the one it is.
+# Small enough that a digit or a letter remains recognisable.
 _ROTATION: Final = 0.04  # of a full turn: 14°
 _TRANSLATION: Final = 0.1  # of a side
 _SHEAR: Final = 0.15
 _ZOOM: Final = (-0.15, 0.15)
 
-MIX_PROBABILITY: Final = 0.5  # share of the batches that are mixed, where they are at all
-_MIXUP_ALPHA: Final = 0.2  # of MixUp: most pictures keep most of themselves
+MIX_PROBABILITY: Final = 0.5  # share of the batches that are mixed, if mixing is on
+_MIXUP_ALPHA: Final = 0.2  # of MixUp: most images keep most of their pixels
 
-MAX_FLIP_TEST_IMAGES: Final = 300  # pictures
-MIN_FLIP_TEST_IMAGES: Final = 100  # with less there is no telling, and none is flipped
-MIN_STANDARD_ERRORS: Final = 3.0  # standard errors by which guesses must be better than chance
+MAX_FLIP_TEST_IMAGES: Final = 300  # images
+MIN_FLIP_TEST_IMAGES: Final = 100  # with fewer images the test is not reliable, and none is flipped
+MIN_STANDARD_ERRORS: Final = 3.0  # standard errors above chance: then orientation means something
 _INVERSE_REGULARIZATION: Final = 0.01  # C of the logistic regression
 _BATCH: Final = 20
 
 
 class _AugmentOp:
-    """A layer as a graph, and a pure function of the numbers that are drawn."""
+    """A Keras layer as a graph, with its random numbers drawn from the caller's generator."""
 
     def __init__(self, layer: keras.layers.Layer) -> None:
         self._layer = layer
@@ -61,10 +65,10 @@ class _AugmentOp:
 
 
 class RandAugment:
-    """uint8 [n,s,s,3] -> as many, changed; safe to call from several threads."""
+    """Augment images, uint8 [n,s,s,3] -> uint8 [n,s,s,3]. Thread-safe."""
 
     def __init__(self, flips: bool) -> None:
-        """With `flips` half of the pictures are seen in a mirror: not for digits, letters, or left and right."""
+        """With `flips`, flip half of the images horizontally: wrong for digits, letters, or left and right."""
         layers, edge = keras.layers, {"fill_mode": "reflect", "dtype": "float32"}
         light = {"value_range": _VALUE_RANGE, "dtype": "float32"}
         warps = (
@@ -89,8 +93,8 @@ class RandAugment:
         self._flips, self.variant = flips, "flipped" if flips else "straight"
         self._lock = threading.Lock()
 
-    def __call__(self, images: Pictures, key: tuple[int, ...]) -> Pictures:
-        """Return `images`, changed as the numbers in `key` say; their own order does not change."""
+    def __call__(self, images: UInt8Images, key: tuple[int, ...]) -> UInt8Images:
+        """Return `images` uint8 [n,s,s,3] augmented, in the same order; `key` seeds all random numbers."""
         rng = np.random.default_rng(key)
         with self._lock, tf.device("CPU:0"):
             result = images.astype(np.float32)
@@ -105,9 +109,9 @@ class RandAugment:
 
 
 class MixUpCutMix:
-    """Batches whose samples are mixed in pairs: MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019).
+    """Mix the samples of a batch in pairs, by MixUp (Zhang et al. 2018) or CutMix (Yun et al. 2019).
 
-    Maps inside a network are mixed like pictures (manifold mixup: Verma et al. 2019).
+    Activations inside a network are mixed like images (manifold mixup: Verma et al. 2019).
     """
 
     def __init__(self) -> None:
@@ -120,9 +124,10 @@ class MixUpCutMix:
     def __call__(
         self, x: NDArray[Any], y: Float32Array, weight: Float32Array, key: tuple[int, ...]
     ) -> tuple[NDArray[Any], Float32Array, Float32Array]:
-        """Return `x` [n,h,w,c], `y` [n,k] and `weight` [n], mixed as the numbers in `key` say, or as they are.
+        """Return `x` [n,h,w,c], `y` float32 [n,k] and `weight` float32 [n], mixed or unchanged.
 
-        What is whole numbers stays so. A loss that is linear in `y` is mixed as if it were computed for both.
+        `x` keeps its dtype, uint8 or a float. A loss that is linear in `y` becomes the mixture of both samples' losses.
+        `key` seeds all random numbers, and whether this batch is mixed.
         """
         rng = np.random.default_rng(key)
         if rng.random() >= MIX_PROBABILITY:
@@ -140,17 +145,17 @@ class MixUpCutMix:
 
 
 def seed_layer(layer: keras.layers.Layer, rng: np.random.Generator) -> None:
-    """Let the generator of a layer, if it has one, begin where `rng` says."""
+    """Seed the random generator of a Keras layer, if it has one, from `rng`."""
     generator = getattr(layer, "generator", None)
     if generator is not None:
         generator.state.assign(rng.integers(0, 2**31, 2).astype(np.uint32))
 
 
-def can_flip(trunk: keras.Model, images: Pictures) -> bool:
-    """Say whether `images`, uint8 [n,s,s,3], cannot be told from their mirror images by what `trunk` says of them.
+def can_flip(trunk: keras.Model, images: UInt8Images) -> bool:
+    """Return whether `images`, uint8 [n,s,s,3], may be flipped: a classifier cannot tell them from their mirror images.
 
-    It is a logistic regression's guess, in five folds that keep a picture and its image together. Measured:
-    65 % right on handwritten digits, 51 % on photographs.
+    The classifier is a logistic regression on the features of `trunk`, cross-validated in five folds that keep an
+    image and its mirror image together. Measured accuracy: 65 % on handwritten digits, 51 % on photos.
     """
     count = min(MAX_FLIP_TEST_IMAGES, len(images))
     if count < MIN_FLIP_TEST_IMAGES:

@@ -1,9 +1,7 @@
-"""The blocks of any convolutional network, in order, and the layers after which its whole graph can be cut in two.
+"""Cut a convolutional network in two: a frozen bottom, which runs in ONNX Runtime, and a tail, which is trained.
 
-A cut is a tensor that alone connects what comes before it with what comes after. Between two cuts lies a
-segment; segments whose layers are named alike ("block7a_…", "conv5_block3_…", "expanded_conv_10_…") are a block.
-
-A network in two: its bottom, which stays as it is and runs in ONNX Runtime, and its tail, which learns.
+A cut is a tensor that alone connects the layers before it with those after it. Layers between two cuts are a segment;
+segments with the same prefix in their layers' names ("block7a_…", "conv5_block3_…", "expanded_conv_10_…") are a block.
 """
 
 from __future__ import annotations
@@ -25,62 +23,58 @@ from zoo.convert.onnx_graph.canonical import serialize_onnx
 from zoo.convert.onnx_graph.keras_to_onnx import image_model_to_onnx
 from zoo.convert.parity import check_image_parity
 
-TOP_BLOCKS: Final = 2  # blocks that learn at depth `top`, unless a cut is named
-
-
+TOP_BLOCKS: Final = 2  # blocks that are trained at depth `top`, unless the recipe names a cut
 _BLOCK_NAME_PATTERN: Final = re.compile(r"^.*?(?:block|expanded_conv)_?\d*[a-z]?(?=_|$)")
-
-
 _MAP_SIZE_PATTERN: Final = re.compile(r"^(\d+)x(\d+)$")
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Some layers of a network that lie between two cuts."""
+    """Consecutive layers of a network, between two cuts."""
 
-    name: str  # "" where the names of the layers tell of no block: the first layers, and the last
+    name: str  # prefix of the layers' names; "" if they have none: the first layers, and the last
     layers: tuple[Any, ...]  # Keras layers and operations, in the order they run
 
     @property
     def last_layer_name(self) -> str:
-        """The name of the layer whose output the next block takes."""
+        """Return the name of the layer whose output the next block takes."""
         return str(self.layers[-1].name)
 
 
 def find_segments(network: keras.Model) -> list[tuple[Any, ...]]:
-    """Return the layers of `network` in the order they run, parted at every tensor that can be cut.
+    """Return the layers of `network` in the order they run, split at every possible cut.
 
-    `network` has one input and one output.
+    `network` must have one input and one output.
     """
     calls = _layer_calls(network)
-    pending_reads: dict[int, int] = {}  # how many calls still read a tensor
+    pending_reads: dict[int, int] = {}  # tensor -> the number of calls that have yet to read it
     for _, reads, _ in calls:
         for tensor in reads:
             pending_reads[id(tensor)] = pending_reads.get(id(tensor), 0) + 1
     alive = {id(network.inputs[0])}
-    found: list[tuple[Any, ...]] = []
-    under_way: list[Any] = []
+    segments: list[tuple[Any, ...]] = []
+    segment: list[Any] = []
     for layer, reads, writes in calls:
         for tensor in reads:
             pending_reads[id(tensor)] -= 1
             if not pending_reads[id(tensor)]:
                 alive.discard(id(tensor))
         alive.update(id(tensor) for tensor in writes)
-        under_way.append(layer)
+        segment.append(layer)
         if len(alive) == 1:
-            found.append(tuple(under_way))
-            under_way = []
-    return found
+            segments.append(tuple(segment))
+            segment = []
+    return segments
 
 
 def find_blocks(network: keras.Model) -> list[Block]:
-    """Return the blocks of `network`, the first one first."""
-    parts = find_segments(network)
-    names = [_block_name(layers) for layers in parts]
-    nameless = not any(names)  # then each layer that learns is a block
+    """Return the blocks of `network`, in order."""
+    segments = find_segments(network)
+    names = [_block_name(layers) for layers in segments]
+    nameless = not any(names)  # then each layer with weights is a block
     merged: list[Block] = []
-    for name, layers in zip(names, parts, strict=True):
-        new = _has_own_weights(layers) and nameless  # a block of its own, however it is called
+    for name, layers in zip(names, segments, strict=True):
+        new = _has_own_weights(layers) and nameless  # starts a block, whatever its name
         if merged and not new and (name == merged[-1].name or not (name or _has_own_weights(layers))):
             merged[-1] = Block(merged[-1].name, merged[-1].layers + layers)
         else:
@@ -89,47 +83,49 @@ def find_blocks(network: keras.Model) -> list[Block]:
 
 
 def find_cut_layer(network: keras.Model, cut: str) -> str:
-    """Return the name of the layer after which `network` is cut; what comes after it learns.
+    """Return the name of the layer after which `network` is cut; the layers behind it are trained.
 
-    `cut` is that name; a size of its maps, such as "14x14", for the last block that ends with it; or ""
-    for the cut before the last two blocks.
+    Args:
+        network: the convolutional network.
+        cut: the name of a layer; a map size such as "14x14", for the last block whose output has it; or "" for the
+            cut before the last two blocks.
 
     Raises:
-        RecipeError: the graph cannot be cut there; the message names where it can.
+        RecipeError: the graph cannot be cut there; the message lists the layers and map sizes where it can.
     """
-    parts = find_blocks(network)
+    blocks = find_blocks(network)
     if not cut:
-        named_blocks = [number for number, block in enumerate(parts) if block.name] or list(range(len(parts)))
+        named_blocks = [number for number, block in enumerate(blocks) if block.name] or list(range(len(blocks)))
         first = named_blocks[-TOP_BLOCKS] if len(named_blocks) > TOP_BLOCKS else named_blocks[-1]
-        return parts[max(0, first - 1)].last_layer_name
-    end_by_size = {_map_size(block.layers[-1]): block.last_layer_name for block in parts[:-1]}
+        return blocks[max(0, first - 1)].last_layer_name
+    end_by_size = {_map_size(block.layers[-1]): block.last_layer_name for block in blocks[:-1]}
     if _MAP_SIZE_PATTERN.match(cut) and cut in end_by_size:
         return end_by_size[cut]
     if cut in {layers[-1].name for layers in find_segments(network)[:-1]}:
         return cut
     raise RecipeError(
         f"--cut {cut}: {network.name} cannot be cut there. Allowed are the layers "
-        f"{', '.join(block.last_layer_name for block in parts[:-1])}; or a size of maps, the last block that ends with it: "
+        f"{', '.join(block.last_layer_name for block in blocks[:-1])}; or a map size, for the last block with it: "
         f"{', '.join(sorted(end_by_size, key=lambda side: -int(side.split('x')[0])))}."
     )
 
 
 def block_rate_factors(network: keras.Model, layer_decay: float) -> dict[str, float]:
-    """Return the factor of the learning rate for each trainable variable, by its path.
+    """Return layer-wise learning-rate decay: the learning-rate factor of each trainable variable, by its path.
 
-    The last block has `layer_decay`, the one before it `layer_decay`², and so on; a head on top has 1.
+    The last block has the factor `layer_decay`, the one before it `layer_decay`², and so on; a head on top has 1.
     """
-    parts = find_blocks(network)
+    blocks = find_blocks(network)
     return {
-        variable.path: layer_decay ** (len(parts) - number)
-        for number, block in enumerate(parts)
+        variable.path: layer_decay ** (len(blocks) - number)
+        for number, block in enumerate(blocks)
         for layer in block.layers
         for variable in getattr(layer, "trainable_variables", ())
     }
 
 
 def _layer_calls(network: keras.Model) -> list[tuple[Any, Sequence[Any], Sequence[Any]]]:
-    """Return each call of a layer in `network` with the tensors that it reads and writes, in the order they run."""
+    """Return the calls of layers in `network` in the order they run, each with the tensors it reads and writes."""
     ours = {id(node) for nodes in network._nodes_by_depth.values() for node in nodes}
     return [
         (layer, node.input_tensors, node.output_tensors)
@@ -140,35 +136,37 @@ def _layer_calls(network: keras.Model) -> list[tuple[Any, Sequence[Any], Sequenc
 
 
 def _block_name(layers: Sequence[Any]) -> str:
-    """Return what the names of `layers` say of their block; "" where they say nothing."""
+    """Return the block prefix in the names of `layers`; "" if there is none."""
     return next((match[0] for layer in layers if (match := _BLOCK_NAME_PATTERN.match(layer.name))), "")
 
 
 def _has_own_weights(layers: Sequence[Any]) -> bool:
-    """Say whether any of `layers` has weights of its own, normalisation aside."""
+    """Return whether any of `layers` has weights, apart from BatchNorm."""
     return any(
         getattr(layer, "weights", ()) and not isinstance(layer, keras.layers.BatchNormalization) for layer in layers
     )
 
 
 def _map_size(layer: Any) -> str:  # noqa: ANN401 - a layer or an operation
-    """Return the size of a layer's maps as people say it: "14x14"."""
+    """Return the height and width of a layer's output, such as "14x14"; "" if it is not a map."""
     shape = layer.output.shape
     return f"{shape[1]}x{shape[2]}" if len(shape) == 4 else ""
 
 
 def split_network(body: keras.Model, layer: str) -> tuple[keras.Model, keras.Model]:
-    """Return two networks that share the weights of `body`: up to the output of `layer`, and from there on."""
+    """Return bottom and tail of `body`, cut after `layer`: two networks that share its weights."""
     between = body.get_layer(layer).output
     return keras.Model(body.input, between, name="bottom"), keras.Model(between, body.output, name="tail")
 
 
 def export_bottom_onnx(backbone: Backbone, body: keras.Model, cut: str) -> tuple[bytes, str, tuple[int, ...]]:
-    """Return an ONNX graph from `image`, uint8 [n,s,s,3], to `maps`, float32 [n,h,w,c], where it was cut, and [h,w,c].
+    """Convert the bottom of `body` to ONNX: `image` uint8 [n,s,s,3] -> `maps` float32 [n,h,w,c].
+
+    Return the bytes of the graph, the name of the layer after which it was cut, and the shape (h, w, c).
 
     Raises:
-        RecipeError: `body` cannot be cut at `cut`.
-        ParityError: ONNX Runtime does not repeat Keras.
+        RecipeError: `body` cannot be cut at `cut` (see `find_cut_layer`).
+        ParityError: ONNX Runtime does not reproduce Keras.
     """
     pixels = require_pixels(backbone)
     layer = find_cut_layer(body, cut)
@@ -179,9 +177,9 @@ def export_bottom_onnx(backbone: Backbone, body: keras.Model, cut: str) -> tuple
     data = serialize_onnx(image_model_to_onnx(model, output="maps"))
     session = open_session(data)
 
-    def runtime(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
-        maps: NDArray[np.float32] = session.run(None, {"image": pictures})[0]
+    def runtime(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        maps: NDArray[np.float32] = session.run(None, {"image": images})[0]
         return maps
 
-    check_image_parity(lambda pictures: keras.ops.convert_to_numpy(model(pictures, training=False)), runtime, size)
+    check_image_parity(lambda images: keras.ops.convert_to_numpy(model(images, training=False)), runtime, size)
     return data, layer, tuple(model.output.shape[1:])

@@ -1,4 +1,4 @@
-"""A network that has learnt becomes a trunk: converted, proven, and kept as Keras has it."""
+"""Load the network of an image backbone, save its trained weights, and export it as an ONNX trunk."""
 
 from __future__ import annotations
 
@@ -25,13 +25,18 @@ WeightArrays = Sequence[NDArray[np.float32]]
 
 
 def load_functional_body(backbone: Backbone, weights_file: Path | None, start_weights: Path | None) -> keras.Model:
-    """Return the network between pixels and maps with its pretrained weights, or with those that `start_weights` holds.
+    """Return the convolutional network of `backbone`, without pooling and head, with its pretrained or given weights.
 
-    It is a plain functional model, whatever class its library gives it: so it opens without that library.
+    It is a plain functional model, whatever class its library returns, so that it loads without that library.
+
+    Args:
+        backbone: the catalog entry.
+        weights_file: the pretrained weights; ignored if there are `start_weights`.
+        start_weights: weights saved by `save_weights_npz`, from an earlier run.
 
     Raises:
-        WeightsError: `weights_file` does not hold this network's weights.
-        TrainingFailed: `start_weights` does not.
+        WeightsError: `weights_file` has the weights of another network.
+        TrainingFailed: `start_weights` has the weights of another network.
     """
     library_model = build_backbone_network(backbone, None if start_weights else weights_file)
     functional = keras.Model(library_model.input, library_model.output, name=library_model.name)
@@ -40,14 +45,14 @@ def load_functional_body(backbone: Backbone, weights_file: Path | None, start_we
             arrays = [saved[name] for name in sorted(saved.files)]
         if [array.shape for array in arrays] != [tuple(weight.shape) for weight in functional.weights]:
             raise TrainingFailed(
-                f"{start_weights} holds the weights of another network than {backbone.name}. Train anew."
+                f"{start_weights} has the weights of another network than {backbone.name}. Train from the start."
             )
         assign_weights(functional, arrays)
     return functional
 
 
 def save_weights_npz(path: Path, arrays: WeightArrays) -> Path:
-    """Write the weights of a network into `path`, whole or not at all, in their order, and return it."""
+    """Write the weights of a network to `path` atomically, in order, and return `path`."""
     named: dict[str, Any] = {f"{number:05}": array for number, array in enumerate(arrays)}
     with open_atomic(path) as file:
         np.savez(file, **named)
@@ -55,14 +60,16 @@ def save_weights_npz(path: Path, arrays: WeightArrays) -> Path:
 
 
 def export_image_trunk(job: TrainingJob, weights_path: Path, progress: Progress) -> tuple[Trunk, keras.Model]:
-    """Return the weights `kept` as a trunk in the lesson's folder, and as Keras has it; the same gate as for any other.
+    """Convert trained weights to a trunk in the job's folder, with the parity check of any trunk.
+
+    Return the trunk, and the same network in Keras.
 
     Raises:
-        ParityError: ONNX Runtime does not repeat Keras.
+        ParityError: ONNX Runtime does not reproduce Keras.
     """
     backbone, path = job.backbone, job.folder / "trunk.onnx"
     network = trunk_from_network(backbone, load_functional_body(backbone, None, weights_path))
-    with progress.bar("proving the trained trunk against Keras", None):
+    with progress.bar("checking the exported trunk against Keras", None):
         data, report = convert_image_trunk(network, network_input_size(backbone), backbone.width)
     write_atomic(path, data)
     facts = report | {

@@ -1,4 +1,4 @@
-"""Batches of pictures, or of their maps at a cut, and the network that learns from them."""
+"""Batches of images, or of their cached activations, for the training loop; and images decoded once for all epochs."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from finetune.data.dataset import LabeledSample
-from finetune.deep.images.augment import MixUpCutMix, Pictures, RandAugment
+from finetune.deep.images.augment import MixUpCutMix, RandAugment, UInt8Images
 from finetune.deep.images.cached_activations import CachedViews, map_npy, stream_to_npy
 from finetune.deep.training.batch_source import Batch
 from finetune.deep.training.head_as_keras_layer import training_targets
@@ -22,62 +22,64 @@ from graft.progress import Progress
 from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thread_pool
 from graft.types import IndexArray
 
-_SHUFFLE_STREAM, _VIEW_STREAM, _MIX_STREAM = range(3)  # what random numbers are for: each has its own
+_SHUFFLE_STREAM, _VIEW_STREAM, _MIX_STREAM = range(
+    3
+)  # one stream of random numbers for each use; the values are part of seeds
 
 
-IMAGES_PER_TASK: Final = 8  # samples that one task of the pool takes
+IMAGES_PER_TASK: Final = 8  # images that one task of the thread pool decodes
 
 
 class ImageArraySource(Protocol):
-    """Where the arrays of samples come from; those that are trained on come first, then those to choose by."""
+    """Arrays of samples by row: the training set first, then the validation set."""
 
     @property
     def input_name(self) -> str:
         """Return the name of the network's input."""
 
     def training_samples(self, rows: IndexArray, key: tuple[int, ...]) -> NDArray[Any]:
-        """Return the samples `rows`, changed as the numbers in `key` say."""
+        """Return the samples `rows` augmented; `key` seeds the random numbers."""
 
     def validation_samples(self, rows: IndexArray) -> NDArray[Any]:
-        """Return the samples `rows` as they are."""
+        """Return the samples `rows` without augmentation."""
 
 
 @dataclass(frozen=True, slots=True)
 class PixelSource:
-    """Decoded pictures, uint8 [n,s,s,3], changed anew in every epoch."""
+    """Decoded images, uint8 [n,s,s,3], augmented anew in every epoch."""
 
-    images: Pictures
+    images: UInt8Images
     augmenter: RandAugment | None
     input_name: str = "image"
 
     def training_samples(self, rows: IndexArray, key: tuple[int, ...]) -> NDArray[Any]:
-        """Return pictures, changed."""
-        plain = self.validation_samples(rows)
-        return self.augmenter(plain, key) if self.augmenter else plain
+        """Return the images `rows`, augmented if there is an augmenter."""
+        images = self.validation_samples(rows)
+        return self.augmenter(images, key) if self.augmenter else images
 
     def validation_samples(self, rows: IndexArray) -> NDArray[Any]:
-        """Return pictures."""
+        """Return the images `rows`."""
         return np.stack([self.images[row] for row in rows.tolist()])
 
 
 @dataclass(frozen=True, slots=True)
 class ActivationSource:
-    """Maps at a cut, float16 [n,h,w,c], of a view that is drawn anew in every epoch."""
+    """Cached activations, float16 [n,h,w,c], of a view that is drawn anew in every epoch."""
 
     views: CachedViews
     input_name: str = "maps"
 
     def training_samples(self, rows: IndexArray, key: tuple[int, ...]) -> NDArray[Any]:
-        """Return maps of any view."""
+        """Return the activations of `rows`, each of a random view."""
         return self.views.sample_views(rows, np.random.default_rng(key))
 
     def validation_samples(self, rows: IndexArray) -> NDArray[Any]:
-        """Return maps of the pictures as they are."""
+        """Return the activations of `rows` without augmentation."""
         return np.stack([self.views.original[row] for row in rows.tolist()])
 
 
 class ImageBatchSource:
-    """A `Course`; its order, its views and its mixtures depend on the lesson's seed, the epoch and the step alone."""
+    """The `BatchSource` of images; order, augmentation and mixing depend on seed, epoch and step alone."""
 
     def __init__(
         self,
@@ -89,7 +91,7 @@ class ImageBatchSource:
         batch_size: int,
         mixer: MixUpCutMix | None,
     ) -> None:
-        """`body` is the part of the trunk that is in `network` and learns, or all of it."""
+        """Take the samples of `job` from `source`; `body` is the convolutional network whose weights are exported."""
         self.network, self.body = network, body
         self.rate_factors: Mapping[str, float] = rate_factors
         self._source, self._mixer, self._seed = source, mixer, job.seed
@@ -98,11 +100,11 @@ class ImageBatchSource:
         self._train_count, self._batch_size = len(job.train_rows), batch_size
 
     def steps_per_epoch(self) -> int:
-        """Return how many batches an epoch has; what does not fill one waits for another epoch."""
+        """Return the number of full batches in the training set, at least 1; each epoch leaves out other samples."""
         return max(1, self._train_count // self._batch_size)
 
     def training_batch(self, epoch: int, step: int) -> Batch:
-        """Return a batch to train on; where there are fewer samples than it holds, copies of weight 0 fill it up."""
+        """Return a training batch; if the set is smaller than a batch, copies of weight 0 pad it."""
         order = np.random.default_rng((self._seed, _SHUFFLE_STREAM, epoch)).permutation(self._train_count)
         rows, weight = self._pad_batch(order[step * self._batch_size : (step + 1) * self._batch_size])
         x, y = self._source.training_samples(rows, (self._seed, _VIEW_STREAM, epoch, step)), self._y[rows]
@@ -111,7 +113,7 @@ class ImageBatchSource:
         return Batch({self._source.input_name: x}, y, weight)
 
     def validation_batches(self) -> Iterator[Batch]:
-        """Yield the validation part, plain; the last batch is filled up."""
+        """Yield the validation set without augmentation; copies of weight 0 pad the last batch."""
         for at in range(self._train_count, len(self._y), self._batch_size):
             rows, weight = self._pad_batch(np.arange(at, min(at + self._batch_size, len(self._y))))
             yield Batch({self._source.input_name: self._source.validation_samples(rows)}, self._y[rows], weight)
@@ -125,19 +127,19 @@ class ImageBatchSource:
 
 
 def decode_images(samples: Sequence[LabeledSample], inputs: Input, path: Path, progress: Progress) -> NDArray[np.uint8]:
-    """Return every picture as `inputs` decodes it, uint8 [n,s,s,3], in `path`; what is there already is taken.
+    """Decode all images into the file `path`, unless it exists, and return it memory-mapped, uint8 [n,s,s,3].
 
     Raises:
         TrainingFailed: the file could not be written.
-        InputError: a picture cannot be decoded any more.
+        InputError: an image can no longer be decoded.
     """
     if path.is_file():
         return map_npy(path)
 
-    def decode_batch(some: list[LabeledSample]) -> NDArray[np.uint8]:
-        return np.stack([inputs(sample.read()) for sample in some])
+    def decode_batch(batch: list[LabeledSample]) -> NDArray[np.uint8]:
+        return np.stack([inputs(sample.read()) for sample in batch])
 
-    with thread_pool() as pool, progress.bar("decoding pictures", len(samples)) as bar:
+    with thread_pool() as pool, progress.bar("decoding images", len(samples)) as bar:
         return stream_to_npy(
             path,
             map_ordered(pool, decode_batch, batched(samples, IMAGES_PER_TASK), 2 * available_cores()),

@@ -1,4 +1,4 @@
-"""Pictures in depth: the last blocks learn from cached maps (`top`), or the whole network from pixels (`full`)."""
+"""Train images: the last blocks from cached activations (depth `top`), or the whole network from pixels (`full`)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from finetune.data.task import Task
-from finetune.deep.images.augment import MixUpCutMix, Pictures, RandAugment, can_flip
+from finetune.deep.images.augment import MixUpCutMix, RandAugment, UInt8Images, can_flip
 from finetune.deep.images.cached_activations import ActivationCache
 from finetune.deep.images.cut import block_rate_factors, export_bottom_onnx, split_network
 from finetune.deep.images.export_trunk import export_image_trunk, load_functional_body, save_weights_npz
@@ -33,26 +33,29 @@ from graft.progress import Progress
 from zoo.convert.networks import global_average_pool, require_pixels, scale_pixels, trunk_from_network
 from zoo.weights import weights_cache
 
-# What the user leaves open; found on the validation part of sample:mnist.
+# Defaults of training options that the user leaves open; tuned on the validation set of sample:mnist.
 IMAGE_DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
     Depth.TOP: {"epochs": 12, "batch": 32, "rate": 1e-3, "layer_decay": 0.8, "weight_decay": 0.01, "views": 4},
     Depth.FULL: {"epochs": 16, "batch": 32, "rate": 1e-3, "layer_decay": 0.8, "weight_decay": 0.01},
 }
-_WARM_START_DEFAULTS: Final = {"epochs": 4, "rate": 4e-4}  # of `full`, where the last blocks have learnt already
-MIN_EPOCHS_TO_MIX: Final = 20  # epochs from which on samples are mixed; fewer are better spent on plain ones
+_WARM_START_DEFAULTS: Final = {
+    "epochs": 4,
+    "rate": 4e-4,
+}  # of `full` after `top`, whose last blocks are trained already
+MIN_EPOCHS_TO_MIX: Final = 20  # MixUp and CutMix are off in shorter runs, which do better without
 
 
 def train_images(job: TrainingJob, progress: Progress) -> DeepRunResult:
-    """Train the network and its head as deep as the lesson says.
+    """Train an image network and its head at depth `top` or `full`, and export both.
 
     Raises:
-        TrainingFailed: a loss was not finite, nothing fits into the memory, or the disk is full.
-        ParityError: ONNX Runtime does not repeat the network.
-        WeightsError: the pretrained weights could not be had.
-        RecipeError: the network cannot be cut where the recipe says.
+        TrainingFailed: a loss is not finite, not even one image fits into memory, or the disk is full.
+        ParityError: ONNX Runtime does not reproduce the network.
+        WeightsError: the pretrained weights could not be fetched.
+        RecipeError: the network cannot be cut at the recipe's `cut`.
     """
     configure_devices()
-    keras.config.set_dtype_policy("float32")  # of what is computed besides the training itself
+    keras.config.set_dtype_policy("float32")  # for everything but the training loop
     job.folder.mkdir(parents=True, exist_ok=True)
     weights_file = None if job.start_weights else weights_cache.fetch_weights(job.backbone, progress)
     prepare = {Depth.TOP: _prepare_top, Depth.FULL: _prepare_full}[job.depth]
@@ -65,7 +68,7 @@ def train_images(job: TrainingJob, progress: Progress) -> DeepRunResult:
     kernel, bias = map(keras.ops.convert_to_numpy, image_batches.network.get_layer("head").get_weights())
     head = head_from_dense(job, kernel, bias, image_batches)
     weights_path = save_weights_npz(job.folder / "trunk.weights.npz", image_batches.body.get_weights())
-    keras.config.set_dtype_policy("float32")  # whatever it was trained in
+    keras.config.set_dtype_policy("float32")  # whatever the dtype policy of training
     trunk, network = export_image_trunk(job, weights_path, progress)
     model_keras = save_keras_model(network, kernel, bias, job.folder)
     return DeepRunResult(trunk, head, weights_path, model_keras, history, facts | setup.facts)
@@ -73,15 +76,15 @@ def train_images(job: TrainingJob, progress: Progress) -> DeepRunResult:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class _TrainingSetup:
-    """All that is done before the first step."""
+    """The result of all preparation before the first step."""
 
     job: TrainingJob
     build_batch_source: Callable[[int], ImageBatchSource]
-    facts: dict[str, Any]
+    facts: dict[str, Any]  # for the manifest
 
 
 def _prepare_top(job: TrainingJob, weights_file: Path | None, progress: Progress) -> _TrainingSetup:
-    """Run every picture through the bottom once, and let the tail learn from what it says."""
+    """Depth `top`: cache the activations at the cut once, and train the tail on them."""
     training, body = job.training, load_functional_body(job.backbone, weights_file, job.start_weights)
     images = _decode_job_images(job, progress)
     augmenter = _choose_augmenter(job, body, images, progress)
@@ -93,35 +96,33 @@ def _prepare_top(job: TrainingJob, weights_file: Path | None, progress: Progress
         images, len(job.train_rows), view_count, augmenter or RandAugment(flips=False), job.seed, progress
     )
 
-    def build_batch_source(size: int) -> ImageBatchSource:
+    def build_batch_source(batch_size: int) -> ImageBatchSource:
         body = load_functional_body(job.backbone, weights_file, job.start_weights)
         _, tail = split_network(body, layer)
         maps = keras.Input(shape, dtype="float16", name="maps")
         inner = tail(keras.ops.cast(maps, tail.compute_dtype), training=False)
-        return _attach_head(job, ActivationSource(views), maps, inner, body, size)
+        return _attach_head(job, ActivationSource(views), maps, inner, body, batch_size)
 
     return _TrainingSetup(job, build_batch_source, {"cut": layer, "views": view_count, "flips": _has_flips(augmenter)})
 
 
 def _prepare_full(job: TrainingJob, weights_file: Path | None, progress: Progress) -> _TrainingSetup:
-    """Let the whole network learn from pixels."""
+    """Depth `full`: train the whole network from pixels, small images at a smaller size."""
     backbone_size, size = require_pixels(job.backbone).size, choose_image_size(job)
     job = with_image_size(job, size)
-    body, images = (
-        load_functional_body(job.backbone, weights_file, job.start_weights),
-        _decode_job_images(job, progress),
-    )
+    body = load_functional_body(job.backbone, weights_file, job.start_weights)
+    images = _decode_job_images(job, progress)
     if size != backbone_size:
-        progress.log(f"learnt, and later served, at {size}x{size} pixels instead of {backbone_size}x{backbone_size}")
+        progress.log(f"training and serving at {size}x{size} pixels instead of {backbone_size}x{backbone_size}")
         job = refit_head_at_size(job, body, images)
     augmenter = _choose_augmenter(job, body, images, progress)
     source, pixels = PixelSource(images, augmenter), require_pixels(job.backbone)
 
-    def build_batch_source(batch: int) -> ImageBatchSource:
+    def build_batch_source(batch_size: int) -> ImageBatchSource:
         body = load_functional_body(job.backbone, weights_file, job.start_weights)
         image = keras.Input(images.shape[1:], dtype="uint8", name="image")
         inner = body(scale_pixels(image, pixels.scaling), training=False)
-        return _attach_head(job, source, image, inner, body, batch)
+        return _attach_head(job, source, image, inner, body, batch_size)
 
     return _TrainingSetup(job, build_batch_source, {"size": size, "flips": _has_flips(augmenter)})
 
@@ -134,7 +135,7 @@ def _attach_head(
     body: keras.Model,
     batch_size: int,
 ) -> ImageBatchSource:
-    """Put the lesson's head on `maps`, and return what is to be learnt with batches of `batch_size`."""
+    """Return the batch source whose network ends with the job's start head on the pooled `maps`."""
     freeze_batch_norm(body)
     kernel, bias = dense_from_head(job)
     head = keras.layers.Dense(len(bias), name="head", dtype="float32")
@@ -147,7 +148,7 @@ def _attach_head(
 
 
 def freeze_batch_norm(body: keras.Model) -> None:
-    """Let the normalisation of batches be what it was: few samples tell too little of how they are distributed."""
+    """Freeze all BatchNorm layers of `body`: small data sets give poor estimates of mean and variance."""
     for layer in body.layers:
         if isinstance(layer, keras.layers.BatchNormalization):
             layer.trainable = False
@@ -158,21 +159,23 @@ def _should_mix(job: TrainingJob) -> bool:
     return training.augment and job.task is not Task.REGRESS and (training.epochs or 0) >= MIN_EPOCHS_TO_MIX
 
 
-def _decode_job_images(job: TrainingJob, progress: Progress) -> Pictures:
-    """Return the pictures to train on and then those to choose by, decoded."""
+def _decode_job_images(job: TrainingJob, progress: Progress) -> UInt8Images:
+    """Return the decoded images, uint8 [n,s,s,3]: the training set, then the validation set."""
     samples = [job.samples[row] for row in (*job.train_rows, *job.val_rows)]
     return decode_images(samples, job.inputs, job.folder / f"pixels-{_images_hash(job)[:16]}.npy", progress)
 
 
-def _choose_augmenter(job: TrainingJob, body: keras.Model, images: Pictures, progress: Progress) -> RandAugment | None:
-    """Return what changes the pictures that are trained on; None where the recipe wants them as they are."""
+def _choose_augmenter(
+    job: TrainingJob, body: keras.Model, images: UInt8Images, progress: Progress
+) -> RandAugment | None:
+    """Return the augmentation of training images, or None if the recipe turns it off; decide about flips."""
     if not job.training.augment:
         return None
     flips = can_flip(trunk_from_network(job.backbone, body), images[: len(job.train_rows)])
     progress.log(
-        "half of the pictures are flipped: they cannot be told from their mirror images"
+        "augmentation flips half of the images: a classifier cannot tell them from their mirror images"
         if flips
-        else "no picture is flipped: which way round they are means something, or they are too few to tell"
+        else "augmentation without flips: the images have a left and a right, or are too few to tell"
     )
     return RandAugment(flips)
 
@@ -182,7 +185,7 @@ def _has_flips(augmenter: RandAugment | None) -> bool:
 
 
 def _images_hash(job: TrainingJob) -> str:
-    """Return a hash of the pictures that are learnt from and how they are decoded, in hex."""
+    """Return a SHA-256 over the contents of all training and validation images and the input spec, in hex."""
     rows = np.concatenate([job.train_rows, job.val_rows]).tolist()
     digest = hashlib.sha256(repr(sorted(job.inputs.spec().items())).encode())
     for row in rows:

@@ -1,1 +1,1 @@
-"""Deeper training of text encoders."""
+"""Training text encoders at depth `top`, `full` or `lora`."""

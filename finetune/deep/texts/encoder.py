@@ -1,6 +1,7 @@
-"""A text encoder that learns: which of its layers, and how fast each.
+"""Fine-tune a text encoder: which layers are trained, layer-wise learning rates, and LoRA.
 
-Low-rank updates of attention (Hu et al. 2021, https://arxiv.org/abs/2106.09685): Keras', merged before export.
+LoRA, low-rank updates of attention (Hu et al. 2021, https://arxiv.org/abs/2106.09685), is Keras's, merged into the
+kernels before export.
 """
 
 from __future__ import annotations
@@ -18,27 +19,20 @@ from finetune.deep.training_job import TrainingJob
 from finetune.recipe import Depth
 from graft.errors import RecipeError
 
-TOP_LAYERS: Final = 2  # layers of the encoder that learn at depth `top`
-
-
-_LAYER_PATTERN: Final = re.compile(
-    r"^[^/]*_layer_(\d+)/"
-)  # how KerasHub calls them; ALBERT's, all of one weight, are one
-
-
+TOP_LAYERS: Final = 2  # encoder layers that are trained at depth `top`
+# KerasHub's names of encoder layers; ALBERT's share their weights, so they count as one.
+_LAYER_PATTERN: Final = re.compile(r"^[^/]*_layer_(\d+)/")
 _AFTER_LAYERS_PREFIXES: Final = ("head/", "pooled_dense/", "encoder_output_layer_norm/")
-
-
-LORA_PROJECTIONS: Final = (  # as KerasHub chooses them, and T5's, for which it has chosen none
+LORA_PROJECTIONS: Final = (  # KerasHub's choice of layers, and those of T5, for which it has none
     *("query", "value", "query_dense", "value_dense"),
     *("query_projector", "value_projector"),
 )
 
 
 def attach_head(encoder: keras.Model, job: TrainingJob) -> keras.Model:
-    """Return `encoder` with the lesson's head on top, a dense layer: token ids -> logits float32 [n,k].
+    """Return `encoder` with the job's start head on top, a dense layer: token ids -> logits float32 [n,k].
 
-    What shall not learn at the lesson's depth is not trainable.
+    Layers that are not trained at the job's depth are frozen.
 
     Raises:
         RecipeError: the depth is `lora`, and the encoder has no attention.
@@ -57,15 +51,15 @@ def attach_head(encoder: keras.Model, job: TrainingJob) -> keras.Model:
 
 
 def count_encoder_layers(encoder: keras.Model) -> int:
-    """Return how many layers the encoder has, its embeddings not counted."""
+    """Return the number of encoder layers, not counting embeddings."""
     return 1 + max((_layer_index(weight.path, -1) for weight in encoder.weights), default=-1)
 
 
 def layer_rate_factors(network: keras.Model, layer_decay: float) -> dict[str, float]:
-    """Return the factor of the learning rate for each trainable variable, by its path.
+    """Return layer-wise learning-rate decay (Howard and Ruder 2018): the factor of each trainable variable's path.
 
-    The head, a pooler and a last norm have 1, the encoder's last layer has `layer_decay`, the one before it `layer_decay`², and so
-    on; embeddings, and whatever else stands before the first layer, have the least (Howard and Ruder 2018).
+    Head, pooler and final norm have 1, the last encoder layer has `layer_decay`, the one before it `layer_decay`², and
+    so on; embeddings, and whatever else precedes the first layer, have the smallest factor.
     """
     count = count_encoder_layers(network)
     return {
@@ -75,7 +69,7 @@ def layer_rate_factors(network: keras.Model, layer_decay: float) -> dict[str, fl
 
 
 def _layer_index(path: str, index_after: int) -> int:
-    """Return the number of the encoder layer that a variable belongs to; -1 before them all, `index_after` after them."""
+    """Return the index of a variable's encoder layer; -1 before the first, `index_after` after the last."""
     if path.startswith(_AFTER_LAYERS_PREFIXES):
         return index_after
     match = _LAYER_PATTERN.search(path)
@@ -83,12 +77,12 @@ def _layer_index(path: str, index_after: int) -> int:
 
 
 def enable_lora(encoder: keras.Model, rank: int) -> None:
-    """Freeze `encoder` but for updates of `rank` of its queries and values, and their biases.
+    """Freeze `encoder` except for LoRA updates of its query and value projections, and their biases.
 
-    The updates begin at zero: the encoder says what it said.
+    The updates start at zero, so the output does not change.
 
     Raises:
-        RecipeError: it has neither.
+        RecipeError: the encoder has no query or value projections.
     """
     for layer in _flatten_layers(encoder):
         layer.trainable = False
@@ -96,21 +90,21 @@ def enable_lora(encoder: keras.Model, rank: int) -> None:
         layer for layer in _flatten_layers(encoder) if layer.name in LORA_PROJECTIONS and hasattr(layer, "enable_lora")
     ]
     if not chosen:
-        raise RecipeError(f"--depth lora: {encoder.name} has no attention to update. Take --depth top or full.")
+        raise RecipeError(f"--depth lora: {encoder.name} has no attention to update. Use --depth top or full.")
     for layer in chosen:
         layer.trainable = True
         layer.enable_lora(rank)
 
 
 def merge_lora_weights(network: keras.Model) -> dict[str, NDArray[np.float32]]:
-    """Return the weights of `network` by their paths, with its low-rank updates merged into the kernels."""
+    """Return the weights of `network`, float32, by their paths, with LoRA updates merged into the kernels."""
     weights = {weight.path: weight for weight in network.weights if "/lora_kernel_" not in weight.path}
     for layer in _flatten_layers(network):
         if getattr(layer, "lora_enabled", False):
-            weights[layer._kernel.path] = layer.kernel  # the sum of both
+            weights[layer._kernel.path] = layer.kernel  # the kernel plus its update
     return {path: np.asarray(keras.ops.convert_to_numpy(weight), np.float32) for path, weight in weights.items()}
 
 
 def _flatten_layers(network: keras.Model) -> Iterator[Any]:
-    """Go through every layer, and the layers within it."""
+    """Yield every layer of `network`, including layers within layers."""
     yield from network._flatten_layers(include_self=False)

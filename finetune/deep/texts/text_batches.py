@@ -1,6 +1,6 @@
-"""Token ids of the texts that a run learns from, in one file, and batches of like length. Shapes: n texts, t tokens.
+"""Batches of texts for the training loop: tokenised once into a file, bucketed by length, padded.
 
-Texts as the training loop takes them: batches of like length. Shapes: n texts, k labels.
+Shapes: n texts, t tokens, k labels.
 """
 
 from __future__ import annotations
@@ -24,45 +24,41 @@ from graft.progress import Progress
 from graft.storage.atomic_file import open_atomic
 from graft.types import IndexArray, Int32Array
 
-PAD_MULTIPLE: Final = 16  # a batch is padded to a multiple of this, so that TensorFlow sees few shapes
-
-
-BATCHES_PER_BUCKET: Final = (
-    50  # batches that are sorted by length together: like lengths meet, yet no epoch is like another
-)
+PAD_MULTIPLE: Final = 16  # pad batches to a multiple of this many tokens, so that TensorFlow sees few shapes
+BATCHES_PER_BUCKET: Final = 50  # texts of so many random batches are sorted by length together
 
 
 @dataclass(frozen=True, slots=True)
 class TokenFile:
-    """Ids of n texts, one after the other; they stay on disk."""
+    """Token ids of n texts, concatenated in a memory-mapped file."""
 
     inputs: TextInput
-    ids: Int32Array  # of all texts
-    offsets: NDArray[np.int64]  # [n+1]: text i is ids[ends[i]:ends[i+1]]
+    ids: Int32Array  # [sum of all lengths]
+    offsets: NDArray[np.int64]  # [n+1]: text i is ids[offsets[i]:offsets[i+1]]
 
     @classmethod
     def from_samples(
         cls, inputs: TextInput, samples: Sequence[LabeledSample], path: Path, progress: Progress
     ) -> TokenFile:
         """Tokenise `samples` into the file `path`."""
-        ends = np.zeros(len(samples) + 1, np.int64)
+        offsets = np.zeros(len(samples) + 1, np.int64)
         with open_atomic(path) as file, progress.bar("tokenising", len(samples)) as bar:
             for number, sample in enumerate(samples):
                 ids = inputs(sample.read())
                 file.write(ids.tobytes())
-                ends[number + 1] = ends[number] + len(ids)
+                offsets[number + 1] = offsets[number] + len(ids)
                 bar.advance()
-        return cls(inputs, np.memmap(path, np.int32, "r"), ends)
+        return cls(inputs, np.memmap(path, np.int32, "r"), offsets)
 
     def lengths(self) -> NDArray[np.int64]:
-        """Return how many tokens each text has, [n]."""
+        """Return the number of tokens of each text, int64 [n]."""
         return np.diff(self.offsets)
 
     def pad_batch(self, rows: IndexArray) -> dict[str, Int32Array]:
-        """Return texts side by side, int32 [n,t] for each array that the encoder takes."""
+        """Return the texts `rows` padded to one length, int32 [n,t] for each input array of the encoder."""
         arrays = self.inputs.batch([self.ids[self.offsets[row] : self.offsets[row + 1]] for row in rows.tolist()])
         width = arrays["token_ids"].shape[1]
-        # As many as the encoder has positions for at most; an encoder that sees padding gets its full width already.
+        # At most the encoder's number of positions; encoders without a padding mask get full width anyway.
         padding = min(-(-width // PAD_MULTIPLE) * PAD_MULTIPLE, self.inputs.max_tokens) - width
         pad = {"token_ids": self.inputs.special.pad}
         return {
@@ -74,9 +70,13 @@ class TokenFile:
 def bucket_by_length(
     rows: IndexArray, lengths: NDArray[np.int64], batch_size: int, rng: np.random.Generator
 ) -> list[IndexArray]:
-    """Return batches of `batch_size` texts of like length each, the last made one perhaps smaller, in random order.
+    """Return batches of texts of similar length, in random order; one batch may be smaller than `batch_size`.
 
-    `lengths` are those of all texts, `rows` the ones to take.
+    Args:
+        rows: the texts to use, int [m].
+        lengths: token counts of all texts, int64 [n].
+        batch_size: texts in a batch.
+        rng: shuffles texts before bucketing, and batches afterwards.
     """
     shuffled = rows[rng.permutation(len(rows))]
     batches: list[IndexArray] = []
@@ -88,13 +88,13 @@ def bucket_by_length(
 
 
 class TextBatchSource:
-    """Batches of texts of like length, and the network that learns from them."""
+    """The `BatchSource` of texts; batches depend on seed, epoch and step alone."""
 
     network: keras.Model
     rate_factors: Mapping[str, float]
 
     def __init__(self, job: TrainingJob, tokens: TokenFile, network: keras.Model, batch_size: int) -> None:
-        """`tokens` holds the texts to train on, then those to choose by."""
+        """Take the texts of `job` from `tokens`: the training set, then the validation set."""
         self.network, self.rate_factors = network, layer_rate_factors(network, job.training.layer_decay or 1.0)
         rows = np.concatenate([job.train_rows, job.val_rows])
         self._y, self._tokens = training_targets(job)[rows], tokens
@@ -104,11 +104,11 @@ class TextBatchSource:
         self._epoch_batches: tuple[int, list[IndexArray]] = (-1, [])
 
     def steps_per_epoch(self) -> int:
-        """Return how many batches an epoch has."""
+        """Return the number of batches in an epoch."""
         return -(-len(self._train_rows) // self._batch_size)
 
     def training_batch(self, epoch: int, step: int) -> Batch:
-        """Return a batch; one that lacks texts is filled up with copies of weight 0."""
+        """Return a training batch; copies of weight 0 pad an incomplete one."""
         number, order = self._epoch_batches
         if number != epoch:
             order = bucket_by_length(
@@ -118,7 +118,7 @@ class TextBatchSource:
         return self._build_batch(order[step], self._batch_size)
 
     def validation_batches(self) -> Iterator[Batch]:
-        """Yield the validation part, the short texts first."""
+        """Yield the validation set in batches, short texts first."""
         rows = self._val_rows[np.argsort(self._tokens.lengths()[self._val_rows], kind="stable")]
         for at in range(0, len(rows), self._batch_size):
             yield self._build_batch(rows[at : at + self._batch_size], 0)

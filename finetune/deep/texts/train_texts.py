@@ -1,4 +1,4 @@
-"""Texts in depth: KerasHub's encoder learns with the head on top of it, and becomes a trunk of its own."""
+"""Train texts: fine-tune a KerasHub encoder with a head on top, and export it as a trunk."""
 
 from __future__ import annotations
 
@@ -26,41 +26,42 @@ from zoo.convert.text_trunk import convert_text_trunk, load_text_encoder
 from zoo.trunks.trunk import Trunk
 from zoo.weights import weights_cache
 
-# What the user leaves open; for `full` found on the validation part of Reuters R8 (`benchmarks/reuters_deep.py`), where
-# smoothed labels did worse.
+# Defaults of training options that the user leaves open; those of `full` were tuned on the validation set of Reuters R8
+# (`benchmarks/reuters_deep.py`), where label smoothing did worse.
 _TEXT_DEFAULTS: Final[dict[Depth, dict[str, Any]]] = {
     Depth.FULL: {"epochs": 3, "batch": 16, "rate": 2e-4, "layer_decay": 0.9, "weight_decay": 0.01, "smoothing": 0.0},
     Depth.TOP: {"epochs": 5, "batch": 16, "rate": 4e-4, "layer_decay": 0.9, "weight_decay": 0.01, "smoothing": 0.0},
     Depth.LORA: {"epochs": 5, "batch": 16, "rate": 2e-3, "layer_decay": 1.0, "weight_decay": 0.0, "smoothing": 0.0},
 }
-MAX_TRAINING_TOKENS: Final = 256  # of a text while it is learnt from: what attention costs grows with the square of it
+MAX_TRAINING_TOKENS: Final = 256  # truncate training texts: the cost of attention grows with the square
 
 
 def train_texts(job: TrainingJob, progress: Progress) -> DeepRunResult:
-    """Train the encoder and its head as deep as the lesson says.
+    """Train a text encoder and its head at depth `top`, `full` or `lora`, and export both.
 
     Raises:
-        TrainingFailed: a loss was not finite, or nothing fits into the memory.
-        ParityError: ONNX Runtime does not repeat the trained encoder.
-        WeightsError: the pretrained weights could not be had.
-        RecipeError: the encoder cannot learn at that depth.
+        TrainingFailed: a loss is not finite, or not even one text fits into memory.
+        ParityError: ONNX Runtime does not reproduce the trained encoder.
+        WeightsError: the pretrained weights could not be fetched.
+        RecipeError: the depth is `lora`, and the encoder has no attention.
     """
     configure_devices()
-    keras.config.set_dtype_policy("float32")  # of what is computed besides the training itself
+    keras.config.set_dtype_policy("float32")  # for everything but the training loop
     job = dataclasses.replace(job, training=job.training.with_defaults(_TEXT_DEFAULTS[job.depth]))
     job.folder.mkdir(parents=True, exist_ok=True)
     source = weights_cache.fetch_weights(job.backbone, progress)
     tokens = tokenize_job(job, progress)
 
-    def build_batch_source(size: int) -> TextBatchSource:
-        return TextBatchSource(job, tokens, attach_head(_load_encoder(job, source, job.start_weights), job), size)
+    def build_batch_source(batch_size: int) -> TextBatchSource:
+        network = attach_head(_load_encoder(job, source, job.start_weights), job)
+        return TextBatchSource(job, tokens, network, batch_size)
 
     text_batches, history, facts = train_network(build_batch_source, job, progress)
     weights_by_path = merge_lora_weights(text_batches.network)
     kernel, bias = weights_by_path.pop("head/kernel"), weights_by_path.pop("head/bias")
     head = head_from_dense(job, kernel, bias, text_batches)
     weights_path = _save_named_weights(job.folder / "trunk.weights.npz", weights_by_path)
-    keras.config.set_dtype_policy("float32")  # whatever it was trained in
+    keras.config.set_dtype_policy("float32")  # whatever the dtype policy of training
     encoder = _load_encoder(job, source, weights_path)
     trunk = _export_text_trunk(job, encoder, progress)
     return DeepRunResult(
@@ -74,9 +75,9 @@ def train_texts(job: TrainingJob, progress: Progress) -> DeepRunResult:
 
 
 def tokenize_job(job: TrainingJob, progress: Progress) -> TokenFile:
-    """Tokenise the texts to train on, then those to choose by: shorter than when they are served, if need be."""
+    """Tokenise the training set, then the validation set, truncated to `MAX_TRAINING_TOKENS`."""
     inputs = _require_text_input(job)
-    if "padding_mask" in inputs.arrays:  # without one an encoder sees its full width, and must learn so
+    if "padding_mask" in inputs.arrays:  # without a mask the encoder always sees its full width
         inputs = dataclasses.replace(inputs, max_tokens=min(MAX_TRAINING_TOKENS, inputs.max_tokens))
     samples = [job.samples[row] for row in (*job.train_rows, *job.val_rows)]
     return TokenFile.from_samples(inputs, samples, job.folder / "tokens.i32", progress)
@@ -85,20 +86,23 @@ def tokenize_job(job: TrainingJob, progress: Progress) -> TokenFile:
 def _require_text_input(job: TrainingJob) -> TextInput:
     if isinstance(job.inputs, TextInput):
         return job.inputs
-    raise TrunkError(f"{job.backbone.name} takes images; a text encoder was asked for.")
+    raise TrunkError(f"{job.backbone.name} takes images, not texts; use a text encoder.")
 
 
 def _load_encoder(job: TrainingJob, source: Path, start_weights: Path | None) -> keras.Model:
-    """Return the pretrained encoder, with the weights of an earlier run where `start_weights` names them.
+    """Return the pretrained encoder, with the weights of an earlier run if there are `start_weights`.
 
     Raises:
-        TrainingFailed: those are another network's.
+        TrainingFailed: `start_weights` has the weights of another network.
     """
     encoder, _ = load_text_encoder(job.backbone, source)
     if start_weights:
         with np.load(start_weights, allow_pickle=False) as file:
             if {name: file[name].shape for name in file} != {weight.path: weight.shape for weight in encoder.weights}:
-                raise TrainingFailed(f"{start_weights} holds the weights of another network than {job.backbone.name}.")
+                raise TrainingFailed(
+                    f"{start_weights} has the weights of another network than {job.backbone.name}. "
+                    "Train from the start."
+                )
             for weight in encoder.weights:
                 weight.assign(file[weight.path])
     return encoder
@@ -111,9 +115,9 @@ def _save_named_weights(path: Path, arrays: dict[str, Any]) -> Path:
 
 
 def _export_text_trunk(job: TrainingJob, encoder: keras.Model, progress: Progress) -> Trunk:
-    """Write the encoder as a trunk into the lesson's folder, once it is proven."""
+    """Convert the encoder to a trunk in the job's folder, with the parity check of any trunk."""
     inputs, path = _require_text_input(job), job.folder / "trunk.onnx"
-    with progress.bar("proving the trained trunk against Keras", None):
+    with progress.bar("checking the exported trunk against Keras", None):
         data, report = convert_text_trunk(encoder, inputs)
     write_atomic(path, data)
     facts = report | {

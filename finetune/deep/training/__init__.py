@@ -1,1 +1,1 @@
-"""The training loop and its parts."""
+"""The training loop: batches, steps, learning-rate schedule, early stopping, checkpoints, devices."""

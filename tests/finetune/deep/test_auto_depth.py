@@ -46,7 +46,7 @@ def test_depth_auto_publishes_the_probe_if_deeper_training_fails(photos: Path, m
     listener = Listener()
     result = run_pipeline(plan_for(photos, depth=Depth.AUTO), listener)
     assert result.bundle.manifest.depth == "probe"
-    assert any("batch 3" in line and "probe stays" in line for line in listener.lines)
+    assert any("batch 3" in line and "keeping probe" in line for line in listener.lines)
 
 
 def test_depth_auto_publishes_the_probe_if_the_user_stops(photos: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +115,8 @@ def test_resume_keeps_the_checkpoint_of_a_stopped_run(photos: Path) -> None:
         folder = interrupt_run(plan, probe)
         with open_run_folder(plan, probe.features, probe.head_fit, listener):
             assert (folder / "checkpoint.npz").exists() is exists
-    assert "--resume would have gone on" in listener.lines[0]
-    assert "going on" in listener.lines[1]
+    assert "--resume would have continued" in listener.lines[0]
+    assert "resuming" in listener.lines[1]
 
 
 def interrupt_run(plan: Plan, probe: TrainedCandidate) -> Path:
@@ -147,7 +147,7 @@ def test_run_folder_is_locked_against_a_second_run(photos: Path) -> None:
         with pytest.raises(filelock.Timeout):
             other.acquire(timeout=0)
         with (
-            pytest.raises(RecipeError, match="under way in another process"),
+            pytest.raises(RecipeError, match="another process is running"),
             open_run_folder(plan, probe.features, probe.head_fit, SilentProgress()),
         ):
             pass
