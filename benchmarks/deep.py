@@ -28,7 +28,7 @@ import tensorflow as tf
 from benchmarks.timing import alternated
 from finetune.data.dataset import LabeledSample
 from finetune.data.task import Task
-from finetune.deep.images.augment import UInt8Images, RandAugment
+from finetune.deep.images.augment import RandAugment, UInt8Images
 from finetune.deep.images.cached_activations import ActivationCache
 from finetune.deep.images.cut import block_rate_factors, export_bottom_onnx, split_network
 from finetune.deep.images.export_trunk import load_functional_body
