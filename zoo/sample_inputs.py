@@ -1,7 +1,7 @@
-"""Real pictures that every installation with the extra `train` has: scikit-learn's two photos.
+"""Built-in sample inputs: two photos of scikit-learn, random crops of them, and sentences.
 
-They prove parity, calibrate int8 and stand in for samples that are nobody's private data. The
-files are read as files: scikit-learn itself is not imported.
+They are used for parity checks, for int8 calibration, and as golden samples where no private data may be kept. The
+photos are read as files: scikit-learn itself is not imported.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from graft.errors import MissingExtra
 from graft.inputs.image import ImageInput
 
 _PHOTO_FILES: Final = ("china.jpg", "flower.jpg")
-PHOTO_CREDIT: Final = (  # as their licence asks wherever they go; from the README beside them
+PHOTO_CREDIT: Final = (  # required by their licence; from the README beside them
     "china.jpg by danielbuechele and flower.jpg by vultilion (flickr.com), CC BY 2.0, from scikit-learn"
 )
-_CANVAS_SIZE: Final = 640  # the longer side of both photos, so nothing is thrown away
+_CANVAS_SIZE: Final = 640  # the longer side of both photos in pixels
 
 SAMPLE_SENTENCES: Final = (
     "The quick brown fox jumps over the lazy dog.",
@@ -43,20 +43,22 @@ SAMPLE_SENTENCES: Final = (
 
 
 def load_photos() -> tuple[bytes, ...]:
-    """Return the bytes of the JPEG files.
+    """Return the two photos as the bytes of JPEG files.
 
     Raises:
         MissingExtra: scikit-learn is not installed.
     """
     spec = importlib.util.find_spec("sklearn")
     if spec is None or spec.origin is None:
-        raise MissingExtra('two photos of scikit-learn are needed; pip install "keras-graft[train]" brings it.')
+        raise MissingExtra(
+            'two photos of scikit-learn are needed, which is not installed. Run: pip install "keras-graft[train]"'
+        )
     folder = Path(spec.origin).parent / "datasets" / "images"
     return tuple((folder / name).read_bytes() for name in _PHOTO_FILES)
 
 
 def random_photo_crops(count: int, size: int, seed: int) -> NDArray[np.uint8]:
-    """Return `count` random crops of the photos, some flipped, uint8 [count,size,size,3]."""
+    """Return random crops of the photos, some flipped, uint8 [count,size,size,3]."""
     rng = np.random.default_rng(seed)
     canvases = [ImageInput(_CANVAS_SIZE)(photo) for photo in load_photos()]
     resize = ImageInput(size).resize_array
@@ -64,13 +66,13 @@ def random_photo_crops(count: int, size: int, seed: int) -> NDArray[np.uint8]:
 
 
 def jitter_colors(images: NDArray[np.uint8], seed: int) -> NDArray[np.uint8]:
-    """Return pictures, uint8 [n,s,s,3], in other lights: each with its own brightness, contrast and tint."""
+    """Return images, uint8 [n,s,s,3], with random brightness, contrast and tint each (colour jitter)."""
     rng = np.random.default_rng(seed)
     count = len(images)
     contrast, brightness = rng.uniform(0.6, 1.4, (count, 1, 1, 1)), rng.uniform(-40, 40, (count, 1, 1, 1))
     tint = rng.uniform(0.85, 1.15, (count, 1, 1, 3))
-    lit = ((images - 128.0) * contrast + 128.0 + brightness) * tint
-    return np.clip(np.rint(lit), 0, 255).astype(np.uint8)
+    jittered = ((images - 128.0) * contrast + 128.0 + brightness) * tint
+    return np.clip(np.rint(jittered), 0, 255).astype(np.uint8)
 
 
 def _random_crop(canvas: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:

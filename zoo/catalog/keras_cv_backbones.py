@@ -1,13 +1,13 @@
-"""Presets of KerasCV that were trained on ImageNet or COCO.
+"""Backbones of KerasCV: its presets trained on ImageNet or COCO.
 
-`cv.json` is what KerasCV says, written by `python -m tools.catalog.hub_table`. Such a network takes pictures of
-any size, and scales their pixels by itself, as its files say. Its trunk takes 224 x 224, the IMAGE_SIZE of KerasCV's
-training script for ImageNet (https://github.com/keras-team/keras-cv, examples/training/classification/imagenet/
-basic_training.py, in every version that the training history beside it names). Of MobileNetV3, which that history
-lacks, and of YOLOV8, trained on COCO, KerasCV tells no size: 224 is Graft's choice there, and `about` says so.
+`cv.json` has the facts of KerasCV, written by `python -m tools.catalog.hub_table`. These networks take images of any
+size and scale pixels themselves, by their files. Their trunks take 224 x 224, IMAGE_SIZE of KerasCV's training script
+for ImageNet (https://github.com/keras-team/keras-cv, examples/training/classification/imagenet/basic_training.py, in
+every version that the training history beside it names). KerasCV gives no size for MobileNetV3, which that history
+lacks, and YOLOV8, trained on COCO: 224 is Graft's choice there, and `about` says so.
 
-KerasCV's README says of nearly all weights that they were trained by itself, and of none under which licence they
-are: unknown. It is no licence of the papers' authors, though an address may have theirs besides.
+By KerasCV's README nearly all weights were trained by KerasCV; it gives no licence for any: unknown. It is not that of
+the papers' authors, although a URL may have theirs as well.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ _README_URL: Final = "https://github.com/keras-team/keras-cv#pretrained-weights"
 _UNVERIFIED_FAMILIES: Final = (
     "MobileNetV3Backbone",
     "YOLOV8Backbone",
-)  # families whose number nobody has counted, nor told a size
-_HEAD_PARAMS: Final = {"mit_b0_imagenet": 10 * (256 + 1)}  # parameters of a head of ten classes
+)  # families whose number of parameters is not verified
+_HEAD_PARAMS: Final = {"mit_b0_imagenet": 10 * (256 + 1)}  # of a head of ten classes
 _ARXIV_IDS: Final = {
     "CSPDarkNetBackbone": "1911.11929",
     "DenseNetBackbone": "1608.06993",
@@ -63,7 +63,7 @@ def _make_backbone(row: Mapping[str, Any]) -> Backbone:
 
 
 def _trunk_params(row: Mapping[str, Any]) -> int | None:
-    """Return the trunk's parameters where KerasCV's number is known to be theirs, or theirs and those of a head."""
+    """Return the trunk's parameters, if KerasCV's number is verified to be those, with or without a head."""
     if row["family"] in _UNVERIFIED_FAMILIES or row["params"] is None:
         return None
     return int(row["params"]) - _HEAD_PARAMS.get(row["preset"], 0)

@@ -1,14 +1,14 @@
-"""Presets of KerasHub: image networks, and text encoders that give features of single tokens.
+"""Backbones of KerasHub: its presets of image networks and of text encoders.
 
-`hub.json` is what KerasHub says, written by `python -m tools.catalog.hub_table`; its presets carry no hash, so the first
-fetch is trusted. What it does not say stands here with its source, or is unknown until a trunk is built. Megabytes
-are those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors
-(`origins.py`); top-1 is told where it is published of these very weights (`accuracies.json`).
+`hub.json` has KerasHub's own facts, written by `python -m tools.catalog.hub_table`. Its presets have no hash, so the
+first download is trusted. Other facts are here with their source, or unknown until a trunk is built. Megabytes are
+those of the same presets at huggingface.co/keras, tokenizer included. The licence is that of the weights' authors, and
+top-1 accuracy is that published for these very weights (both in `published_facts.py`).
 
-A text's pooling is the mean: of an encoder that was not fine-tuned it says more than the first token does (Reimers and
-Gurevych 2019, https://arxiv.org/abs/1908.10084, table 1); T5's encoder, too, gives sentences by its mean (Ni et al.
-2021, https://arxiv.org/abs/2108.08877). Encoders that were fine-tuned to give one row keep their own.
-Every encoder has 512 positions at least, or was trained on as many; `max_tokens` is that, special tokens included.
+Texts are pooled by the mean, which beats the first token for encoders that were not fine-tuned (Reimers and Gurevych
+2019, https://arxiv.org/abs/1908.10084, table 1), and for T5's encoder (Ni et al. 2021,
+https://arxiv.org/abs/2108.08877). Encoders that were fine-tuned to give one row keep their own pooling.
+Every encoder has at least 512 positions, or was trained on 512; `max_tokens` is 512, special tokens included.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _DOWNLOAD_MEGABYTES: Final = {
     "roberta_base.en": 498.5,
     "xlm_roberta_base.multi": 1115.0,
 }
-_SENTENCEPIECE_BERT: Final = "multilingual_e5_small"  # a BERT by its layers, with XLM-RoBERTa's tokenizer
+_SENTENCEPIECE_BERT: Final = "multilingual_e5_small"  # BERT layers with XLM-RoBERTa's tokenizer
 _CASED_PHRASE: Final = "case is maintained"
 _UNCASED_PHRASE: Final = "all input is lowercased"
 
@@ -85,16 +85,16 @@ def _preset_source(row: Mapping[str, Any], family: PresetFamily) -> FileSource:
 
 
 def _description(row: Mapping[str, Any], params_note: str | None) -> str | None:
-    """Return what the library says of a preset, and what we say of its number of parameters."""
+    """Return the library's description of a preset, with a note on its number of parameters."""
     if params_note is None or row["about"] is None:
         return params_note or row["about"]
     return f"{row['about']} ({params_note})"
 
 
 def _input_spec(row: Mapping[str, Any], family: PresetFamily) -> ImageSpec | TextSpec:
-    """Return the family's input; the first token's features where the encoder was fine-tuned to give those.
+    """Return the input spec of the family, with CLS pooling if the encoder was fine-tuned for that.
 
-    Sources: the descriptions of the presets; for BGE the authors' own, https://github.com/FlagOpen/FlagEmbedding.
+    Sources: the descriptions of the presets; for BGE that of its authors, https://github.com/FlagOpen/FlagEmbedding.
     """
     fine_tuned = "using CLS pooling" in (row["about"] or "") or row["handle"].split("/")[1] == "bge"
     return dataclasses.replace(family.takes, pooling=Pooling.CLS) if fine_tuned else family.takes
@@ -106,7 +106,7 @@ def _tokenizer_differences(row: Mapping[str, Any], family: PresetFamily) -> tupl
     if row["preset"] == _SENTENCEPIECE_BERT:
         return TOKENIZER_DIFFERENCES["XLMRobertaTokenizer"]
     is_wordpiece = family.assets == ("vocabulary.txt",)
-    # What lower case adds is told where lower case is known; Chinese presets do not say.
+    # Lower-case differences apply only if the preset is known to lower; Chinese presets do not say.
     is_cased = _CASED_PHRASE in (row["about"] or "") or row["name"].endswith(".zh")
     return CASED_WORDPIECE if is_wordpiece and is_cased else TOKENIZER_DIFFERENCES[family.tokenizer]
 

@@ -1,9 +1,10 @@
-"""How wide and how large the trunks of KerasHub's presets are: what its numbers are of, and what follows from them.
+"""Width and number of parameters of the trunks of KerasHub's presets.
 
-KerasHub gives one number of parameters a preset: of the trunk, of a whole classifier, of two towers, or rounded. A
-width is that of the architecture in its paper. Both are told only where a network of the published layers has exactly
-that number, with the head that is named here: tests/support/presets/published_layers.py has the layers, and a test counts. Of an encoder
-with a decoder the whole has it, and the part of the encoder is told: tests/support/presets/published_encoder_layers.py has those layers.
+KerasHub gives one number of parameters a preset: of the trunk, of a whole classifier, of two towers, or rounded. The
+width is that of the architecture in its paper. Both are used only if a network of the published layers, with the head
+named here, has exactly that number: a test counts the layers in tests/support/presets/published_layers.py. For encoders
+with a decoder the whole network has that number, and the encoder's share is listed here, counted from
+tests/support/presets/published_encoder_layers.py.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import Any, Final
 from zoo.catalog.presets import HUB_FAMILIES, UNEXPLAINED_PARAMS
 
 _PREFIXES_BY_WIDTH: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
-    {  # width -> beginnings of presets' names
+    {  # width -> prefixes of presets' names
         128: ("bert_tiny",),
         192: ("deit_tiny",),
         256: ("electra_base_generator", "electra_large_generator", "electra_small", "mit_b0"),
@@ -67,14 +68,14 @@ _PREFIXES_BY_WIDTH: Final[Mapping[int, tuple[str, ...]]] = MappingProxyType(
         4096: ("albert_extra_extra_large", "t5_1.1_xxl"),
     }
 )
-_WIDTH_BY_PREFIX: Final = tuple(  # the longest first: the first that fits is meant
+_WIDTH_BY_PREFIX: Final = tuple(  # the longest first, because the first match counts
     sorted(
         ((begin, width) for width, begins in _PREFIXES_BY_WIDTH.items() for begin in begins),
         key=lambda pair: -len(pair[0]),
     )
 )
-_HEAD_CLASSES: Final = {"mit": 10, "resnet_vd": 1000}  # that KerasHub's number has a dense head of
-_ENCODER_PARAMS: Final = {  # parameters of the encoder, where KerasHub's number has a decoder besides
+_HEAD_CLASSES: Final = {"mit": 10, "resnet_vd": 1000}  # of the dense head that KerasHub's number includes
+_ENCODER_PARAMS: Final = {  # parameters of the encoder, if KerasHub's number includes a decoder
     "bart_base_en": 81_918_720,
     "bart_large_en": 203_676_672,
     "flan_base_multi": 109_628_544,
@@ -89,7 +90,7 @@ _ENCODER_PARAMS: Final = {  # parameters of the encoder, where KerasHub's number
     "t5_large_multi": 334_939_648,
     "t5_small_multi": 35_330_816,
 }
-_UNRELIABLE_PARAMS: Final = {  # presets whose number is not that of their layers
+_UNRELIABLE_PARAMS: Final = {  # presets whose number does not match their layers
     "bart_large_en_cnn": "KerasHub's figure is that of a network that knows one word more",
     "dinov2_giant": UNEXPLAINED_PARAMS,
     "dinov2_with_registers_giant": UNEXPLAINED_PARAMS,
@@ -100,7 +101,7 @@ _UNRELIABLE_PARAMS: Final = {  # presets whose number is not that of their layer
 
 @dataclass(frozen=True, slots=True)
 class PresetSize:
-    """Width and parameters of the trunk; or parameters of the preset, `ships`, and what `params_note` them."""
+    """Width and parameters of the trunk, or the parameters of the whole preset, `ships`, explained by `params_note`."""
 
     width: int | None
     params: int | None
@@ -109,7 +110,7 @@ class PresetSize:
 
 
 def preset_size(row: Mapping[str, Any]) -> PresetSize:
-    """Return what is known of a row of hub.json."""
+    """Return the size of the preset in a row of hub.json."""
     preset, figure = row["preset"], row["params"]
     width = next((width for prefix, width in _WIDTH_BY_PREFIX if preset.startswith(prefix)), None)
     note = next((reason for prefix, reason in _UNRELIABLE_PARAMS.items() if preset.startswith(prefix)), None)

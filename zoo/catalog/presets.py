@@ -1,9 +1,7 @@
-"""The families of KerasHub and KerasCV whose presets are listed: by class, what is the same in each of them.
+"""Preset families of KerasHub and KerasCV: input, tokenizer files and limits by class; rows of the presets' tables.
 
-Texts are read by encoders, which see a whole text at once. Networks that only continue a text (GPT-2, Bloom, OPT,
-Llama and others) are no encoders, and are left out.
-
-What the tables of KerasHub's and KerasCV's presets share: their rows as written by `tools.catalog.hub_table`.
+Only encoders are listed for texts, because they read a whole text at once. Networks that only continue a text (GPT-2,
+Bloom, OPT, Llama and others) are left out. The tables are written by `tools.catalog.hub_table`.
 """
 
 from __future__ import annotations
@@ -20,23 +18,11 @@ from zoo.catalog.backbone import FileSource, ImageSpec, Pooling, RemoteFile, Sca
 from zoo.catalog.published_facts import ORIGIN_BY_MODEL, ORIGIN_BY_PRESET_PREFIX, WeightsOrigin
 
 ROUNDED_PARAMS: Final = "the figure is rounded"
-
-
 _CLASSIFIER_PARAMS: Final = "the figure is that of the whole classifier"
-
-
 UNEXPLAINED_PARAMS: Final = "KerasHub does not tell what the figure is of"
-
-
 _TWO_TOWER_PARAMS: Final = "the figure is that of both towers, image and text"
-
-
 _ENCODER_DECODER_PARAMS: Final = "the figure is that of encoder and decoder together"
-
-
 _PROTEIN_REASON: Final = "KerasHub makes one unknown token of a whole protein, and its attention sees padding as text"
-
-
 CV_FAMILIES: Final[tuple[str, ...]] = (
     "CSPDarkNetBackbone",
     "DenseNetBackbone",
@@ -47,23 +33,17 @@ CV_FAMILIES: Final[tuple[str, ...]] = (
     "ResNetV2Backbone",
     "YOLOV8Backbone",
 )
-
-
 WEIGHTS_FILE: Final = "model.weights.h5"
-
-
 CONFIG_FILE: Final = "config.json"
-
-
 _KAGGLE_URL: Final = "https://www.kaggle.com/api/v1/models"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PresetFamily:
-    """One class of a library.
+    """The presets of one class of a library.
 
-    `assets` are the files of its tokenizer. `params_note` says what the library's number of parameters is of, where that
-    is not the trunk; `unsupported_reason` why no trunk can be made of it.
+    `assets` are the files of its tokenizer. `params_note` explains the library's number of parameters if it is not that
+    of the trunk; `unsupported_reason` says why no trunk can be built.
     """
 
     takes: ImageSpec | TextSpec
@@ -106,7 +86,7 @@ HUB_FAMILIES: Final[Mapping[str, PresetFamily]] = MappingProxyType(
         "ESMBackbone": PresetFamily(
             takes=TextSpec(max_tokens=1024, pooling=Pooling.MEAN), unsupported_reason=_PROTEIN_REASON
         ),
-        # FNet takes no padding mask; of its tokens only the first was trained to stand for the text.
+        # FNet takes no padding mask; only its first token was trained to represent the text.
         "FNetBackbone": _text_family("FNetTokenizer", "vocabulary.spm", pooling=Pooling.CLS),
         "HGNetV2Backbone": _image_family(params_note=UNEXPLAINED_PARAMS),
         "MetaCLIP2Backbone": _image_family(Pooling.CLS, _TWO_TOWER_PARAMS),
@@ -117,7 +97,7 @@ HUB_FAMILIES: Final[Mapping[str, PresetFamily]] = MappingProxyType(
         "RobertaBackbone": _text_family("RobertaTokenizer", "vocabulary.json", "merges.txt"),
         "SigLIPBackbone": _image_family(Pooling.POOLER, _TWO_TOWER_PARAMS),
         "SwinTransformerBackbone": _image_family(),
-        # Its encoder alone; that has no longest text of its own, but was trained on 512 tokens.
+        # Its encoder alone; it has no maximum length, but was trained on 512 tokens.
         "T5Backbone": _text_family("T5Tokenizer", "vocabulary.spm", params_note=_ENCODER_DECODER_PARAMS),
         "VGGBackbone": _image_family(),
         "ViTBackbone": _image_family(Pooling.CLS),
@@ -129,24 +109,24 @@ HUB_FAMILIES: Final[Mapping[str, PresetFamily]] = MappingProxyType(
 
 @cache
 def read_preset_rows(file: str) -> list[dict[str, Any]]:
-    """Return the rows of a table beside this file."""
+    """Return the rows of a JSON table beside this file."""
     table: list[dict[str, Any]] = json.loads(Path(__file__).with_name(file).read_bytes())
     return table
 
 
 def families(file: str) -> dict[str, str]:
-    """Return the class of each preset of a table, by the entry's name."""
+    """Return the class of each preset in a table, by the name of its backbone."""
     return {row["name"]: row["family"] for row in read_preset_rows(file)}
 
 
 def kaggle_source(handle: str, *paths: str) -> FileSource:
-    """Return files of a preset; `handle` is Kaggle's: owner/model/framework/variation/version."""
+    """Return the source of a preset's files on Kaggle; `handle` is owner/model/framework/variation/version."""
     return FileSource(
         files=tuple(RemoteFile(url=f"{_KAGGLE_URL}/{handle}/download/{path}", path=path) for path in paths)
     )
 
 
 def weights_origin(preset: str, handle: str) -> WeightsOrigin:
-    """Return what is known of a preset's weights: its own origin, else that of the model in its address."""
+    """Return the origin of a preset's weights: its own, or else that of the model in its handle."""
     own = next((origin for prefix, origin in ORIGIN_BY_PRESET_PREFIX.items() if preset.startswith(prefix)), None)
     return own or ORIGIN_BY_MODEL[handle.split("/")[1]]

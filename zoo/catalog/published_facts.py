@@ -1,16 +1,13 @@
-"""Where the weights of presets come from: paper, licence, what that asks for, and the card that says so.
+"""Published facts about the weights of presets: paper, licence and restrictions, and ImageNet top-1 accuracy.
 
-Each licence is the one that `card` tells: the authors' licence file or the README that speaks of the weights, the
-model's card, or, for weights that KerasHub took from timm (https://github.com/keras-team/keras-hub,
-tools/checkpoint_conversion), timm's source, whose `license` is that of the weights. All were read there or in a copy
-of the page in November 2026. None: no licence of these very weights was found. Papers are those of the network's
-architecture; KerasHub's classes and the authors' READMEs name them. A licence that a repository gives as a whole is
-told for the weights it publishes.
+Each licence is that in `card`: the authors' licence file or the README on the weights, the model card, or, for weights
+that KerasHub converted from timm (https://github.com/keras-team/keras-hub, tools/checkpoint_conversion), timm's source,
+whose `license` is that of the weights. All were read there or in a copy of the page in November 2026. None: no licence
+of these very weights was found. A repository's licence is taken for the weights that it publishes. Papers are those of
+the architecture, as named by KerasHub's classes and the authors' READMEs.
 
-ImageNet top-1 of presets, in percent: hand-made, each number with the page where it is published of these weights.
-
-`accuracies.json` is a list of sources: the address, why its numbers are those of exactly these weights, and the numbers
-by the entry's name. A number that only the same architecture has, trained otherwise, stays out.
+Accuracies are collected by hand. `accuracies.json` is a list of sources: the URL, why its numbers are those of exactly
+these weights, and the numbers by the backbone's name. Numbers of the same architecture trained otherwise are left out.
 """
 
 from __future__ import annotations
@@ -23,14 +20,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 _ARXIV_URL: Final = "https://arxiv.org/abs/"
-
-
 _GITHUB: Final = "github.com/"
-
-
 _HUGGINGFACE: Final = "huggingface.co/"
-
-
 _TIMM_MODELS: Final = "github.com/huggingface/pytorch-image-models/blob/main/timm/models/"
 
 # huggingface.co/keras/roberta_base_en, xlm_roberta_base_multi; fairseq's README: it applies to the models as well.
@@ -42,31 +33,15 @@ _TWO_LICENSES: Final = (
 _IMAGENET_TERMS: Final = (
     "timm's author: assume that ImageNet's own terms hold for the weights too, research and no commerce"
 )
-
-
 _TORCHVISION_TERMS: Final = (
     "timm calls these weights of torchvision's Apache-2.0, others of them BSD-3-Clause; keep to both"
 )
-
-
 _BGE_LICENSE: Final = "github.com/FlagOpen/FlagEmbedding/blob/master/LICENSE"
-
-
 _PADDLE_LICENSE: Final = "github.com/PaddlePaddle/PaddleClas/blob/develop/LICENSE"
-
-
 _SIGLIP_LICENSE: Final = "github.com/google-research/big_vision#license"
-
-
 _MIIL_LICENSE: Final = f"{_TIMM_MODELS}mobilenetv3.py"
-
-
 _SENTENCE_TRANSFORMERS: Final = f"{_HUGGINGFACE}sentence-transformers/"
-
-
 TOP1_SOURCES: Final[list[dict[str, Any]]] = json.loads(Path(__file__).with_name("accuracies.json").read_bytes())
-
-
 PUBLISHED_TOP1: Final[Mapping[str, float]] = MappingProxyType(
     {name: top1 for source in TOP1_SOURCES for name, top1 in source["top1"].items()}
 )
@@ -74,7 +49,7 @@ PUBLISHED_TOP1: Final[Mapping[str, float]] = MappingProxyType(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WeightsOrigin:
-    """Paper, licence, what that asks for in plain words, and the address where the licence stands."""
+    """Paper and licence of weights, what the licence requires in plain words, and the URL of the licence."""
 
     paper: str | None = None
     license: str | None = None
@@ -93,7 +68,7 @@ def _make_origin(
     )
 
 
-# By the name of the model in the address of its presets.
+# By the model in the handle of its presets.
 ORIGIN_BY_MODEL: Final[Mapping[str, WeightsOrigin]] = MappingProxyType(
     {
         "albert": _make_origin("1909.11942", "Apache-2.0", f"{_GITHUB}google-research/albert/blob/master/LICENSE"),
@@ -148,7 +123,7 @@ ORIGIN_BY_MODEL: Final[Mapping[str, WeightsOrigin]] = MappingProxyType(
         "resnetv1": _make_origin("1512.03385", "Apache-2.0", f"{_TIMM_MODELS}resnet.py", _IMAGENET_TERMS),
         "resnetv2": _make_origin("1603.05027", "Apache-2.0", f"{_TIMM_MODELS}resnetv2.py", _IMAGENET_TERMS),
         "roberta": _make_origin("1907.11692", "MIT", f"{_GITHUB}facebookresearch/fairseq#license", _TWO_LICENSES),
-        "sentence-transformers": _make_origin("1908.10084"),  # each has a card of its own, and not every card a licence
+        "sentence-transformers": _make_origin("1908.10084"),  # each has its own card, not all with a licence
         "siglip": _make_origin("2303.15343", "Apache-2.0", _SIGLIP_LICENSE),
         "swin-transformer": _make_origin("2103.14030", "MIT", f"{_GITHUB}microsoft/Swin-Transformer/blob/main/LICENSE"),
         "t5": _make_origin("1910.10683", "Apache-2.0", f"{_GITHUB}google-research/text-to-text-transfer-transformer"),
@@ -165,7 +140,7 @@ ORIGIN_BY_MODEL: Final[Mapping[str, WeightsOrigin]] = MappingProxyType(
 )
 
 
-# Where one address has weights of several makers or papers: the beginning of a preset's name.
+# By the prefix of a preset's name, for handles with weights of several authors or papers.
 ORIGIN_BY_PRESET_PREFIX: Final[Mapping[str, WeightsOrigin]] = MappingProxyType(
     {
         "all_minilm_l12_v2": _make_origin("1908.10084", "Apache-2.0", f"{_SENTENCE_TRANSFORMERS}all-MiniLM-L12-v2"),

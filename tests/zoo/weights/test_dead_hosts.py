@@ -88,7 +88,7 @@ def test_invalid_mirror_url_is_refused_at_once(mirror_: str, monkeypatch: pytest
 
 def test_pull_all_of_leaves_out_unbuildable_backbones(nobody: str) -> None:
     ran = pull("--all-of", "keras-hub")
-    assert "left out, because no trunk can be made of them:" in ran.stderr.splitlines()[0]
+    assert "left out, because no trunk can be built of them:" in ran.stderr.splitlines()[0]
     row = next(line for line in ran.stderr.splitlines() if line.startswith("dinov3_vit_7b.lvd1689m "))
     assert "GiB in fp32; an ONNX file holds 2" in row
     told = json.loads(pull("--all-of", "keras-hub", "--json").stdout)
