@@ -135,7 +135,8 @@ def count_preset_classes(task_file: Path) -> int:
         raise RecipeError(f"{task_file} does not describe a task of KerasHub. Delete it and run again.") from None
     if not kind.endswith("ImageClassifier") or not isinstance(count, int) or count < 2:
         raise RecipeError(
-            f"{task_file} describes a {kind}, not an image classifier; `finetune` trains one on your samples."
+            f"{task_file} describes a {kind} of {count} classes, not an image classifier of at least 2. "
+            "`finetune` trains one on your samples."
         )
     return count
 

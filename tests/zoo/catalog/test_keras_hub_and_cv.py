@@ -117,7 +117,7 @@ def test_keras_hub_unbuildable_presets_are_refused_before_fetching(
         with pytest.raises(TrunkError, match=name):
             trunk_cache.ensure_trunk(get_backbone(name), Precision.FP32, SilentProgress())
         said = CliRunner().invoke(cli, ["show", name]).stdout
-        assert f"none can be made: {reason}" in said
+        assert f"none can be built: {reason}" in said
     fine = [entry.params for entry in keras_hub_backbones.BACKBONES if entry.params and entry.name not in refused]
     assert 4 * max(fine) <= MAX_ONNX_BYTES
 

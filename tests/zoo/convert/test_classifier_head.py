@@ -97,10 +97,13 @@ def test_preset_without_a_classifier_is_refused_and_fetches_nothing_else(mirror:
     ("task", "why"),
     [
         ({"class_name": "ResNetImageClassifier", "config": {"num_classes": 12}}, r"12 classes .* --labels FILE"),
-        ({"class_name": "SegFormerImageSegmenter", "config": {"num_classes": 1000}}, "no image classifier but a SegF"),
-        ({"class_name": "ResNetImageClassifier", "config": {}}, "no image classifier"),
-        ({"config": 1}, "describes no task"),
-        ([], "describes no task"),
+        (
+            {"class_name": "SegFormerImageSegmenter", "config": {"num_classes": 1000}},
+            "a SegFormerImageSegmenter of 1000 classes, not an image classifier",
+        ),
+        ({"class_name": "ResNetImageClassifier", "config": {}}, "of None classes, not an image classifier"),
+        ({"config": 1}, "does not describe a task"),
+        ([], "does not describe a task"),
     ],
 )
 def test_preset_classifier_of_another_task_is_refused_before_building(
