@@ -27,7 +27,7 @@ def save_classifier(
     )
     preprocessor = getattr(models, f"{family}ImageClassifierPreprocessor")(image_converter=converter)
     classifier = getattr(models, f"{family}ImageClassifier")(
-        tiny_image_network=network, num_classes=classes, preprocessor=preprocessor, **own
+        backbone=network, num_classes=classes, preprocessor=preprocessor, **own
     )
     inside, random = {id(weight) for weight in network.weights}, np.random.default_rng(1)
     for weight in classifier.weights:
