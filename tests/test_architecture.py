@@ -32,6 +32,7 @@ MAY_IMPORT = {  # third-party package -> folders and files that may import it
     "keras": KERAS,
     "keras_cv": {"zoo/convert/networks/"},
     "keras_hub": {"zoo/convert/"},
+    "markupsafe": {"finetune/report/", "finetune/doctor/html_report.py"},
     "matplotlib": {"zoo/bench/"},
     "mlxtend": {"finetune/data/"},
     "numpy": set(PACKAGES),
