@@ -71,23 +71,25 @@ def test_preset_classifier_is_looked_for_at_its_url() -> None:
     assert isinstance(head.source, FileSource)
     assert [file.path for file in head.source.files] == ["task.json", "task.weights.h5"]
     assert len({file.url.rpartition("/")[0] for file in (*get_backbone(NAME).source.files, *head.source.files)}) == 1  # type: ignore[union-attr]
-    said = {NAME: None, "vgg_16.imagenet": None, "resnet50.imagenet": True, "efficientnet_lite0": True}
-    said |= dict.fromkeys(("csp_darknet_tiny.cv_imagenet", "all_minilm_l6_v2", "siglip_base_patch16_384.webli"), False)
-    assert {name: can_publish(get_backbone(name)) for name in said} == said
+    expected = {NAME: None, "vgg_16.imagenet": None, "resnet50.imagenet": True, "efficientnet_lite0": True}
+    expected |= dict.fromkeys(
+        ("csp_darknet_tiny.cv_imagenet", "all_minilm_l6_v2", "siglip_base_patch16_384.webli"), False
+    )
+    assert {name: can_publish(get_backbone(name)) for name in expected} == expected
 
 
 def test_preset_classifier_families_equal_keras_hub() -> None:
     families = {row["family"] for row in read_preset_rows("hub.json")}
-    known = {
+    families_with_classifier = {
         family for family in families if hasattr(keras_hub().models, family.replace("Backbone", "ImageClassifier"))
     }
-    assert known == CLASSIFIER_FAMILIES
+    assert families_with_classifier == CLASSIFIER_FAMILIES
 
 
 def test_preset_without_a_classifier_is_refused_and_fetches_nothing_else(mirror: FaultyServer) -> None:
-    ran = publish()
-    assert isinstance(ran.exception, RecipeError)
-    assert "comes without a classifier: there is no task.json" in str(ran.exception)
+    result = publish()
+    assert isinstance(result.exception, RecipeError)
+    assert "comes without a classifier: there is no task.json" in str(result.exception)
     assert [path.rpartition("/")[2] for path, *_ in mirror.asked] == ["task.json"]
     mirror.statuses = [410]
     assert isinstance(publish().exception, DownloadFailed)  # that says nothing of a classifier
@@ -112,10 +114,10 @@ def test_preset_classifier_of_another_task_is_refused_before_building(
     (tmp_path / "task.json").write_text(json.dumps(task))
     (tmp_path / "task.weights.h5").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(500))
     mirror.files |= preset_files_by_url(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
-    ran = publish()
-    assert isinstance(ran.exception, RecipeError), ran.exception
+    result = publish()
+    assert isinstance(result.exception, RecipeError), result.exception
     with pytest.raises(RecipeError, match=why):
-        raise ran.exception
+        raise result.exception
     assert len(mirror.asked) == 2
 
 
@@ -125,17 +127,17 @@ def test_preset_classifier_is_held_to_the_lockfile(mirror: FaultyServer, team: P
     mirror.files |= preset_files_by_url(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch(), tmp_path)
     file = lockfile.LockEntry("0" * 64, 1, "the team's")
     lockfile.add_entries(lockfile.create_lockfile(), NAME, {"task.json": file})
-    ran = publish()
-    assert isinstance(ran.exception, HashMismatch)
-    assert str(team / "graft.lock") in str(ran.exception)
+    result = publish()
+    assert isinstance(result.exception, HashMismatch)
+    assert str(team / "graft.lock") in str(result.exception)
 
 
 def test_preset_classifier_label_count_is_checked_before_fetching(tmp_path: Path) -> None:
     names = tmp_path / "names.txt"
     names.write_text("ash\noak\n")
-    ran = CliRunner().invoke(cli, ["publish", "vgg16.imagenet", "--labels", str(names)])
-    assert isinstance(ran.exception, RecipeError)
-    assert "there are 2 labels, and the classifier of vgg16.imagenet_top has 1,000 classes" in str(ran.exception)
+    result = CliRunner().invoke(cli, ["publish", "vgg16.imagenet", "--labels", str(names)])
+    assert isinstance(result.exception, RecipeError)
+    assert "there are 2 labels, and the classifier of vgg16.imagenet_top has 1,000 classes" in str(result.exception)
 
 
 @pytest.mark.parametrize("family", TRIED)
@@ -183,8 +185,8 @@ def test_preset_classifier_with_another_activation_is_refused(tmp_path: Path) ->
 def test_preset_classifier_is_published(precision: Precision, mirror: FaultyServer, tmp_path: Path) -> None:
     save_classifier("ResNet", tmp_path / "preset", WIDE)
     mirror.files |= files_of(get_backbone(NAME), tmp_path / "preset")
-    ran = publish("--models", tmp_path / "models", "--precision", precision)
-    assert ran.exit_code == 0, ran.exception
+    result = publish("--models", tmp_path / "models", "--precision", precision)
+    assert result.exit_code == 0, result.exception
     bundle = open_bundle(tmp_path / "models/resnet_18/1")
     assert bundle.manifest.labels == imagenet_classes()
     expected = keras_hub_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
@@ -194,9 +196,9 @@ def test_preset_classifier_is_published(precision: Precision, mirror: FaultyServ
     assert sorted(path.rpartition("/")[2] for path, *_ in mirror.asked) == sorted(
         ["task.json", "task.weights.h5", "model.weights.h5", "config.json", "image_converter.json"]
     )
-    found = trunk_cache.lookup_trunk(get_backbone(NAME), precision)
-    assert found
-    assert found.facts["sha256"] == bundle.manifest.trunk_sha256  # the very trunk that `finetune` takes
+    cached = trunk_cache.lookup_trunk(get_backbone(NAME), precision)
+    assert cached
+    assert cached.facts["sha256"] == bundle.manifest.trunk_sha256  # the very trunk that `finetune` takes
     task = weights_cache.weights_path(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch())
     task.write_text(task.read_text().replace('"num_classes": 1000', '"num_classes": 1001'))
     assert publish("--models", tmp_path / "models").exit_code == 0  # a damaged file is fetched again
@@ -209,8 +211,8 @@ def test_preset_classifier_of_other_classes_needs_labels(mirror: FaultyServer, t
     mirror.files |= files_of(get_backbone(NAME), tmp_path / "preset")
     names = tmp_path / "names.txt"
     names.write_text("ash\noak\nfir\n")
-    ran = publish("--models", tmp_path / "models", "--labels", names, "--name", "trees")
-    assert ran.exit_code == 0, ran.exception
+    result = publish("--models", tmp_path / "models", "--labels", names, "--name", "trees")
+    assert result.exit_code == 0, result.exception
     bundle = open_bundle(tmp_path / "models/trees/1")
     assert bundle.manifest.labels == ("ash", "oak", "fir")
     expected = keras_hub_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
@@ -222,8 +224,8 @@ def test_preset_classifier_of_several_layers_has_its_own_trunk(mirror: FaultySer
     save_classifier("VGG", tmp_path / "preset")
     trunk = find_pretrained_classifier(get_backbone("vgg_11.imagenet")).trunk
     mirror.files |= preset_files_by_url(trunk, tmp_path / "preset")
-    ran = CliRunner().invoke(cli, ["publish", "vgg_11.imagenet", "--models", str(tmp_path / "models")])
-    assert ran.exit_code == 0, ran.exception
+    result = CliRunner().invoke(cli, ["publish", "vgg_11.imagenet", "--models", str(tmp_path / "models")])
+    assert result.exit_code == 0, result.exception
     bundle = open_bundle(tmp_path / "models/vgg_11/1")
     assert bundle.manifest.backbone["name"] == "vgg_11.imagenet_top"
     expected = keras_hub_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
@@ -231,6 +233,6 @@ def test_preset_classifier_of_several_layers_has_its_own_trunk(mirror: FaultySer
     assert len(mirror.asked) == 5
     assert get_backbone("vgg_11.imagenet_top") == trunk
     words = ["export", str(bundle.layout.root), "--format", "keras", "-o", str(tmp_path / "keras")]
-    ran = CliRunner().invoke(cli, words)
-    assert ran.exit_code == 0, ran.exception
+    result = CliRunner().invoke(cli, words)
+    assert result.exit_code == 0, result.exception
     assert "needs the package keras-hub" in (tmp_path / "keras/README.md").read_text()

@@ -52,14 +52,14 @@ def file_of(backbone: Backbone) -> RemoteFile:
 
 def trunk_of_random_weights(name: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> Trunk:
     backbone = unpinned(name)
-    made = folder / "made.h5"
-    maker = REPOSITORY / "tests/support/presets/make_legacy_weights.py"
-    subprocess.run([sys.executable, str(maker), name, str(made)], check=True, capture_output=True)
+    weights_file = folder / "made.h5"
+    script = REPOSITORY / "tests/support/presets/make_legacy_weights.py"
+    subprocess.run([sys.executable, str(script), name, str(weights_file)], check=True, capture_output=True)
     with faulty_server() as server:
-        server.files["/" + file_of(backbone).url.removeprefix("https://")] = made.read_bytes()
+        server.files["/" + file_of(backbone).url.removeprefix("https://")] = weights_file.read_bytes()
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         trunk = Trunk.from_backbone(backbone, Precision.FP32)
-    assert weights_cache.weights_path(backbone).read_bytes() == made.read_bytes()
+    assert weights_cache.weights_path(backbone).read_bytes() == weights_file.read_bytes()
     return trunk
 
 
@@ -102,15 +102,15 @@ def test_image_trunk_build_is_deterministic_across_processes(shared_cache: Path)
 
 @pytest.mark.slow
 def test_image_trunk_is_built_once_by_racing_processes(shared_trunks: None) -> None:
-    found = trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8)
-    assert found is not None
-    shutil.rmtree(found.folder)
+    cached = trunk_cache.lookup_trunk(get_backbone(DEFAULT_IMAGE_BACKBONE), Precision.INT8)
+    assert cached is not None
+    shutil.rmtree(cached.folder)
     command = [sys.executable, "-c", "from zoo.cli.main import main; main()", "pull", DEFAULT_IMAGE_BACKBONE]
     racers = [subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) for _ in "ab"]
-    said = [racer.communicate() for racer in racers]
+    outputs = [racer.communicate() for racer in racers]
     assert [racer.returncode for racer in racers] == [0, 0]
-    assert sum("building" in errors for _, errors in said) == 1
-    assert len({out for out, _ in said}) == 1
+    assert sum("building" in errors for _, errors in outputs) == 1
+    assert len({out for out, _ in outputs}) == 1
 
 
 @pytest.mark.slow

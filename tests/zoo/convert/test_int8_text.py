@@ -21,8 +21,8 @@ pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:Depreca
 
 
 @pytest.mark.filterwarnings("ignore:Layer '(self|cross)_attention' .of type T5:UserWarning")
-@pytest.mark.parametrize(("family", "least"), [("Bert", 0.99), ("T5", 0.98)])  # with biases, and without
-def test_int8_text_does_not_depend_on_batch_neighbours(family: str, least: float) -> None:
+@pytest.mark.parametrize(("family", "min_cosine"), [("Bert", 0.99), ("T5", 0.98)])  # with biases, and without
+def test_int8_text_does_not_depend_on_batch_neighbours(family: str, min_cosine: float) -> None:
     model = text_encoder_to_onnx(add_pooling(tiny_text_encoder(family), Pooling.MEAN))
     fp32, int8 = open_session(serialize_onnx(model)), open_session(serialize_onnx(quantize_dense_layers(model)))
     names = [tensor.name for tensor in fp32.get_inputs()]
@@ -36,7 +36,7 @@ def test_int8_text_does_not_depend_on_batch_neighbours(family: str, least: float
             ]
         )
         assert cosine(alone, together).min() >= 0.9999
-        assert cosine(fp32.run(None, batch)[0], together).min() >= least
+        assert cosine(fp32.run(None, batch)[0], together).min() >= min_cosine
 
 
 def test_int8_text_quantizes_each_row_by_itself() -> None:

@@ -79,18 +79,18 @@ def cosines(a: NDArray[np.float32], b: NDArray[np.float32]) -> NDArray[np.float3
 
 
 @pytest.mark.parametrize(
-    ("sizes", "said"),
+    ("sizes", "message"),
     [
         ({"hidden_dim": 64}, "width 64, not 128"),
         ({"max_sequence_length": 100}, "100 positions for 512 tokens"),
         ({"vocabulary": 50}, "embeddings of 50 tokens"),
     ],
 )
-def test_text_trunk_refuses_weights_of_another_network(sizes: dict[str, int], said: str, tmp_path: Path) -> None:
+def test_text_trunk_refuses_weights_of_another_network(sizes: dict[str, int], message: str, tmp_path: Path) -> None:
     from zoo.convert.text_trunk import build_text_trunk
 
     save_preset(get_backbone("bert_tiny.en_uncased"), tmp_path, **sizes)
-    with pytest.raises(WeightsError, match=said):
+    with pytest.raises(WeightsError, match=message):
         build_text_trunk(get_backbone("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
 
 
@@ -118,9 +118,9 @@ def test_text_trunk_refuses_weights_with_a_missing_matrix(tmp_path: Path) -> Non
 
     save_preset(get_backbone("bert_tiny.en_uncased"), tmp_path)
     with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
-        found: list[str] = []
-        file.visititems(lambda path, item: found.append(path) if item.__class__ is h5py.Dataset else None)
-        del file[next(path for path in found if "query_dense" in path)]
+        paths: list[str] = []
+        file.visititems(lambda path, item: paths.append(path) if item.__class__ is h5py.Dataset else None)
+        del file[next(path for path in paths if "query_dense" in path)]
     with pytest.raises(WeightsError, match=r"does not hold bert_tiny\.en_uncased"):
         build_text_trunk(get_backbone("bert_tiny.en_uncased"), tmp_path / "model.weights.h5")
 

@@ -42,46 +42,48 @@ def props(path: Path) -> dict[str, Any]:
 @pytest.mark.parametrize("task", LABELS)
 def test_export_onnx_answers_like_the_bundle(task: str, tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models", task=task)
-    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
-    session = open_session(made.folder / "model.onnx")
-    golden, told = bundle.read_golden(), [tensor.name for tensor in bundle.manifest.signature.outputs]
-    assert [tensor.name for tensor in session.get_outputs()] == told
+    exported = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
+    session = open_session(exported.folder / "model.onnx")
+    golden, output_names = bundle.read_golden(), [tensor.name for tensor in bundle.manifest.signature.outputs]
+    assert [tensor.name for tensor in session.get_outputs()] == output_names
     picture = np.full((2, 8, 8, 3), (255, 0, 0), np.uint8)
-    answers = dict(zip(told, session.run(None, {"image": picture}), strict=True))
+    answers = dict(zip(output_names, session.run(None, {"image": picture}), strict=True))
     assert np.allclose(answers["features"][1], golden.features[0], atol=1e-6)
-    if "scores" in told:
+    if "scores" in output_names:
         assert np.allclose(answers["scores"][1], golden.scores[0], atol=1e-6)
-    assert props(made.folder / "model.onnx")["graft.labels"] == list(LABELS[task])
-    files = {path.name for path in made.folder.iterdir()}
+    assert props(exported.folder / "model.onnx")["graft.labels"] == list(LABELS[task])
+    files = {path.name for path in exported.folder.iterdir()}
     assert files == {"model.onnx", *FACTS, *(["labels.txt"] if LABELS[task] else [])}
 
 
 def test_export_onnx_includes_novelty_and_its_threshold(tmp_path: Path) -> None:
-    made = export_bundle(tiny_bundle(tmp_path / "models", threshold=3.0), "onnx", tmp_path / "out", SilentProgress())
-    session = open_session(made.folder / "model.onnx")
+    exported = export_bundle(
+        tiny_bundle(tmp_path / "models", threshold=3.0), "onnx", tmp_path / "out", SilentProgress()
+    )
+    session = open_session(exported.folder / "model.onnx")
     features, novelty = session.run(["features", "novelty"], {"image": np.ones((4, 8, 8, 3), np.uint8)})
     assert np.allclose(novelty, np.linalg.norm(features, axis=1))
-    facts = json.loads((made.folder / "graft.json").read_text())
+    facts = json.loads((exported.folder / "graft.json").read_text())
     assert facts["head"]["novelty"]["threshold"] == 3.0
-    assert "novelty is above 3 is unknown" in (made.folder / "README.md").read_text()
+    assert "novelty is above 3 is unknown" in (exported.folder / "README.md").read_text()
 
 
 def test_export_onnx_text_model_includes_its_tokenizer(tmp_path: Path) -> None:
     bundle = tiny_text_bundle(tmp_path / "models")
-    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
+    exported = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
     inputs = tiny_text_input()
     arrays = inputs.batch([inputs(text.encode()) for text in TEXTS])
-    (scores,) = open_session(made.folder / "model.onnx").run(["scores"], arrays)
+    (scores,) = open_session(exported.folder / "model.onnx").run(["scores"], arrays)
     assert np.allclose(scores, bundle.read_golden().scores, atol=1e-5)
-    assert (made.folder / "tokenizer.json").read_bytes() == bundle.layout.tokenizer.read_bytes()
-    assert "tokenizer.json" in (made.folder / "README.md").read_text()
+    assert (exported.folder / "tokenizer.json").read_bytes() == bundle.layout.tokenizer.read_bytes()
+    assert "tokenizer.json" in (exported.folder / "README.md").read_text()
 
 
 @pytest.mark.parametrize("text", [False, True])
 def test_export_readme_example_runs(text: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     bundle = tiny_text_bundle(tmp_path / "models") if text else tiny_bundle(tmp_path / "models")
-    made = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
-    monkeypatch.chdir(made.folder)
+    exported = export_bundle(bundle, "onnx", tmp_path / "out", SilentProgress())
+    monkeypatch.chdir(exported.folder)
     example = Path("README.md").read_text().split("```python\n")[1].split("```")[0]
     ids = np.ones((2, 5), np.int32)
     names = {"image": np.zeros((2, 8, 8, 3), np.uint8), "token_ids": ids, "padding_mask": ids}
@@ -143,9 +145,11 @@ def test_export_triton_repository_holds_several_models(tmp_path: Path) -> None:
 def test_export_triton_config_matches_tritons_schema(tmp_path: Path) -> None:
     schema, parse = pytest.importorskip("tritonclient"), pytest.importorskip("google.protobuf.text_format").Parse
     messages = _module(Path(schema.__path__[0]) / "grpc/model_config_pb2.py")
-    made = export_bundle(tiny_bundle(tmp_path / "models", threshold=3.0), "triton", tmp_path / "out", SilentProgress())
-    config = parse((made.folder / "config.pbtxt").read_text(), messages.ModelConfig())
-    graph = open_session(made.folder / "1/model.onnx")
+    exported = export_bundle(
+        tiny_bundle(tmp_path / "models", threshold=3.0), "triton", tmp_path / "out", SilentProgress()
+    )
+    config = parse((exported.folder / "config.pbtxt").read_text(), messages.ModelConfig())
+    graph = open_session(exported.folder / "1/model.onnx")
     assert [(one.name, list(one.dims)) for one in config.input] == [("image", [8, 8, 3])]
     assert [one.name for one in config.output] == [one.name for one in graph.get_outputs()]
     kinds = [messages.DataType.Name(one.data_type) for one in (*config.input, *config.output)]
@@ -224,11 +228,11 @@ def test_bundle_is_found_by_model_or_version_folder(tmp_path: Path) -> None:
 
 def test_export_command_reports_its_proof(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "models")
-    ran = zoo("export", tmp_path / "models/tiny", "--format", "onnx", "-o", tmp_path / "a")
-    assert ran.exit_code == 0, ran.output
-    assert "3 golden samples in ONNX Runtime" in ran.stdout
-    ran = zoo("export", tmp_path / "models/tiny", "--format", "triton", "-o", tmp_path / "b", "--json")
-    facts = json.loads(ran.stdout)
+    result = zoo("export", tmp_path / "models/tiny", "--format", "onnx", "-o", tmp_path / "a")
+    assert result.exit_code == 0, result.output
+    assert "3 golden samples in ONNX Runtime" in result.stdout
+    result = zoo("export", tmp_path / "models/tiny", "--format", "triton", "-o", tmp_path / "b", "--json")
+    facts = json.loads(result.stdout)
     assert facts["files"] == ["config.pbtxt", "1/model.onnx"]
     assert facts["proof"]["samples"] == 3
 
@@ -240,6 +244,6 @@ def test_missing_package_error_says_what_to_install(words: str) -> None:
     script = (
         f"import sys; sys.modules['onnx'] = None; sys.argv[1:] = {words.split()}; from zoo.cli.main import main; main()"
     )
-    ran = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert ran.returncode == 1
-    assert ran.stderr == 'error: this needs onnx, not installed here. Run: pip install "keras-graft[train]".\n'
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert result.returncode == 1
+    assert result.stderr == 'error: this needs onnx, not installed here. Run: pip install "keras-graft[train]".\n'

@@ -30,22 +30,22 @@ def zoo(*words: object) -> Result:
     return CliRunner().invoke(cli, [str(word) for word in words])
 
 
-def done(*words: object) -> str:
-    ran = zoo(*words)
-    assert ran.exit_code == 0, ran.exception
-    return ran.stdout
+def run_zoo(*words: object) -> str:
+    result = zoo(*words)
+    assert result.exit_code == 0, result.exception
+    return result.stdout
 
 
 def run_python(*words: str, cwd: Path | None = None) -> None:
     """Run Python in a child process, so that no TensorFlow is imported here; fail with its standard error."""
-    ran = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, cwd=cwd)
-    assert ran.returncode == 0, ran.stderr
+    result = subprocess.run([sys.executable, *words], capture_output=True, text=True, check=False, cwd=cwd)
+    assert result.returncode == 0, result.stderr
 
 
 @pytest.mark.usefixtures("here")
 def test_export_tflite_of_an_imported_model() -> None:
-    done("import", *PLAIN)
-    facts = json.loads(done("export", "models/plain", "--format", "tflite", "-o", "out", "--json"))
+    run_zoo("import", *PLAIN)
+    facts = json.loads(run_zoo("export", "models/plain", "--format", "tflite", "-o", "out", "--json"))
     assert facts["files"] == ["model.tflite"]
     assert "LiteRT" in facts["proof"]["runtime"]
     assert facts["proof"]["off"] <= 1e-3
@@ -60,10 +60,10 @@ def test_export_tflite_of_an_imported_model() -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("here")
 def test_export_saved_model_and_keras_open_without_graft() -> None:
-    done("import", *PLAIN)
+    run_zoo("import", *PLAIN)
     golden = open_bundle(Path("models/plain/1")).read_golden()
     for form in ("saved_model", "keras"):
-        facts = json.loads(done("export", "models/plain", "--format", form, "-o", form, "--json"))
+        facts = json.loads(run_zoo("export", "models/plain", "--format", form, "-o", form, "--json"))
         assert facts["proof"]["samples"] == 2
         example = Path(form, "README.md").read_text().split("```python\n")[1].split("```")[0]
         prepare = "import numpy as np, tensorflow as tf\nimage = tf.zeros((2, 16, 16, 3), tf.uint8)\n"
@@ -77,11 +77,11 @@ def test_export_saved_model_and_keras_open_without_graft() -> None:
 @pytest.mark.usefixtures("here")
 def test_export_keras_custom_layers_must_be_named() -> None:
     named = ("--custom", "mylayers:Twice")
-    done("import", "custom.keras", *PLAIN[1:], *named)
-    ran = zoo("export", "models/custom", "--format", "keras", "-o", "out")
-    assert isinstance(ran.exception, BundleUnsupported)
-    assert "Name custom layers by --custom" in str(ran.exception)
-    assert "mylayers:Twice" in done("export", "models/custom", "--format", "keras", "-o", "out", *named)
+    run_zoo("import", "custom.keras", *PLAIN[1:], *named)
+    result = zoo("export", "models/custom", "--format", "keras", "-o", "out")
+    assert isinstance(result.exception, BundleUnsupported)
+    assert "Name custom layers by --custom" in str(result.exception)
+    assert "mylayers:Twice" in run_zoo("export", "models/custom", "--format", "keras", "-o", "out", *named)
 
 
 @pytest.mark.slow
@@ -91,20 +91,20 @@ def test_export_keras_custom_layers_must_be_named() -> None:
     [("fp32", ReplayFailed, "Keras 3"), ("int8", BundleUnsupported, "no exact Keras form.*--precision fp32")],
 )
 def test_export_keras_that_fails_parity_is_discarded(precision: str, error: type[Exception], why: str) -> None:
-    done("import", *PLAIN)
+    run_zoo("import", *PLAIN)
     reverse_golden_scores(open_bundle(Path("models/plain/1")), precision=precision)
-    ran = zoo("export", "models/plain", "--format", "keras", "-o", "out/new")
-    assert isinstance(ran.exception, error)
-    assert re.search(why, str(ran.exception))
+    result = zoo("export", "models/plain", "--format", "keras", "-o", "out/new")
+    assert isinstance(result.exception, error)
+    assert re.search(why, str(result.exception))
     assert not list(Path("out").iterdir())
 
 
 def test_export_keras_without_a_keras_model_is_refused(tmp_path: Path) -> None:
     tiny_bundle(tmp_path / "models")
-    ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
-    assert isinstance(ran.exception, BundleUnsupported)
-    assert "has no model.keras" in str(ran.exception)
-    assert "Export it as onnx" in str(ran.exception)
+    result = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
+    assert isinstance(result.exception, BundleUnsupported)
+    assert "has no model.keras" in str(result.exception)
+    assert "Export it as onnx" in str(result.exception)
     assert not (tmp_path / "out").exists()
 
 
@@ -114,18 +114,18 @@ def test_export_keras_checks_the_bundles_model_for_unsafe_layers(tmp_path: Path)
     model = packed(tmp_path / "odd.keras", layer("TFSMLayer", "keras.layers", filepath="x")).read_bytes()
     head, extras = layout.head.read_bytes(), {"model.keras": model}
     publish(tmp_path / "models", manifest, trunk=layout.trunk, head=head, golden=bundle.read_golden(), extras=extras)
-    ran = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
-    assert isinstance(ran.exception, RecipeError)
-    assert "opens a SavedModel" in str(ran.exception)
+    result = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")
+    assert isinstance(result.exception, RecipeError)
+    assert "opens a SavedModel" in str(result.exception)
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("shared_weights")
 @pytest.mark.parametrize("precision", ["fp32", "int8"])
 def test_export_saved_model_of_a_catalog_backbone(precision: str, tmp_path: Path) -> None:
-    done("publish", DEFAULT_IMAGE_BACKBONE, "--models", tmp_path / "models", "--precision", precision)
+    run_zoo("publish", DEFAULT_IMAGE_BACKBONE, "--models", tmp_path / "models", "--precision", precision)
     model = tmp_path / "models/efficientnet_lite0"
-    facts = json.loads(done("export", model, "--format", "saved_model", "-o", tmp_path / "out", "--json"))
+    facts = json.loads(run_zoo("export", model, "--format", "saved_model", "-o", tmp_path / "out", "--json"))
     assert facts["proof"]["off"] <= (1e-5 if precision == "fp32" else 0.05)
     assert any("computes in fp32" in note for note in facts["notes"]) == (precision == "int8")
 

@@ -15,32 +15,29 @@ import onnx
 
 from graft.errors import TrunkError
 from zoo.convert.networks.text import TEXT_INPUTS
-from zoo.convert.onnx_graph import encoder_bert as blocks
-from zoo.convert.onnx_graph import encoder_deberta as deberta
-from zoo.convert.onnx_graph import encoder_layers as parts
-from zoo.convert.onnx_graph import encoder_t5 as t5
+from zoo.convert.onnx_graph import encoder_bert, encoder_deberta, encoder_layers, encoder_t5
 from zoo.convert.onnx_graph.graph_builder import GraphBuilder
 
 # Type name of a Keras layer or operation -> emitter: (graph, layer, *inputs of the call) -> names of the outputs.
 # Exact types only: a subclass may compute something else.
 _EMITTERS: Final[dict[str, Callable[..., str | tuple[str, ...]]]] = {
-    "Add": parts.add_terms,
-    "Dense": parts.dense_on_tokens,
-    "DisentangledAttentionEncoder": deberta.disentangled_encoder,
-    "Dropout": parts.identity,
-    "Embedding": parts.embedding,
-    "FNetEncoder": blocks.fnet_encoder,
-    "FirstToken": parts.first_token,
-    "GetItem": parts.get_item,
-    "LayerNormalization": parts.layer_norm,
-    "MeanOverMask": parts.mean_over_mask,
-    "PositionEmbedding": parts.position_embedding,
-    "RelativeEmbedding": deberta.relative_embedding,
-    "ReversibleEmbedding": parts.embedding,
-    "T5LayerNorm": t5.rms_norm,
-    "T5TransformerLayer": t5.transformer_layer,
-    "TokenAndPositionEmbedding": parts.token_and_position_embedding,
-    "TransformerEncoder": blocks.transformer_encoder,
+    "Add": encoder_layers.add_terms,
+    "Dense": encoder_layers.dense_on_tokens,
+    "DisentangledAttentionEncoder": encoder_deberta.disentangled_encoder,
+    "Dropout": encoder_layers.identity,
+    "Embedding": encoder_layers.embedding,
+    "FNetEncoder": encoder_bert.fnet_encoder,
+    "FirstToken": encoder_layers.first_token,
+    "GetItem": encoder_layers.get_item,
+    "LayerNormalization": encoder_layers.layer_norm,
+    "MeanOverMask": encoder_layers.mean_over_mask,
+    "PositionEmbedding": encoder_layers.position_embedding,
+    "RelativeEmbedding": encoder_deberta.relative_embedding,
+    "ReversibleEmbedding": encoder_layers.embedding,
+    "T5LayerNorm": encoder_t5.rms_norm,
+    "T5TransformerLayer": encoder_t5.transformer_layer,
+    "TokenAndPositionEmbedding": encoder_layers.token_and_position_embedding,
+    "TransformerEncoder": encoder_bert.transformer_encoder,
 }
 
 

@@ -48,10 +48,10 @@ def test_efficientnet_lite_activations_match_batch_norm_statistics(number: int) 
     model = build_backbone_network(entry, weights_cache.fetch_weights(entry, SilentProgress()))
     norms = [layer for layer in model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     pictures = keras.ops.convert_to_tensor(random_photo_crops(16, require_pixels(entry).size, seed=5))
-    watched = keras.Model(model.input, [norm.input for norm in norms])
-    seen = watched(scale_pixels(pictures, require_pixels(entry).scaling), training=False)
+    norm_inputs = keras.Model(model.input, [norm.input for norm in norms])
+    values_by_norm = norm_inputs(scale_pixels(pictures, require_pixels(entry).scaling), training=False)
     ratios = []
-    for norm, values in zip(norms, seen, strict=True):
+    for norm, values in zip(norms, values_by_norm, strict=True):
         recorded = keras.ops.convert_to_numpy(norm.moving_variance) + 1e-3
         ratios.append(np.median(keras.ops.convert_to_numpy(values).var(axis=(0, 1, 2)) / recorded))
     assert 0.8 < float(np.median(ratios)) < 1.2  # measured: 0.89, 0.86, 0.86

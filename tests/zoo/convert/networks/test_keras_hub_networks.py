@@ -79,10 +79,10 @@ def test_keras_hub_image_preset_from_a_server_becomes_trunks(tmp_path: Path, mon
     assert Trunk.from_backbone(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
     assert all(part.is_intact() for part in weights_cache.weights_files(entry))
     trunk = trunks[Precision.FP32]
-    known = fill_from_trunk(dataclasses.replace(entry, width=None, params=None), trunk.facts)
-    assert isinstance(known.takes, ImageSpec)
-    assert (known.takes.size, known.width) == (64, 512)
-    assert known.params == trunk.facts["params"] > 0
+    filled = fill_from_trunk(dataclasses.replace(entry, width=None, params=None), trunk.facts)
+    assert isinstance(filled.takes, ImageSpec)
+    assert (filled.takes.size, filled.width) == (64, 512)
+    assert filled.params == trunk.facts["params"] > 0
     assert "uint8 [n,64,64,3]" in CliRunner().invoke(cli, ["show", entry.name]).stdout
     assert "uint8 [n,64,64,3] -> float32 [n,512]" in CliRunner().invoke(cli, ["pull", entry.name]).stdout
     assert isinstance(trunk.inputs, ImageInput)
@@ -138,9 +138,9 @@ def test_keras_hub_image_weights_with_a_missing_kernel_are_refused(tmp_path: Pat
 
     save_preset("ResNet", tmp_path)
     with h5py.File(tmp_path / "model.weights.h5", "r+") as file:
-        found: list[str] = []
-        file.visititems(lambda path, item: found.append(path) if item.__class__ is h5py.Dataset else None)
-        del file[found[0]]
+        paths: list[str] = []
+        file.visititems(lambda path, item: paths.append(path) if item.__class__ is h5py.Dataset else None)
+        del file[paths[0]]
     with pytest.raises(WeightsError, match="does not hold the expected network"):
         build_image_trunk(entry_of("ResNet"), tmp_path / "model.weights.h5")
 
@@ -148,8 +148,8 @@ def test_keras_hub_image_weights_with_a_missing_kernel_are_refused(tmp_path: Pat
 def test_keras_hub_image_facts_come_only_from_the_preset() -> None:
     from zoo.convert.networks import build_trunk_network, network_input_size
 
-    known: dict[str, Any] = trunk_cache.input_facts(get_backbone("resnet_50.imagenet"))
-    assert known == {"kind": "image", "preset": "its own"}
+    facts: dict[str, Any] = trunk_cache.input_facts(get_backbone("resnet_50.imagenet"))
+    assert facts == {"kind": "image", "preset": "its own"}
     with pytest.raises(TrunkError, match=r"is in its preset\. Run: zoo pull resnet_50\.imagenet"):
         network_input_size(get_backbone("resnet_50.imagenet"))
     sized = dataclasses.replace(

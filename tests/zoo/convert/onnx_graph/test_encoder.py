@@ -116,19 +116,19 @@ def test_encoder_onnx_is_deterministic_across_processes() -> None:
     model = text_encoder_to_onnx(add_pooling(tiny_text_encoder("DebertaV3"), Pooling.MEAN))
     here = [hashlib.sha256(serialize_onnx(m)).hexdigest() for m in (model, quantize_dense_layers(model))]
     root = REPOSITORY
-    ran = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True, cwd=root)
-    assert ran.stdout.split() == here
+    child = subprocess.run([sys.executable, "-c", BUILD], capture_output=True, text=True, check=True, cwd=root)
+    assert child.stdout.split() == here
 
 
-@pytest.mark.parametrize(("bucket", "most"), [(8, 40), (256, 512)])
-def test_encoder_deberta_position_buckets_equal_keras(bucket: int, most: int) -> None:
+@pytest.mark.parametrize(("bucket", "max_positions"), [(8, 40), (256, 512)])
+def test_encoder_deberta_position_buckets_equal_keras(bucket: int, max_positions: int) -> None:
     from keras_hub.src.models.deberta_v3.disentangled_self_attention import DisentangledSelfAttention
 
-    attention = DisentangledSelfAttention(4, 32, max_position_embeddings=most, bucket_size=bucket)
-    theirs = keras.ops.convert_to_numpy(attention._get_rel_pos(most))[0, 0]  # [i,j], of the distance i-j
+    attention = DisentangledSelfAttention(4, 32, max_position_embeddings=max_positions, bucket_size=bucket)
+    theirs = keras.ops.convert_to_numpy(attention._get_rel_pos(max_positions))[0, 0]  # [i,j], of the distance i-j
     ours = log_distance_buckets(attention)
-    places = np.arange(most)
-    np.testing.assert_array_equal(theirs, ours[most - (places[:, None] - places)])
+    places = np.arange(max_positions)
+    np.testing.assert_array_equal(theirs, ours[max_positions - (places[:, None] - places)])
 
 
 def test_encoder_t5_long_relative_positions_equal_keras() -> None:

@@ -21,7 +21,7 @@ SIZE, CHANNELS = 9, 4
 def convolution(
     tag: str = "", order: int = 1, *, shape: Sequence[int] = (1, CHANNELS, 1, 1), pad: float = 0.0
 ) -> bytes:
-    """Pad, a depthwise Conv, Mul and Add by channel, two branches and their sum; `tag`, `order`: how it is written."""
+    """Pad, a depthwise Conv, Mul and Add by channel, two branches and their sum; `tag`, `order`: how it is named."""
     rng = np.random.default_rng(0)
     constants = {
         "kernel": rng.normal(size=(CHANNELS, 1, 3, 3)).astype(np.float32),
@@ -112,15 +112,15 @@ def test_canonical_bytes_do_not_depend_on_names_or_order() -> None:
 
 def test_canonical_graph_computes_the_same_and_merges_constants() -> None:
     model = onnx.load_from_string(convolution("x"))
-    written = canonical(model)
-    np.testing.assert_array_equal(answer(written), answer(model))
-    assert len(written.graph.initializer) == 5
-    assert written.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
+    results = canonical(model)
+    np.testing.assert_array_equal(answer(results), answer(model))
+    assert len(results.graph.initializer) == 5
+    assert results.graph.input[0].type.tensor_type.shape.dim[0].dim_param == "n"
 
 
 def test_canonical_graph_merges_equal_nodes() -> None:
     """Twins would else stand in the order, and bear the names, that the converter happened to give them."""
-    written = []
+    results = []
     for twin in ("Relu", "Abs"):
         model = onnx.load_from_string(convolution())
         last = model.graph.node.pop()
@@ -132,9 +132,9 @@ def test_canonical_graph_merges_equal_nodes() -> None:
         model.graph.node.extend([copy, *sums])
         assert len(canonical(model).graph.node) == len(model.graph.node) - 1
         assert last.op_type == "Add"
-        written.append(answer(canonical(model)))
-        np.testing.assert_array_equal(written[-1], answer(model))
-    assert (written[0] != written[1]).any()
+        results.append(answer(canonical(model)))
+        np.testing.assert_array_equal(results[-1], answer(model))
+    assert (results[0] != results[1]).any()
 
 
 def test_canonical_bytes_depend_on_weights() -> None:

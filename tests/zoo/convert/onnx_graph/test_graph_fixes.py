@@ -55,9 +55,9 @@ def test_drop_reshapes_removes_no_op_reshapes(targets: list[list[int]], left: in
 
 
 def test_drop_reshapes_keeps_a_reshape_that_gives_the_output() -> None:
-    made = reshape_model([-1, 6, 1, 1], last="")
-    remove_identity_reshapes(made)
-    assert [node.op_type for node in made.graph.node] == ["Relu", "Reshape"]
+    model = reshape_model([-1, 6, 1, 1], last="")
+    remove_identity_reshapes(model)
+    assert [node.op_type for node in model.graph.node] == ["Relu", "Reshape"]
 
 
 def pad_model(*before: str) -> onnx.ModelProto:
@@ -70,14 +70,14 @@ def pad_model(*before: str) -> onnx.ModelProto:
         helper.make_node("MaxPool", ["padded"], ["features"], kernel_shape=[2, 2]),
     ]
     value = helper.make_tensor_value_info
-    made = helper.make_graph(
+    model = helper.make_graph(
         nodes,
         "g",
         [value("image", TensorProto.FLOAT, [1, 1, 3, 3])],
         [value("features", TensorProto.FLOAT, None)],
         [numpy_helper.from_array(np.array([0, 0, 0, 0, 0, 0, 1, 1]), "pads")],
     )
-    return helper.make_model(made, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
+    return helper.make_model(model, opset_imports=[helper.make_opsetid("", 18)], ir_version=10)
 
 
 def test_shield_pads_keeps_zero_padding_below_max_pooling() -> None:

@@ -27,19 +27,19 @@ def model() -> keras.Model:
 
 def test_freeze_keeps_only_large_matrices_apart(model: keras.Model) -> None:
     traced = tf.function(lambda image: model(image, training=False))
-    found = freeze_graph(traced.get_concrete_function(tf.TensorSpec((None, 4, 4, 3), tf.uint8, "image")))
-    (name,) = found.constant_inputs
+    frozen = freeze_graph(traced.get_concrete_function(tf.TensorSpec((None, 4, 4, 3), tf.uint8, "image")))
+    (name,) = frozen.constant_inputs
     assert "large" in name
-    np.testing.assert_array_equal(found.constant_inputs[name], model.get_layer("large").kernel.numpy())
-    assert found.inputs == ["image:0", name]
-    assert max(node.ByteSize() for node in found.graph.node if "large" in node.name) < 1000
+    np.testing.assert_array_equal(frozen.constant_inputs[name], model.get_layer("large").kernel.numpy())
+    assert frozen.inputs == ["image:0", name]
+    assert max(node.ByteSize() for node in frozen.graph.node if "large" in node.name) < 1000
 
 
 def test_freeze_leaves_the_onnx_graph_unchanged(model: keras.Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    apart = image_model_to_onnx(model)
+    expected = image_model_to_onnx(model)
     monkeypatch.setattr(keras_to_onnx, "_MIN_LARGE_BYTES", 1 << 30)
-    assert image_model_to_onnx(model).SerializeToString() == apart.SerializeToString()
-    assert [value.name for value in apart.graph.input] == ["image"]
+    assert image_model_to_onnx(model).SerializeToString() == expected.SerializeToString()
+    assert [value.name for value in expected.graph.input] == ["image"]
     pictures = np.random.default_rng(0).integers(0, 256, (3, 4, 4, 3), dtype=np.uint8)
-    (answer,) = open_session(apart.SerializeToString()).run(None, {"image": pictures})
+    (answer,) = open_session(expected.SerializeToString()).run(None, {"image": pictures})
     np.testing.assert_allclose(answer, model(pictures), rtol=1e-4, atol=1e-5)

