@@ -102,7 +102,16 @@ def _train_depth(
     features = extract_features(trunk, plan.dataset, plan.recipe.max_bad, progress)
     if features.sha256 != before.features.sha256:
         raise TrainingFailed("the data changed during training. Run the same command again.")
-    head_fit = refit_head(plan, before.head_fit, trunk.path, features, result.head, progress)
+    head_fit = fit_head(
+        plan.dataset,
+        features,
+        trunk.path,
+        HeadOptions.from_recipe(plan.recipe),
+        progress,
+        targets=before.head_fit.targets,
+        split=before.head_fit.split,
+        warm_start=result.head,
+    )
     return TrainedCandidate(depth, trunk, features, head_fit, result)
 
 

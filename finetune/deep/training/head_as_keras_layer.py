@@ -78,11 +78,10 @@ def head_from_dense(job: TrainingJob, kernel: Float32Array, bias: Float32Array, 
     elif job.task is Task.TAG:
         truth = y > 0.5
         temperature, loss = fit_temperature(logits, truth)
-        thresholds = tuple(
-            tag.best_f1_thresholds((1 + np.tanh(logits / fitted_temperature / 2)) / 2, truth)
-        )  # the logistic function, by tanh, which never overflows
-        weights, offset = weights / fitted_temperature, offset / fitted_temperature
-        choice = dataclasses.replace(choice, temperature=fitted_temperature, val_loss=loss, thresholds=thresholds)
+        probabilities = (1 + np.tanh(logits / temperature / 2)) / 2  # the logistic function, by tanh: never overflows
+        thresholds = tuple(best_f1_thresholds(probabilities, truth))
+        weights, offset = weights / temperature, offset / temperature
+        choice = dataclasses.replace(choice, temperature=temperature, val_loss=loss, thresholds=thresholds)
     else:
         temperature, loss = fit_temperature(logits, y.argmax(1))
         weights, offset = weights / temperature, offset / temperature
