@@ -1,3 +1,5 @@
+"""Exact and near duplicates, contradictions, leaks, and class names that look alike."""
+
 import numpy as np
 import pytest
 
@@ -13,12 +15,16 @@ from finetune.doctor.duplicates import (
     is_contradiction,
 )
 from finetune.doctor.findings import DuplicateGroup
+from finetune.features import memmap_rows
 from graft.progress import SilentProgress
 
 
 def samples(*labels: str, parts: tuple[SplitPart | None, ...] = ()) -> list[LabeledSample]:
-    given = parts or (None,) * len(labels)
-    return [LabeledSample(str(n), label, part, b"") for n, (label, part) in enumerate(zip(labels, given, strict=True))]
+    sample_parts = parts or (None,) * len(labels)
+    return [
+        LabeledSample(str(n), label, part, b"")
+        for n, (label, part) in enumerate(zip(labels, sample_parts, strict=True))
+    ]
 
 
 def test_exact_duplicates_are_grouped_by_content() -> None:
@@ -46,9 +52,9 @@ def test_contradicting_labels_of_duplicates_by_task(task: Task, labels: tuple[st
 
 
 def test_split_leaks_are_duplicates_across_parts() -> None:
-    given = samples("a", "a", "a", "a", parts=(SplitPart.TRAIN, SplitPart.TEST, SplitPart.VAL, SplitPart.VAL))
+    leaking = samples("a", "a", "a", "a", parts=(SplitPart.TRAIN, SplitPart.TEST, SplitPart.VAL, SplitPart.VAL))
     groups = [DuplicateGroup((0, 1)), DuplicateGroup((2, 3))]
-    assert find_split_leaks(groups, given) == (groups[0],)
+    assert find_split_leaks(groups, leaking) == (groups[0],)
     assert find_split_leaks(groups, samples("a", "a", "a", "a")) == ()
 
 
@@ -72,8 +78,8 @@ def unit(x: np.ndarray) -> np.ndarray:
     return away / np.linalg.norm(away, axis=1, keepdims=True)
 
 
-def brute(x: np.ndarray) -> set[tuple[int, ...]]:
-    """The groups, by plain search through the whole matrix."""
+def brute_force_groups(x: np.ndarray) -> set[tuple[int, ...]]:
+    """The groups, by a search through the whole matrix of cosines."""
     close = unit(x) @ unit(x).T >= NEAR_DUPLICATE_COSINE
     left, groups = set(range(len(x))), set()
     while left:
@@ -88,15 +94,15 @@ def brute(x: np.ndarray) -> set[tuple[int, ...]]:
 
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 def test_near_duplicates_equal_a_brute_force_search(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("finetune.features.memmap_rows.CHUNK_BYTES", 4 * 5 * chunk)
+    monkeypatch.setattr(memmap_rows, "CHUNK_BYTES", 4 * 5 * chunk)
     random = np.random.default_rng(0)
     middles = random.normal(size=(40, 5))
     x = (middles[random.integers(0, 40, 150)] + random.normal(0, 0.06, (150, 5))).astype(np.float32)
-    found = find_near_duplicates(x, (), SilentProgress())
-    assert 10 < len(found) < 60
-    assert {group.rows for group in found} == brute(x)
-    assert all(NEAR_DUPLICATE_COSINE <= group.similarity <= 1.0001 for group in found)
-    assert [group.similarity for group in found] == sorted((group.similarity for group in found), reverse=True)
+    near = find_near_duplicates(x, (), SilentProgress())
+    assert 10 < len(near) < 60
+    assert {group.rows for group in near} == brute_force_groups(x)
+    assert all(NEAR_DUPLICATE_COSINE <= group.similarity <= 1.0001 for group in near)
+    assert [group.similarity for group in near] == sorted((group.similarity for group in near), reverse=True)
 
 
 def test_near_duplicates_of_identical_samples_are_one_group() -> None:
@@ -110,8 +116,8 @@ def test_near_duplicates_include_exact_copies() -> None:
     x[1] = x[0] + 0.01
     x[4] = x[5] = x[1]
     x[3] = x[2]
-    found = find_near_duplicates(x, [DuplicateGroup((1, 4, 5)), DuplicateGroup((2, 3))], SilentProgress())
-    assert [group.rows for group in found] == [(0, 1, 4, 5)]  # 2 = 3 is no near duplicate: it is an exact one
+    near = find_near_duplicates(x, [DuplicateGroup((1, 4, 5)), DuplicateGroup((2, 3))], SilentProgress())
+    assert [group.rows for group in near] == [(0, 1, 4, 5)]  # 2 = 3 is no near duplicate: it is an exact one
 
 
 @pytest.mark.parametrize("n", [0, 1, 2])

@@ -7,7 +7,7 @@ from finetune.data.task import Task
 from finetune.head.standardize import Scaler, compute_logits, standardize
 from graft.runtime import cpu_threads
 from tests.support.fakes import OPSET
-from tests.support.finetune.fitted_heads import fitted
+from tests.support.finetune.fitted_heads import choose_and_refit
 from tests.support.finetune.synthetic_features import gaussian_clusters, head_scores, train_and_val
 
 
@@ -16,9 +16,9 @@ from tests.support.finetune.synthetic_features import gaussian_clusters, head_sc
 def test_chunked_head_equals_head_in_memory(task: Task, k: int, weighted: bool, in_chunks) -> None:
     data = train_and_val(task, k)
     weights = np.random.default_rng(0).uniform(0.2, 1.8, 900).astype(np.float32) if weighted else None
-    small = fitted(task, *data, weights=weights)
+    small = choose_and_refit(task, *data, weights=weights)
     in_chunks()
-    large = fitted(task, *data, weights=weights)
+    large = choose_and_refit(task, *data, weights=weights)
     first, second = head_scores(small, data[2]), head_scores(large, data[2])
     # L-BFGS stops at its tolerance, so two orders of summation differ; a regression is in units of 20.
     assert np.abs(first - second).max() < (2e-3 if task is Task.REGRESS else 5e-4)
@@ -31,7 +31,7 @@ def test_chunked_head_does_not_depend_on_the_number_of_cores(monkeypatch: pytest
     heads = []
     for cores in (1, 5):
         monkeypatch.setattr(cpu_threads, "available_cores", lambda cores=cores: cores)
-        heads.append(fitted(Task.CLASSIFY, *train_and_val(Task.CLASSIFY)).to_onnx(OPSET, 8))
+        heads.append(choose_and_refit(Task.CLASSIFY, *train_and_val(Task.CLASSIFY)).to_onnx(OPSET, 8))
     assert heads[0] == heads[1]
 
 

@@ -1,4 +1,4 @@
-"""Classes of very different sizes."""
+"""Class weights: when they are used, and that they are right."""
 
 from pathlib import Path
 
@@ -26,13 +26,15 @@ from finetune.plan import make_plan
 from finetune.recipe import Recipe
 from tests.support.class_folders import fill
 from tests.support.fakes import OPSET
-from tests.support.finetune.fitted_heads import fitted
+from tests.support.finetune.fitted_heads import choose_and_refit
 from tests.support.finetune.synthetic_features import head_scores, train_and_val
 from tests.support.listener import Listener
 
 
-def uneven(counts: tuple[int, ...], seed: int, apart: float = 1.0, d: int = 8) -> tuple[np.ndarray, np.ndarray]:
-    """Clouds that overlap, so many of each class."""
+def imbalanced_clusters(
+    counts: tuple[int, ...], seed: int, apart: float = 1.0, d: int = 8
+) -> tuple[np.ndarray, np.ndarray]:
+    """Overlapping clusters with `counts` samples of each class."""
     y = np.repeat(np.arange(len(counts)), counts)
     centres = np.random.default_rng(99).normal(size=(len(counts), d)) * apart
     x = centres[y] + np.random.default_rng(seed).normal(size=(len(y), d))
@@ -45,37 +47,39 @@ def fit_with_class_weights(data: FitData, progress: Listener) -> tuple[Head[Clas
 
 
 def test_class_weights_are_off_for_balanced_classes() -> None:
-    told = Listener()
-    data = (*uneven((60, 25, 20), 0), *uneven((30, 12, 10), 1))
-    head, balance = fit_with_class_weights(FitData(*data), told)
-    assert head.to_onnx(OPSET, 8) == fitted(Task.CLASSIFY, *data).to_onnx(OPSET, 8)
-    assert (balance.weighting, balance.weights.tolist(), told.lines) == (ClassWeighting.NONE, [1, 1, 1], [])
+    listener = Listener()
+    data = (*imbalanced_clusters((60, 25, 20), 0), *imbalanced_clusters((30, 12, 10), 1))
+    head, balance = fit_with_class_weights(FitData(*data), listener)
+    assert head.to_onnx(OPSET, 8) == choose_and_refit(Task.CLASSIFY, *data).to_onnx(OPSET, 8)
+    assert (balance.weighting, balance.weights.tolist(), listener.lines) == (ClassWeighting.NONE, [1, 1, 1], [])
     assert balance.facts() == {"by": "none", "val_macro_f1": {}}
 
 
 def test_class_weights_are_on_if_they_find_rare_classes() -> None:
-    told = Listener()
-    data = (*uneven((900, 900, 30), 0, 0.8), *uneven((300, 300, 10), 1, 0.8))
-    head, balance = fit_with_class_weights(FitData(*data), told)
+    listener = Listener()
+    data = (*imbalanced_clusters((900, 900, 30), 0, 0.8), *imbalanced_clusters((300, 300, 10), 1, 0.8))
+    head, balance = fit_with_class_weights(FitData(*data), listener)
     plain = CLASSIFY_FITTER.choose(FitData(*data))
     assert balance.weighting is not ClassWeighting.NONE
     assert head.choice.val_macro_f1 == balance.macro_f1[balance.weighting] >= plain.val_macro_f1 + MIN_MACRO_F1_GAIN
-    assert len(told.lines) == 1
+    assert len(listener.lines) == 1
     for words in ("imbalanced (900 to 30", f"weighted by {balance.weighting}", "chosen on validation", "without"):
-        assert words in told.lines[0]
+        assert words in listener.lines[0]
     # The head was fitted with these weights, on both parts.
-    test_x, test_y = uneven((300, 300, 300), 2, 0.8)
-    found = (test_x @ head.weights.T + head.bias).argmax(1)
-    unweighted = fitted(Task.CLASSIFY, *data)
+    test_x, test_y = imbalanced_clusters((300, 300, 300), 2, 0.8)
+    predictions = (test_x @ head.weights.T + head.bias).argmax(1)
+    unweighted = choose_and_refit(Task.CLASSIFY, *data)
     before = (test_x @ unweighted.weights.T + unweighted.bias).argmax(1)
-    assert (found == test_y)[test_y == 2].mean() > (before == test_y)[test_y == 2].mean()
+    assert (predictions == test_y)[test_y == 2].mean() > (before == test_y)[test_y == 2].mean()
 
 
 def test_class_weights_are_off_if_they_do_not_help() -> None:
-    told = Listener()
-    head, balance = fit_with_class_weights(FitData(*uneven((200, 20), 0, 9), *uneven((60, 6), 1, 9)), told)
+    listener = Listener()
+    head, balance = fit_with_class_weights(
+        FitData(*imbalanced_clusters((200, 20), 0, 9), *imbalanced_clusters((60, 6), 1, 9)), listener
+    )
     assert balance.weighting is ClassWeighting.NONE
-    assert "no class weights" in told.lines[0]
+    assert "no class weights" in listener.lines[0]
     assert set(balance.macro_f1) == set(ClassWeighting)
     assert head.choice.val_macro_f1 == 1
 
@@ -114,19 +118,19 @@ def test_class_weights_are_recorded_and_reach_the_samples(tmp_path: Path) -> Non
     fill(tmp_path / "more", each=30, first=50)
     for path in (tmp_path / "more" / "red").iterdir():
         path.rename(tmp_path / "photos" / "red" / path.name)
-    made = run_pipeline(make_plan(Recipe(data=str(tmp_path / "photos"), models=tmp_path / "models")))
-    facts = made.bundle.manifest.head["balanced"]
+    result = run_pipeline(make_plan(Recipe(data=str(tmp_path / "photos"), models=tmp_path / "models")))
+    facts = result.bundle.manifest.head["balanced"]
     assert set(facts["val_macro_f1"]) == set(map(str, ClassWeighting))
     assert facts["by"] in facts["val_macro_f1"]
-    weights = made.head_fit.sample_weights
-    assert weights.shape == (len(made.features.samples),)
+    weights = result.head_fit.sample_weights
+    assert weights.shape == (len(result.features.samples),)
     assert weights.dtype == np.float32
 
 
 def test_sample_weights_equal_scikit_learn() -> None:
     weights = np.random.default_rng(0).uniform(0.1, 2, 900).astype(np.float32)
     x, y, x_val, y_val = train_and_val(Task.TAG)
-    head = fitted(Task.TAG, x, y, x_val, y_val, weights=weights)
+    head = choose_and_refit(Task.TAG, x, y, x_val, y_val, weights=weights)
     both, each = np.concatenate([x, x_val]), np.concatenate([weights, np.ones(330)])
     z = Scaler.from_features(both, head.choice.power)(both)
     model = LogisticRegression(C=head.choice.strength * 900 / 1230, max_iter=2000, tol=1e-8)
@@ -135,7 +139,7 @@ def test_sample_weights_equal_scikit_learn() -> None:
     assert np.abs(head_scores(head, both)[:, 0] - expected).max() < 2e-3
 
     x, y, x_val, y_val = train_and_val(Task.REGRESS)
-    head = fitted(Task.REGRESS, x, y, x_val, y_val, weights=weights)
+    head = choose_and_refit(Task.REGRESS, x, y, x_val, y_val, weights=weights)
     z = Scaler.from_features(both, head.choice.power)(both)
     model = Ridge(alpha=head.choice.penalty * each.sum()).fit(z, np.concatenate([y, y_val]), each)
     assert np.abs(head_scores(head, both)[:, 0] - model.predict(z)).max() < 1e-2

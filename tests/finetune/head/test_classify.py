@@ -12,7 +12,7 @@ from finetune.head.temperature import fit_temperature
 from graft.errors import DatasetError
 from graft.runtime.session import open_session
 from tests.support.fakes import OPSET, tiny_trunk_bytes
-from tests.support.finetune.fitted_heads import fitted
+from tests.support.finetune.fitted_heads import choose_and_refit
 from tests.support.finetune.synthetic_features import gaussian_clusters
 
 
@@ -21,13 +21,13 @@ def scores(data: bytes, x: np.ndarray) -> np.ndarray:
 
 
 def of_clouds(k: int = 3, d: int = 12, n: int = 240):
-    return fitted(Task.CLASSIFY, *gaussian_clusters(n, d, k), *gaussian_clusters(n // 2, d, k, seed=1))
+    return choose_and_refit(Task.CLASSIFY, *gaussian_clusters(n, d, k), *gaussian_clusters(n // 2, d, k, seed=1))
 
 
 @pytest.mark.parametrize(("k", "d"), [(3, 12), (2, 12), (3, 900)], ids=["plain", "two classes", "wide"])
 def test_folded_head_equals_scikit_learn_logistic_regression(k: int, d: int) -> None:
     (x, y), (x_val, y_val) = gaussian_clusters(60, d, k), gaussian_clusters(30, d, k, seed=1)
-    head = fitted(Task.CLASSIFY, x, y, x_val, y_val)
+    head = choose_and_refit(Task.CLASSIFY, x, y, x_val, y_val)
     both, y_both = np.concatenate([x, x_val]), np.concatenate([y, y_val])
     scaler = Scaler.from_features(both, head.choice.power)
     # The penalty for each sample that was chosen, on all samples; temperature 1 is sklearn's own answer. Of two
@@ -69,8 +69,8 @@ def test_nearly_constant_features_get_no_weight() -> None:
 
 def test_regularization_strength_is_chosen_on_validation() -> None:
     x, y = gaussian_clusters(60, d=400)
-    honest = fitted(Task.CLASSIFY, x, y, *gaussian_clusters(60, d=400, seed=1))
-    fooled = fitted(Task.CLASSIFY, x, y, x, y)  # as if the train part could tell
+    honest = choose_and_refit(Task.CLASSIFY, x, y, *gaussian_clusters(60, d=400, seed=1))
+    fooled = choose_and_refit(Task.CLASSIFY, x, y, x, y)  # as if the train part could tell
     assert honest.choice.strength < fooled.choice.strength
     assert honest.choice.val_loss > fooled.choice.val_loss
 
@@ -78,7 +78,7 @@ def test_regularization_strength_is_chosen_on_validation() -> None:
 def test_constant_features_are_refused() -> None:
     x, y = np.ones((9, 5), np.float32), np.arange(9) % 3
     with pytest.raises(DatasetError, match="no difference"):
-        fitted(Task.CLASSIFY, x, y, x, y)
+        choose_and_refit(Task.CLASSIFY, x, y, x, y)
 
 
 def test_temperature_calibration_corrects_overconfident_logits() -> None:

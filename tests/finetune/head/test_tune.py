@@ -1,4 +1,4 @@
-"""The search for a better recipe: seeded, judged on validation, kept only if it is better."""
+"""Hyper-parameter tuning: seeded, evaluated on the validation part, kept only where it is better."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from tests.support.listener import Listener
 
 @dataclass
 class Bowl:
-    """A space whose best place is known."""
+    """A search space whose optimum is at x = 1, y = 100."""
 
     subject = "a bowl"
     parameters = (SearchParameter("x", -2.0, 2.0), SearchParameter("y", 1e-4, 1e4, log=True))
@@ -35,7 +35,7 @@ class Bowl:
         return float((x - 1) ** 2 + (y - 2) ** 2), f"{x:.1f}"
 
 
-def world(n: int = 150, d: int = 8, k: int = 3, rare: int = 0) -> tuple[np.ndarray, np.ndarray, Split]:
+def scaled_clusters(n: int = 150, d: int = 8, k: int = 3, rare: int = 0) -> tuple[np.ndarray, np.ndarray, Split]:
     """Features whose scales differ a hundredfold, classes and parts; of the last class only `rare` samples if asked."""
     random = np.random.default_rng(0)
     y = np.arange(n) % k
@@ -48,11 +48,11 @@ def world(n: int = 150, d: int = 8, k: int = 3, rare: int = 0) -> tuple[np.ndarr
 
 
 def test_tune_search_is_seeded_and_finds_a_good_point() -> None:
-    found = [find_best_trial(Bowl(), 60, seed, SilentProgress()) for seed in (0, 0, 1)]
-    assert found[0] == found[1]
-    assert found[0].point != found[2].point
-    assert found[0].value < 0.3
-    assert found[0].outcome == f"{found[0].point['x']:.1f}"
+    trials = [find_best_trial(Bowl(), 60, seed, SilentProgress()) for seed in (0, 0, 1)]
+    assert trials[0] == trials[1]
+    assert trials[0].point != trials[2].point
+    assert trials[0].value < 0.3
+    assert trials[0].outcome == f"{trials[0].point['x']:.1f}"
 
 
 def test_tune_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
@@ -62,11 +62,11 @@ def test_tune_prints_nothing(capfd: pytest.CaptureFixture[str]) -> None:
 
 @pytest.mark.parametrize("task", [Task.CLASSIFY, Task.TAG, Task.REGRESS])
 def test_tune_result_is_no_worse_on_validation(task: Task) -> None:
-    x, classes, parts = world()
+    x, classes, parts = scaled_clusters()
     y = {Task.CLASSIFY: classes, Task.TAG: np.eye(3, dtype=bool)[classes], Task.REGRESS: classes + x[:, 0] ** 2}[task]
-    said, options = Listener(), HeadOptions(trials=12, seed=3)
+    listener, options = Listener(), HeadOptions(trials=12, seed=3)
     usual = select_head(task, x, y, parts, HeadOptions(), SilentProgress())
-    tuned = select_head(task, x, y, parts, options, said)
+    tuned = select_head(task, x, y, parts, options, listener)
     facts, loss = tuned.facts["tuned"], HEAD_FITTERS[task].loss_field
     assert facts["trials"] == 12
     assert facts["usual"] == getattr(usual.head.choice, loss)
@@ -74,7 +74,7 @@ def test_tune_result_is_no_worse_on_validation(task: Task) -> None:
     assert facts["kept"] == (facts["value"] < facts["usual"])
     if not facts["kept"]:
         assert (tuned.head.weights == usual.head.weights).all()
-    assert any(line.startswith("tuned over 12 trials: validation ") for line in said.lines)
+    assert any(line.startswith("tuned over 12 trials: validation ") for line in listener.lines)
     again = select_head(task, x, y, parts, options, SilentProgress())
     assert (again.head.weights == tuned.head.weights).all()
     json.dumps(facts, allow_nan=False)
@@ -82,7 +82,7 @@ def test_tune_result_is_no_worse_on_validation(task: Task) -> None:
 
 def test_tune_finds_and_keeps_a_better_recipe() -> None:
     """The usual grid is cut down to one bad place, so that nearly all of the space is better."""
-    x, y, parts = world()
+    x, y, parts = scaled_clusters()
     tuned = select_head(
         Task.CLASSIFY, x, y, parts, HeadOptions(grid=Grid((1.0,), (1e-4,)), trials=15), SilentProgress()
     )
@@ -93,8 +93,8 @@ def test_tune_finds_and_keeps_a_better_recipe() -> None:
 
 def test_tune_trials_never_see_the_validation_part() -> None:
     """The usual head has seen it: an attempt that began there would be praised for that."""
-    x, y, parts = world()
-    rows, usual = spaced(x, y, parts)
+    x, y, parts = scaled_clusters()
+    rows, usual = data_and_default_head(x, y, parts)
     other = dataclasses.replace(usual, weights=usual.weights[::-1] * 100)
     spaces = [HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, rows, head) for head in (usual, other)]
     values = [space.evaluate({"power": 0.5, "strength": 100.0})[0] for space in spaces]
@@ -102,11 +102,11 @@ def test_tune_trials_never_see_the_validation_part() -> None:
 
 
 def test_tune_searches_class_weights_only_if_classes_are_uneven() -> None:
-    x, y, parts = world()
-    even = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *spaced(x, y, parts))
+    x, y, parts = scaled_clusters()
+    even = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *data_and_default_head(x, y, parts))
     assert [axis.name for axis in even.parameters] == ["power", "strength"]
-    x, y, parts = world(rare=10)
-    uneven = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *spaced(x, y, parts))
+    x, y, parts = scaled_clusters(rare=10)
+    uneven = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *data_and_default_head(x, y, parts))
     assert [axis.name for axis in uneven.parameters] == ["power", "strength", "weighting"]
     plain, full = (uneven.sample_weights({"weighting": power}, y) for power in (0.0, 1.0))
     assert (plain == 1).all()
@@ -115,8 +115,8 @@ def test_tune_searches_class_weights_only_if_classes_are_uneven() -> None:
 
 
 def test_tune_penalises_forgetting_a_rare_class() -> None:
-    x, y, parts = world(rare=10)
-    space = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *spaced(x, y, parts))
+    x, y, parts = scaled_clusters(rare=10)
+    space = HeadSearchSpace(Task.CLASSIFY, CLASSIFY_FITTER, *data_and_default_head(x, y, parts))
     choice = space.default_head.choice
     worse = type(choice)(choice.power, choice.strength, 1.0, choice.val_loss - 0.01, choice.val_macro_f1 - 0.1)
     alike = type(choice)(choice.power, choice.strength, 1.0, choice.val_loss - 0.01, choice.val_macro_f1 - 0.001)
@@ -124,22 +124,23 @@ def test_tune_penalises_forgetting_a_rare_class() -> None:
 
 
 def test_head_without_validation_never_sees_the_validation_part() -> None:
-    x, y, parts = world()
-    fitted = select_head(Task.CLASSIFY, x, y, parts, HeadOptions(), SilentProgress())
+    x, y, parts = scaled_clusters()
+    selected = select_head(Task.CLASSIFY, x, y, parts, HeadOptions(), SilentProgress())
     other = np.where(parts.parts == "val", (y + 1) % 3, y)
     heads = [
-        refit_on_train_only(Task.CLASSIFY, fitted.head, x, truth, parts, fitted.sample_weights) for truth in (y, other)
+        refit_on_train_only(Task.CLASSIFY, selected.head, x, truth, parts, selected.sample_weights)
+        for truth in (y, other)
     ]
     assert (heads[0].weights == heads[1].weights).all()
-    assert (heads[0].weights != fitted.head.weights).any()
-    assert heads[0].choice == fitted.head.choice
+    assert (heads[0].weights != selected.head.weights).any()
+    assert heads[0].choice == selected.head.choice
 
 
 def test_tune_is_recorded_in_the_manifest(finetune: Command, photos, tmp_path) -> None:
-    said = finetune(photos, "--tune", 4, "--json")
-    assert said.code == 0, said.err
-    assert "tuned over 4 trials" in said.err
-    manifest = json.loads((tmp_path / json.loads(said.out)["path"] / "manifest.json").read_text())
+    result = finetune(photos, "--tune", 4, "--json")
+    assert result.code == 0, result.err
+    assert "tuned over 4 trials" in result.err
+    manifest = json.loads((tmp_path / json.loads(result.out)["path"] / "manifest.json").read_text())
     assert manifest["head"]["tuned"]["trials"] == 4
 
 
@@ -153,8 +154,8 @@ print("optuna" in sys.modules)
     assert out == "False\n"
 
 
-def spaced(x: np.ndarray, y: np.ndarray, parts: Split) -> tuple[tuple, object]:
-    """What a HeadSpace is made of."""
+def data_and_default_head(x: np.ndarray, y: np.ndarray, parts: Split) -> tuple[tuple, object]:
+    """The arguments of a HeadSearchSpace behind task and fitter."""
     train, val = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.VAL)
     return FitData(x[train], y[train], x[val], y[val]), select_head(
         Task.CLASSIFY, x, y, parts, HeadOptions(), SilentProgress()

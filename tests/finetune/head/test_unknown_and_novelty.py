@@ -1,4 +1,4 @@
-"""How new a sample is: the scores, their threshold, and a bundle that says "unknown"."""
+"""The novelty scores, their threshold, and bundles that answer "unknown"."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ CHOICE = ClassifyChoice(power=0.5, strength=0.1, temperature=1.2, val_loss=0.1)
 D, K = 20, 5
 
 
-def clouds(n: int = 400, k: int = K, seed: int = 0, noise: float = 0.3) -> LabeledFeatures:
+def clusters(n: int = 400, k: int = K, seed: int = 0, noise: float = 0.3) -> LabeledFeatures:
     """Clouds of k classes around the first axes, of features of very different sizes, one constant."""
     random = np.random.default_rng(seed)
     y = np.arange(n) % k
@@ -47,8 +47,8 @@ def clouds(n: int = 400, k: int = K, seed: int = 0, noise: float = 0.3) -> Label
     return LabeledFeatures(x.astype(np.float32), y.astype(np.intp), n)
 
 
-def fitted(share: float = 0.9, k: int = K) -> Novelty:
-    return fit_novelty(clouds(k=k), clouds(k=k, seed=1), CHOICE, tuple("abcdefgh"[:k]), share)
+def fit_clusters(share: float = 0.9, k: int = K) -> Novelty:
+    return fit_novelty(clusters(k=k), clusters(k=k, seed=1), CHOICE, tuple("abcdefgh"[:k]), share)
 
 
 def head_with(novelty: Novelty) -> Head[ClassifyChoice]:
@@ -56,7 +56,7 @@ def head_with(novelty: Novelty) -> Head[ClassifyChoice]:
     return Head("logistic", "Softmax", weights, np.zeros(K, np.float32), CHOICE, 0, novelty)
 
 
-def told(score: NoveltyScore, x: np.ndarray, opset: int = 17) -> np.ndarray:
+def onnx_novelty(score: NoveltyScore, x: np.ndarray, opset: int = 17) -> np.ndarray:
     """The novelty that the ONNX file gives."""
     novelty = Novelty(score, 1.0, 1.0, 1.0, {}, ())
     answers = open_session(head_with(novelty).to_onnx(opset, 10)).run(None, {"features": x})
@@ -65,28 +65,28 @@ def told(score: NoveltyScore, x: np.ndarray, opset: int = 17) -> np.ndarray:
     return answers[1]
 
 
-SCORES = {"distance": lambda: fit_distance(clouds()), "energy": lambda: fit_energy(clouds(), CHOICE, 1e-4)}
+SCORES = {"distance": lambda: fit_distance(clusters()), "energy": lambda: fit_energy(clusters(), CHOICE, 1e-4)}
 
 
 @pytest.mark.parametrize("opset", [17, 18, 20])
 @pytest.mark.parametrize("kind", SCORES)
 def test_novelty_onnx_equals_numpy(kind: str, opset: int) -> None:
-    score, x = SCORES[kind](), clouds(seed=2).x
+    score, x = SCORES[kind](), clusters(seed=2).x
     expected = score(x)
     assert expected.std() > 0.01
-    np.testing.assert_allclose(told(score, x, opset), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
+    np.testing.assert_allclose(onnx_novelty(score, x, opset), expected, rtol=1e-4, atol=1e-5 * np.abs(expected).max())
 
 
 @pytest.mark.parametrize("kind", SCORES)
 @pytest.mark.parametrize("size", [0, 1e6, -1e12, 1e30])
 def test_novelty_is_finite_for_any_features(kind: str, size: float) -> None:
-    assert np.isfinite(told(SCORES[kind](), np.full((2, D), size, np.float32))).all()
+    assert np.isfinite(onnx_novelty(SCORES[kind](), np.full((2, D), size, np.float32))).all()
 
 
 def test_distance_novelty_is_mahalanobis_along_discriminants(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(unknown, "COVARIANCE_SHRINKAGE", 1e-9)
     monkeypatch.setattr(unknown, "RESIDUAL_WEIGHT", 0.0)
-    seen, new = clouds(noise=1.0), clouds(seed=3, noise=1.0).x[:, :-1].astype(np.float64)
+    seen, new = clusters(noise=1.0), clusters(seed=3, noise=1.0).x[:, :-1].astype(np.float64)
     score = fit_distance(seen)
     assert score.discriminants.shape == (D, K - 1)
     assert not score.scale[-1]  # the constant feature
@@ -96,30 +96,30 @@ def test_distance_novelty_is_mahalanobis_along_discriminants(monkeypatch: pytest
     gram = np.linalg.pinv(between @ (means - means.mean(0)).T)
     off = np.einsum("id,ncd->nci", between, new[:, None] - means)  # [n,k,k]
     squares = np.einsum("nci,ij,ncj->nc", off, gram, off).min(1)
-    np.testing.assert_allclose(score(clouds(seed=3, noise=1.0).x), np.sqrt(squares / (K - 1)), rtol=1e-3)
+    np.testing.assert_allclose(score(clusters(seed=3, noise=1.0).x), np.sqrt(squares / (K - 1)), rtol=1e-3)
 
 
 def test_novelty_of_an_unseen_class_is_higher() -> None:
-    everything = clouds(k=K + 1)
+    everything = clusters(k=K + 1)
     known = everything.y < K
     score = fit_distance(LabeledFeatures(everything.x[known], everything.y[known], 0))
-    later = clouds(k=K + 1, seed=1)
+    later = clusters(k=K + 1, seed=1)
     assert auroc(score(later.x[later.y < K]), score(later.x[later.y == K])) > 0.99
 
 
 def test_novelty_grows_off_the_discriminants() -> None:
-    seen = clouds()
+    seen = clusters()
     score = fit_distance(seen)
-    usual = np.quantile(score(clouds(seed=1).x), 0.99)
+    usual = np.quantile(score(clusters(seed=1).x), 0.99)
     strange = seen.x.copy()
     strange[:, 12] += 60 * seen.x[:, 12].std()  # no class differs there
     assert (score(strange) > usual).all()
 
 
 def test_energy_novelty_equals_the_heads_energy() -> None:
-    seen = clouds()
+    seen = clusters()
     score = fit_energy(seen, CHOICE, 1e-5)
-    head = fitted_heads.fitted(Task.CLASSIFY, seen.x, seen.y, *(clouds(seed=1).x, clouds(seed=1).y))
+    head = fitted_heads.choose_and_refit(Task.CLASSIFY, seen.x, seen.y, *(clusters(seed=1).x, clusters(seed=1).y))
     logits = seen.x @ score.weights.T + score.bias
     assert (logits.argmax(1) == (seen.x @ head.weights.T + head.bias).argmax(1)).mean() > 0.99
     np.testing.assert_allclose(score(seen.x), -np.log(np.exp(logits).sum(1)), rtol=1e-4, atol=1e-4)
@@ -134,15 +134,15 @@ def test_auroc_equals_scikit_learn() -> None:
 
 @pytest.mark.parametrize("share", [0.01, 0.5, 0.9, 0.95, 0.999])
 def test_unknown_threshold_keeps_the_share_and_no_more(share: float) -> None:
-    said = np.sort(np.random.default_rng(0).normal(size=200))
-    at = novelty_threshold(said, share)
-    assert share <= (said <= at).mean() < share + 1 / 200 + 1e-9
-    assert np.abs(said - at).min() > 1e-4  # float32 may move a sample: none stands on the threshold itself
+    novelties = np.sort(np.random.default_rng(0).normal(size=200))
+    at = novelty_threshold(novelties, share)
+    assert share <= (novelties <= at).mean() < share + 1 / 200 + 1e-9
+    assert np.abs(novelties - at).min() > 1e-4  # float32 may move a sample: none stands on the threshold itself
 
 
 def test_unknown_threshold_keeps_the_validation_share_in_onnx() -> None:
-    novelty = fitted(0.9)
-    fresh = clouds(seed=1)
+    novelty = fit_clusters(0.9)
+    fresh = clusters(seed=1)
     session = open_session(head_with(novelty).to_onnx(17, 8))
     assert (
         (session.run(["novelty"], {"features": fresh.x})[0] <= novelty.threshold).mean() == novelty.known_share == 0.9
@@ -150,7 +150,7 @@ def test_unknown_threshold_keeps_the_validation_share_in_onnx() -> None:
 
 
 def test_novelty_score_never_sees_the_validation_part() -> None:
-    seen, fresh = clouds(), clouds(seed=1)
+    seen, fresh = clusters(), clusters(seed=1)
     half = LabeledFeatures(fresh.x[:200], fresh.y[:200], 200)
     one, other = (fit_novelty(seen, each, CHOICE, tuple("abcde"), 0.9) for each in (fresh, half))
     assert one.threshold != other.threshold
@@ -161,8 +161,8 @@ def test_novelty_trial_never_sees_its_held_out_class(monkeypatch: pytest.MonkeyP
     fits: list[LabeledFeatures] = []
     real = fit_distance
     monkeypatch.setattr(unknown, "fit_distance", lambda seen: real(fits.append(seen) or seen))
-    seen = clouds(k=4)
-    novelty = fit_novelty(seen, clouds(k=4, seed=1), CHOICE, tuple("abcd"), 0.9)
+    seen = clusters(k=4)
+    novelty = fit_novelty(seen, clusters(k=4, seed=1), CHOICE, tuple("abcd"), 0.9)
     assert novelty.held_out_classes == ("a", "b", "c", "d")
     held_out = [{*map(bytes, seen.x[seen.y == one])} for one in range(4)]
     for trial, strange in zip(fits[:4], held_out, strict=True):
@@ -171,19 +171,19 @@ def test_novelty_trial_never_sees_its_held_out_class(monkeypatch: pytest.MonkeyP
 
 
 def test_novelty_score_with_the_better_auroc_wins(monkeypatch: pytest.MonkeyPatch) -> None:
-    draw = fitted()
+    draw = fit_clusters()
     areas = draw.auroc
     assert areas["distance"] is not None
     assert areas["energy"] is not None
     assert draw.score.kind == "distance"
     monkeypatch.setattr(unknown, "MIN_AUROC_GAIN", areas["energy"] - areas["distance"] - 0.001)
-    won = fitted()
+    won = fit_clusters()
     assert won.score.kind == "energy"
     assert (won.facts()["kind"], won.facts()["auroc"]) == ("energy", areas)
 
 
 def test_novelty_of_two_classes_holds_none_out() -> None:
-    novelty = fitted(k=2)
+    novelty = fit_clusters(k=2)
     assert (novelty.score.kind, novelty.held_out_classes) == ("distance", ())
     assert novelty.auroc == {"distance": None, "energy": None}
     json.dumps(novelty.facts(), allow_nan=False)
@@ -207,9 +207,9 @@ def test_novelty_of_many_classes_holds_out_a_bounded_number(monkeypatch: pytest.
 
 @pytest.mark.parametrize("each", [1, 2])
 def test_novelty_works_with_few_samples_a_class(each: int) -> None:
-    few = clouds(each * K)
-    novelty = fit_novelty(few, clouds(K, seed=1), CHOICE, tuple("abcde"), 0.9)
-    assert np.isfinite(novelty.score(clouds().x)).all()
+    few = clusters(each * K)
+    novelty = fit_novelty(few, clusters(K, seed=1), CHOICE, tuple("abcde"), 0.9)
+    assert np.isfinite(novelty.score(clusters().x)).all()
     assert novelty.known_share >= 0.9
 
 
@@ -220,7 +220,7 @@ def test_novelty_refuses_constant_features() -> None:
 
 
 def test_novelty_head_is_deterministic() -> None:
-    assert head_with(fitted()).to_onnx(17, 8) == head_with(fitted()).to_onnx(17, 8)
+    assert head_with(fit_clusters()).to_onnx(17, 8) == head_with(fit_clusters()).to_onnx(17, 8)
 
 
 def test_stratified_subsample_has_every_class() -> None:
@@ -236,9 +236,9 @@ def test_stratified_subsample_has_every_class() -> None:
 
 
 def test_bundle_with_unknown_is_trained_and_replayed(finetune: Command, photos: Path) -> None:
-    said = finetune(photos, "--unknown-at", "0.9", "--json")
-    assert "validation samples stay known" in said.err
-    bundle = opened(said.out)
+    result = finetune(photos, "--unknown-at", "0.9", "--json")
+    assert "validation samples stay known" in result.err
+    bundle = opened(result.out)
     manifest = bundle.manifest
     facts = manifest.head["novelty"]
     assert list(facts) == ["kind", "threshold", "known", "unit", "auroc", "held_out"]
@@ -256,9 +256,9 @@ def test_bundle_with_unknown_is_trained_and_replayed(finetune: Command, photos: 
 
 
 def test_unknown_share_is_printed(finetune: Command, photos: Path) -> None:
-    told = finetune(photos, "--unknown-at", "0.9").out
-    assert "of them get a class" in told
-    assert 'answered with "unknown"' in told
+    text = finetune(photos, "--unknown-at", "0.9").out
+    assert "of them get a class" in text
+    assert 'answered with "unknown"' in text
     assert "get a class" not in finetune(photos).out
 
 
@@ -290,10 +290,10 @@ def test_unknown_is_off_by_default(finetune: Command, photos: Path) -> None:
 
 def test_unknown_is_refused_for_other_tasks(finetune: Command, tmp_path: Path) -> None:
     path = table(tmp_path, "text,price", [(text, str(n)) for n, (text, _) in enumerate(texts(40))])
-    said = finetune(path, "--unknown-at", "0.9")
-    assert said.code == 1
-    assert "--unknown-at is for --task classify" in said.err
-    assert "regress" in said.err
+    result = finetune(path, "--unknown-at", "0.9")
+    assert result.code == 1
+    assert "--unknown-at is for --task classify" in result.err
+    assert "regress" in result.err
 
 
 @pytest.mark.parametrize("name", ["unknown", "Unknown", "ＵＮＫＮＯＷＮ"])
@@ -303,9 +303,9 @@ def test_class_named_unknown_is_refused(finetune: Command, tmp_path: Path, name:
         folder.mkdir(parents=True)
         for number in range(4):
             (folder / f"{number}.png").write_bytes(noisy(COLORS["red" if at else "blue"], number))
-    said = finetune(tmp_path / "photos", "--unknown-at", "0.9")
-    assert said.code == 1
-    assert f"a class called '{name}'" in said.err
+    result = finetune(tmp_path / "photos", "--unknown-at", "0.9")
+    assert result.code == 1
+    assert f"a class called '{name}'" in result.err
     assert not (tmp_path / "models").exists()
     assert finetune(tmp_path / "photos").code == 0
 

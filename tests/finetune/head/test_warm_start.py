@@ -5,7 +5,7 @@ import pytest
 
 from finetune.data.task import Task
 from finetune.head.standardize import Scaler
-from tests.support.finetune.fitted_heads import fitted
+from tests.support.finetune.fitted_heads import choose_and_refit
 from tests.support.finetune.synthetic_features import gaussian_clusters, head_scores, train_and_val
 
 
@@ -15,8 +15,8 @@ def test_warm_start_head_leads_to_the_same_answers(task: Task, k: int, large: bo
     if large:
         in_chunks()
     data = train_and_val(task, k)
-    first = fitted(task, *data)
-    second = fitted(task, *data, start=first)
+    first = choose_and_refit(task, *data)
+    second = choose_and_refit(task, *data, start=first)
     # L-BFGS stops at its tolerance, which another start reaches from another side.
     assert np.abs(head_scores(first, data[2]) - head_scores(second, data[2])).max() < 3e-3
 
@@ -24,7 +24,7 @@ def test_warm_start_head_leads_to_the_same_answers(task: Task, k: int, large: bo
 def test_unfolded_head_equals_the_folded_one() -> None:
     """The scaler's mean and scale cancel exactly; features that it drops have no part in either."""
     data = train_and_val(Task.CLASSIFY)
-    head = fitted(Task.CLASSIFY, *data)
+    head = choose_and_refit(Task.CLASSIFY, *data)
     scaler = Scaler.from_features(data[0], 0.5)
     w, bias = scaler.unfold_weights(head.weights, head.bias)
     kept = scaler.kept_mask
@@ -34,6 +34,6 @@ def test_unfolded_head_equals_the_folded_one() -> None:
 
 def test_warm_start_head_works_for_wide_features() -> None:
     data = (*gaussian_clusters(60, 900), *gaussian_clusters(30, 900, seed=1))
-    first = fitted(Task.CLASSIFY, *data)
-    second = fitted(Task.CLASSIFY, *data, start=first)
+    first = choose_and_refit(Task.CLASSIFY, *data)
+    second = choose_and_refit(Task.CLASSIFY, *data, start=first)
     assert np.abs(head_scores(first, data[2]) - head_scores(second, data[2])).max() < 5e-3

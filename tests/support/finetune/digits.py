@@ -1,4 +1,4 @@
-"""Real drawings with their pixels as features: what the doctor's own steps are tried on."""
+"""Handwritten digits with their pixels as features, for the checks of the doctor."""
 
 from __future__ import annotations
 
@@ -19,25 +19,27 @@ from graft.types import Float32Array
 
 
 @cache
-def drawings() -> tuple[Float32Array, NDArray[np.intp]]:
-    """1,797 drawings of 64 pixels, float32 [n,64], and what they are, int [n]."""
+def digit_features() -> tuple[Float32Array, NDArray[np.intp]]:
+    """1,797 drawings of 64 pixels, float32 [n,64], and their classes, int [n]."""
     x, y = load_digits(return_X_y=True)
     return x.astype(np.float32), y.astype(np.intp)
 
 
-def contents(n: int) -> tuple[bytes, ...]:
+def content_hashes(n: int) -> tuple[bytes, ...]:
     return tuple(hashlib.sha256(str(row).encode()).digest() for row in range(n))
 
 
-def looked_at(x: Float32Array, labels: list[str], task: Task = Task.CLASSIFY, most: int | None = None) -> Findings:
-    """What is found among samples with these features and labels."""
+def examine_features(
+    x: Float32Array, labels: list[str], task: Task = Task.CLASSIFY, max_samples: int | None = None
+) -> Findings:
+    """The findings about samples with features `x` and `labels`."""
     samples = tuple(LabeledSample(str(row), label, None, b"") for row, label in enumerate(labels))
-    features = Features(samples, contents(len(x)), x, (), (), 0)
-    return examine(Dataset("made", samples, task=task), features, SilentProgress(), most)
+    features = Features(samples, content_hashes(len(x)), x, (), (), 0)
+    return examine(Dataset("made", samples, task=task), features, SilentProgress(), max_samples)
 
 
-def flipped(y: NDArray[np.intp], share: float, seed: int) -> tuple[NDArray[np.intp], set[int]]:
-    """Labels of which a share is some other of ten, and which those are."""
+def add_label_errors(y: NDArray[np.intp], share: float, seed: int) -> tuple[NDArray[np.intp], set[int]]:
+    """The classes `y` int [n] with a share of them changed to another one, and the rows of these."""
     random = np.random.default_rng(seed)
     rows = random.choice(len(y), round(share * len(y)), replace=False)
     wrong = y.copy()

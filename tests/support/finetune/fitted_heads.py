@@ -11,7 +11,7 @@ from finetune.head import FitData, Head
 from finetune.head.fit import HEAD_FITTERS
 
 
-def fitted(
+def choose_and_refit(
     task: Task,
     x: np.ndarray,
     y: np.ndarray,
@@ -21,6 +21,6 @@ def fitted(
     weights: np.ndarray | None = None,
     start: Head[Any] | None = None,
 ) -> Head[Any]:
-    """A head of `task`; `weights` count while it is chosen and fitted, `start` is where its last fit begins."""
+    """A head of `task`, with the sample weights `weights`; the last fit starts from the head `start`."""
     rows = FitData(x, y, x_val, y_val, weights)
     return HEAD_FITTERS[task].refit(HEAD_FITTERS[task].choose(rows), rows, start)

@@ -16,7 +16,7 @@ from finetune.head import Head
 from finetune.recipe import Depth, TrainingOptions
 from graft.inputs.text import TextInput
 from graft.inputs.text_bytes import encode_text_sample
-from tests.support.finetune.fitted_heads import fitted
+from tests.support.finetune.fitted_heads import choose_and_refit
 from tests.support.presets.keras_hub_text_presets import preset_files_by_url, save_preset
 from tests.support.zoo.file_server import faulty_server
 from zoo.catalog.backbone import Backbone
@@ -98,4 +98,4 @@ def probe(
     encoder, _ = load_text_encoder(entry, weights_cache.weights_path(entry))
     batch = inputs.batch([inputs(sample.read()) for sample in samples])
     x = keras.ops.convert_to_numpy(encoder(batch, training=False))
-    return fitted(task, x[train], y[train], x[val], y[val])
+    return choose_and_refit(task, x[train], y[train], x[val], y[val])

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from finetune.data.task import Task
 from graft.errors import WeightsError
 from graft.inputs.text_bytes import encode_text_sample
-from tests.support.finetune.fitted_heads import fitted
+from tests.support.finetune.fitted_heads import choose_and_refit
 from tests.support.presets.keras_hub_text_presets import preset_files_by_url, save_preset
 from tests.support.presets.text_preset_names import QUICK_TEXT_PRESETS, SLOW_TEXT_PRESETS
 from tests.support.zoo.file_server import faulty_server
@@ -58,7 +58,7 @@ def probe_accuracy(trunk: Trunk) -> float:
     rests = [SAMPLE_SENTENCES[at // 2 % 15][: 5 + at % 7] for at in range(128)]
     texts = [f"{('cat', 'moon')[label]} " * 3 + rest for label, rest in zip(y, rests, strict=True)]
     x = trunk(trunk.inputs.batch([trunk.inputs(encode_text_sample(text)) for text in texts]))
-    head = fitted(Task.CLASSIFY, x[:64], y[:64], x[64:96], y[64:96])
+    head = choose_and_refit(Task.CLASSIFY, x[:64], y[:64], x[64:96], y[64:96])
     return float(((x[96:] @ head.weights.T + head.bias).argmax(1) == y[96:]).mean())
 
 
