@@ -1,7 +1,7 @@
 """Options of a recipe, each declared once: a dataclass field with its help text, allowed range and section.
 
 From these fields follow the command line (`finetune.cli.options`), the keys of a recipe file (`finetune.recipe_toml`)
-and the range checks (`check_ranges`). A field without such metadata is no option by itself.
+and the range checks (`check_ranges`). Fields without such metadata are not options.
 """
 
 from __future__ import annotations

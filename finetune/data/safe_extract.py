@@ -3,8 +3,8 @@
 Only regular files and folders are extracted, each name once, below the target folder. Each entry is checked before
 any of it is written, first by its declared size, then by the bytes that are really read, as a declared size may lie.
 
-`tarfile.data_filter` is no replacement: it repairs names and follows links inside the archive, which are errors here,
-and it limits neither sizes nor headers nor the number of entries.
+`tarfile.data_filter` does not replace this: it strips leading slashes and allows links inside the archive, which are
+errors here, and it limits neither sizes nor headers nor the number of entries.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ from graft.bundle.signature import Signature, image_signature
 from graft.inputs.image import ImageInput
 from graft.storage.atomic_file import write_atomic
 from tests.support.class_folders import fill
-from tests.support.commands import Command, Said
+from tests.support.commands import CommandResult, RunCommand
 from tests.support.fakes import SIZE, WIDTH, tiny_trunk_bytes
 from tests.support.text_fakes import tiny_text_input, tiny_text_signature, tiny_text_trunk_bytes, tiny_tokenizer
 from zoo import Precision, get_backbone
@@ -53,8 +53,8 @@ def _cached(name: str, data: bytes, signature: Signature, spec: dict) -> list[Pa
         }
         write_atomic(folder / "trunk.onnx", data)
         write_atomic(folder / "trunk.json", json.dumps(facts).encode())
-        # Where the cache wants more of a record, say so at once: else every test would build the real trunk.
-        assert lookup_trunk(backbone, precision), "the tiny trunk's record is no record any more"
+        # Fail at once if the cache does not accept the record: else every test would build the real trunk.
+        assert lookup_trunk(backbone, precision), "the tiny trunk's record is not a valid record any more"
     return folders
 
 
@@ -65,10 +65,10 @@ def photos(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def finetune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Command:
-    """The command, run in this process; models go to tmp_path/models unless it is told otherwise."""
+def finetune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> RunCommand:
+    """The command, run in this process; models go to tmp_path/models unless --models says otherwise."""
 
-    def run(*arguments: object) -> Said:
+    def run(*arguments: object) -> CommandResult:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["finetune", *map(str, arguments)])
         code = 0
@@ -76,9 +76,8 @@ def finetune(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Cap
             main()
         except SystemExit as end:
             code = int(end.code or 0)
-        said = Said(code, *capsys.readouterr())
         assert code in (0, 1, 2), f"status {code} is none that `graft.cli.run_cli` explains"
-        return said
+        return CommandResult(code, *capsys.readouterr())
 
     return run
 

@@ -1,15 +1,17 @@
+"""What tests of commands share: the type of a fixture that runs one, and of its result."""
+
 from __future__ import annotations
 
 from collections.abc import Callable
 from typing import NamedTuple
 
 
-class Said(NamedTuple):
-    """What a command answered."""
+class CommandResult(NamedTuple):
+    """Exit status, standard output and standard error of a command."""
 
     code: int
     out: str
     err: str
 
 
-Command = Callable[..., Said]
+RunCommand = Callable[..., CommandResult]

@@ -19,7 +19,7 @@ from graft.errors import BundleBroken
 from graft.storage.atomic_file import file_sha256
 from graft.storage.cache_root import cache_root
 from tests.support.class_folders import COLORS, fill, noisy
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 from tests.support.finetune.text_folders import table, texts
 
 
@@ -39,7 +39,7 @@ def examples(bundle: Bundle) -> TrainingRecord:
     return TrainingRecord.from_npz((bundle.layout.root / RECORD_FILE).read_bytes(), RECORD_FILE)
 
 
-def test_add_learns_a_new_class_from_its_own_images(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_learns_a_new_class_from_its_own_images(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     assert finetune(photos).code == 0
     first = newest(tmp_path)
     shutil.rmtree(photos)  # only what the model and the cache know is left
@@ -67,7 +67,7 @@ def test_add_learns_a_new_class_from_its_own_images(finetune: Command, photos: P
     assert "What was added" in second.layout.report.read_text()
 
 
-def test_add_keeps_the_old_split_and_splits_new_samples(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_keeps_the_old_split_and_splits_new_samples(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     before = examples(newest(tmp_path))
     finetune("add", fill(tmp_path / "more", each=10, first=50), "--to", "photos")
@@ -80,7 +80,7 @@ def test_add_keeps_the_old_split_and_splits_new_samples(finetune: Command, photo
         assert {"train", "val", "test"} == set(parts)
 
 
-def test_add_compares_old_and_new_head_on_the_same_samples(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_compares_old_and_new_head_on_the_same_samples(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     first = newest(tmp_path)
     listener = json.loads(finetune("add", yellow(tmp_path / "more", 30), "--to", "photos", "--json").out)
@@ -97,7 +97,7 @@ def test_add_compares_old_and_new_head_on_the_same_samples(finetune: Command, ph
     assert newest(tmp_path).manifest.metrics["added"] == compared
 
 
-def test_add_works_repeatedly(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_works_repeatedly(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     finetune("add", yellow(tmp_path / "more"), "--to", "photos")
     assert finetune("add", fill(tmp_path / "again", each=3, first=70), "--to", "photos").code == 0
@@ -107,7 +107,7 @@ def test_add_works_repeatedly(finetune: Command, photos: Path, tmp_path: Path) -
     assert sum(manifest.data["counts"].values()) == 24 + 8 + 9
 
 
-def test_add_accepts_one_new_example(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_accepts_one_new_example(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     (tmp_path / "more" / "red").mkdir(parents=True)
     (tmp_path / "more" / "red" / "x.png").write_bytes(noisy(COLORS["red"], 777))
@@ -116,7 +116,7 @@ def test_add_accepts_one_new_example(finetune: Command, photos: Path, tmp_path: 
     assert listener["comparison"]["new"] is None
 
 
-def test_add_skips_known_samples_and_duplicates(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_skips_known_samples_and_duplicates(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     result = finetune("add", photos, "--to", "photos")
     assert result.code == 1
@@ -132,7 +132,7 @@ def test_add_skips_known_samples_and_duplicates(finetune: Command, photos: Path,
     assert len(set(record.sha256)) == len(record.sha256) == 32
 
 
-def test_add_recovers_lost_features_from_the_old_data(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_recovers_lost_features_from_the_old_data(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     whole = json.loads(finetune("add", yellow(tmp_path / "more"), "--to", "photos", "--json").out)
     shutil.rmtree(tmp_path / "models" / "photos" / "2")
@@ -159,7 +159,7 @@ def test_add_recovers_lost_features_from_the_old_data(finetune: Command, photos:
     ],
 )
 def test_add_to_an_unknown_model_is_one_clear_error(
-    finetune: Command, photos: Path, tmp_path: Path, arguments: list[str], words: list[str]
+    finetune: RunCommand, photos: Path, tmp_path: Path, arguments: list[str], words: list[str]
 ) -> None:
     finetune(photos)
     result = finetune("add", yellow(tmp_path / "more"), *arguments)
@@ -169,7 +169,7 @@ def test_add_to_an_unknown_model_is_one_clear_error(
     assert model_versions(tmp_path / "models", "photos") == [1]
 
 
-def test_add_refuses_data_of_another_kind_or_class_name(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_refuses_data_of_another_kind_or_class_name(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     result = finetune("add", table(tmp_path, "text,label", texts(20)), "--to", "photos")
     assert "photos takes images, but" in result.err
@@ -181,7 +181,7 @@ def test_add_refuses_data_of_another_kind_or_class_name(finetune: Command, photo
     assert model_versions(tmp_path / "models", "photos") == [1]
 
 
-def test_add_refuses_a_model_without_training_record(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_add_refuses_a_model_without_training_record(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos, "--no-samples")
     assert RECORD_FILE not in newest(tmp_path).manifest.files
     assert "--no-samples" in finetune("add", yellow(tmp_path / "more"), "--to", "photos").err
@@ -189,7 +189,7 @@ def test_add_refuses_a_model_without_training_record(finetune: Command, photos: 
     assert "no head" in finetune("add", tmp_path / "more", "--to", "e").err
 
 
-def test_add_works_for_texts_tags_and_numbers(finetune: Command, tmp_path: Path) -> None:
+def test_add_works_for_texts_tags_and_numbers(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [(text, f"{label};{'long' if len(text) > 20 else 'short'}") for text, label in texts(90)]
     numbers = [(text, str(len(text) + n / 100)) for n, (text, _) in enumerate(texts(90))]
     for name, some, options in (("tags", rows, []), ("numbers", numbers, ["--task", "regress"]), ("t", texts(90), [])):
@@ -226,7 +226,7 @@ def test_training_record_round_trip() -> None:
             TrainingRecord.from_npz(broken, "here")
 
 
-def test_training_record_holds_every_sample_with_its_part(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_training_record_holds_every_sample_with_its_part(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     finetune(photos)
     bundle = newest(tmp_path)
     listener = examples(bundle)
@@ -236,7 +236,7 @@ def test_training_record_holds_every_sample_with_its_part(finetune: Command, pho
     assert counts == bundle.manifest.data["counts"]
 
 
-def test_add_never_reads_the_old_samples(finetune: Command, photos: Path, tmp_path: Path, monkeypatch) -> None:
+def test_add_never_reads_the_old_samples(finetune: RunCommand, photos: Path, tmp_path: Path, monkeypatch) -> None:
     finetune(photos)
     read = LabeledSample.read
     refs: list[str] = []

@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from tests.support.class_folders import fill
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 from tests.support.finetune.text_folders import opened, table, texts
 
 
-def test_train_texts_with_tags(finetune: Command, tmp_path: Path) -> None:
+def test_train_texts_with_tags(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [
         (f"{'cat ' * 3 * (n % 3 == 0)}{text}", label + ";cat" * (n % 3 == 0))
         for n, (text, label) in enumerate(texts(150))
@@ -24,7 +24,7 @@ def test_train_texts_with_tags(finetune: Command, tmp_path: Path) -> None:
     assert "3 tags" in finetune(tmp_path / "t.csv").out
 
 
-def test_train_texts_with_numbers(finetune: Command, tmp_path: Path) -> None:
+def test_train_texts_with_numbers(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [(text, str(100 + 50 * (label == "good") + len(text) / 70)) for text, label in texts(150)]
     result = finetune(table(tmp_path, "text,price", rows), "--json")
     assert "used as numbers" in result.err
@@ -40,7 +40,7 @@ def test_train_texts_with_numbers(finetune: Command, tmp_path: Path) -> None:
     assert "the number is 'price'" in finetune(tmp_path / "t.csv").out
 
 
-def test_whole_numbers_are_classes_unless_regress_is_requested(finetune: Command, tmp_path: Path) -> None:
+def test_whole_numbers_are_classes_unless_regress_is_requested(finetune: RunCommand, tmp_path: Path) -> None:
     path = table(tmp_path, "text,stars", [(text, str(1 + 3 * (label == "good"))) for text, label in texts(80)])
     result = finetune(path, "--json")
     assert "2 distinct whole numbers: used as classes (--task regress" in result.err
@@ -48,7 +48,7 @@ def test_whole_numbers_are_classes_unless_regress_is_requested(finetune: Command
     assert opened(finetune(path, "--json", "--task", "regress").out).manifest.task == "regress"
 
 
-def test_train_embed_publishes_no_head(finetune: Command, tmp_path: Path) -> None:
+def test_train_embed_publishes_no_head(finetune: RunCommand, tmp_path: Path) -> None:
     path = table(tmp_path, "text", [(text,) for text, _ in texts(10)])
     bundle = opened(finetune(path, "--task", "embed", "--json").out)
     assert (bundle.manifest.labels, bundle.manifest.head, bundle.manifest.metrics) == ((), {"kind": "none"}, {})
@@ -59,7 +59,7 @@ def test_train_embed_publishes_no_head(finetune: Command, tmp_path: Path) -> Non
 
 
 @pytest.mark.parametrize("task", ["tag", "regress", "embed"])
-def test_train_images_with_every_task(finetune: Command, tmp_path: Path, task: str) -> None:
+def test_train_images_with_every_task(finetune: RunCommand, tmp_path: Path, task: str) -> None:
     photos = sorted(fill(tmp_path / "photos", each=12).glob("*/*"))
     label = {"tag": lambda p: f"{p.parent.name}|any", "regress": lambda p: str(len(p.parent.name) + 0.5)}
     rows = [(str(path), label.get(task, lambda _: "")(path)) for path in photos]

@@ -17,14 +17,14 @@ import pytest
 from graft.bundle.open_bundle import open_bundle
 from graft.bundle.repository import model_versions
 from tests.support.class_folders import fill
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 from tests.support.fakes import picture
 
 FINETUNE = [sys.executable, "-m", "finetune.cli.main"]
 RATHER_NOT = ("tensorflow", "keras", "torch", "sklearn")
 
 
-def test_finetune_needs_only_a_folder(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_finetune_needs_only_a_folder(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     result = finetune(photos)
     assert result.code == 0
     assert (tmp_path / "models" / "photos" / "1" / "report.html").is_file()
@@ -35,12 +35,12 @@ def test_finetune_needs_only_a_folder(finetune: Command, photos: Path, tmp_path:
         "predict photos FILE",
     ):
         assert word in result.out
-    assert "your pictures" in result.out
+    assert "your images" in result.out
     assert "24 extracted" in result.err
 
 
 def test_finetune_json_is_one_object_and_progress_goes_to_stderr(
-    finetune: Command, photos: Path, tmp_path: Path
+    finetune: RunCommand, photos: Path, tmp_path: Path
 ) -> None:
     (photos / "red" / "bad.png").write_bytes(b"")
     result = finetune(photos, "--json", "--name", "n", "--models", tmp_path / "m", "--no-samples")
@@ -52,7 +52,7 @@ def test_finetune_json_is_one_object_and_progress_goes_to_stderr(
     assert open_bundle(Path(facts["path"])).manifest.samples == "zoo"
 
 
-def test_finetune_again_is_the_next_version_from_cached_features(finetune: Command, photos: Path) -> None:
+def test_finetune_again_is_the_next_version_from_cached_features(finetune: RunCommand, photos: Path) -> None:
     first, second = (json.loads(finetune(photos, "--json").out) for _ in range(2))
     assert (first["version"], second["version"]) == (1, 2)
     assert (first["features"]["extracted"], second["features"]["extracted"]) == (24, 0)
@@ -71,7 +71,7 @@ def test_finetune_again_is_the_next_version_from_cached_features(finetune: Comma
     ],
 )
 def test_finetune_refuses_impossible_options_before_any_work(
-    finetune: Command, photos: Path, tmp_path: Path, options: list[str], words: list[str]
+    finetune: RunCommand, photos: Path, tmp_path: Path, options: list[str], words: list[str]
 ) -> None:
     result = finetune(photos, *options)
     assert result.code == 1
@@ -86,13 +86,13 @@ def test_finetune_refuses_impossible_options_before_any_work(
 @pytest.mark.parametrize(
     "arguments", [[], ["a", "b"], ["a", "--precision", "fp8"], ["a", "--seed", "x"], ["a", "--wat"]]
 )
-def test_finetune_wrong_usage_exits_2(finetune: Command, arguments: list[str]) -> None:
+def test_finetune_wrong_usage_exits_2(finetune: RunCommand, arguments: list[str]) -> None:
     result = finetune(*arguments)
     assert result.code == 2
     assert "--help" in result.err
 
 
-def test_finetune_bad_data_is_one_clear_error(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_finetune_bad_data_is_one_clear_error(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     shutil.rmtree(photos / "red")
     shutil.rmtree(photos / "blue")
     result = finetune(photos)
@@ -188,7 +188,7 @@ main()
     assert not (tmp_path / "models").exists()
 
 
-def test_full_disk_leaves_earlier_versions_intact(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_full_disk_leaves_earlier_versions_intact(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     """The limit on a file's size stands in for a full disk: writing fails half way in the same place."""
     assert finetune(photos).code == 0
     run = subprocess.run(
@@ -221,11 +221,11 @@ def test_full_disk_for_the_feature_cache_does_not_stop_the_run(photos: Path, tmp
     if "mount" in run.stderr and run.returncode == 32:
         pytest.skip("no tmpfs may be mounted here")
     assert run.returncode == 0, run.stderr
-    assert "going on without it" in run.stderr
+    assert "continuing without it" in run.stderr
     assert model_versions(tmp_path / "models", "photos") == [1]
 
 
-def test_odd_file_and_class_names_are_escaped(finetune: Command, photos: Path) -> None:
+def test_odd_file_and_class_names_are_escaped(finetune: RunCommand, photos: Path) -> None:
     (photos / "red").rename(photos / "<b>[red]\n$(x)")
     (photos / "green" / "[bold] 'q' \".png").write_bytes(picture("green"))
     (photos / "green" / "\udcff[bold].png").write_bytes(b"")

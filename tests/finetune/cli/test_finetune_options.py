@@ -14,10 +14,10 @@ from finetune.cli.options import OPTION_SECTIONS
 from finetune.recipe import Recipe
 from graft.bundle.open_bundle import open_bundle
 from tests.support.class_folders import fill
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 
 
-def recipe_of_command(monkeypatch: pytest.MonkeyPatch, finetune: Command, *arguments: object) -> Recipe:
+def recipe_of_command(monkeypatch: pytest.MonkeyPatch, finetune: RunCommand, *arguments: object) -> Recipe:
     """The recipe that a command line makes; nothing is trained."""
     recipes: list[Recipe] = []
 
@@ -68,7 +68,7 @@ EVERY = {
 FLAGS = {"--no-samples": ("own_samples", False), "--no-augment": ("augment", False), "--resume": ("resume", True)}
 
 
-def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
+def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, finetune: RunCommand) -> None:
     words = [word for option, (value, _) in EVERY.items() for word in (option, value)]
     recipe = recipe_of_command(monkeypatch, finetune, "d.csv", *words, *FLAGS)
     expected = {field: value for value, field in EVERY.values()} | dict(FLAGS.values())
@@ -77,12 +77,12 @@ def test_every_option_reaches_the_recipe(monkeypatch: pytest.MonkeyPatch, finetu
     assert known - EVERY.keys() - FLAGS.keys() == {"--text-b", "--recipe", "--progress", "--json"}
 
 
-def test_recipe_without_options_is_the_default(monkeypatch: pytest.MonkeyPatch, finetune: Command) -> None:
+def test_recipe_without_options_is_the_default(monkeypatch: pytest.MonkeyPatch, finetune: RunCommand) -> None:
     assert recipe_of_command(monkeypatch, finetune, "d.csv") == Recipe(data="d.csv")
 
 
 def test_command_line_overrides_the_recipe_file(
-    monkeypatch: pytest.MonkeyPatch, finetune: Command, tmp_path: Path
+    monkeypatch: pytest.MonkeyPatch, finetune: RunCommand, tmp_path: Path
 ) -> None:
     (tmp_path / "sub").mkdir()
     (tmp_path / "sub" / "r.toml").write_text('data = "photos"\nseed = 3\ndepth = "top"\nepochs = 9\naugment = false\n')
@@ -92,7 +92,7 @@ def test_command_line_overrides_the_recipe_file(
     assert recipe_of_command(monkeypatch, finetune, "other", "--recipe", "sub/r.toml").data == "other"
 
 
-def test_invalid_recipe_file_is_one_clear_error(finetune: Command, tmp_path: Path) -> None:
+def test_invalid_recipe_file_is_one_clear_error(finetune: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "r.toml").write_text('data = "photos"\nepoch = 3\n')
     for arguments, word in ((["--recipe", "r.toml"], "mean 'epochs'?"), (["a", "--recipe", "no.toml"], "no.toml")):
         result = finetune(*arguments)
@@ -103,7 +103,7 @@ def test_invalid_recipe_file_is_one_clear_error(finetune: Command, tmp_path: Pat
 
 
 @pytest.mark.parametrize("arguments", [[], ["--seed", 1], ["--json"]])
-def test_missing_data_argument_is_wrong_usage(finetune: Command, arguments: list) -> None:
+def test_missing_data_argument_is_wrong_usage(finetune: RunCommand, arguments: list) -> None:
     result = finetune(*arguments)
     assert result.code == 2
     assert "DATA" in result.err
@@ -111,7 +111,7 @@ def test_missing_data_argument_is_wrong_usage(finetune: Command, arguments: list
 
 
 @pytest.mark.parametrize("word", ["--help", "-h"])
-def test_finetune_help_shows_options_and_commands(finetune: Command, word: str) -> None:
+def test_finetune_help_shows_options_and_commands(finetune: RunCommand, word: str) -> None:
     result = finetune(word)
     assert result.code == 0
     for part in ("Data:", "Training:", "Commands:", "  check ", "  add ", "./add", "finetune add", "[check|add]"):
@@ -121,7 +121,7 @@ def test_finetune_help_shows_options_and_commands(finetune: Command, word: str) 
         assert f"{option}" in result.out
 
 
-def test_subcommands_have_their_own_help(finetune: Command) -> None:
+def test_subcommands_have_their_own_help(finetune: RunCommand) -> None:
     for name in cli.commands:
         result = finetune(name, "--help")
         assert (result.code, result.err) == (0, "")
@@ -130,7 +130,9 @@ def test_subcommands_have_their_own_help(finetune: Command) -> None:
         assert finetune(name, "-h").out == result.out
 
 
-def test_folder_named_like_a_subcommand_is_reached_by_its_path(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_folder_named_like_a_subcommand_is_reached_by_its_path(
+    finetune: RunCommand, photos: Path, tmp_path: Path
+) -> None:
     shutil.move(photos, tmp_path / "add")
     assert finetune("./add", "--json").code == 0
     result = finetune("add")
@@ -138,7 +140,7 @@ def test_folder_named_like_a_subcommand_is_reached_by_its_path(finetune: Command
     assert "finetune add" in result.err
 
 
-def test_options_may_precede_the_data(finetune: Command, photos: Path) -> None:
+def test_options_may_precede_the_data(finetune: RunCommand, photos: Path) -> None:
     assert json.loads(finetune("--json", "--seed", 5, photos).out)["model"] == "photos"
 
 
@@ -146,7 +148,7 @@ def lines(text: str) -> list[dict]:
     return [json.loads(line) for line in text.splitlines()]
 
 
-def test_progress_json_lines(finetune: Command, photos: Path) -> None:
+def test_progress_json_lines(finetune: RunCommand, photos: Path) -> None:
     result = finetune(photos, "--progress", "json", "--json")
     assert json.loads(result.out)["version"] == 1
     events = lines(result.err)
@@ -156,7 +158,7 @@ def test_progress_json_lines(finetune: Command, photos: Path) -> None:
     assert any("24 extracted" in one["text"] for one in events if one["event"] == "say")
 
 
-def test_progress_json_lines_include_errors(finetune: Command, tmp_path: Path) -> None:
+def test_progress_json_lines_include_errors(finetune: RunCommand, tmp_path: Path) -> None:
     fill(tmp_path / "photos", each=1)
     result = finetune("photos", "--progress", "json")
     assert (result.code, result.out) == (1, "")
@@ -164,7 +166,7 @@ def test_progress_json_lines_include_errors(finetune: Command, tmp_path: Path) -
     assert "every class needs" in lines(result.err)[-1]["text"]
 
 
-def test_progress_none_prints_only_errors(finetune: Command, photos: Path, tmp_path: Path) -> None:
+def test_progress_none_prints_only_errors(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:
     result = finetune(photos, "--progress", "none")
     assert (result.code, result.err) == (0, "")
     assert finetune("nowhere", "--progress", "none").err.startswith("error: ")

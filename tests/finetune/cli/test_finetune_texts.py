@@ -12,7 +12,7 @@ from finetune.features.extract import extract_features
 from finetune.report.sample_preview import MAX_EXCERPT_CHARS, excerpt
 from graft.inputs.text_bytes import encode_text_sample
 from graft.progress import SilentProgress
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 from tests.support.finetune.text_folders import opened, table, texts
 from tests.support.text_fakes import tiny_text_trunk, tiny_tokenizer
 from zoo.sample_inputs import SAMPLE_SENTENCES
@@ -20,7 +20,7 @@ from zoo.sample_inputs import SAMPLE_SENTENCES
 EVIL = "<script>alert(1)</script>"
 
 
-def test_finetune_needs_only_a_table_of_texts(finetune: Command, tmp_path: Path) -> None:
+def test_finetune_needs_only_a_table_of_texts(finetune: RunCommand, tmp_path: Path) -> None:
     result = finetune(table(tmp_path, "review,stars", texts(80)))
     assert result.code == 0, result.err
     assert 'text: "review", label: "stars"' in result.err
@@ -30,7 +30,7 @@ def test_finetune_needs_only_a_table_of_texts(finetune: Command, tmp_path: Path)
     assert 'predict t "a text"' in result.out
 
 
-def test_text_bundle_includes_its_tokenizer(finetune: Command, tmp_path: Path) -> None:
+def test_text_bundle_includes_its_tokenizer(finetune: RunCommand, tmp_path: Path) -> None:
     bundle = opened(finetune(table(tmp_path, "text,label", texts(80)), "--json").out)
     manifest = bundle.manifest
     assert bundle.layout.tokenizer.read_bytes() == tiny_tokenizer()
@@ -43,7 +43,7 @@ def test_text_bundle_includes_its_tokenizer(finetune: Command, tmp_path: Path) -
     assert set(bundle.read_golden().samples) <= asked
 
 
-def test_finetune_a_folder_of_text_files(finetune: Command, tmp_path: Path) -> None:
+def test_finetune_a_folder_of_text_files(finetune: RunCommand, tmp_path: Path) -> None:
     for number, (text, label) in enumerate(texts(40)):
         (tmp_path / "data" / label).mkdir(parents=True, exist_ok=True)
         (tmp_path / "data" / label / f"{number:02}.txt").write_text(text)
@@ -64,14 +64,14 @@ def test_text_files_without_a_suffix_are_recognised(tmp_path: Path) -> None:
     assert load_dataset(str(tmp_path / "data")).kind == "text"
 
 
-def test_finetune_embed_a_folder_without_classes(finetune: Command, tmp_path: Path) -> None:
+def test_finetune_embed_a_folder_without_classes(finetune: RunCommand, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     for number, (text, _) in enumerate(texts(5)):
         (tmp_path / "data" / f"{number}.txt").write_text(text)
     assert opened(finetune(tmp_path / "data", "--task", "embed", "--json").out).manifest.task == "embed"
 
 
-def test_finetune_pairs_of_texts(finetune: Command, tmp_path: Path) -> None:
+def test_finetune_pairs_of_texts(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [(text, "the dog fell", label) for text, label in texts(60)]
     result = finetune(table(tmp_path, "a,b,same", rows), "--text", "a", "--text", "b", "--label", "same", "--json")
     assert result.code == 0, result.err
@@ -84,14 +84,14 @@ def test_finetune_pairs_of_texts(finetune: Command, tmp_path: Path) -> None:
     assert own.read_golden().samples[0] == encode_text_sample(*SAMPLE_SENTENCES[:2])
 
 
-def test_backbone_of_the_other_kind_is_refused(finetune: Command, photos: Path) -> None:
+def test_backbone_of_the_other_kind_is_refused(finetune: RunCommand, photos: Path) -> None:
     result = finetune(photos, "--backbone", "all_minilm_l6_v2.sentences")
     assert result.code == 1
     assert "takes texts, but" in result.err
-    assert "holds pictures" in result.err
+    assert "holds images" in result.err
 
 
-def test_rows_without_labels_count_as_unusable(finetune: Command, tmp_path: Path) -> None:
+def test_rows_without_labels_count_as_unusable(finetune: RunCommand, tmp_path: Path) -> None:
     path = table(tmp_path, "text,label", [*texts(40), ("the cat", ""), ("the dog", ""), ("the fish", "")])
     result = finetune(path)
     assert result.code == 1
@@ -100,7 +100,7 @@ def test_rows_without_labels_count_as_unusable(finetune: Command, tmp_path: Path
     assert len(json.loads(finetune(path, "--max-bad", 0.1, "--json").out)["skipped"]) == 3
 
 
-def test_odd_texts_are_trained_or_skipped(finetune: Command, tmp_path: Path) -> None:
+def test_odd_texts_are_trained_or_skipped(finetune: RunCommand, tmp_path: Path) -> None:
     odd = [
         ("x" * 10_000_000, "good"),
         ("good \0 dog", "good"),
@@ -116,14 +116,14 @@ def test_odd_texts_are_trained_or_skipped(finetune: Command, tmp_path: Path) -> 
     assert sum("text is missing" in reason for reason in reasons) == 1
 
 
-def test_finetune_keeps_the_split_column(finetune: Command, tmp_path: Path) -> None:
+def test_finetune_keeps_the_split_column(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [(text, label, "test" if n >= 60 else "train") for n, (text, label) in enumerate(texts(80))]
     manifest = opened(finetune(table(tmp_path, "text,label,split", rows), "--json").out).manifest
     assert manifest.data["counts"] == {"train": 44, "val": 16, "test": 20}
     assert manifest.data["split"].startswith("the data's own, val cut from train")
 
 
-def test_worst_texts_are_escaped_or_left_out_of_the_report(finetune: Command, tmp_path: Path) -> None:
+def test_worst_texts_are_escaped_or_left_out_of_the_report(finetune: RunCommand, tmp_path: Path) -> None:
     labels = np.random.default_rng(0).choice(["a", "b"], 60)
     rows = [(f"{text} {EVIL} {'the cat ' * 200}", label) for (text, _), label in zip(texts(60), labels, strict=True)]
     path = table(tmp_path, "text,label", rows)

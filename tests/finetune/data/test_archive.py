@@ -25,7 +25,7 @@ from graft.progress import SilentProgress
 from graft.storage.cache_root import cache_root
 from graft.storage.scratch import ScratchFolder
 from tests.support.class_folders import fill, noisy
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 
 PNG = noisy((200, 40, 40), 1)
 TARS = {"tar": "w", "tar.gz": "w:gz", "tgz": "w:gz", "tar.bz2": "w:bz2", "tar.xz": "w:xz"}
@@ -136,7 +136,7 @@ def test_archive_scratch_lives_as_long_as_its_samples(photos: Path) -> None:
     assert list((cache_root() / "scratch").iterdir()) == []
 
 
-def test_archive_trains_a_bundle_and_leaves_nothing_behind(photos: Path, finetune: Command) -> None:
+def test_archive_trains_a_bundle_and_leaves_nothing_behind(photos: Path, finetune: RunCommand) -> None:
     error = finetune(tarred(photos, photos.parent / "photos.tar.gz", "w:gz", under="photos/"))
     assert error.code == 0, error.err
     manifest = open_bundle(photos.parent / "models" / "photos" / "1").manifest

@@ -19,7 +19,7 @@ from finetune.head import FitData, Grid
 from finetune.head.fit import CLASSIFY_FITTER, HEAD_FITTERS, HeadOptions, refit_on_train_only, select_head
 from finetune.head.tune import HeadSearchSpace, SearchParameter, find_best_trial
 from graft.progress import SilentProgress
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 from tests.support.listener import Listener
 
 
@@ -136,7 +136,7 @@ def test_head_without_validation_never_sees_the_validation_part() -> None:
     assert heads[0].choice == selected.head.choice
 
 
-def test_tune_is_recorded_in_the_manifest(finetune: Command, photos, tmp_path) -> None:
+def test_tune_is_recorded_in_the_manifest(finetune: RunCommand, photos, tmp_path) -> None:
     result = finetune(photos, "--tune", 4, "--json")
     assert result.code == 0, result.err
     assert "tuned over 4 trials" in result.err

@@ -30,7 +30,7 @@ from graft.errors import DatasetError, RecipeError, ReplayFailed
 from graft.inputs.image import ImageInput
 from graft.runtime.session import open_session
 from tests.support.class_folders import COLORS, noisy
-from tests.support.commands import Command
+from tests.support.commands import RunCommand
 from tests.support.finetune import fitted_heads
 from tests.support.finetune.text_folders import opened, table, texts
 
@@ -235,7 +235,7 @@ def test_stratified_subsample_has_every_class() -> None:
 # In a bundle
 
 
-def test_bundle_with_unknown_is_trained_and_replayed(finetune: Command, photos: Path) -> None:
+def test_bundle_with_unknown_is_trained_and_replayed(finetune: RunCommand, photos: Path) -> None:
     result = finetune(photos, "--unknown-at", "0.9", "--json")
     assert "validation samples stay known" in result.err
     bundle = opened(result.out)
@@ -255,14 +255,14 @@ def test_bundle_with_unknown_is_trained_and_replayed(finetune: Command, photos: 
     assert "Novelty of the test samples" in report
 
 
-def test_unknown_share_is_printed(finetune: Command, photos: Path) -> None:
+def test_unknown_share_is_printed(finetune: RunCommand, photos: Path) -> None:
     text = finetune(photos, "--unknown-at", "0.9").out
     assert "of them get a class" in text
     assert 'answered with "unknown"' in text
     assert "get a class" not in finetune(photos).out
 
 
-def test_replay_covers_novelty(finetune: Command, photos: Path) -> None:
+def test_replay_covers_novelty(finetune: RunCommand, photos: Path) -> None:
     bundle = open_bundle(opened(finetune(photos, "--unknown-at", "0.9", "--json").out).layout.root)
     trunk, head = open_session(bundle.layout.trunk), open_session(bundle.layout.head)
 
@@ -280,7 +280,7 @@ def test_replay_covers_novelty(finetune: Command, photos: Path) -> None:
             ask(moved)
 
 
-def test_unknown_is_off_by_default(finetune: Command, photos: Path) -> None:
+def test_unknown_is_off_by_default(finetune: RunCommand, photos: Path) -> None:
     bundle = opened(finetune(photos, "--json").out)
     assert "novelty" not in bundle.manifest.head
     assert "unknown" not in bundle.manifest.metrics
@@ -288,7 +288,7 @@ def test_unknown_is_off_by_default(finetune: Command, photos: Path) -> None:
     assert "When it says" not in bundle.layout.report.read_text()
 
 
-def test_unknown_is_refused_for_other_tasks(finetune: Command, tmp_path: Path) -> None:
+def test_unknown_is_refused_for_other_tasks(finetune: RunCommand, tmp_path: Path) -> None:
     path = table(tmp_path, "text,price", [(text, str(n)) for n, (text, _) in enumerate(texts(40))])
     result = finetune(path, "--unknown-at", "0.9")
     assert result.code == 1
@@ -297,7 +297,7 @@ def test_unknown_is_refused_for_other_tasks(finetune: Command, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("name", ["unknown", "Unknown", "ＵＮＫＮＯＷＮ"])
-def test_class_named_unknown_is_refused(finetune: Command, tmp_path: Path, name: str) -> None:
+def test_class_named_unknown_is_refused(finetune: RunCommand, tmp_path: Path, name: str) -> None:
     for at, label in enumerate(("red", name)):
         folder = tmp_path / "photos" / label
         folder.mkdir(parents=True)
