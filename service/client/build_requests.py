@@ -11,7 +11,7 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.bundle.manifest import SampleKind, sample_kind_of
+from graft.bundle.manifest import SampleKind
 from graft.errors import ServerFailed
 from service.answers import Answer, Candidate, Prediction, Tags, Value
 
@@ -128,7 +128,9 @@ def _parse_candidates(rows: ResponseJson) -> tuple[Candidate, ...]:
 
 
 def _parse_sample_kind(facts: ResponseJson) -> SampleKind:
-    return sample_kind_of(facts["input"])
+    if facts["input"]["kind"] != "text":
+        return "image"
+    return "text" if facts["input"]["texts"] == 1 else "pair"
 
 
 def _parse_embeddings(facts: ResponseJson) -> NDArray[np.float32]:

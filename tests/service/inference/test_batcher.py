@@ -34,23 +34,23 @@ class Sizes:
     def __init__(self) -> None:
         self.seen: list[int] = []
 
-    def batched(self, samples: int) -> None:
+    def observe_batch(self, samples: int) -> None:
         self.seen.append(samples)
 
 
-class Owed:
-    """A promise that a test waits for."""
+class FakeFuture:
+    """A job's future that a test waits for."""
 
     def __init__(self) -> None:
-        self.gone, self._over = False, threading.Event()
-        self._outcome: Float32Array | BaseException = AssertionError("it was never settled")
+        self.is_cancelled, self._over = False, threading.Event()
+        self._outcome: Float32Array | BaseException = AssertionError("no outcome was set")
 
-    def settle(self, outcome: Float32Array | BaseException) -> None:
+    def set_outcome(self, outcome: Float32Array | BaseException) -> None:
         self._outcome = outcome
         self._over.set()
 
-    def keep(self, work: Callable[[], Float32Array]) -> None:
-        self.settle(work())
+    def complete_with(self, work: Callable[[], Float32Array]) -> None:
+        self.set_outcome(work())
 
     def result(self) -> Float32Array:
         assert self._over.wait(30)
@@ -72,7 +72,7 @@ def model(tmp_path: Path) -> Model:
         rows = trunk(arrays)
         return np.full_like(rows, np.nan) if (arrays["token_ids"] == BLANK).any() else rows
 
-    return replace(good, grafted=replace(good.graphs, trunk=touchy))
+    return replace(good, graphs=replace(good.graphs, trunk=touchy))
 
 
 @contextmanager
@@ -86,7 +86,7 @@ def held(workers: WorkerPool) -> Iterator[None]:
 
 
 def asked(model: Model, *ids: int) -> PendingSample:
-    return PendingSample(model, np.array(ids, np.int32), Owed(), lambda features, _: features)
+    return PendingSample(model, np.array(ids, np.int32), FakeFuture(), lambda features, _: features)
 
 
 def together(batcher: Batcher, workers: WorkerPool, *waiting: PendingSample) -> None:
@@ -181,9 +181,9 @@ def test_micro_batch_is_chosen_by_the_oldest_sample_and_similar_length(model: Mo
 def test_micro_batch_never_mixes_models_with_other_inputs(model: Model, tmp_path: Path) -> None:
     tiny_text_bundle(tmp_path / "others", texts=2)
     pairs = open_model(tmp_path / "others", "topics", 1, OnnxEngine())
-    first, other = asked(model, 2, 4, 3), asked(pairs, 2, 4, 3)
-    assert select_batch([first, other, asked(model, 2, 5, 3)], 64, 9)[1:] != [other]
-    assert len(select_batch([first, other], 64, 9)) == 1
+    first, other, third = asked(model, 2, 4, 3), asked(pairs, 2, 4, 3), asked(model, 2, 5, 3)
+    assert select_batch([first, other, third], 64, 9) == [first, third]  # compared by identity
+    assert select_batch([other, first, third], 64, 9) == [other]
 
 
 def test_micro_batch_queue_is_shared_by_models_with_one_trunk(tmp_path: Path, workers: WorkerPool) -> None:

@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import dataclasses
 import gc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -26,19 +28,42 @@ def test_engine_shares_one_trunk_between_models(tmp_path: Path) -> None:
 def test_engine_releases_a_trunk_with_its_last_model(tmp_path: Path) -> None:
     engine = OnnxEngine()
     models = [engine.open(tiny_bundle(tmp_path / "models", name)) for name in ("a", "b")]
+    trunk = weakref.ref(models[0].trunk)
     models.pop()
     gc.collect()
-    assert len(engine._trunks) == 1
+    assert trunk() is models[0].trunk  # the other model still uses it
     models.pop()
     gc.collect()
-    assert len(engine._trunks) == 0
+    assert trunk() is None
+
+
+def test_engine_headless_model_has_no_head(tmp_path: Path) -> None:
+    assert OnnxEngine().open(tiny_bundle(tmp_path / "models", task="embed")).head is None
+
+
+def test_engine_novelty_is_one_more_column(tmp_path: Path) -> None:
+    graphs = OnnxEngine().open(tiny_bundle(tmp_path / "models", threshold=3.0))
+    assert graphs.head is not None
+    features = np.random.default_rng(0).normal(size=(4, WIDTH)).astype(np.float32)
+    rows = graphs.head(features)
+    assert rows.shape == (4, 3 + 1)
+    np.testing.assert_allclose(rows[:, 3], np.linalg.norm(features, axis=1), rtol=1e-5)
+
+
+def test_engine_gives_the_same_features_from_many_threads(tmp_path: Path) -> None:
+    trunk = OnnxEngine().open(tiny_bundle(tmp_path / "models")).trunk
+    images = np.random.default_rng(0).integers(0, 256, (32, SIZE, SIZE, 3), np.uint8)
+    alone = [trunk({"image": image[None]}) for image in images]
+    with ThreadPoolExecutor(8) as pool:
+        concurrent = list(pool.map(lambda image: trunk({"image": image[None]}), images))
+    np.testing.assert_array_equal(concurrent, alone)
 
 
 def test_engine_output_shapes(tmp_path: Path) -> None:
-    grafted = OnnxEngine().open(tiny_bundle(tmp_path / "models"))
-    features = grafted.trunk({"image": np.zeros((4, SIZE, SIZE, 3), np.uint8)})
+    graphs = OnnxEngine().open(tiny_bundle(tmp_path / "models"))
+    features = graphs.trunk({"image": np.zeros((4, SIZE, SIZE, 3), np.uint8)})
     assert (features.shape, features.dtype) == ((4, WIDTH), np.float32)
-    assert grafted.head(features).shape == (4, 3)
+    assert graphs.head(features).shape == (4, 3)
 
 
 @pytest.mark.parametrize(

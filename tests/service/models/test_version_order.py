@@ -41,6 +41,12 @@ def test_version_order_rollback_answers_at_once_and_never_waits() -> None:
         order = VersionOrder()
         order.begin_request("m", 2)
         order.begin_request("m", 1)
-        await asyncio.wait_for(order.wait_for_older_versions("m", 1), 5)
+        older = asyncio.create_task(order.wait_for_older_versions("m", 1))
+        newer = asyncio.create_task(order.wait_for_older_versions("m", 2))
+        await asyncio.sleep(0)
+        assert older.done(), "version 1 waits for version 2, which is newer"
+        assert not newer.done(), "version 2 does not wait for version 1"
+        order.end_request("m", 1)
+        await asyncio.wait_for(newer, 5)
 
     asyncio.run(story())

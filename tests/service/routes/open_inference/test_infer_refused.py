@@ -215,7 +215,7 @@ def test_infer_other_content_types_are_415(http: TestClient) -> None:
 
 def test_infer_bad_request_is_refused_before_admission(http: TestClient) -> None:
     service = http.app.state.service  # type: ignore[attr-defined]
-    with service.workers.admitted(10**6):
+    with service.workers.admission(10**6):
         assert post(http, {"inputs": [GOOD | {"datatype": "FP32"}]}).status_code == 400
         assert post(http, {"inputs": [GOOD]}).status_code == 429
 
