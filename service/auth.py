@@ -8,8 +8,7 @@ import hmac
 from fastapi import Request, Response
 
 from graft.errors import Unauthorized
-from service.routes.dependencies import get_service
-from service.routes.fast_routes import Endpoint
+from service.routes.fast_routes import Endpoint, get_service
 
 
 async def require_api_key(request: Request) -> None:

@@ -1,9 +1,13 @@
-"""The Python client: `Client().predict("digits", "photo.jpg").label`, and `AsyncClient` for asyncio."""
+"""The Python client: `Client().predict("digits", "photo.jpg").label`, and `AsyncClient` for asyncio.
+
+What the two clients share: where to ask, with which key, how often, for how long.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 from typing import Any, Final, Self, TypeVar, overload
 
@@ -12,9 +16,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from graft.bundle.manifest import SampleKind
-from graft.errors import BadRequest, Unreachable
+from graft.errors import BadRequest, GraftError, NotReady, Overloaded, Unreachable
 from service.answers import Answer
-from service.client.build_requests import (
+from service.client.requests import (
+    DEFAULT_URL,
+    ClientSample,
     RequestSpec,
     build_embed_requests,
     build_metadata_request,
@@ -22,10 +28,41 @@ from service.client.build_requests import (
     build_predict_requests,
     build_sample_kind_request,
     concatenate_embeddings,
+    is_ambiguous,
+    pack_samples,
 )
-from service.client.pack_samples import ClientSample, is_ambiguous, pack_samples
-from service.client.retry import DEFAULT_URL, RetryPolicy
 from service.http_errors import error_from_response
+
+BACKOFF_SECONDS: Final = 0.1  # seconds before the second attempt; doubled each time, with jitter
+
+
+class RetryPolicy:
+    """The attempts at one call: a few, with pauses, all within one deadline."""
+
+    def __init__(self, timeout: float, retries: int) -> None:
+        """Allow `timeout` seconds and `retries` attempts after the first."""
+        self._deadline, self._max_retries, self._attempt_count = time.monotonic() + timeout, retries, 0
+
+    @property
+    def seconds_left(self) -> float:
+        """Seconds until the deadline."""
+        return max(self._deadline - time.monotonic(), 0.001)
+
+    def next_delay(self, error: GraftError, retry_after: str = "") -> float:
+        """Return how many seconds to wait before the next attempt.
+
+        Raises:
+            GraftError: `error` itself, where trying again would not help or there is no time left.
+        """
+        server_delay = float(retry_after) if retry_after.isdigit() else 0.0
+        delay = max(server_delay, BACKOFF_SECONDS * (1 << self._attempt_count)) * random.uniform(1, 1.5)  # noqa: S311  # jitter, no secret
+        self._attempt_count += 1
+        if not isinstance(error, Overloaded | NotReady | Unreachable):
+            raise error
+        if self._attempt_count > self._max_retries or delay >= self.seconds_left:
+            raise error
+        return delay
+
 
 _NO_PROXY: Final = ("all://127.0.0.1", "all://localhost", "all://[::1]")  # never through a proxy
 

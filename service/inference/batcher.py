@@ -2,6 +2,12 @@
 
 Nothing ever waits for a batch to fill. A sample that comes to an idle server is run at once, alone; batches form out
 of what had to wait anyway. All the models grafted on a trunk share its batches.
+
+
+How many samples, or tokens, one run of a trunk should hold: measured here, when the trunk is loaded.
+
+Batches pay where one sample does not keep a core busy: short texts. They do not pay for a convolutional network on a
+CPU, whose activations leave the cache. Nobody has to know which is which.
 """
 
 from __future__ import annotations
@@ -11,17 +17,16 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
-from typing import Protocol
+from typing import Final, Protocol
 from weakref import WeakKeyDictionary
 
 import numpy as np
 from starlette.requests import ClientDisconnect
 
-from graft.inputs.open_input import SampleArray
+from graft.bundle.signature import TensorSpec
+from graft.inputs.open_input import BatchArrays, Input, SampleArray
 from graft.types import Float32Array
-from service.inference.batch_size import measure_batch_size
-from service.inference.futures import JobFuture
-from service.inference.worker_pool import WorkerPool
+from service.inference.worker_pool import JobFuture, WorkerPool
 from service.models.model import Model
 
 
@@ -159,3 +164,41 @@ def _run_trunk(batch: Sequence[PendingSample]) -> Float32Array:
     if len(batch) > 1 and not np.isfinite(rows).all():
         raise ArithmeticError("a sample of the batch gives numbers that are not finite")
     return rows
+
+
+MAX_BATCH_SAMPLES: Final = 32  # samples a run
+TIMING_TOKENS: Final = 16  # of each sample, where samples have a length
+MIN_SPEEDUP: Final = 1.1  # two samples together must be so many times faster, each, than one alone; then more may join
+TIMING_ROUNDS: Final = 3
+
+
+def measure_batch_size(trunk: Callable[[BatchArrays], Float32Array], inputs: Input, input_tensor: TensorSpec) -> int:
+    """Return how much one run of a trunk should hold: tokens for texts, else samples; 1 where batches do not pay.
+
+    `input_tensor` is the first tensor that the trunk takes. Where two together pay, the size is doubled for as long as each
+    sample gains anything.
+    """
+    has_length = input_tensor.shape[1:] == (-1,)
+    one = np.zeros((TIMING_TOKENS,) if has_length else input_tensor.shape[1:], input_tensor.dtype)
+
+    def seconds_per_sample(size: int) -> float:
+        return _time_fastest_run(trunk, inputs.batch([one] * size)) / size
+
+    size, seconds = 1, seconds_per_sample(1)
+    while (
+        size < MAX_BATCH_SAMPLES
+        and (next_seconds := seconds_per_sample(2 * size)) * (MIN_SPEEDUP if size == 1 else 1) < seconds
+    ):
+        size, seconds = size * 2, next_seconds
+    return size * len(one) if has_length and size > 1 else size
+
+
+def _time_fastest_run(trunk: Callable[[BatchArrays], Float32Array], batch: BatchArrays) -> float:
+    """Return the shortest of a few runs: whatever disturbs one only makes it longer."""
+    trunk(batch)  # the first run of a shape plans its memory
+    taken = []
+    for _ in range(TIMING_ROUNDS):
+        start = time.perf_counter()
+        trunk(batch)
+        taken.append(time.perf_counter() - start)
+    return min(taken)

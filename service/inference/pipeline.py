@@ -16,9 +16,16 @@ from graft.errors import BadRequest, ServerFailed
 from graft.inputs.open_input import BatchArrays, SampleArray
 from graft.types import Float32Array
 from service.inference.batcher import BatcherRegistry, PendingSample
-from service.inference.futures import DisconnectCheck, FutureGroup, JobFuture, run_concurrently, unwrap, unwrap_all
 from service.inference.metrics import Metrics
-from service.inference.worker_pool import WorkerPool
+from service.inference.worker_pool import (
+    DisconnectCheck,
+    FutureGroup,
+    JobFuture,
+    WorkerPool,
+    run_concurrently,
+    unwrap,
+    unwrap_all,
+)
 from service.models.input_kinds import WireSample
 from service.models.model import Model
 

@@ -9,13 +9,17 @@ from typing import TypeVar
 
 from graft.errors import NotReady
 from service.inference.batcher import BatcherRegistry
-from service.inference.futures import DisconnectCheck, run_concurrently, unwrap
 from service.inference.metrics import Metrics
 from service.inference.pipeline import InferencePipeline
-from service.inference.worker_pool import WorkerPool, create_background_executor
+from service.inference.worker_pool import (
+    DisconnectCheck,
+    WorkerPool,
+    create_background_executor,
+    run_concurrently,
+    unwrap,
+)
 from service.models.model import Model
-from service.models.registry import ModelRegistry
-from service.models.version_order import ModelLease, VersionOrder
+from service.models.registry import ModelLease, ModelRegistry, VersionOrder
 from service.settings import Settings
 
 T = TypeVar("T")

@@ -15,7 +15,7 @@ from graft.errors import GraftError, MissingExtra, Unreachable
 from graft.progress import SilentProgress
 from graft.progress.terminal import TerminalProgress
 from graft.runtime.device import Device
-from service.client.retry import DEFAULT_URL
+from service.client.requests import DEFAULT_URL
 from service.predict.csv_output import open_csv_output
 from service.predict.inputs import parse_samples
 from service.predict.run import PredictionSink, Predictor, run_predictions

@@ -19,7 +19,7 @@ from graft.inputs.sample_files import IMAGE_SUFFIXES, TEXT_SUFFIXES, walk_files
 from graft.inputs.text_bytes import decode_text_sample, encode_text_sample
 from graft.tables import TABLE_SUFFIXES, ColumnSearch, DataRow, DataTable, read_table
 from graft.tables.column_search import LABEL_COLUMNS, PATH_COLUMNS, SPLIT_COLUMNS
-from service.client.pack_samples import pack_sample
+from service.client.requests import pack_sample
 
 SAMPLE_FILE_NOUNS: Final = {"image": "images (.jpg, .png, …)", "text": "texts (.txt)"}
 

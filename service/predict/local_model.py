@@ -18,7 +18,7 @@ from graft.errors import GraftError, InputError, NotReady, UnknownModel
 from graft.inputs.open_input import SampleArray as Array
 from graft.runtime.cpu_threads import available_cores, batched, map_ordered, thread_pool
 from graft.runtime.device import Device
-from service.inference.postprocess import build_answers
+from service.answers import build_answers
 from service.models.engine import OnnxEngine
 from service.models.model import Model, open_model
 from service.predict.inputs import PredictSample

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from prometheus_client import CONTENT_TYPE_LATEST
 
-from service.routes.dependencies import ModelRef, get_service
+from service.routes.fast_routes import ModelRef, get_service
 
 metrics_router = APIRouter()
 

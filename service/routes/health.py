@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Request
 
-from service.routes.dependencies import get_service
+from service.routes.fast_routes import get_service
 
 health_router = APIRouter(prefix="/v2/health")
 

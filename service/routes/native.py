@@ -10,7 +10,7 @@ from graft.errors import BadRequest
 from service.inference.service import Service
 from service.models.input_kinds import WireSample
 from service.models.model import Model
-from service.routes.dependencies import ModelRef, get_disconnect_check, get_service, json_response, receive_body
+from service.routes.fast_routes import ModelRef, get_disconnect_check, get_service, json_response, receive_body
 from service.routes.native_responses import (
     ColumnScores,
     Embeddings,

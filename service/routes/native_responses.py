@@ -10,8 +10,7 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel
 
 from graft.types import Float32Array
-from service.answers import Answer, Prediction
-from service.inference.postprocess import build_answers
+from service.answers import Answer, Prediction, build_answers
 from service.models.model import Model
 from service.models.registry import VersionEntry
 

@@ -23,7 +23,7 @@ from graft.inputs.token_ids import add_special_tokens
 from graft.types import Float32Array
 from service.models.input_kinds import JsonValue, WireSample
 from service.models.model import Model
-from service.routes.dependencies import get_disconnect_check, get_service, receive_body
+from service.routes.fast_routes import get_disconnect_check, get_service, receive_body
 from service.routes.samples_from_body import require_json
 from service.routes.tf_serving import parse_strict_json
 

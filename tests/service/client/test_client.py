@@ -22,7 +22,8 @@ from graft.errors import (
     UnknownVersion,
 )
 from service import AsyncClient, Client, Prediction
-from service.client import build_requests, retry
+from service.client import client as client_module
+from service.client import requests
 from service.server.app import create_app
 from service.settings import Settings
 from tests.support.fakes import picture
@@ -33,7 +34,7 @@ RED = np.array([[[255, 0, 0]] * 20] * 16, np.uint8)
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(client_module, "BACKOFF_SECONDS", 0.001)
 
 
 @pytest.fixture
@@ -51,7 +52,7 @@ def test_client_accepts_bytes_path_and_array(client: Client, tmp_path: Path) -> 
 
 
 def test_client_list_is_answered_in_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_requests, "MAX_REQUEST_SAMPLES", 3)
+    monkeypatch.setattr(requests, "MAX_REQUEST_SAMPLES", 3)
     images = [picture((shade, 0, 255 - shade)) for shade in range(0, 250, 25)]
     for answer, image in zip(client.predict("tiny", images, top=1), images, strict=True):
         alone = client.predict("tiny", image, top=1)  # no batch: equal within 1e-5
@@ -62,10 +63,10 @@ def test_client_list_is_answered_in_order(client: Client, monkeypatch: pytest.Mo
 
 def test_client_request_batches_stay_within_size_and_count_limits() -> None:
     images = [b"x" * size for size in (5 << 20, 5 << 20, 1, 9 << 20, 1)] + [b"y"] * 40
-    cut = list(build_requests.split_into_requests(images))
+    cut = list(requests.split_into_requests(images))
     assert [one for batch in cut for one in batch] == images
-    assert all(len(batch) == 1 or sum(map(len, batch)) <= build_requests.MAX_REQUEST_BYTES for batch in cut)
-    assert max(map(len, cut)) == build_requests.MAX_REQUEST_SAMPLES
+    assert all(len(batch) == 1 or sum(map(len, batch)) <= requests.MAX_REQUEST_BYTES for batch in cut)
+    assert max(map(len, cut)) == requests.MAX_REQUEST_SAMPLES
 
 
 def test_client_sends_arrays_losslessly(client: Client) -> None:

@@ -16,7 +16,7 @@ from click.testing import CliRunner, Result
 from graft.errors import BadRequest, GraftError, InputError, NotAnImage, NotText, TextTooLong, UnknownModel
 from service import AsyncClient, Client, Prediction
 from service.cli import predict
-from service.client import build_requests
+from service.client import requests
 from service.server.app import create_app
 from service.settings import Settings
 from tests.support.fakes import picture
@@ -55,7 +55,7 @@ def test_client_string_is_a_text_for_text_models_and_a_path_for_image_models(cli
 
 
 def test_client_list_of_texts_is_answered_in_order(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(build_requests, "MAX_REQUEST_SAMPLES", 3)
+    monkeypatch.setattr(requests, "MAX_REQUEST_SAMPLES", 3)
     texts = [f"the {word} rose {number}" for number, word in enumerate(["cat", "dog", "fish", "price"] * 2)]
     for answer, text in zip(client.predict("topics", texts), texts, strict=True):
         alone = client.predict("topics", text)  # no batch: equal within 1e-5

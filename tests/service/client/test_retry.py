@@ -10,7 +10,7 @@ import pytest
 
 from graft.errors import GraftError, NotAnImage, NotReady, Overloaded, ServerFailed, Unauthorized, Unreachable
 from service import AsyncClient, Client
-from service.client import retry
+from service.client import client as client_module
 
 RED = np.array([[[255, 0, 0]] * 20] * 16, np.uint8)
 GOOD = {"model": "m", "version": 1, "predictions": [{"label": "a", "probability": 1, "top": []}]}
@@ -18,7 +18,7 @@ GOOD = {"model": "m", "version": 1, "predictions": [{"label": "a", "probability"
 
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(retry, "BACKOFF_SECONDS", 0.001)
+    monkeypatch.setattr(client_module, "BACKOFF_SECONDS", 0.001)
 
 
 def mocked(*answers: httpx2.Response | Exception) -> tuple[Client, list[httpx2.Request]]:

@@ -11,7 +11,7 @@ from graft.bundle.signature import TensorSpec
 from graft.inputs.image import ImageInput
 from graft.inputs.open_input import BatchArrays
 from graft.types import Float32Array
-from service.inference.batch_size import TIMING_TOKENS, measure_batch_size
+from service.inference.batcher import TIMING_TOKENS, measure_batch_size
 from tests.support.fakes import SIZE
 from tests.support.text_fakes import tiny_text_input
 

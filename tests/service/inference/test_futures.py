@@ -7,7 +7,7 @@ import pytest
 from starlette.requests import ClientDisconnect
 
 from graft.errors import NotAnImage, ServerFailed
-from service.inference.futures import FutureGroup, unwrap, unwrap_all
+from service.inference.worker_pool import FutureGroup, unwrap, unwrap_all
 
 
 def here() -> bool:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from service.models.version_order import VersionOrder
+from service.models.registry import VersionOrder
 
 
 def test_version_order_new_version_waits_for_older_answers() -> None:
