@@ -11,6 +11,7 @@ import pytest
 from graft.errors import GraftError, NotAnImage, NotReady, Overloaded, ServerFailed, Unauthorized, Unreachable
 from service import AsyncClient, Client
 from service.client import client as client_module
+from service.client.client import RetryPolicy
 
 RED = np.array([[[255, 0, 0]] * 20] * 16, np.uint8)
 GOOD = {"model": "m", "version": 1, "predictions": [{"label": "a", "probability": 1, "top": []}]}
@@ -30,7 +31,7 @@ def mocked(*answers: httpx2.Response | Exception) -> tuple[Client, list[httpx2.R
         answer = answers[len(asked) - 1]
         if isinstance(answer, Exception):
             raise answer
-        return answer
+        return httpx2.Response(answer.status_code, content=answer.content, headers=answer.headers)  # each is read once
 
     return Client(http=httpx2.Client(transport=httpx2.MockTransport(handle)), retries=2, timeout=5), asked
 
@@ -39,7 +40,7 @@ def refusal(status: int, code: str, **headers: str) -> httpx2.Response:
     return httpx2.Response(status, json={"error": "why", "code": code}, headers=headers)
 
 
-@pytest.mark.parametrize(
+RETRIABLE = pytest.mark.parametrize(
     "first",
     [
         httpx2.ConnectError("refused"),
@@ -49,11 +50,41 @@ def refusal(status: int, code: str, **headers: str) -> httpx2.Response:
         refusal(503, "not_ready", **{"Retry-After": "soon"}),
     ],
 )
+
+
+@RETRIABLE
 def test_retry_on_connection_errors_429_and_503(first: httpx2.Response | Exception) -> None:
     client, asked = mocked(first, httpx2.Response(200, json=GOOD))
     assert client.predict("m", RED).label == "a"
     assert len(asked) == 2
     assert asked[0].content == asked[1].content
+
+
+@RETRIABLE
+def test_async_client_retries_like_the_client(first: httpx2.Response | Exception) -> None:
+    client, asked = mocked(first, httpx2.Response(200, json=GOOD))
+
+    async def story() -> None:
+        async with AsyncClient(http=httpx2.AsyncClient(transport=client._http._transport), retries=2) as same:
+            assert (await same.predict("m", RED)).label == "a"
+
+    asyncio.run(story())
+    assert len(asked) == 2
+
+
+def test_retry_backoff_doubles_with_jitter(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client_module, "BACKOFF_SECONDS", 0.1)
+    policy = RetryPolicy(timeout=60, retries=4)
+    for shortest in (0.1, 0.2, 0.4):
+        assert shortest <= policy.next_delay(Overloaded("full")) <= 1.5 * shortest
+    assert 7 <= policy.next_delay(NotReady("loading"), "7") <= 1.5 * 7  # the server's Retry-After is longer
+    with pytest.raises(Overloaded):
+        policy.next_delay(Overloaded("full"))  # no retry is left
+
+
+def test_retry_ends_before_the_deadline() -> None:
+    with pytest.raises(Unreachable):
+        RetryPolicy(timeout=5, retries=9).next_delay(Unreachable("nobody"), "5")
 
 
 @pytest.mark.parametrize(
