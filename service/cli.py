@@ -32,22 +32,27 @@ Examples:
 
 
 @click.command(epilog=SERVE_EXAMPLES)
-@click.option("--models", type=click.Path(path_type=Path), help="The model repository.  [default: models]")
-@click.option("--host", help="The address to listen on.  [default: 127.0.0.1]")
-@click.option("--port", type=int, help="The port to listen on; 0 takes a free one.  [default: 8000]")
-@click.option("--versions", type=int, help="How many of a model's newest versions are served.  [default: 2]")
-@click.option("--workers", metavar="N", help="Runs at a time, one core each; auto: as many as cores.  [default: auto]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where trunks run.  [default: auto]")
-@click.option("--max-waiting", type=int, help="Images or texts that may wait for a free core.  [default: 128]")
-@click.option("--max-body", type=int, help="Bytes that a request may have.  [default: 16777216]")
+@click.option("--models", type=click.Path(path_type=Path), help="Model repository.  [default: models]")
+@click.option("--host", help="Address to listen on.  [default: 127.0.0.1]")
+@click.option("--port", type=int, help="Port to listen on; 0 for a free one.  [default: 8000]")
+@click.option("--versions", type=int, help="Versions of each model to serve, newest first.  [default: 2]")
+@click.option("--workers", metavar="N", help="Worker threads, one core each; auto: one per core.  [default: auto]")
 @click.option(
-    "--allow-anyone-without-a-key", "allow_anyone", is_flag=True, help="Outside loopback, ask for no API key."
+    "--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Device that trunks run on.  [default: auto]"
+)
+@click.option("--max-waiting", type=int, help="Samples that may wait for a free core; more get 429.  [default: 128]")
+@click.option("--max-body", type=int, help="Maximum size of a request body in bytes.  [default: 16777216]")
+@click.option(
+    "--allow-anyone-without-a-key",
+    "allow_anyone",
+    is_flag=True,
+    help="Allow a host outside loopback without an API key.",
 )
 def serve(**flags: object) -> None:
     """Serve the models of a repository over HTTP.
 
-    New versions are noticed and loaded while the server runs. Flags, the API key and further settings
-    can be given in the environment, too: GRAFT_MODELS, GRAFT_PORT, GRAFT_API_KEY, GRAFT_POLL, ...
+    New versions are loaded while the server runs (hot reload). All settings can be environment variables, too:
+    GRAFT_MODELS, GRAFT_PORT, GRAFT_API_KEY, GRAFT_POLL, ...
     """
     from service.server.uvicorn_server import run_server
 
@@ -69,41 +74,49 @@ def serve(**flags: object) -> None:
     "--models",
     metavar="FOLDER",
     shell_complete=complete_folders,
-    help="The model repository to work on.  [default: models]",
+    help="Model repository to take MODEL from.  [default: models]",
 )
-@click.option("--url", help="Ask the server there instead.")
+@click.option("--url", help="Use the server at this address instead.")
 @click.option(
     "--device",
     type=click.Choice(["auto", "cpu", "cuda"]),
-    help="Where the trunk runs, without a server.  [default: auto]",
+    help="Device that the trunk runs on, without a server.  [default: auto]",
 )
-@click.option("--top", default=3, show_default=True, type=click.IntRange(1, 100), help="How many labels to show.")
-@click.option("--column", "columns", multiple=True, metavar="COL", help="Column of a table; twice for pairs of texts.")
+@click.option(
+    "--top", default=3, show_default=True, type=click.IntRange(1, 100), help="Number of labels to show (top-k)."
+)
+@click.option(
+    "--column",
+    "columns",
+    multiple=True,
+    metavar="COL",
+    help="Column of a table with the samples; twice for pairs of texts.",
+)
 @click.option("--sheet", default="", metavar="NAME", help="Sheet of an Excel workbook.")
 @click.option(
     "--csv",
     "csv",
     metavar="OUT",
     shell_complete=complete_files,
-    help="Write a CSV file with a row for each sample; - is standard output.",
+    help="Write a CSV file with a row for each sample; - for standard output.",
 )
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object instead of a table.")
 def predict(model: str, samples: tuple[str, ...], **options: Any) -> None:  # noqa: ANN401
-    """Ask what MODEL says of SAMPLES, on all cores.
+    """Predict SAMPLES with MODEL, on all cores.
 
-    For a model that takes images SAMPLES are files. For one that takes texts, each is a text; where a file of that
-    name exists it is read instead, as one text in UTF-8. For one that takes pairs of texts, they are given two by two.
-    Of a folder, every image or every .txt file in it and below is a sample, hidden ones left out. Of a table (CSV,
-    TSV, JSON Lines, Parquet, Excel) every row is one; the column is found by its name or content.
+    For a model that takes images, SAMPLES are files. For one that takes texts, each is a text; if a file of that name
+    exists, the file is read, as one text in UTF-8. For one that takes pairs of texts, give them two by two. A folder
+    stands for every image or every .txt file in it and in its subfolders, except hidden ones; a table (CSV, TSV,
+    JSON Lines, Parquet, Excel) for every row. The column is found by its name or content.
 
-    The model is taken from the repository: --models, else GRAFT_MODELS, else the folder `complete_models`; no server is needed.
-    With --url a server is asked, with the API key in GRAFT_API_KEY where it wants one; and the one at
-    http://127.0.0.1:8000 where there is no repository.
+    The model is taken from the repository, without a server: --models, else GRAFT_MODELS, else the folder `models`.
+    With --url, or if there is no repository, a server is used (default: http://127.0.0.1:8000), with the API key in
+    GRAFT_API_KEY.
 
-    A model made with `finetune --unknown-at` may say "unknown", and tells how new each sample is (its novelty).
+    A model trained with `finetune --unknown-at` may answer "unknown", and gives the novelty of each sample.
 
     CSV: the columns of the table come first, then label, probability, label_2, ..., or tags, or value; best, novelty
-    and threshold where "unknown" may be said; and error. The file is written whole or not at all. A cell that a
+    and threshold if the model may answer "unknown"; and error. The file is replaced atomically. A cell that a
     spreadsheet would run as a formula gets a ' before it.
     """
     from service.predict.command import run_predict
@@ -122,7 +135,11 @@ def predict_main() -> None:
 
 
 def _load_settings(flags: dict[str, Any]) -> Settings:
-    """Read flags and environment, or say what is wrong with them."""
+    """Read settings from options and environment.
+
+    Raises:
+        click.UsageError: some are invalid.
+    """
     from pydantic import ValidationError
 
     from service.settings import Settings
@@ -137,5 +154,5 @@ def _load_settings(flags: dict[str, Any]) -> Settings:
 
 
 def _describe_setting(location: tuple[int | str, ...]) -> str:
-    """Return what a setting is called outside, by its field."""
+    """Return the names of a setting outside the program, from the location of its field."""
     return "".join(f"GRAFT_{str(field).upper()} or --{str(field).replace('_', '-')}: " for field in location)

@@ -1,4 +1,4 @@
-"""One table: exception <-> HTTP status and code. The server reads it forwards, the client backwards."""
+"""Exceptions <-> HTTP status and error code, in one table: the server looks up exceptions, the client codes."""
 
 from __future__ import annotations
 
@@ -50,9 +50,12 @@ _ERRORS_BY_CODE: Final = {code: error for error, (_, code) in HTTP_ERRORS.items(
 
 
 def error_to_response(error: Exception) -> tuple[int, dict[str, str]]:
-    """Return the status and the JSON body that tell a client of `error`.
+    """Return the status and the JSON body of an error response.
 
-    What is not in the table is a defect of the server: nothing of it leaves the house.
+    Unmapped exceptions are answered with a generic 500; details stay in the log.
+
+    >>> error_to_response(Overloaded("the server is full."))
+    (429, {'error': 'the server is full.', 'code': 'overloaded'})
     """
     if type(error) not in HTTP_ERRORS:
         return error_to_response(ServerFailed(SERVER_FAILED_MESSAGE))
@@ -61,15 +64,19 @@ def error_to_response(error: Exception) -> tuple[int, dict[str, str]]:
 
 
 def http_error_body(status: int, text: str) -> dict[str, str]:
-    """Return the JSON body for what HTTP itself refuses, such as a path that is not there."""
+    """Return the JSON body of an error of HTTP itself, such as 404 for an unknown path."""
     return {"error": text, "code": HTTPStatus(status).name.lower()}
 
 
 def error_from_response(status: int, body: bytes) -> GraftError:
-    """Return the error that an answer tells of: the class and the text that the server raised."""
+    """Return the exception of an error response: the class and the message that the server raised.
+
+    >>> error_from_response(429, b'{"error": "the server is full.", "code": "overloaded"}')
+    Overloaded('the server is full.')
+    """
     try:
         facts = json.loads(body)
         text, code = str(facts["error"]), str(facts["code"])
     except (ValueError, KeyError, TypeError, RecursionError):
-        text, code = f"status {status}, and no text that Graft knows. Is this a Graft server?", ""
+        text, code = f"status {status} without an error message of Graft. Is this a Graft server?", ""
     return _ERRORS_BY_CODE.get(code, ServerFailed if status >= 500 else BadRequest)(text)

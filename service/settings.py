@@ -1,4 +1,4 @@
-"""What the server may be told: GRAFT_* in the environment, flags of `serve` above them."""
+"""Settings of the server: GRAFT_* environment variables; options of `serve` override them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from graft.runtime.device import Device
 
 
 class Settings(BaseSettings):
-    """The settings of one server, checked."""
+    """The validated settings of one server."""
 
     model_config = SettingsConfigDict(env_prefix="GRAFT_", frozen=True, extra="forbid")
 
@@ -23,17 +23,17 @@ class Settings(BaseSettings):
     port: int = Field(8000, ge=0, le=65535)  # 0: any free one
     api_key: SecretStr | None = None
     allow_anyone: bool = False  # outside loopback without a key
-    versions: int = Field(2, ge=1, le=100)  # how many of a model's newest versions are served
-    poll: float = Field(1.0, gt=0, le=3600)  # seconds between two looks for new versions
+    versions: int = Field(2, ge=1, le=100)  # of each model, newest first
+    poll: float = Field(1.0, gt=0, le=3600)  # seconds between two scans for new versions
     max_body: int = Field(16 << 20, ge=1024)  # bytes
-    upload: float = Field(60.0, gt=0, le=3600)  # seconds for a request to arrive whole
+    upload: float = Field(60.0, gt=0, le=3600)  # seconds within which a request must arrive
     max_images: int = Field(64, ge=1)  # in one request
     max_texts: int = Field(1024, ge=1)  # in one request; token ids count as their text
     max_tokens: int = Field(1 << 18, ge=1)  # of one request to /v1/embeddings
-    workers: int = Field(default_factory=available_cores, ge=1, le=1024)  # runs at a time; "auto": one for each core
+    workers: int = Field(default_factory=available_cores, ge=1, le=1024)  # threads; "auto": one for each core
     device: Device = "auto"
-    max_waiting: int = Field(128, ge=0)  # samples waiting for a free core
-    drain: float = Field(1.0, ge=0, le=300)  # seconds of "not ready" before SIGTERM closes the port
+    max_waiting: int = Field(128, ge=0)  # samples that may wait for a free core
+    drain: float = Field(1.0, ge=0, le=300)  # seconds of "not ready" after SIGTERM before the port is closed
 
     @field_validator("workers", mode="before")
     @classmethod
@@ -50,19 +50,23 @@ class Settings(BaseSettings):
         if is_loopback(self.host) or self.api_key or self.allow_anyone:
             return self
         raise ValueError(
-            f"the host {self.host!r} lets other machines in, and there is no API key. Set GRAFT_API_KEY, "
-            "stay with 127.0.0.1, or say --allow-anyone-without-a-key"
+            f"the host {self.host!r} is reachable from other machines, and there is no API key. Set GRAFT_API_KEY, "
+            "use 127.0.0.1, or pass --allow-anyone-without-a-key"
         )
 
     @property
     def url(self) -> str:
-        """Where this machine reaches the server."""
+        """The address at which this machine reaches the server."""
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether only this machine can reach `host`; in doubt it cannot be told, so no."""
+    """Return whether only this machine can reach `host`; False if that is unknown, as for host names.
+
+    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0"), is_loopback("example.com")
+    (True, False, False)
+    """
     if host == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""One version of one model, opened for serving: verified, replayed, warm."""
+"""A model version opened for serving: files verified, golden samples replayed, graphs warmed up."""
 
 from __future__ import annotations
 
@@ -21,15 +21,13 @@ from service.models.engine import Engine, LoadedGraphs
 from service.models.input_kinds import ImageKind, InputKind, TextKind, WireSample
 
 TASKS: Final = ("classify", "tag", "regress", "embed")
-NOVELTY_OUTPUT: Final = (
-    TensorSpec("novelty", "float32", (-1,)),
-)  # what a model that may answer "unknown" gives besides
+NOVELTY_OUTPUT: Final = (TensorSpec("novelty", "float32", (-1,)),)  # the third output of a model with "unknown"
 OpenInput = Callable[[Mapping[str, Any], bytes | None], Input]
 
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One version of one model, ready to answer from many threads at once."""
+    """One version of one model, ready to run from many threads at once."""
 
     name: str
     version: int
@@ -39,18 +37,20 @@ class Model:
     graphs: LoadedGraphs
 
     def decode_to_batch(self, sample: WireSample) -> BatchArrays:
-        """Make a sample a batch of one.
+        """Decode a sample to a batch of one.
 
         Raises:
-            InputError: it is nothing that the model takes.
+            InputError: it is not what the model takes.
         """
         return self.inputs.batch([self.decode_sample(sample)])
 
     def decode_sample(self, sample: WireSample) -> SampleArray:
-        """Make a sample one array: uint8 [s,s,3] of an image, int32 [t] of a text. Arrays are of the right kind.
+        """Decode a sample to one array: uint8 [s,s,3] of an image, int32 [t] of a text.
+
+        An array is taken for pixels, uint8 [h,w,3] or [h,w], or for token ids, int32 [t], as the model's kind is.
 
         Raises:
-            InputError: it is nothing that the model takes.
+            InputError: it is not what the model takes.
         """
         if isinstance(sample, bytes):
             return self._decode_bytes(sample)
@@ -61,24 +61,24 @@ class Model:
         return self.graphs.trunk(arrays)
 
     def scores(self, features: Float32Array) -> Float32Array:
-        """Run the head: float32 [n,d] -> float32 [n,k], with the novelty as one more column where it tells that.
+        """Run the head: float32 [n,d] -> float32 [n,k], or [n,k+1] with the novelty in the last column.
 
         Raises:
-            BadRequest: the model has none.
+            BadRequest: the model has no head.
         """
         self.require_head()
         assert self.graphs.head  # noqa: S101  # mypy cannot know
         return self.graphs.head(features)
 
     def require_head(self) -> None:
-        """Pass if the model has a head.
+        """Check that the model has a head.
 
         Raises:
-            BadRequest: it has none; the message names what it can be asked.
+            BadRequest: it has none; the message says what to use.
         """
         if self.graphs.head is None:
             raise BadRequest(
-                f"the model {self.name!r} predicts nothing: its task is 'embed'. Ask /v1/models/{self.name}:embed."
+                f"the model {self.name!r} predicts nothing: its task is 'embed'. Use /v1/models/{self.name}:embed."
             )
 
     def _decode_bytes(self, data: bytes) -> SampleArray:
@@ -93,9 +93,9 @@ class Model:
 
 
 def open_model(folder: Path, name: str, version: int, engine: Engine, input_opener: OpenInput = open_input) -> Model:
-    """Open one version of a model: every byte verified, its golden samples replayed, so it is warm.
+    """Open a version of a model: verify every byte, load the graphs, replay the golden samples.
 
-    `input_opener` makes its input from the spec and tokenizer.json.
+    `input_opener` makes its input from the manifest's spec and the bytes of tokenizer.json.
 
     Raises:
         BundleError: it must not be served; the message says why.
@@ -110,10 +110,10 @@ def open_model(folder: Path, name: str, version: int, engine: Engine, input_open
 
 
 def _check_manifest(manifest: Manifest, where: str) -> None:
-    """Refuse a manifest that this server cannot keep; `where` it stands is named in errors."""
+    """Refuse a manifest that is inconsistent or not supported; errors name `where` it is."""
     if manifest.task not in TASKS or manifest.precision not in TOLERANCE:
         raise BundleUnsupported(
-            f"{where} has task {manifest.task!r} and precision {manifest.precision!r}; this Graft serves "
+            f"{where} has task {manifest.task!r} and precision {manifest.precision!r}; this version of Graft serves "
             f"{', '.join(TASKS)} in {' or '.join(TOLERANCE)}. Update Graft to serve it."
         )
     outputs, labels = manifest.signature.outputs, len(manifest.labels)
@@ -122,7 +122,7 @@ def _check_manifest(manifest: Manifest, where: str) -> None:
     fits = {"embed": labels == 0, "regress": labels == 1}.get(manifest.task, labels > 0)
     if not (outputs and fits and scores == labels):
         raise BundleBroken(
-            f"{where} has {labels} labels for {scores} scores of the task {manifest.task!r}. Publish the model again."
+            f"{where} has {labels} labels, {scores} scores and the task {manifest.task!r}. Publish the model again."
         )
     if manifest.task == "tag" and not _is_threshold_list(manifest.head.get("thresholds"), labels):
         raise BundleBroken(f"{where} has no threshold for each of its {labels} tags. Publish the model again.")
@@ -131,18 +131,18 @@ def _check_manifest(manifest: Manifest, where: str) -> None:
     )
     if (novelty is not None or len(outputs) > 2) and not (can_answer_unknown and outputs[2:] == NOVELTY_OUTPUT):
         raise BundleBroken(
-            f"{where} must have both an output 'novelty' [-1] and a threshold for it, be a model that classifies, and "
-            f"have no class called {UNKNOWN_LABEL!r}. Publish the model again."
+            f"{where}: a model with novelty must be a classifier with an output 'novelty' [-1], a threshold for it and "
+            f"no class named {UNKNOWN_LABEL!r}. Publish the model again."
         )
 
 
 def _has_threshold(novelty: object) -> bool:
-    found = novelty.get("threshold") if isinstance(novelty, dict) else None
-    return isinstance(found, int | float) and not isinstance(found, bool) and math.isfinite(found)
+    threshold = novelty.get("threshold") if isinstance(novelty, dict) else None
+    return isinstance(threshold, int | float) and not isinstance(threshold, bool) and math.isfinite(threshold)
 
 
-def _is_threshold_list(found: object, count: int) -> bool:
-    return isinstance(found, list) and len(found) == count and all(type(one) in (int, float) for one in found)
+def _is_threshold_list(value: object, count: int) -> bool:
+    return isinstance(value, list) and len(value) == count and all(type(one) in (int, float) for one in value)
 
 
 def _create_input_kind(manifest: Manifest) -> InputKind:

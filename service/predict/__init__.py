@@ -1,1 +1,1 @@
-"""The command `predict`."""
+"""The `predict` command: samples -> answers as a table, CSV or JSON, by a local model or a server."""

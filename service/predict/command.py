@@ -1,4 +1,4 @@
-"""The command `predict`, from what the user asks to what is told."""
+"""The `predict` command: choose a predictor, parse the samples, write the answers."""
 
 from __future__ import annotations
 
@@ -37,16 +37,16 @@ def run_predict(
     csv: str | None,
     as_json: bool,
 ) -> None:
-    """Ask for all `samples` and tell the user.
+    """Predict all `samples` and write the answers; the parameters are the options of the command.
 
     Raises:
-        GraftError: nothing can be asked; or some samples got no answer, after everything was told.
-        click.ClickException: the wish cannot be carried out.
+        GraftError: there is no model or server to use; or some samples have no answer, once all answers are written.
+        click.ClickException: options contradict each other, or name what does not exist.
     """
     if csv == "-" and as_json:
         raise click.UsageError("--csv - and --json would both write to standard output. Give the CSV file a name.")
     if url and models:
-        raise click.UsageError("--url asks a server and --models works without one. Give one of them.")
+        raise click.UsageError("--url is for a server and --models for work without one. Give one of them.")
     if url and device:
         raise click.UsageError("--device is for work without a server; the one at --url has its own.")
     predictor = choose_predictor(model, url, models, device or "auto")
@@ -65,18 +65,18 @@ def run_predict(
         sys.stdout.flush()
     if failure_count:
         raise GraftError(
-            f"{failure_count:,} of {len(inputs):,} samples got no answer; the reasons stand beside their names."
+            f"{failure_count:,} of {len(inputs):,} samples have no answer; the reasons are listed beside their names."
         )
 
 
 def choose_predictor(model: str, url: str | None, models: str | None, device: Device) -> Predictor:
-    """Return who is asked: the server at `url`; else the repository `models`, by default GRAFT_MODELS, else `models`.
+    """Return the predictor: the server at `url`; else the repository `models`, by default GRAFT_MODELS, else "models".
 
-    Where there is no repository and none was named, a server at its default address is asked.
+    If no repository was named and the default one does not exist, the server at the default address is used.
 
     Raises:
-        GraftError: nobody can be asked.
-        click.ClickException: the repository is no folder.
+        GraftError: there is no such model, or no server.
+        click.ClickException: the repository is not a folder.
     """
     if url:
         return _open_remote_model(url, model)
@@ -87,7 +87,7 @@ def choose_predictor(model: str, url: str | None, models: str | None, device: De
     if repository:
         raise click.ClickException(
             f"there is no folder {repository!r} here. Make a first model with `finetune DATA`, name another repository "
-            "with --models, or ask a server with --url."
+            "with --models, or use a server with --url."
         )
     try:
         return _open_remote_model(DEFAULT_URL, model)
@@ -111,6 +111,6 @@ def _open_local_model(folder: Path, model: str, device: Device) -> Predictor:
         return LocalModel(open_newest_model(folder, model, device, lambda note: click.echo(note, err=True)))
     except ModuleNotFoundError as missing:
         raise MissingExtra(
-            f"to work without a server needs the package {missing.name}. Install Graft with the extra `serve`: "
-            "pip install 'keras-graft[serve]'; or ask a server with --url."
+            f"work without a server needs the package {missing.name}. Install Graft with the extra `serve`: "
+            "pip install 'keras-graft[serve]'; or use a server with --url."
         ) from None

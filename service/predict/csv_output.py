@@ -1,20 +1,17 @@
-"""The CSV that `predict` writes: a row for each sample, with all the columns of its table before the answer.
+"""CSV output of `predict`: a row for each sample, with all the columns of its table before the answer.
 
-    file | text | text_a, text_b    what stands in no table: a path, a text, a pair of texts
-    table, row                      where samples come from several places: which table, and where in it
-    (the table's own columns)       as they are
+    file | text | text_a, text_b    a sample that is not in a table: a path, a text, a pair of texts
+    table, row                      if samples come from several sources: the table, and the position in it
+    (the table's own columns)       unchanged
     label, probability, label_2, …  classify: the most probable labels, best first
-    best, novelty, threshold        of a model that may say "unknown" in `label`: the class that is most probable
-    tags, label, probability, …     tag: the tags between ";" (a JSON list where one holds a ";"), then as above
+    best, novelty, threshold        of a model that may answer "unknown" in `label`: the most probable class
+    tags, label, probability, …     tag: the tags between ";" (a JSON list if one has a ";"), then as above
     value                           regress
     error                           why there is no answer
 
-Where a table has a column of such a name already, all the columns of the answer begin with "predicted_", and those
-before the table's with "sample_".
-A spreadsheet would run a cell that begins with = + - @ as a formula: such a cell gets a ' before it, unless it is a
-number. JSON is left as it is.
-
-Where the CSV of `predict` goes: a file that is there whole or as it was before, or standard output.
+If a table has a column of such a name already, all columns of the answer get the prefix "predicted_", and those before
+the table's the prefix "sample_". A spreadsheet would run a cell that begins with = + - @ as a formula: such a cell gets
+a ' before it, unless it is a number. JSON is left as it is. A file is written atomically: complete, or unchanged.
 """
 
 from __future__ import annotations
@@ -43,11 +40,11 @@ from service.predict.run import PredictionOutcome, Predictor
 FORMULA_PREFIXES: Final = ("=", "+", "-", "@", "\t", "\r", "＝", "＋", "－", "＠")
 
 
-ColumnKey = tuple[str, int]  # a column's name, and which of those that are called so
+ColumnKey = tuple[str, int]  # a column's name, and its number among the columns of that name
 
 
 class CsvOutput:
-    """Rows on their way into a file."""
+    """Writes a row for each sample."""
 
     def __init__(self, file: TextIO, predictor: Predictor, inputs: PredictInputs, top: int) -> None:
         """Write the header."""
@@ -77,53 +74,59 @@ class CsvOutput:
         if task == "regress":
             return ["value", "error"]
         ranks = ["", *(f"_{rank}" for rank in range(2, self._top + 1))]
-        best = [f"{what}{rank}" for rank in ranks for what in ("label", "probability")]
+        top = [f"{name}{rank}" for rank in ranks for name in ("label", "probability")]
         novelty = ["best", "novelty", "threshold"] if self._has_novelty else []
-        return [*(["tags"] if task == "tag" else []), *best, *novelty, "error"]
+        return [*(["tags"] if task == "tag" else []), *top, *novelty, "error"]
 
-    def _answer_cells(self, said: PredictionOutcome) -> list[str]:
-        match said:
+    def _answer_cells(self, outcome: PredictionOutcome) -> list[str]:
+        match outcome:
             case GraftError():
-                return [""] * self._blank_count + [str(said)]
+                return [""] * self._blank_count + [str(outcome)]
             case Value():
-                return [repr(said.value), ""]
+                return [repr(outcome.value), ""]
             case Prediction():
-                return [said.label, *self._candidate_cells(said.top)[1:], *self._novelty_cells(said), ""]
+                return [outcome.label, *self._candidate_cells(outcome.top)[1:], *self._novelty_cells(outcome), ""]
             case Tags():
-                tags = [one.label for one in said.tags]
+                tags = [one.label for one in outcome.tags]
                 tag_cell = json.dumps(tags, ensure_ascii=False) if self._tags_as_json else ";".join(tags)
-                return [tag_cell, *self._candidate_cells(said.top), ""]
+                return [tag_cell, *self._candidate_cells(outcome.top), ""]
 
     def _candidate_cells(self, top: Sequence[Candidate]) -> list[str]:
         return [cell for one in top[: self._top] for cell in (one.label, repr(one.probability))]
 
-    def _novelty_cells(self, said: Prediction) -> list[str]:
-        return [said.top[0].label, repr(said.novelty), repr(said.threshold)] if self._has_novelty else []
+    def _novelty_cells(self, prediction: Prediction) -> list[str]:
+        if not self._has_novelty:
+            return []
+        return [prediction.top[0].label, repr(prediction.novelty), repr(prediction.threshold)]
 
     def _write_row(self, cells: Sequence[str]) -> None:
         self._writer.writerow([escape_formula(cell) for cell in cells])
 
 
 def escape_formula(cell: str) -> str:
-    """Return a cell that no spreadsheet takes for a formula."""
+    """Return a cell that no spreadsheet runs as a formula.
+
+    >>> escape_formula("=1+1"), escape_formula("-1.5"), escape_formula("a text")
+    ("'=1+1", '-1.5', 'a text')
+    """
     return f"'{cell}" if cell.startswith(FORMULA_PREFIXES) and parse_number(cell) is None else cell
 
 
 def _prefix_on_collision(names: Sequence[str], other_names: Sequence[str], prefix: str) -> list[str]:
-    """Return `column_names`, all with `prefix` where one of them is taken."""
+    """Return `names`, all with `prefix` if one of them is among `other_names`."""
     while {*names} & {*other_names}:
         names = [prefix + one for one in names]
     return [*names]
 
 
 def _list_source_columns(samples: PredictInputs) -> list[str]:
-    """Return the columns that tell where a sample is from."""
-    loose = samples.singles
-    found = ["file"] if any(isinstance(one, Path) for one in loose) else []
-    found += ["text"] if any(isinstance(one, str) for one in loose) else []
-    found += ["text_a", "text_b"] if any(isinstance(one, tuple) for one in loose) else []
-    several = len(samples.tables) + bool(loose) > 1
-    return found + (["table", "row"] if several and samples.tables else [])
+    """Return the columns that name the source of a sample."""
+    singles = samples.singles
+    columns = ["file"] if any(isinstance(one, Path) for one in singles) else []
+    columns += ["text"] if any(isinstance(one, str) for one in singles) else []
+    columns += ["text_a", "text_b"] if any(isinstance(one, tuple) for one in singles) else []
+    has_several_sources = len(samples.tables) + bool(singles) > 1
+    return columns + (["table", "row"] if has_several_sources and samples.tables else [])
 
 
 def _source_cells(sample: PredictSample) -> dict[str, str]:
@@ -139,21 +142,21 @@ def _source_cells(sample: PredictSample) -> dict[str, str]:
 
 
 def _list_column_keys(table: SampleTable) -> list[ColumnKey]:
-    """Return the columns of a table; two of the same name stay two."""
-    seen: Counter[str] = Counter()
+    """Return the keys of a table's columns; two columns of one name have two keys."""
+    counts: Counter[str] = Counter()
     keys = []
-    for one in table.sheet.column_names:
-        keys.append((one, seen[one]))
-        seen[one] += 1
+    for name in table.sheet.column_names:
+        keys.append((name, counts[name]))
+        counts[name] += 1
     return keys
 
 
 @contextmanager
 def open_csv_output(destination: str, predictor: Predictor, inputs: PredictInputs, top: int) -> Iterator[CsvOutput]:
-    """Open the CSV file `destination`, or standard output for "-". A file is there whole at the end, or as it was before.
+    """Open the CSV file `destination` for an atomic write, or standard output for "-".
 
     Raises:
-        click.ClickException: nothing can be written there.
+        click.ClickException: it cannot be written.
     """
     if destination == "-":
         with _wrap_text(sys.stdout.buffer) as file:
@@ -170,10 +173,10 @@ def open_csv_output(destination: str, predictor: Predictor, inputs: PredictInput
 
 
 def resolve_destination(destination: str, inputs: PredictInputs) -> Path:
-    """Return the path of the file to write; a link is followed.
+    """Return the path of the file to write; links are followed.
 
     Raises:
-        click.ClickException: it is no place for a file, or one of the samples.
+        click.ClickException: no file can be there, or it is one of the samples.
     """
     path = Path(destination).resolve()
     if not path.parent.is_dir():
@@ -181,23 +184,23 @@ def resolve_destination(destination: str, inputs: PredictInputs) -> Path:
             f"there is no folder {str(Path(destination).parent)!r} to write {path.name} to. Make it."
         )
     if path.exists() and not path.is_file():
-        raise click.ClickException(f"{destination} is no regular file. Name a file, or - for standard output.")
+        raise click.ClickException(f"{destination} is not a regular file. Name a file, or - for standard output.")
     input_paths = [table.path for table in inputs.tables] + [one for one in inputs.singles if isinstance(one, Path)]
     if path.exists() and any(_is_same_file(one, path.stat()) for one in input_paths):
-        raise click.ClickException(f"{destination} is one of the samples and would be lost. Name another file.")
+        raise click.ClickException(f"{destination} is one of the samples and would be overwritten. Name another file.")
     return path
 
 
 def _is_same_file(sample: Path, facts: os.stat_result) -> bool:
     try:
         return os.path.samestat(sample.stat(), facts)
-    except (OSError, ValueError):  # it is not there, or no path can be so
+    except (OSError, ValueError):  # missing, or not a valid path
         return False
 
 
 @contextmanager
 def _wrap_text(file: BinaryIO) -> Iterator[TextIO]:
-    """Write text to a binary file, which stays open."""
+    """Wrap a binary file, which stays open, for writing text."""
     text = io.TextIOWrapper(file, encoding="utf-8", errors="replace", newline="")
     try:
         yield text
@@ -207,7 +210,7 @@ def _wrap_text(file: BinaryIO) -> Iterator[TextIO]:
 
 
 def _file_mode(path: Path) -> int:
-    """Return the permissions that a file has, or that a new one gets here."""
+    """Return the permissions of a file, or those of a new one by the umask."""
     if path.exists():
         return path.stat().st_mode & 0o777
     mask = os.umask(0o077)

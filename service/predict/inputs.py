@@ -1,7 +1,4 @@
-"""What the arguments of `predict` mean: files, texts, folders of them, tables.
-
-Samples of `predict`: files, texts, pairs of texts, rows of tables; what each is in bytes.
-"""
+"""Inputs of `predict`: arguments -> samples: files, texts, pairs of texts, folders of files, rows of tables."""
 
 from __future__ import annotations
 
@@ -23,25 +20,24 @@ from service.client.requests import pack_sample
 
 SAMPLE_FILE_NOUNS: Final = {"image": "images (.jpg, .png, …)", "text": "texts (.txt)"}
 
-
 SampleValue = Path | str | tuple[str, str]  # a file, a text, a pair of texts
 
 
 def parse_samples(arguments: Sequence[str], kind: SampleKind, columns: Sequence[str], sheet: str) -> PredictInputs:
-    """Read the arguments for a model that takes `kind`; the user may name `columns` and the `sheet` of tables.
+    """Parse the arguments for a model that takes `kind`; `columns` and `sheet` are the options for tables.
 
-    What is wrong with a folder or with a table as a whole is said here, before anything is asked. What is wrong with
-    one sample is not: it becomes that sample's answer.
+    An invalid folder or table is an error here, before anything is predicted. An invalid sample is not: its error
+    becomes its outcome.
 
     Raises:
-        DatasetError: a folder holds no sample; a table cannot be read, is empty, or lacks the column.
+        DatasetError: a folder has no samples; a table cannot be read, is empty, or lacks the column.
         MissingExtra: a package that a table's format needs is not installed.
-        click.UsageError: texts that do not make pairs, or options for tables where there is none.
+        click.UsageError: an odd number of texts for pairs, or options for tables without a table.
     """
     parts: list[SampleTable | tuple[SampleValue, ...]] = []
-    for tables, run in groupby(arguments, _is_table_file):
+    for are_tables, run in groupby(arguments, _is_table_file):
         group = list(run)
-        if tables:
+        if are_tables:
             parts += [_read_table(Path(one), kind, columns, sheet) for one in group]
         else:
             parts.append(_parse_pairs(group) if kind == "pair" else _parse_singles(group, kind))
@@ -57,44 +53,44 @@ def _is_table_file(argument: str) -> bool:
 
 def _is_path(argument: str, check: Callable[[Path], bool]) -> bool:
     try:
-        return argument != "" and check(Path(argument))  # Path("") is this folder
+        return argument != "" and check(Path(argument))  # Path("") would be the current folder
     except (OSError, ValueError):  # longer than a path may be
         return False
 
 
-def _parse_singles(arguments: Sequence[str], takes: SampleKind) -> tuple[SampleValue, ...]:
-    return tuple(chain.from_iterable(_parse_single(one, takes) for one in arguments))
+def _parse_singles(arguments: Sequence[str], kind: SampleKind) -> tuple[SampleValue, ...]:
+    return tuple(chain.from_iterable(_parse_single(one, kind) for one in arguments))
 
 
-def _parse_single(argument: str, takes: SampleKind) -> Sequence[SampleValue]:
+def _parse_single(argument: str, kind: SampleKind) -> Sequence[SampleValue]:
     if _is_path(argument, Path.is_dir):
-        return _list_folder(Path(argument), takes)
-    if takes == "image" or _is_path(argument, Path.is_file) or _is_likely_path(argument):
+        return _list_folder(Path(argument), kind)
+    if kind == "image" or _is_path(argument, Path.is_file) or _is_likely_path(argument):
         return [Path(argument)]
     return [argument]
 
 
 def _is_likely_path(argument: str) -> bool:
-    """Say whether a text is rather the name of a file that is not there, mistyped perhaps."""
+    """Return whether a text looks like the path of a file that does not exist, perhaps mistyped."""
     path = argument.strip()
-    known = TABLE_SUFFIXES | TEXT_SUFFIXES | IMAGE_SUFFIXES
-    return len(path) < 256 and len(path.split()) == 1 and (path.endswith("/") or Path(path).suffix.lower() in known)
+    suffixes = TABLE_SUFFIXES | TEXT_SUFFIXES | IMAGE_SUFFIXES
+    return len(path) < 256 and len(path.split()) == 1 and (path.endswith("/") or Path(path).suffix.lower() in suffixes)
 
 
-def _list_folder(folder: Path, takes: SampleKind) -> list[SampleValue]:
-    """Return the samples in a folder and in those below it."""
-    suffixes = IMAGE_SUFFIXES if takes == "image" else TEXT_SUFFIXES
+def _list_folder(folder: Path, kind: SampleKind) -> list[SampleValue]:
+    """Return the samples in a folder and its subfolders."""
+    suffixes = IMAGE_SUFFIXES if kind == "image" else TEXT_SUFFIXES
     try:
-        named = (path for path in walk_files(folder) if path.suffix.lower() in suffixes)
-        # What is there must be a regular file: a pipe would be waited for without end.
-        found: list[SampleValue] = [path for path in named if path.is_file() or not path.exists()]
+        candidates = (path for path in walk_files(folder) if path.suffix.lower() in suffixes)
+        # Regular files only: reading a pipe would wait forever. A broken link becomes an error of its own.
+        paths: list[SampleValue] = [path for path in candidates if path.is_file() or not path.exists()]
     except OSError as fault:
         raise DatasetError(f"{fault.filename} cannot be read ({fault.strerror}). Check its permissions.") from None
-    if not found:
+    if not paths:
         raise DatasetError(
-            f"{folder} holds no {SAMPLE_FILE_NOUNS[takes]}, nor do the folders in it. Give another folder, or files."
+            f"{folder} and its subfolders have no {SAMPLE_FILE_NOUNS[kind]}. Give another folder, or files."
         )
-    return found
+    return paths
 
 
 def _parse_pairs(arguments: Sequence[str]) -> tuple[SampleValue, ...]:
@@ -103,14 +99,14 @@ def _parse_pairs(arguments: Sequence[str]) -> tuple[SampleValue, ...]:
             raise click.UsageError(f"{one} is a folder, and the model takes pairs of texts. Give a table of them.")
     if len(arguments) % 2:
         raise click.UsageError(
-            f"the model takes pairs of texts, and here are {len(arguments)}. Give the texts two by two, in quotes."
+            f"the model takes pairs of texts, and there are {len(arguments)} texts. Give them two by two, in quotes."
         )
     texts = [_read_text(one) for one in arguments]
     return tuple(zip(texts[::2], texts[1::2], strict=True))
 
 
 def _read_text(argument: str) -> str:
-    """Return the text that an argument of a pair is, or the one in the file of that name."""
+    """Return an argument of a pair, or the text in the file of that name."""
     if not _is_path(argument, Path.is_file):
         return argument
     try:
@@ -119,51 +115,50 @@ def _read_text(argument: str) -> str:
         raise click.ClickException(f"{argument}: {fault}") from None
 
 
-def _read_table(path: Path, takes: SampleKind, columns: Sequence[str], sheet_name: str) -> SampleTable:
+def _read_table(path: Path, kind: SampleKind, columns: Sequence[str], sheet_name: str) -> SampleTable:
     sheet = read_table(path, sheet_name)
     if not sheet.rows:
-        raise DatasetError(f"{path} has a header but no rows. It needs a row for each sample.")
-    return SampleTable(path, sheet, _find_columns(ColumnSearch(str(path), sheet), takes, columns, path))
+        raise DatasetError(f"{path} has a header but no rows. Add a row for each sample.")
+    return SampleTable(path, sheet, _find_columns(ColumnSearch(str(path), sheet), kind, columns, path))
 
 
-def _find_columns(search: ColumnSearch, takes: SampleKind, names: Sequence[str], path: Path) -> tuple[int, ...]:
-    """Return the columns that the samples stand in: as the user says, else by name and content as finetune does."""
-    column_count = 2 if takes == "pair" else 1
+def _find_columns(search: ColumnSearch, kind: SampleKind, names: Sequence[str], path: Path) -> tuple[int, ...]:
+    """Return the columns of the samples: those in `names`, else found by name and content as finetune does."""
+    column_count = 2 if kind == "pair" else 1
     if names and len(names) != column_count:
-        raise click.UsageError(
-            f"the model takes {'pairs of texts' if column_count == 2 else 'one'}: give --column {column_count} times."
-        )
+        noun = "one column: give --column once" if column_count == 1 else "pairs of texts: give --column 2 times"
+        raise click.UsageError(f"the model takes {noun}.")
     if names:
         return tuple(search.find_named(name, "--column") for name in names)
-    found: tuple[int, ...]
+    numbers: tuple[int, ...]
     search.find_first(SPLIT_COLUMNS)  # so that no label or split is taken for a text
     search.find_first(LABEL_COLUMNS)
-    if takes == "image":
+    if kind == "image":
         number = search.find_image_paths()
         number = search.find_first(PATH_COLUMNS) if number is None else number
-        found = () if number is None else (number,)
+        numbers = () if number is None else (number,)
     else:
-        found = search.find_text_pair() if takes == "pair" else (search.find_text() or search.find_only_text())
-    if not found:
-        what = {"image": "the path of an image", "text": "the text", "pair": "a pair of texts"}[takes]
+        numbers = search.find_text_pair() if kind == "pair" else (search.find_text() or search.find_only_text())
+    if not numbers:
+        noun = {"image": "the path of an image", "text": "the text", "pair": "a pair of texts"}[kind]
         raise DatasetError(
-            f"{path} has no column that is surely {what}. {search.describe_columns()} Say which with --column"
+            f"{path} has no column that is clearly {noun}. {search.describe_columns()} Name it with --column"
             f"{' A --column B' if column_count == 2 else ' NAME'}."
         )
-    return found
+    return numbers
 
 
 @dataclass(frozen=True, slots=True)
 class SingleSample:
-    """A sample that stands in no table."""
+    """A sample that is not in a table."""
 
     value: SampleValue
 
     def to_bytes(self, kind: SampleKind) -> bytes:
-        """Return what a model is asked.
+        """Return the sample as the bytes that a model takes.
 
         Raises:
-            InputError: a file cannot be read, or a text is none.
+            InputError: a file cannot be read, or a text is invalid.
         """
         return pack_sample(self.value, kind)
 
@@ -174,12 +169,12 @@ class SampleTable:
 
     path: Path
     sheet: DataTable
-    columns: tuple[int, ...]  # of the path, of the text, or of the two texts
+    columns: tuple[int, ...]  # numbers of the column of the path, of the text, or of both texts
 
     def notes(self) -> tuple[str, ...]:
-        """Return what the user should hear of how it was read."""
-        found = ", ".join(f'"{self.sheet.column_names[number]}"' for number in self.columns)
-        return (*self.sheet.notes, f"{self.path}: the samples are in {found}.")
+        """Return notes for the user on how the table was read."""
+        names = ", ".join(f'"{self.sheet.column_names[number]}"' for number in self.columns)
+        return (*self.sheet.notes, f"{self.path}: the samples are in {names}.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -190,14 +185,14 @@ class TableSample:
     row: DataRow
 
     def to_bytes(self, kind: SampleKind) -> bytes:
-        """Return what a model is asked; paths to images begin in the table's folder.
+        """Return the sample as the bytes that a model takes; paths of images are relative to the table's folder.
 
         Raises:
-            InputError: a file cannot be read, or there is nothing in a cell.
+            InputError: a file cannot be read, or a cell is empty.
         """
         if self.row.ragged_width:
             raise InputError(
-                f"{self.row.ragged_width} cells are more than there are columns; quote cells with delimiters."
+                f"the row has {self.row.ragged_width} cells, more than there are columns; quote cells with delimiters."
             )
         cells = [self.row.cells[number] for number in self.table.columns]
         if not all(cells):
@@ -212,7 +207,7 @@ PredictSample = SingleSample | TableSample
 
 @dataclass(frozen=True, slots=True)
 class PredictInputs:
-    """All the samples, in order; the rows of tables are made samples as they are asked for."""
+    """All samples, in order; rows of tables become samples during iteration."""
 
     parts: tuple[SampleTable | tuple[SampleValue, ...], ...]
 
@@ -223,7 +218,7 @@ class PredictInputs:
 
     @property
     def singles(self) -> tuple[SampleValue, ...]:
-        """What stands in no table."""
+        """The samples that are not in a table."""
         return tuple(chain.from_iterable(part for part in self.parts if not isinstance(part, SampleTable)))
 
     def __len__(self) -> int:

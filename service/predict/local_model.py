@@ -1,8 +1,8 @@
-"""A model asked in this process, without a server, on all cores.
+"""Local model of `predict`: inference in this process, without a server, on all cores.
 
-Images go through decoder, trunk and head one by one, one thread a core: a batch of them gains nothing on a CPU. Texts
-are tokenised some thousands ahead and go through the trunk in batches of like length, which pads little. Bytes and
-arrays are held only for what is under way, so a hundred thousand files need no more memory than a thousand.
+Images go through decoder, trunk and head one by one, one thread a core: batches of them gain nothing on a CPU. Texts
+are tokenized some thousands ahead and go through the trunk in batches of similar length, which need little padding.
+Only samples in progress are in memory, so a hundred thousand files need no more of it than a thousand.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from service.models.model import Model, open_model
 from service.predict.inputs import PredictSample
 from service.predict.run import NumberedOutcome, PredictionOutcome
 
-IMAGES_PER_TASK: Final = 8  # that one task of a thread decodes and runs
-TEXTS_PER_TASK: Final = 64  # texts that one task reads and tokenises
-TASKS_PER_WINDOW: Final = 64  # such tasks whose texts are sorted by length together
-MAX_BATCH_TEXTS: Final = 8  # texts that go through the trunk together: faster than 16 or 32 (benchmarks/reuters.py)
+IMAGES_PER_TASK: Final = 8  # decoded and run by one task of a thread
+TEXTS_PER_TASK: Final = 64  # read and tokenized by one task of a thread
+TASKS_PER_WINDOW: Final = 64  # tasks whose texts are sorted by length together
+MAX_BATCH_TEXTS: Final = 8  # in one run of the trunk: faster than 16 or 32 (benchmarks/reuters.py)
 NumberedTokens = tuple[int, Array | InputError]
 
 
 class LocalModel:
-    """The newest version of a model that can be served, opened here."""
+    """A predictor that runs a model in this process."""
 
     def __init__(self, model: Model) -> None:
-        """Ask `model`.
+        """Predict with `model`.
 
         Raises:
-            BadRequest: it predicts nothing.
+            BadRequest: it has no head.
         """
         model.require_head()
         self._model = model
@@ -50,7 +50,7 @@ class LocalModel:
     def predict_samples(
         self, samples: Iterable[PredictSample], count: int, top: int
     ) -> Generator[list[NumberedOutcome], None, None]:
-        """Yield what the model says: images in order, texts in windows of some thousands."""
+        """Yield the outcomes of `count` samples: of images in order, of texts in windows of some thousands."""
         if self.sample_kind == "image":
             return self._predict_images(samples, count, top)
         return self._predict_texts(samples, count, top)
@@ -58,8 +58,8 @@ class LocalModel:
     def _predict_images(
         self, samples: Iterable[PredictSample], count: int, top: int
     ) -> Generator[list[NumberedOutcome], None, None]:
-        def predict_task(some: list[tuple[int, PredictSample]]) -> list[NumberedOutcome]:
-            return [(number, self._predict_image(sample, top)) for number, sample in some]
+        def predict_task(samples: list[tuple[int, PredictSample]]) -> list[NumberedOutcome]:
+            return [(number, self._predict_image(sample, top)) for number, sample in samples]
 
         share = max(1, min(IMAGES_PER_TASK, count // (8 * available_cores())))  # few images are spread over all cores
         with thread_pool() as pool:
@@ -76,21 +76,19 @@ class LocalModel:
     def _predict_texts(
         self, samples: Iterable[PredictSample], count: int, top: int
     ) -> Generator[list[NumberedOutcome], None, None]:
-        def predict_task(some: list[NumberedTokens]) -> list[NumberedOutcome]:
-            return self._predict_batch(some, top)
+        def predict_task(batch: list[NumberedTokens]) -> list[NumberedOutcome]:
+            return self._predict_batch(batch, top)
 
-        batch = max(1, min(MAX_BATCH_TEXTS, count // available_cores()))  # few texts are spread over all cores
+        batch_size = max(1, min(MAX_BATCH_TEXTS, count // available_cores()))  # few texts are spread over all cores
         with thread_pool() as pool:
-            # One window is tokenised while the one before it goes through the trunk.
-            tokenised = map_ordered(
-                pool, self._tokenize_samples, batched(enumerate(samples), TEXTS_PER_TASK), TASKS_PER_WINDOW
-            )
-            yield from map_ordered(
-                pool, predict_task, _batch_by_length(batched(tokenised, TASKS_PER_WINDOW), batch), 2 * available_cores()
-            )
+            # One window is tokenized while the one before it goes through the trunk.
+            tasks = batched(enumerate(samples), TEXTS_PER_TASK)
+            tokenized = map_ordered(pool, self._tokenize_samples, tasks, TASKS_PER_WINDOW)
+            batches = _batch_by_length(batched(tokenized, TASKS_PER_WINDOW), batch_size)
+            yield from map_ordered(pool, predict_task, batches, 2 * available_cores())
 
-    def _tokenize_samples(self, some: list[tuple[int, PredictSample]]) -> list[NumberedTokens]:
-        return [(number, self._tokenize(sample)) for number, sample in some]
+    def _tokenize_samples(self, samples: list[tuple[int, PredictSample]]) -> list[NumberedTokens]:
+        return [(number, self._tokenize(sample)) for number, sample in samples]
 
     def _tokenize(self, sample: PredictSample) -> Array | InputError:
         try:
@@ -98,11 +96,11 @@ class LocalModel:
         except InputError as fault:
             return fault
 
-    def _predict_batch(self, some: list[NumberedTokens], top: int) -> list[NumberedOutcome]:
-        """Answer what has failed already by its failure, and everything else in one batch."""
+    def _predict_batch(self, texts: list[NumberedTokens], top: int) -> list[NumberedOutcome]:
+        """Return the errors of texts that could not be tokenized, and the answers to all others, run in one batch."""
         model = self._model
-        outcomes: list[NumberedOutcome] = [(number, fault) for number, fault in some if isinstance(fault, InputError)]
-        ready = [(number, ids) for number, ids in some if not isinstance(ids, InputError)]
+        outcomes: list[NumberedOutcome] = [(number, fault) for number, fault in texts if isinstance(fault, InputError)]
+        ready = [(number, ids) for number, ids in texts if not isinstance(ids, InputError)]
         if ready:
             scores = model.scores(model.features(model.inputs.batch([ids for _, ids in ready])))
             outcomes += zip((number for number, _ in ready), build_answers(model.manifest, scores, top), strict=True)
@@ -110,12 +108,12 @@ class LocalModel:
 
 
 def open_newest_model(folder: Path, name: str, device: Device, warn: Callable[[str], None]) -> Model:
-    """Open the newest version of a model that can be served; what is wrong with a newer one goes to `warn`.
+    """Open the newest good version of a model; why newer ones were refused is passed to `warn`.
 
     Raises:
         UnknownModel: the repository `folder` has no such model.
         NotReady: every version of it was refused.
-        DeviceMissing: `device` is not here.
+        DeviceMissing: this machine does not have `device`.
     """
     engine, refusals = OnnxEngine(device), []
     for version in versions_newest_first(folder, name) if MODEL_NAME_PATTERN.fullmatch(name) else ():
@@ -125,7 +123,7 @@ def open_newest_model(folder: Path, name: str, device: Device, warn: Callable[[s
             refusals.append(f"version {version}: {fault}")
         else:
             for one in refusals:
-                warn(f"refused: {name}, {one} Version {version} answers.")
+                warn(f"refused: {name}, {one} Version {version} is used.")
             return model
     if refusals:
         raise NotReady(f"no version of {name!r} could be loaded: {'; '.join(refusals)}")
@@ -133,20 +131,20 @@ def open_newest_model(folder: Path, name: str, device: Device, warn: Callable[[s
 
 
 def _unknown_model_error(folder: Path, name: str) -> UnknownModel:
-    known_names = model_names(folder)
-    near = difflib.get_close_matches(name, known_names, n=3, cutoff=0.5)
-    hint = f"Did you mean {' or '.join(map(repr, near))}? " if near else ""
-    available = f"There are: {', '.join(known_names)}." if known_names else "There is none yet; make one with finetune."
-    return UnknownModel(f"no model in {folder} is called {name!r}. {hint}{available}")
+    names = model_names(folder)
+    matches = difflib.get_close_matches(name, names, n=3, cutoff=0.5)
+    hint = f"Did you mean {' or '.join(map(repr, matches))}? " if matches else ""
+    available = f"There are: {', '.join(names)}." if names else "There is none yet; make one with finetune."
+    return UnknownModel(f"there is no model {name!r} in {folder}. {hint}{available}")
 
 
 def _batch_by_length(windows: Iterable[list[list[NumberedTokens]]], size: int) -> Iterator[list[NumberedTokens]]:
-    """Cut each window into what one run of the trunk holds: the longest texts first, as a short rest ends together."""
+    """Split each window into batches of `size` texts: the longest first, so that all threads end at the same time."""
     for window in windows:
-        texts = [one for some in window for one in some]
-        bad = [one for one in texts if isinstance(one[1], InputError)]
-        if bad:
-            yield bad
+        texts = [one for task in window for one in task]
+        invalid = [one for one in texts if isinstance(one[1], InputError)]
+        if invalid:
+            yield invalid
         ready = [one for one in texts if not isinstance(one[1], InputError)]
-        ready.sort(key=lambda one: -len(one[1]))  # type: ignore[arg-type]  # what is left are arrays
+        ready.sort(key=lambda one: -len(one[1]))  # type: ignore[arg-type]  # only arrays are left
         yield from batched(ready, size)

@@ -1,4 +1,4 @@
-"""A model of a server asked with several requests in flight, so that the server never waits for this side."""
+"""Remote model of `predict`: a server, with several concurrent requests so that it never waits for this side."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ from service.client.client import Client
 from service.predict.inputs import PredictSample
 from service.predict.run import NumberedOutcome, PredictionOutcome
 
-MAX_CONCURRENT_REQUESTS: Final = 8  # in flight
-MAX_SAMPLES_PER_REQUEST: Final = 8  # of one request: REQUESTS times as many fit a server's queue at its defaults
-MAX_RETRIES: Final = 6  # while others keep the server busy; some ten seconds in all
+MAX_CONCURRENT_REQUESTS: Final = 8
+MAX_SAMPLES_PER_REQUEST: Final = 8  # times MAX_CONCURRENT_REQUESTS: within a server's queue at its defaults
+MAX_RETRIES: Final = 6  # if others keep the server busy; some ten seconds in all
 
 
 class RemoteModel:
-    """The version of a model that the server at `url` answered with first: all samples are asked of the same."""
+    """A predictor that uses one version of a model on a server: the newest one when it was created."""
 
     def __init__(self, url: str, name: str) -> None:
-        """Ask what the server at `url` has.
+        """Get the metadata of a model from the server at `url`.
 
         Raises:
             GraftError: the server does not answer, or has no such model.
@@ -36,20 +36,22 @@ class RemoteModel:
     def predict_samples(
         self, samples: Iterable[PredictSample], count: int, top: int
     ) -> Generator[list[NumberedOutcome], None, None]:
-        """Yield what the server says, in order."""
+        """Yield the outcomes of `count` samples, in order."""
         with Client(self._url, retries=MAX_RETRIES) as client, thread_pool(MAX_CONCURRENT_REQUESTS) as pool:
 
-            def predict_task(some: list[tuple[int, PredictSample]]) -> list[NumberedOutcome]:
-                return self._predict_batch(client, some, top)
+            def predict_task(samples: list[tuple[int, PredictSample]]) -> list[NumberedOutcome]:
+                return self._predict_batch(client, samples, top)
 
             share = max(1, min(MAX_SAMPLES_PER_REQUEST, count // MAX_CONCURRENT_REQUESTS))
             yield from map_ordered(pool, predict_task, batched(enumerate(samples), share), 2 * MAX_CONCURRENT_REQUESTS)
 
-    def _predict_batch(self, client: Client, some: list[tuple[int, PredictSample]], top: int) -> list[NumberedOutcome]:
-        """Ask for a few samples in one request; where that fails, one by one, so that only the guilty one fails."""
+    def _predict_batch(
+        self, client: Client, samples: list[tuple[int, PredictSample]], top: int
+    ) -> list[NumberedOutcome]:
+        """Predict a few samples in one request; if that fails, one by one, so that only invalid ones fail."""
         outcomes: list[NumberedOutcome] = []
         numbered_bytes: list[tuple[int, bytes]] = []
-        for number, sample in some:
+        for number, sample in samples:
             try:
                 numbered_bytes.append((number, self._read_bytes(sample)))
             except InputError as fault:
@@ -67,7 +69,7 @@ class RemoteModel:
     def _read_bytes(self, sample: PredictSample) -> bytes:
         data = sample.to_bytes(self.sample_kind)
         if not data and self.sample_kind == "image":
-            raise NotAnImage("the file is empty. Allowed are JPEG, PNG, WebP, BMP and GIF.")  # a body must not be
+            raise NotAnImage("the file is empty. Allowed are JPEG, PNG, WebP, BMP and GIF.")  # a request without a body
         return data
 
     def _predict_one(self, client: Client, data: bytes, top: int) -> PredictionOutcome:

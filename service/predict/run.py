@@ -1,4 +1,4 @@
-"""Many samples -> their answers, told in order as they come."""
+"""Run predictions: samples -> outcomes, passed in order to every sink; and the protocols of predictors and sinks."""
 
 from __future__ import annotations
 
@@ -12,44 +12,44 @@ from graft.progress import Progress, ProgressBar
 from service.answers import Answer
 from service.predict.inputs import PredictInputs, PredictSample
 
-PredictionOutcome = Answer | GraftError  # of one sample: its answer, or why it has none
-NumberedOutcome = tuple[int, PredictionOutcome]
+PredictionOutcome = Answer | GraftError  # of one sample: its answer or its error
+NumberedOutcome = tuple[int, PredictionOutcome]  # with the number of the sample, from 0
 
 
 class Predictor(Protocol):
-    """Whoever can be asked: a model in this process, or one of a server."""
+    """A model to predict with: in this process, or on a server."""
 
     name: str
     version: int
     sample_kind: SampleKind
     task: str
     labels: tuple[str, ...]
-    can_answer_unknown: bool  # whether it may say that it does not know a sample
+    can_answer_unknown: bool  # whether it may reject a sample as out-of-distribution
 
     def predict_samples(
         self, samples: Iterable[PredictSample], count: int, top: int
     ) -> Generator[list[NumberedOutcome], None, None]:
-        """Yield what is said of `count` samples, a few at a time, each with its number, in almost their order.
+        """Yield the outcomes of `count` samples, a few at a time, roughly in order; `top` labels in each answer.
 
         Raises:
-            GraftError: nothing more can be asked; one bad sample is no reason for that.
+            GraftError: no more samples can be predicted; one invalid sample is no reason for that.
         """
 
 
 class PredictionSink(Protocol):
-    """Whoever tells the user."""
+    """An output for outcomes."""
 
     def add(self, sample: PredictSample, outcome: PredictionOutcome) -> None:
-        """Take one sample and what is said of it; they come in order."""
+        """Add one sample and its outcome; called in order."""
 
 
 def run_predictions(
     predictor: Predictor, inputs: PredictInputs, top: int, sinks: Sequence[PredictionSink], progress: Progress
 ) -> int:
-    """Ask for all samples and tell every sink; return how many of them got no answer.
+    """Predict all samples, add the outcomes to every sink, and return how many samples have no answer.
 
     Raises:
-        GraftError: nothing more can be asked.
+        GraftError: no more samples can be predicted.
     """
     failure_count = 0
     count = len(inputs)
@@ -64,13 +64,13 @@ def run_predictions(
     return failure_count
 
 
-def _restore_order(answers: Iterator[list[NumberedOutcome]], bar: ProgressBar) -> Iterator[PredictionOutcome]:
-    """Yield what is said by number, from 0 on; what comes early is kept until its turn."""
+def _restore_order(batches: Iterator[list[NumberedOutcome]], bar: ProgressBar) -> Iterator[PredictionOutcome]:
+    """Yield the outcomes by number, from 0 on; those that come early wait for their turn."""
     early: dict[int, PredictionOutcome] = {}
     next_number = 0
-    for some in answers:
-        early.update(some)
-        bar.advance(len(some))
+    for batch in batches:
+        early.update(batch)
+        bar.advance(len(batch))
         while next_number in early:
             yield early.pop(next_number)
             next_number += 1

@@ -1,4 +1,4 @@
-"""What `predict` prints: for people a table, or a summary where it would be long; for programs one JSON object."""
+"""Printed output of `predict`: a table, or a summary of many samples; one JSON object with --json."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ from service.answers import Candidate, Prediction, Tags, Value
 from service.predict.inputs import PredictSample, SampleValue, SingleSample
 from service.predict.run import PredictionOutcome, Predictor
 
-MAX_TEXT_WIDTH: Final = 40  # characters of a text that the table shows
-MAX_TABLE_SAMPLES: Final = 40  # samples up to which every one has its line
+MAX_TEXT_WIDTH: Final = 40  # characters of a text in the table
+MAX_TABLE_SAMPLES: Final = 40  # more samples are summarized
 SUMMARY_SAMPLES: Final = 10  # lines of samples in a summary
 SUMMARY_LABELS: Final = 20  # lines of labels in a summary
 
 
 class TableOutput:
-    """A line for each sample: what was asked, then the answer, the best label first. Of many samples, a summary."""
+    """Prints a line for each sample with its answer, the best label first; of many samples, a summary."""
 
     def __init__(self, full_output_hint: str = "--csv OUT.csv, or --json") -> None:
-        """Tell at the end of a summary where `full_output_hint` is to be had."""
+        """Initialize; `full_output_hint` tells at the end of a summary how to get all answers."""
         self._full_output_hint = full_output_hint
         self._rows: list[tuple[str, str]] = []
         self._failures: list[tuple[str, str]] = []
@@ -34,7 +34,7 @@ class TableOutput:
         self._sample_count = 0
 
     def add(self, sample: PredictSample, outcome: PredictionOutcome) -> None:
-        """Keep what the summary needs: the memory does not grow with the samples."""
+        """Add one sample; memory does not grow with the number of samples."""
         self._sample_count += 1
         if len(self._rows) < MAX_TABLE_SAMPLES:
             self._rows.append(_format_row(sample, outcome))
@@ -50,7 +50,7 @@ class TableOutput:
                 self._failures += [_format_row(sample, outcome)] if len(self._failures) < SUMMARY_SAMPLES else []
 
     def lines(self) -> Iterator[str]:
-        """Yield what is printed at the end."""
+        """Yield the lines to print at the end."""
         rows = self._summary_lines() if self._sample_count > MAX_TABLE_SAMPLES else _align_rows(self._rows)
         return (f"{row}\n" for row in rows)
 
@@ -79,29 +79,29 @@ class TableOutput:
 
 
 class JsonOutput:
-    """One JSON object, a line for each prediction; a sample is named by `file`, `text`, `texts`, or `file`, `row`."""
+    """Prints one JSON object with a line for each prediction, named by `file`, `text`, `texts`, or `file` and `row`."""
 
     def __init__(self, predictor: Predictor) -> None:
         self._header = f'{{"model": {json.dumps(predictor.name)}, "version": {predictor.version}, "predictions": [\n'
         self._rows: list[str] = []
 
     def add(self, sample: PredictSample, outcome: PredictionOutcome) -> None:
-        """Keep one prediction, as text."""
+        """Add one prediction."""
         facts = {"error": str(outcome)} if isinstance(outcome, GraftError) else asdict(outcome)
         fields = {name: fact for name, fact in facts.items() if fact is not None}
         row = json.dumps(_source_fields(sample) | fields, ensure_ascii=False)
-        # Half a character, from an argument that is no UTF-8, could not be printed.
+        # A lone surrogate, from an argument that is not UTF-8, could not be printed.
         self._rows.append(row.encode(errors="replace").decode())
 
     def lines(self) -> Iterator[str]:
-        """Yield what is printed at the end."""
+        """Yield the lines to print at the end."""
         yield self._header
         yield from (f"{row},\n" for row in self._rows[:-1])
         yield f"{self._rows[-1]}\n]}}\n"
 
 
 def display_name(sample: PredictSample) -> str:
-    """Return what people call a sample: its path, the beginning of its text, or its row. No control characters."""
+    """Return a short name of a sample: its path, the beginning of its text, or its row. No control characters."""
     if not isinstance(sample, SingleSample):
         return _replace_unprintable(f"{sample.table.path}, {sample.row.ref}")
     if isinstance(sample.value, Path):
@@ -110,30 +110,30 @@ def display_name(sample: PredictSample) -> str:
     return text if len(text) <= MAX_TEXT_WIDTH else f"{text[: MAX_TEXT_WIDTH - 1]}…"
 
 
-def _format_row(sample: PredictSample, said: PredictionOutcome) -> tuple[str, str]:
-    return display_name(sample), _replace_unprintable(_format_outcome(said))
+def _format_row(sample: PredictSample, outcome: PredictionOutcome) -> tuple[str, str]:
+    return display_name(sample), _replace_unprintable(_format_outcome(outcome))
 
 
 def _align_rows(rows: Sequence[tuple[str, str]]) -> list[str]:
-    wide = max((len(one) for one, _ in rows), default=0)
-    return [f"{one:{wide}}  {told}" for one, told in rows]
+    width = max((len(name) for name, _ in rows), default=0)
+    return [f"{name:{width}}  {text}" for name, text in rows]
 
 
 def _indent_rows(rows: Sequence[tuple[str, str]]) -> list[str]:
     return [f"  {line}" for line in _align_rows(rows)]
 
 
-def _format_outcome(said: PredictionOutcome) -> str:
-    match said:
+def _format_outcome(outcome: PredictionOutcome) -> str:
+    match outcome:
         case GraftError():
-            return f"error: {said}"
-        case Prediction(label=label, novelty=float(new), threshold=float(at)) if new > at:
-            return f"{label} (novelty {new:.3g}, known up to {at:.3g})  {_format_candidates(said.top)}"
+            return f"error: {outcome}"
+        case Prediction(label=label, novelty=float(novelty), threshold=float(threshold)) if novelty > threshold:
+            return f"{label} (novelty {novelty:.3g}, known up to {threshold:.3g})  {_format_candidates(outcome.top)}"
         case Prediction():
-            return _format_candidates(said.top)
+            return _format_candidates(outcome.top)
         case Tags():
-            return _format_candidates(said.tags) or "no tag"
-    return f"{said.value:g}"
+            return _format_candidates(outcome.tags) or "no tag"
+    return f"{outcome.value:g}"
 
 
 def _format_candidates(candidates: Sequence[Candidate]) -> str:
@@ -141,7 +141,7 @@ def _format_candidates(candidates: Sequence[Candidate]) -> str:
 
 
 def _update_stats(values: list[float], value: float) -> list[float]:
-    """Return lowest, sum, highest and count, one value more."""
+    """Return [lowest, sum, highest, count] with one value more."""
     low, total, high, count = values or [value, 0.0, value, 0]
     return [min(low, value), total + value, max(high, value), count + 1]
 
@@ -154,8 +154,8 @@ def _source_fields(sample: PredictSample) -> dict[str, Any]:
     return {"text": sample.value} if isinstance(sample.value, str) else {"texts": list(sample.value)}
 
 
-def _as_texts(asked: SampleValue) -> tuple[str, ...]:
-    return asked if isinstance(asked, tuple) else (str(asked),)
+def _as_texts(value: SampleValue) -> tuple[str, ...]:
+    return value if isinstance(value, tuple) else (str(value),)
 
 
 def _replace_unprintable(text: str) -> str:
