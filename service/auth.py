@@ -1,4 +1,4 @@
-"""Who may ask: whoever has the API key. Every route and router carries this; no path decides it."""
+"""API key: `Authorization: Bearer KEY` or `X-API-Key: KEY`. Every route and router but health requires it."""
 
 from __future__ import annotations
 
@@ -6,43 +6,44 @@ import hashlib
 import hmac
 
 from fastapi import Request, Response
+from pydantic import SecretStr
 
 from graft.errors import Unauthorized
 from service.routes.fast_routes import Endpoint, get_service
 
 
 async def require_api_key(request: Request) -> None:
-    """Let a request of a FastAPI router pass, as `check_api_key` does."""
-    check_api_key(request)
+    """Check the key of a request, as a FastAPI dependency of a router; raises as `check_api_key` does."""
+    if key := get_service(request).settings.api_key:
+        check_api_key(request, key)
 
 
-def check_api_key(request: Request) -> None:
-    """Let a request pass if the server has no key, or the request has the same one.
+def protect_endpoint(endpoint: Endpoint, api_key: SecretStr | None) -> Endpoint:
+    """Return an endpoint that checks the key first; the endpoint itself if the server has no key."""
+    if api_key is None:
+        return endpoint
+
+    async def endpoint_with_key(request: Request) -> Response:
+        check_api_key(request, api_key)
+        return await endpoint(request)
+
+    return endpoint_with_key
+
+
+def check_api_key(request: Request, api_key: SecretStr) -> None:
+    """Check that a request has the server's key.
 
     Raises:
         Unauthorized: it has none, or a wrong one.
     """
-    key = get_service(request).settings.api_key
-    if key is None:
-        return
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     request_key = token.strip() if scheme.lower() == "bearer" else request.headers.get("x-api-key", "")
-    # Digests of equal length: the time that comparing takes tells nothing about the key.
-    if not hmac.compare_digest(_sha256_digest(request_key), _sha256_digest(key.get_secret_value())):
+    # Digests of equal length, compared in constant time: the time reveals nothing about the key.
+    if not hmac.compare_digest(_sha256_digest(request_key), _sha256_digest(api_key.get_secret_value())):
         raise Unauthorized(
-            "this server wants an API key, and the request has none or a wrong one. Send it as "
+            "this server requires an API key, and the request has none or a wrong one. Send it as "
             "'Authorization: Bearer KEY' or 'X-API-Key: KEY'; the client and `predict` read GRAFT_API_KEY."
         )
-
-
-def protect_endpoint(endpoint: Endpoint) -> Endpoint:
-    """Return an endpoint that wants the key first."""
-
-    async def endpoint_with_key(request: Request) -> Response:
-        check_api_key(request)
-        return await endpoint(request)
-
-    return endpoint_with_key
 
 
 def _sha256_digest(text: str) -> bytes:

@@ -1,13 +1,9 @@
-"""Work off the event loop: one thread a core, all pulling from one line, and a bounded crowd before them.
+"""Worker threads, one a core, that pull jobs from one queue; and the futures by which requests await their jobs.
 
-No thread waits for the event loop between two pieces of work: whatever is next in line is already there. That is
-most of the difference between two thirds of the machine's speed and nearly all of it (docs/serving.md).
-
-
-What worker threads owe to a request, and how the event loop waits for it.
-
-Lighter than futures on purpose: one wake-up of the loop for a whole request, no task and no lock for each of its
-samples. On a core whose caches a network has just swept, every line of Python costs several times as much.
+No worker waits for the event loop between two jobs: whatever is next in the queue is already there. That is most of the
+difference between two thirds of the machine's speed and nearly all of it (docs/serving.md). The futures are lighter
+than asyncio's on purpose: one wake-up of the loop for a whole request, no task and no lock for each of its samples. On
+a core whose caches a network has just swept, every line of Python costs several times as much.
 """
 
 from __future__ import annotations
@@ -20,68 +16,71 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from functools import partial
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from starlette.requests import ClientDisconnect
 
-from graft.errors import GraftError, InputError, Overloaded, ServerFailed
+from graft.errors import GraftError, InputError, ServerFailed
 from service.http_errors import SERVER_FAILED_MESSAGE
 
-_NICE_INCREMENT, _MAX_NICE = 10, 19  # niceness: more than the workers have, and the most there is
+T = TypeVar("T")
+DisconnectCheck = Callable[[], bool]  # returns, on any thread, whether the client hung up
+
+_NICE_INCREMENT: Final = 10  # of background threads, over the workers' niceness
+_MAX_NICE: Final = 19
 
 
 class WorkerPool:
-    """Threads that pull work from one line. Safe to use from any thread."""
+    """Threads that run jobs from one queue. Safe to use from any thread."""
 
-    def __init__(self, thread_count: int, max_waiting: int) -> None:
-        """Take `thread_count` at work and `max_waiting` more items in the line."""
+    def __init__(self, thread_count: int) -> None:
+        """Start `thread_count` worker threads."""
         self.thread_count = thread_count
-        # Of a deque, each step is one for all threads: no lock is needed.
+        # Each operation of a deque is atomic: no lock is needed.
         self._queue: deque[Callable[[], object]] = deque()
-        self._idle_locks: deque[threading.Lock] = deque()  # the bells of the threads that wait for work
-        self._max_samples = thread_count + max_waiting
-        self._sample_count = 0
+        self._idle_locks: deque[threading.Lock] = deque()  # one for each idle thread; releasing it wakes the thread
         for number in range(thread_count):
             threading.Thread(target=self._run_worker, name=f"graft-{number}", daemon=True).start()
 
-    @contextmanager
-    def admission(self, samples: int) -> Iterator[None]:
-        """Hold a place for so many items of work; called on one thread, the event loop's.
-
-        Raises:
-            Overloaded: there is no room for them; nothing was begun.
-        """
-        if self._sample_count and self._sample_count + samples > self._max_samples:  # one that is alone is always taken
-            raise Overloaded(
-                f"{self._sample_count} samples are waiting already and this request has {samples}; the server takes "
-                f"{self._max_samples} at a time. Try again in a second."
-            )
-        self._sample_count += samples
-        try:
-            yield
-        finally:
-            self._sample_count -= samples
-
     def submit(self, job: Callable[[], object]) -> None:
-        """Put `job`, which must not raise, at the end of the line."""
+        """Append `job`, which must not raise, to the queue."""
         self._queue.append(job)
         with suppress(IndexError):
-            self._idle_locks.pop().release()  # who rested last: what it needs is still in its core's caches
+            self._idle_locks.pop().release()  # the last to become idle: its core's caches are the warmest
+
+    async def run(self, job: Callable[[], T], is_disconnected: DisconnectCheck) -> T:
+        """Run `job` on a worker thread and return its result.
+
+        Raises:
+            ClientDisconnect: the client hung up before the job began.
+            ServerFailed: the job raised an unexpected error.
+        """
+        (outcome,) = await self.run_all([job], is_disconnected)
+        return unwrap(outcome)
+
+    async def run_all(
+        self, jobs: Sequence[Callable[[], T]], is_disconnected: DisconnectCheck
+    ) -> list[T | BaseException]:
+        """Run several jobs on worker threads and return the outcome of each: its result or its error."""
+        group = FutureGroup[T](len(jobs), is_disconnected)
+        for future, job in zip(group, jobs, strict=True):
+            self.submit(partial(future.complete_with, job))
+        return await group.gather()
 
     @property
     def is_queue_empty(self) -> bool:
-        """Tell whether nothing is waiting in the line."""
+        """Whether no job is waiting for a thread."""
         return not self._queue
 
     @property
     def idle_threads(self) -> int:
-        """How many threads wait for work, this moment."""
+        """How many threads have nothing to do right now."""
         return len(self._idle_locks)
 
     def close(self) -> None:
-        """Let the threads end, after what stands in the line."""
+        """Stop the threads once the jobs in the queue are done."""
         for _ in range(self.thread_count):
             self.submit(_exit_thread)
 
@@ -93,48 +92,24 @@ class WorkerPool:
                 self._next_job(wake_lock)()
 
     def _next_job(self, wake_lock: threading.Lock) -> Callable[[], object]:
-        """Return the work that stands first in the line; while there is none, rest until the bell rings."""
+        """Return the first job of the queue; while it is empty, sleep until `wake_lock` is released."""
         while True:
             try:
                 return self._queue.popleft()
             except IndexError:
                 self._idle_locks.append(wake_lock)
-            if self._queue:  # it came before the bell hung there
-                with suppress(ValueError):  # somebody has taken the bell, and rings it
+            if self._queue:  # a job came before the lock was among the idle ones
+                with suppress(ValueError):  # somebody has taken the lock, and releases it
                     self._idle_locks.remove(wake_lock)
                     continue
             wake_lock.acquire()
 
 
-def create_background_executor(name: str) -> ThreadPoolExecutor:
-    """Return one thread for work that nobody waits for: where the system can, it gets what the workers leave.
-
-    A new version is hashed, opened and replayed there. At the workers' own priority that doubled the time of the
-    slowest requests (`benchmarks/serving/swaps.py`).
-    """
-    return ThreadPoolExecutor(1, name, initializer=_lower_priority)
-
-
-def _lower_priority() -> None:
-    if sys.platform == "linux":  # elsewhere it would be the whole process
-        me = threading.get_native_id()
-        with suppress(OSError):
-            os.setpriority(os.PRIO_PROCESS, me, min(_MAX_NICE, os.getpriority(os.PRIO_PROCESS, me) + _NICE_INCREMENT))
-
-
-def _exit_thread() -> None:
-    raise SystemExit
-
-
-T = TypeVar("T")
-DisconnectCheck = Callable[[], bool]  # tells, on any thread, whether the client hung up
-
-
 class FutureGroup(Generic[T]):
-    """So many things that a request waits for; made on the event loop, which alone may await `gather`."""
+    """The futures of one request's jobs; made on the event loop, where `gather` is awaited."""
 
     def __init__(self, count: int, is_disconnected: DisconnectCheck) -> None:
-        """Expect `count` outcomes; what is not begun when the client is `gone` is never begun."""
+        """Expect `count` outcomes; jobs that have not begun when the client disconnects are skipped."""
         self._loop = asyncio.get_running_loop()
         self._all_done: asyncio.Future[None] = self._loop.create_future()
         self._outcomes: list[T | BaseException] = [ClientDisconnect()] * count
@@ -142,22 +117,22 @@ class FutureGroup(Generic[T]):
         self._is_disconnected, self._is_closed = is_disconnected, not count
 
     def __iter__(self) -> Iterator[JobFuture[T]]:
-        return (JobFuture(self, at) for at in range(len(self._outcomes)))
+        return (JobFuture(self, index) for index in range(len(self._outcomes)))
 
     @property
     def is_cancelled(self) -> bool:
-        """Tell whether nobody waits any more."""
+        """Whether nobody awaits the outcomes any more."""
         return self._is_closed or self._is_disconnected()
 
     def set_outcome(self, index: int, outcome: T | BaseException) -> None:
-        """Note one outcome; the last one wakes the event loop."""
+        """Store one outcome; the last one wakes the event loop."""
         self._outcomes[index] = outcome
         if next(self._outcome_counter) == len(self._outcomes):
             with suppress(RuntimeError):  # the loop is closed: the server has stopped
                 self._loop.call_soon_threadsafe(self._mark_done)
 
     async def gather(self) -> list[T | BaseException]:
-        """Return what came of each, or the error that was raised in its place, once all are settled."""
+        """Return the result or the error of each job, in order, once all are there."""
         try:
             if self._outcomes:
                 await self._all_done
@@ -171,40 +146,40 @@ class FutureGroup(Generic[T]):
 
 
 class JobFuture(Generic[T]):
-    """One of them; settled once, on a worker's thread."""
+    """The future of one job; its outcome is set once, on a worker thread."""
 
-    __slots__ = ("_all", "_at")
+    __slots__ = ("_group", "_index")
 
     def __init__(self, group: FutureGroup[T], index: int) -> None:
-        self._all, self._at = group, index
+        self._group, self._index = group, index
 
     @property
     def is_cancelled(self) -> bool:
-        """Tell whether nobody waits any more."""
-        return self._all.is_cancelled
+        """Whether nobody awaits the outcome any more."""
+        return self._group.is_cancelled
 
     def set_outcome(self, outcome: T | BaseException) -> None:
-        """Say what came of it."""
-        self._all.set_outcome(self._at, outcome)
+        """Store the result of the job, or its error."""
+        self._group.set_outcome(self._index, outcome)
 
-    def complete_with(self, work: Callable[[], T]) -> None:
-        """Do `jobs`, unless nobody waits any more, and settle with what comes of it."""
+    def complete_with(self, job: Callable[[], T]) -> None:
+        """Run `job` and store its outcome; skip it if nobody awaits it any more."""
         if self.is_cancelled:
             self.set_outcome(ClientDisconnect())
             return
         try:
-            answer = work()
+            result = job()
         except Exception as fault:
             self.set_outcome(fault)
         else:
-            self.set_outcome(answer)
+            self.set_outcome(result)
 
 
 def unwrap(outcome: T | BaseException) -> T:
-    """Return what was done, or raise what came in its place.
+    """Return the result of a job, or raise its error.
 
     Raises:
-        ServerFailed: nobody raised it on purpose; it is the cause.
+        ServerFailed: the error is not one of Graft's; it is the cause.
     """
     if isinstance(outcome, GraftError | ClientDisconnect):
         raise outcome
@@ -214,23 +189,33 @@ def unwrap(outcome: T | BaseException) -> T:
 
 
 def unwrap_all(outcomes: Sequence[T | BaseException], noun: str) -> list[T]:
-    """Return all that was done, or raise the first of what came in its place, with the number of the sample."""
-    return [
-        _unwrap_numbered(one, f"{noun} {at} of {len(outcomes)}", len(outcomes)) for at, one in enumerate(outcomes, 1)
-    ]
+    """Return the results of all jobs, or raise the first error, with the number of its sample ("image 2 of 3")."""
+    count = len(outcomes)
+    return [_unwrap_numbered(one, f"{noun} {number} of {count}", count) for number, one in enumerate(outcomes, 1)]
 
 
-def _unwrap_numbered(outcome: T | BaseException, which: str, count: int) -> T:
+def _unwrap_numbered(outcome: T | BaseException, name: str, count: int) -> T:
     if isinstance(outcome, InputError) and count > 1:
-        raise type(outcome)(f"{which}: {outcome}")
+        raise type(outcome)(f"{name}: {outcome}")
     return unwrap(outcome)
 
 
-async def run_concurrently(
-    workers: WorkerPool, jobs: Sequence[Callable[[], T]], is_disconnected: DisconnectCheck
-) -> list[T | BaseException]:
-    """Do several things on worker threads and return what came of each."""
-    futures = FutureGroup[T](len(jobs), is_disconnected)
-    for future, one in zip(futures, jobs, strict=True):
-        workers.submit(partial(future.complete_with, one))
-    return await futures.gather()
+def create_background_executor(name: str) -> ThreadPoolExecutor:
+    """Return an executor with one thread of low priority, for work that no request waits for.
+
+    A new version is hashed, opened and replayed there. At the workers' own priority that doubled the time of the
+    slowest requests (`benchmarks/serving/swaps.py`). Only Linux has priorities of threads.
+    """
+    return ThreadPoolExecutor(1, name, initializer=_lower_priority)
+
+
+def _lower_priority() -> None:
+    if sys.platform == "linux":  # elsewhere it would be the whole process
+        thread = threading.get_native_id()
+        with suppress(OSError):
+            niceness = os.getpriority(os.PRIO_PROCESS, thread) + _NICE_INCREMENT
+            os.setpriority(os.PRIO_PROCESS, thread, min(_MAX_NICE, niceness))
+
+
+def _exit_thread() -> None:
+    raise SystemExit

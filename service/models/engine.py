@@ -35,47 +35,47 @@ _DTYPE_BY_ONNX_TYPE: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class LoadedGraphs:
-    """A trunk with a head on it, ready to run from many threads at once.
+    """A trunk and a head, ready to run from many threads at once.
 
-    Shapes: trunk, a batch of n -> float32 [n,d]; head float32 [n,d] -> float32 [n,k], and one more column where it
-    tells novelty. Without a head the features are all that it answers.
+    Shapes: trunk, a batch of n -> float32 [n,d]; head, float32 [n,d] -> float32 [n,k], or [n,k+1] with the novelty in
+    the last column. A model without a head has features only.
     """
 
     trunk: Callable[[BatchArrays], Float32Array]
     head: Callable[[Float32Array], Float32Array] | None
-    device: str = "CPU"  # that the trunk runs on
+    device: str = "CPU"  # the trunk's
 
 
 class Engine(Protocol):
-    """Whatever can run bundles. `open` is called from one thread at a time."""
+    """What runs bundles. `open` is called from one thread at a time."""
 
     def open(self, bundle: Bundle) -> LoadedGraphs:
-        """Make a verified bundle runnable.
+        """Load the graphs of a verified bundle.
 
         Raises:
-            BundleError: its files do not run here.
+            BundleError: its files cannot be loaded here.
         """
 
 
 class OnnxEngine:
-    """Runs bundles in ONNX Runtime, one thread a run; trunks on `device`, the small heads always on the CPU."""
+    """ONNX Runtime, one thread a run: trunks on `device`, the small heads always on the CPU."""
 
     def __init__(self, device: Device = "cpu") -> None:
         """Run trunks on `device`.
 
         Raises:
-            DeviceMissing: it is not here.
+            DeviceMissing: this machine or this ONNX Runtime does not have it.
         """
         require_available_device(device)
         self._device = device
-        # Weak: a trunk leaves the memory with the last model that is grafted on it.
+        # Weak: a trunk is freed with the last model that uses it.
         self._trunks: WeakValueDictionary[str, OnnxGraph] = WeakValueDictionary()
 
     def open(self, bundle: Bundle) -> LoadedGraphs:
-        """Open head and trunk; the trunk only if no model in memory has the same one.
+        """Load head and trunk; the trunk only if no model in memory has the same one.
 
         Raises:
-            BundleBroken: ONNX Runtime refuses a file, or finds another signature than the manifest's.
+            BundleBroken: ONNX Runtime refuses a file, or its signature is not the manifest's.
         """
         manifest, layout = bundle.manifest, bundle.layout
         features, *scores = manifest.signature.outputs
@@ -90,7 +90,7 @@ class OnnxEngine:
 
 
 class OnnxGraph:
-    """One ONNX file; the outputs that are asked for are columns of what it answers."""
+    """One ONNX file; its outputs are the columns of one array."""
 
     def __init__(
         self,
@@ -115,44 +115,45 @@ class OnnxGraph:
         self.device = self._session.get_providers()[0].removesuffix("ExecutionProvider")
 
     def __call__(self, arrays: BatchArrays) -> Float32Array:
-        """Run the graph once on one thread: a batch of n -> float32 [n,…]."""
-        return concat_outputs(self._session.run(self._output_names, dict(arrays)))
+        """Run the graph once, on one thread: a batch of n -> float32 [n,…]."""
+        outputs: Sequence[Float32Array] = self._session.run(self._output_names, dict(arrays))
+        return outputs[0] if len(outputs) == 1 else concat_outputs(outputs)
 
 
 def _check_names(path: Path, expected: set[str], actual: set[str], what: str) -> None:
     if expected != actual:
         raise BundleBroken(
-            f"{path} has the {what} {', '.join(sorted(actual)) or 'none'}, its manifest tells of "
+            f"{path} has the {what} {', '.join(sorted(actual)) or 'none'}, but its manifest says "
             f"{', '.join(sorted(expected))}. Publish the model again."
         )
 
 
 def _check_tensor(path: Path, expected: TensorSpec, actual: onnxruntime.NodeArg) -> None:
-    """Hold a tensor of the manifest against the one that ONNX Runtime found; axes that vary fit any number."""
+    """Check a tensor of the graph against the manifest; variable axes fit any size."""
     fits = len(expected.shape) == len(actual.shape) and all(
-        not isinstance(there, int) or there == here
-        for here, there in zip(expected.shape[1:], actual.shape[1:], strict=True)
+        not isinstance(actual_size, int) or actual_size == size
+        for size, actual_size in zip(expected.shape[1:], actual.shape[1:], strict=True)
     )
     if expected.name != actual.name or expected.dtype != _DTYPE_BY_ONNX_TYPE.get(actual.type) or not fits:
         raise BundleBroken(
-            f"{path} has {actual.name} {actual.type} {actual.shape}, its manifest tells of {expected.name} {expected.dtype} "
-            f"{list(expected.shape)}. Publish the model again."
+            f"{path} has {actual.name} {actual.type} {actual.shape}, but its manifest says {expected.name} "
+            f"{expected.dtype} {list(expected.shape)}. Publish the model again."
         )
 
 
 class InputCache:
-    """Opens inputs as `graft.inputs.open_input.open_input` does. Called from one thread at a time."""
+    """Opens inputs, those with the same tokenizer once: models share it in memory. Called from one thread at a time."""
 
     def __init__(self) -> None:
-        # Weak: a tokenizer leaves the memory with the last model that has it.
+        # Weak: a tokenizer is freed with the last model that uses it.
         self._text_inputs: WeakValueDictionary[str, TextInput] = WeakValueDictionary()
 
     def __call__(self, spec: Mapping[str, Any], tokenizer_json: bytes | None) -> Input:
-        """Return the input that a spec describes, the one that is open already if there is one.
+        """Return the input that a spec describes; the open one if a model in memory has the same.
 
         Raises:
             BundleBroken: `tokenizer_json` is not the file that the spec names.
-            BundleUnsupported: this Graft cannot do exactly that.
+            BundleUnsupported: this version of Graft cannot do exactly what the spec says.
         """
         key_spec = {name: value for name, value in spec.items() if name != "decoder_version"}
         key = json.dumps([key_spec, hashlib.sha256(tokenizer_json or b"").hexdigest()], sort_keys=True)

@@ -1,4 +1,4 @@
-"""What a model takes, as the wire sees it: which bodies and which JSON values are its samples."""
+"""Kinds of input on the wire, images and texts: what JSON values are samples, and the words for them in messages."""
 
 from __future__ import annotations
 
@@ -11,63 +11,53 @@ from typing import Any, Final, Literal, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from graft.errors import BadRequest, NotText, WrongContentType
+from graft.errors import BadRequest, NotText
 from graft.inputs.text_bytes import encode_text_sample
 
-WireSample = bytes | NDArray[Any]  # a file or a text, uint8 pixels [h,w,3] or [h,w], int32 token ids [t]
+WireSample = bytes | NDArray[Any]  # a file or a text; pixels uint8 [h,w,3] or [h,w]; token ids int32 [t]
 JsonValue = Any  # what json.loads returns
 
-GENERIC_CONTENT_TYPES: Final = ("", "application/octet-stream")  # bodies that are read as what the model takes
-_UTF8_CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii", "ascii")
+GENERIC_CONTENT_TYPES: Final = ("", "application/octet-stream")  # of bodies that are taken for what the model takes
 _PAIR_EXAMPLE: Final = '["a text", "another"]'
-_OTHER_CONTENT_TYPES: Final = "multipart/form-data and application/json"
 
 
 class InputKind(Protocol):
-    """One kind of sample."""
+    """One kind of input."""
 
     @property
     def noun(self) -> str:
-        """What one sample is called: "image", "text", "pair of texts"."""
+        """The word for one sample: "image", "text", "pair of texts"."""
 
     @property
     def plural(self) -> str:
-        """What several are called."""
+        """The word for several."""
 
     @property
     def input_name(self) -> str:
-        """What the input is called in JSON."""
+        """The name of the input in JSON."""
 
     @property
     def json_usage(self) -> str:
-        """How to write it in JSON, in words."""
+        """How to write samples in JSON, for messages."""
 
     @property
     def curl_arguments(self) -> str:
-        """How curl sends one."""
-
-    def check_body(self, kind: str, charset: str, body: bytes) -> None:
-        """Pass if a body of that content type is one sample.
-
-        Raises:
-            WrongContentType: it is something else.
-            BadRequest: there is nothing in it.
-        """
+        """The arguments with which curl sends one sample."""
 
     def parse_json(self, value: JsonValue, where: str) -> WireSample:
-        """Read one JSON value; `where` is named in errors.
+        """Parse one sample from JSON; errors name `where` it is.
 
         Raises:
             BadRequest: it is something else.
         """
 
     def is_single_sample(self, column: JsonValue) -> bool:
-        """Tell whether what should be a column of samples is one sample alone."""
+        """Return whether a value in place of a list of samples is one sample."""
 
 
 @dataclass(frozen=True, slots=True)
 class ImageKind:
-    """Image files, or their pixels; `input_name` is what the model calls its input."""
+    """Image files or pixels; `input_name` is the model's name for its input."""
 
     input_name: str
     noun: Literal["image"] = "image"
@@ -76,24 +66,18 @@ class ImageKind:
 
     @property
     def json_usage(self) -> str:
-        """How to write it in JSON, in words."""
+        """How to write samples in JSON, for messages."""
         return (
             'Send {"instances": [{"b64": "<an image file in base64>"}]}, {"instances": [{"image": {"b64": …}}]}, '
             '{"inputs": {"image": [{"b64": …}]}}, or uint8 arrays [h][w][3] in place of {"b64": …}.'
         )
 
-    def check_body(self, kind: str, charset: str, body: bytes) -> None:
-        """Pass if a body of that content type is an image file, as far as that tells."""
-        if kind not in GENERIC_CONTENT_TYPES and not kind.startswith("image/"):
-            raise WrongContentType(
-                f"a body of type {kind!r} cannot be read: the model takes images. Allowed are image/*, "
-                f"application/octet-stream, {_OTHER_CONTENT_TYPES}; with curl use {self.curl_arguments}."
-            )
-        if not body:
-            raise BadRequest(f"the body is empty. Send an image file, such as curl {self.curl_arguments}.")
-
     def parse_json(self, value: JsonValue, where: str) -> WireSample:
-        """Read {"b64": …} or an array of pixels."""
+        """Parse {"b64": …} or an array of pixels, [h][w][3] or [h][w].
+
+        >>> ImageKind("image").parse_json({"b64": "aGVsbG8="}, "instances[0]")
+        b'hello'
+        """
         if isinstance(value, list):
             return _parse_pixels(value, where)
         if not isinstance(value, dict) or set(value) != {"b64"} or not isinstance(value["b64"], str):
@@ -101,56 +85,45 @@ class ImageKind:
         try:
             return base64.b64decode(value["b64"], validate=True)
         except (binascii.Error, ValueError) as fault:
-            raise BadRequest(f"{where}.b64 is no base64 ({fault}).") from None
+            raise BadRequest(f"{where}.b64 is not valid base64 ({fault}).") from None
 
     def is_single_sample(self, column: JsonValue) -> bool:
-        """Tell whether a column is one {"b64": …}."""
+        """Return whether a value is one {"b64": …}."""
         return isinstance(column, dict)
 
 
 @dataclass(frozen=True, slots=True)
 class TextKind:
-    """Texts, or pairs of them where `texts_per_sample` is 2: UTF-8, and a pair is a JSON list of two strings."""
+    """Texts in UTF-8, or pairs of texts if `texts_per_sample` is 2: a JSON list of two strings."""
 
     texts_per_sample: Literal[1, 2]
     input_name: Literal["text"] = "text"
 
     @property
     def noun(self) -> str:
-        """What one sample is called."""
+        """The word for one sample."""
         return "text" if self.texts_per_sample == 1 else "pair of texts"
 
     @property
     def plural(self) -> str:
-        """What several are called."""
+        """The word for several."""
         return "texts" if self.texts_per_sample == 1 else "pairs of texts"
 
     @property
     def json_usage(self) -> str:
-        """How to write it in JSON, in words."""
+        """How to write samples in JSON, for messages."""
         one = '"a text"' if self.texts_per_sample == 1 else _PAIR_EXAMPLE
         return f'Send {{"instances": [{one}, …]}}, {{"instances": [{{"text": {one}}}]}} or {{"inputs": [{one}, …]}}.'
 
     @property
     def curl_arguments(self) -> str:
-        """How curl sends one."""
+        """The arguments with which curl sends one sample."""
         return (
             f"-H 'Content-Type: text/plain' --data-binary '{'a text' if self.texts_per_sample == 1 else _PAIR_EXAMPLE}'"
         )
 
-    def check_body(self, kind: str, charset: str, body: bytes) -> None:
-        """Pass if a body of that content type is a text in UTF-8; an empty one is an empty text."""
-        if kind not in GENERIC_CONTENT_TYPES and kind != "text/plain":
-            raise WrongContentType(
-                f"a body of type {kind!r} cannot be read: the model takes {self.plural}. "
-                f"Allowed are text/plain in UTF-8, application/octet-stream, {_OTHER_CONTENT_TYPES}; "
-                f"with curl use {self.curl_arguments}."
-            )
-        if charset not in _UTF8_CHARSETS:
-            raise WrongContentType(f"a text in the charset {charset[:50]!r} is not taken. Send it in UTF-8.")
-
     def parse_json(self, value: JsonValue, where: str) -> WireSample:
-        """Read a string, or a list of two where the model takes pairs."""
+        """Parse a string, or a list of two if the model takes pairs."""
         texts = [value] if self.texts_per_sample == 1 else value
         if not (
             isinstance(texts, list)
@@ -164,12 +137,12 @@ class TextKind:
             raise NotText(f"{where}: {fault}") from None
 
     def is_single_sample(self, column: JsonValue) -> bool:
-        """Tell whether a column is one text."""
+        """Return whether a value is one text."""
         return self.texts_per_sample == 1 and isinstance(column, str)
 
 
 def _describe_json(value: JsonValue) -> str:
-    """Say in words what a JSON value is."""
+    """Describe a JSON value in a few words, for an error."""
     match value:
         case None | bool() | int() | float():
             return json.dumps(value)[:30]
@@ -185,10 +158,11 @@ def _describe_json(value: JsonValue) -> str:
 
 
 def _parse_pixels(rows: list[JsonValue], where: str) -> NDArray[np.uint8]:
+    """Return an array of JSON as uint8, of any shape."""
     try:
         array = np.array(rows)
     except (ValueError, OverflowError, RecursionError) as fault:
-        raise BadRequest(f"{where} is no array of numbers ({fault}).") from None
+        raise BadRequest(f"{where} is not an array of numbers ({fault}).") from None
     if array.dtype.kind not in "iu" or array.min() < 0 or array.max() > 255:
-        raise BadRequest(f"{where} must hold whole numbers from 0 to 255, as [h][w][3] or [h][w]; it is no image so.")
+        raise BadRequest(f"{where} must be integers in 0–255 with shape [h][w][3] or [h][w].")
     return array.astype(np.uint8)

@@ -1,7 +1,4 @@
-"""The Open Inference Protocol's model repository, as far as it loads and unloads: answered when it is done.
-
-What Prometheus reads.
-"""
+"""Administration, behind the API key: load and unload models (KServe's model repository API), Prometheus metrics."""
 
 from __future__ import annotations
 
@@ -17,16 +14,16 @@ metrics_router = APIRouter()
 
 
 async def load_model(request: Request) -> Response:
-    """Look for a model and its newest version now, without waiting for the next poll."""
-    named = ModelRef.from_request(request)
-    await named.service.load(named.name)
+    """Load a model's newest version now, without waiting for the next poll; respond when it is served."""
+    model_ref = ModelRef.from_request(request)
+    await model_ref.service.load(model_ref.name)
     return JSONResponse({})
 
 
 async def unload_model(request: Request) -> Response:
-    """Serve a model no more, until it is loaded again or the server starts anew."""
-    named = ModelRef.from_request(request)
-    await named.service.unload(named.name)
+    """Unload a model, until it is loaded again or the server restarts; respond when its last request is answered."""
+    model_ref = ModelRef.from_request(request)
+    await model_ref.service.unload(model_ref.name)
     return JSONResponse({})
 
 
@@ -38,7 +35,7 @@ REPOSITORY_POST_ROUTES: Final = {
 
 @metrics_router.get("/metrics")
 async def export_metrics(request: Request) -> Response:
-    """Tell everything that is measured."""
+    """Return all metrics in Prometheus' text format."""
     service = get_service(request)
     service.metrics.set_loaded_models(service.models.count_loaded())
     return Response(service.metrics.render_text(), media_type=CONTENT_TYPE_LATEST)

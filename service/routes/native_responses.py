@@ -1,4 +1,4 @@
-"""The answers on the wire."""
+"""Responses of the native routes, as pydantic schemas: scores, embeddings, model list, status and metadata."""
 
 from __future__ import annotations
 
@@ -10,34 +10,30 @@ from typing import Any, Literal, Self
 from pydantic import BaseModel
 
 from graft.types import Float32Array
-from service.answers import Answer, Prediction, build_answers
 from service.models.model import Model
 from service.models.registry import VersionEntry
 
 
-def predictions_response(model: Model, scores: Float32Array, top: int) -> dict[str, Any]:
-    """Return the answer to samples, in their order: what the head says of them means, the `top` best."""
-    answers = [_omit_novelty(one) for one in build_answers(model.manifest, scores, top)]
-    return {"model": model.name, "version": model.version, "predictions": answers}
-
-
-def _omit_novelty(answer: Answer) -> Answer | dict[str, Any]:
-    """Leave out of an answer what its model never tells."""
-    if isinstance(answer, Prediction) and answer.novelty is None:
-        return {"label": answer.label, "probability": answer.probability, "top": answer.top}
-    return answer
-
-
 class RowScores(BaseModel):
-    """TensorFlow Serving's answer to `instances`."""
+    """TensorFlow Serving's response to `instances`."""
 
     predictions: list[list[float]]
 
+    @classmethod
+    def from_scores(cls, scores: Float32Array) -> Self:
+        """Return the scores of n samples, float32 [n,k]."""
+        return cls(predictions=scores.tolist())
+
 
 class ColumnScores(BaseModel):
-    """TensorFlow Serving's answer to `inputs`."""
+    """TensorFlow Serving's response to `inputs`."""
 
     outputs: list[list[float]]
+
+    @classmethod
+    def from_scores(cls, scores: Float32Array) -> Self:
+        """Return the scores of n samples, float32 [n,k]."""
+        return cls(outputs=scores.tolist())
 
 
 class Embeddings(BaseModel):
@@ -49,12 +45,12 @@ class Embeddings(BaseModel):
 
     @classmethod
     def from_features(cls, model: Model, features: Float32Array) -> Self:
-        """Read features, float32 [n,d]."""
+        """Return the features of n samples, float32 [n,d]."""
         return cls(model=model.name, version=model.version, embeddings=features.tolist())
 
 
 class OpenAIModelEntry(BaseModel):
-    """A model, as OpenAI's clients list it."""
+    """A model in OpenAI's list of models."""
 
     id: str
     object: Literal["model"] = "model"
@@ -63,7 +59,7 @@ class OpenAIModelEntry(BaseModel):
 
 
 class ModelList(BaseModel):
-    """The models that can be asked: KServe's field and OpenAI's."""
+    """The models that are served: KServe's field and OpenAI's."""
 
     models: list[str]
     object: Literal["list"] = "list"
@@ -71,13 +67,13 @@ class ModelList(BaseModel):
 
     @classmethod
     def from_models(cls, models: Sequence[Model]) -> Self:
-        """Tell of the newest version of each model."""
-        cards = [OpenAIModelEntry(id=model.name, created=_unix_seconds(model.manifest.created)) for model in models]
-        return cls(models=[model.name for model in models], data=cards)
+        """List the newest version of each model."""
+        entries = [OpenAIModelEntry(id=model.name, created=_unix_seconds(model.manifest.created)) for model in models]
+        return cls(models=[model.name for model in models], data=entries)
 
 
 def _unix_seconds(iso: str) -> int:
-    """Return a manifest's time in seconds since 1970; 0 where it has none."""
+    """Return the time of a manifest in seconds since 1970; 0 if it has none."""
     try:
         return int(datetime.datetime.fromisoformat(iso).timestamp())
     except ValueError:
@@ -85,7 +81,7 @@ def _unix_seconds(iso: str) -> int:
 
 
 class VersionStatus(BaseModel):
-    """One version, as TensorFlow Serving tells it."""
+    """Status of one version, in TensorFlow Serving's form."""
 
     version: str
     state: str  # AVAILABLE or END
@@ -93,14 +89,14 @@ class VersionStatus(BaseModel):
 
     @classmethod
     def from_entry(cls, version: int, entry: VersionEntry) -> Self:
-        """Tell what became of a version on disk."""
+        """Return the status of a version on disk."""
         code = "FAILED_PRECONDITION" if entry.refusal else "OK"
         state = "AVAILABLE" if entry.model else "END"
         return cls(version=str(version), state=state, status={"error_code": code, "error_message": entry.refusal or ""})
 
 
 class ModelStatus(BaseModel):
-    """How a model is: KServe's fields and TensorFlow Serving's."""
+    """Status of a model: KServe's fields and TensorFlow Serving's."""
 
     name: str
     ready: bool
@@ -108,13 +104,13 @@ class ModelStatus(BaseModel):
 
     @classmethod
     def from_entries(cls, name: str, entries: Mapping[int, VersionEntry]) -> Self:
-        """Tell what became of the versions of a model."""
+        """Return the status of a model with these versions on disk."""
         versions = [VersionStatus.from_entry(number, one) for number, one in entries.items()]
         return cls(name=name, ready=any(one.model for one in entries.values()), model_version_status=versions)
 
 
 class ModelMetadata(BaseModel):
-    """What a model says of itself in public: nothing of the data it was trained on, no samples, no paths."""
+    """Public metadata of a model: nothing of the data it was trained on, no samples, no paths."""
 
     name: str
     version: int

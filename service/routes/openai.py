@@ -1,7 +1,4 @@
-"""OpenAI's API, as far as it is about embeddings: its clients work with the server's address as `base_url`.
-
-OpenAI's embeddings, as data: what is asked, and the numbers of the answer.
-"""
+"""OpenAI's embeddings API, /v1/embeddings: OpenAI's clients work with the server's address as `base_url`."""
 
 from __future__ import annotations
 
@@ -21,33 +18,31 @@ from graft.inputs.text import TextInput
 from graft.inputs.text_bytes import encode_text_sample
 from graft.inputs.token_ids import add_special_tokens
 from graft.types import Float32Array
+from service.limits.body_size import receive_body
+from service.limits.samples_per_request import check_sample_count
 from service.models.input_kinds import JsonValue, WireSample
 from service.models.model import Model
-from service.routes.fast_routes import get_disconnect_check, get_service, receive_body
+from service.routes.fast_routes import get_disconnect_check, get_service
 from service.routes.samples_from_body import require_json
 from service.routes.tf_serving import parse_strict_json
 
 EMBEDDINGS_PATH: Final = "/v1/embeddings"
-
-
 REQUEST_PARAMETERS: Final = ("input", "model", "encoding_format", "dimensions", "user")
-
-
 INPUT_HINT: Final = "Send a text, a list of texts, a list of token ids, or a list of such lists."
 
 
 async def create_embeddings(request: Request) -> Response:
-    """Embed texts or token ids: vectors of length 1, and how many tokens were read."""
+    """Embed texts or token ids: vectors of length 1, and the number of tokens."""
     service, is_disconnected = get_service(request), get_disconnect_check(request)
-    body = await receive_body(request)
+    body = await receive_body(request, service.settings.max_body)
     require_json(request.headers.get("content-type", ""), body)
-    with service.workers.admission(1):
-        embeddings_request = await service.run_on_worker(
+    with service.admission.admit(1):
+        embeddings_request = await service.workers.run(
             lambda: EmbeddingsRequest.from_body(body, service.settings.max_texts), is_disconnected
         )
     with note_parameter("model"):
-        service.models.get(embeddings_request.model)  # that there is one
-    async with service.lease_model(embeddings_request.model) as model:
+        service.models.get(embeddings_request.model)  # raises if there is none
+    async with service.models.lease(embeddings_request.model) as model:
         texts = embeddings_request.sample_factories(model)
         embeddings_request.check_dimensions(model.manifest.signature.outputs[0].shape[-1])
         try:
@@ -55,10 +50,10 @@ async def create_embeddings(request: Request) -> Response:
         except (InputError, BadRequest) as fault:
             fault.add_note("input")
             raise
-        answer = await service.run_on_worker(
+        content = await service.workers.run(
             lambda: embeddings_request.encode_response(model.name, features, tokens), is_disconnected
         )
-    return Response(answer, media_type="application/json")
+    return Response(content, media_type="application/json")
 
 
 OPENAI_POST_ROUTES: Final = {EMBEDDINGS_PATH: create_embeddings}
@@ -66,19 +61,19 @@ OPENAI_POST_ROUTES: Final = {EMBEDDINGS_PATH: create_embeddings}
 
 @dataclass(frozen=True, slots=True)
 class EmbeddingsRequest:
-    """One request; each of `inputs` is a text or token ids."""
+    """A request for embeddings."""
 
     model: str
-    inputs: tuple[str | list[int], ...]
-    as_base64: bool
-    dimensions: int | None
+    inputs: tuple[str | list[int], ...]  # texts or token ids
+    as_base64: bool  # float32, little-endian, instead of a list of numbers
+    dimensions: int | None  # of an embedding; None for all
 
     @classmethod
     def from_body(cls, body: bytes, max_inputs: int) -> Self:
-        """Read the JSON of a request that may have `max_inputs` inputs.
+        """Parse the JSON of a request with at most `max_inputs` inputs.
 
         Raises:
-            BadRequest: it is none; a note names the parameter.
+            BadRequest: it is not such a request; a note names the parameter.
         """
         facts = parse_strict_json(body)
         if not isinstance(facts, dict):
@@ -86,11 +81,11 @@ class EmbeddingsRequest:
         for name in facts.keys() - set(REQUEST_PARAMETERS):
             with note_parameter(name[:50]):
                 raise BadRequest(
-                    f"the parameter {name[:50]!r} is not known. Allowed are {', '.join(REQUEST_PARAMETERS)}."
+                    f"the parameter {name[:50]!r} is not supported. Allowed are {', '.join(REQUEST_PARAMETERS)}."
                 )
         with note_parameter("model"):
             if not isinstance(facts.get("model"), str):
-                raise BadRequest("'model' must be the name of a model; `GET /v1/models` tells which there are.")
+                raise BadRequest("'model' must be the name of a model; `GET /v1/models` lists them.")
         with note_parameter("input"):
             inputs = _parse_inputs(facts.get("input"), max_inputs)
         with note_parameter("encoding_format"):
@@ -99,20 +94,20 @@ class EmbeddingsRequest:
         with note_parameter("dimensions"):
             dimensions = facts.get("dimensions")
             if not (dimensions is None or (type(dimensions) is int and dimensions > 0)):
-                raise BadRequest("'dimensions' must be a whole number from 1.")
+                raise BadRequest("'dimensions' must be an integer from 1.")
         return cls(facts["model"], inputs, facts.get("encoding_format") == "base64", dimensions)
 
     def sample_factories(self, model: Model) -> list[Callable[[], WireSample]]:
-        """Return what makes the samples; each may raise NotText or TextTooLong.
+        """Return a function for each input that makes its sample, and may raise NotText or TextTooLong.
 
         Raises:
-            BadRequest: the model takes something else; a note names the parameter.
+            BadRequest: the model does not take single texts; a note names the parameter.
         """
         with note_parameter("model"):
             if not isinstance(model.inputs, TextInput) or model.inputs.texts != 1:
                 raise BadRequest(
                     f"the model {model.name!r} takes {model.input_kind.plural}, and /v1/embeddings is for single "
-                    f"texts. Ask /v1/models/{model.name}:embed."
+                    f"texts. Use /v1/models/{model.name}:embed."
                 )
         inputs = model.inputs
         return [
@@ -121,37 +116,43 @@ class EmbeddingsRequest:
         ]
 
     def truncate_and_normalize(self, features: Float32Array) -> Float32Array:
-        """Cut features, float32 [n,d], to the dimensions asked for, and scale each row to length 1.
+        """Truncate features, float32 [n,d], to the requested dimensions and scale each row to length 1: float32 [n,m].
 
         A row of zeros has no direction and stays as it is.
+
+        >>> request = EmbeddingsRequest("topics", ("a text",), as_base64=False, dimensions=2)
+        >>> request.truncate_and_normalize(np.array([[3, 4, 12]], np.float32)).tolist()
+        [[0.6000000238418579, 0.800000011920929]]
         """
-        cut = features[:, : self.dimensions].astype(np.float64)
-        lengths = np.linalg.norm(cut, axis=1, keepdims=True)
-        vectors: Float32Array = np.divide(cut, lengths, out=np.zeros_like(cut), where=lengths > 0).astype(np.float32)
+        truncated = features[:, : self.dimensions].astype(np.float64)
+        lengths = np.linalg.norm(truncated, axis=1, keepdims=True)
+        vectors: Float32Array = np.divide(truncated, lengths, out=np.zeros_like(truncated), where=lengths > 0).astype(
+            np.float32
+        )
         return vectors
 
     def check_dimensions(self, width: int) -> None:
-        """Pass if a model with features [n,width] can give what is asked for.
+        """Check the requested dimensions against the `width` of the model's features.
 
         Raises:
-            BadRequest: it cannot; a note names the parameter.
+            BadRequest: they are more; a note names the parameter.
         """
         with note_parameter("dimensions"):
             if self.dimensions is not None and self.dimensions > width:
-                raise BadRequest(f"'dimensions' is {self.dimensions}; the model has {width}. Ask for fewer.")
+                raise BadRequest(f"'dimensions' is {self.dimensions}; the model has {width}. Request fewer.")
 
     def encode_response(self, model: str, features: Float32Array, tokens: int) -> bytes:
-        """Return the answer, JSON; it takes time enough for a thread of its own."""
+        """Return the JSON of the response to features, float32 [n,d]; slow enough to run on a worker thread."""
         rows = self.truncate_and_normalize(features).astype("<f4")
         json_rows = [base64.b64encode(row).decode() for row in rows] if self.as_base64 else rows.tolist()
-        data = [{"object": "embedding", "index": at, "embedding": one} for at, one in enumerate(json_rows)]
+        data = [{"object": "embedding", "index": index, "embedding": row} for index, row in enumerate(json_rows)]
         usage = {"prompt_tokens": tokens, "total_tokens": tokens}
         return json.dumps({"object": "list", "data": data, "model": model, "usage": usage}).encode()
 
 
 @contextmanager
 def note_parameter(parameter: str) -> Iterator[None]:
-    """Note on every error that is raised inside which parameter it is about."""
+    """Add the name of the parameter to errors that are raised in the block, as a note."""
     try:
         yield
     except GraftError as fault:
@@ -160,22 +161,21 @@ def note_parameter(parameter: str) -> Iterator[None]:
 
 
 def openai_error_body(status: int, body: Mapping[str, str], error: BaseException | None) -> dict[str, JsonValue]:
-    """Return an error's JSON as OpenAI has it; `code` is Graft's own."""
+    """Return the JSON of an error in OpenAI's form; `code` is Graft's own."""
     kind = "server_error" if status >= 500 else "rate_limit_exceeded" if status == 429 else "invalid_request_error"
     parameter = next(iter(getattr(error, "__notes__", ())), None)
     return {"error": {"message": body["error"], "type": kind, "param": parameter, "code": body["code"]}}
 
 
 def _parse_inputs(value: JsonValue, max_inputs: int) -> tuple[str | list[int], ...]:
-    """Read the parameter `input`."""
+    """Parse the parameter `input`: a text, token ids, or a list of either."""
     rows = value if isinstance(value, list) and not _is_token_ids(value) else [value]
     if not rows:
         raise BadRequest(f"'input' is empty. {INPUT_HINT}")
-    if len(rows) > max_inputs:
-        raise BadRequest(f"'input' has {len(rows)} inputs; allowed are {max_inputs}. Send them in several requests.")
-    for at, row in enumerate(rows):
+    check_sample_count(len(rows), max_inputs, "'input'", "inputs")
+    for index, row in enumerate(rows):
         if not isinstance(row, str) and not (isinstance(row, list) and (_is_token_ids(row) or not row)):
-            raise BadRequest(f"'input' at {at} is neither a text nor a list of token ids (whole numbers). {INPUT_HINT}")
+            raise BadRequest(f"'input' at {index} is neither a text nor a list of token ids (integers). {INPUT_HINT}")
     return tuple(rows)
 
 

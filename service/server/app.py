@@ -1,4 +1,4 @@
-"""The application: wiring only."""
+"""The FastAPI application: wires routes, API key, error handlers and the service; watches the repository."""
 
 from __future__ import annotations
 
@@ -18,12 +18,9 @@ from graft.errors import BadRequest, GraftError
 from graft.runtime.cpu_threads import available_cores
 from service.auth import protect_endpoint, require_api_key
 from service.http_errors import error_to_response, http_error_body
-from service.inference.batcher import BatcherRegistry
-from service.inference.metrics import Metrics
 from service.inference.service import Service
-from service.inference.worker_pool import WorkerPool
+from service.limits.admission import RETRY_HEADERS
 from service.models.engine import Engine, OnnxEngine
-from service.models.registry import ModelRegistry
 from service.routes import admin, health, native, openai
 from service.routes.fast_routes import FastRouteApp
 from service.routes.open_inference import route
@@ -34,16 +31,16 @@ log = logging.getLogger("graft")
 
 
 def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
-    """Return the application that serves the repository `settings.models`."""
+    """Return the application that serves the repository `settings.models`, by default with ONNX Runtime."""
     app = FastRouteApp(title="Graft", version=__version__, lifespan=_lifespan, openapi_url=None, redirect_slashes=False)
-    app.state.service = _create_service(settings, engine or OnnxEngine(settings.device))
+    app.state.service = Service(settings, engine or OnnxEngine(settings.device))
     for path, endpoint in (
         native.NATIVE_POST_ROUTES
         | route.OPEN_INFERENCE_POST_ROUTES
         | openai.OPENAI_POST_ROUTES
         | admin.REPOSITORY_POST_ROUTES
     ).items():
-        app.add_fast_route(path, protect_endpoint(endpoint))
+        app.add_fast_route(path, protect_endpoint(endpoint, settings.api_key))
     for router in (native.router, admin.metrics_router):
         app.include_router(router, dependencies=[Depends(require_api_key)])
     app.include_router(health.health_router)
@@ -55,17 +52,9 @@ def create_app(settings: Settings, engine: Engine | None = None) -> FastAPI:
     return app
 
 
-def _create_service(settings: Settings, engine: Engine) -> Service:
-    metrics = Metrics()
-    workers = WorkerPool(settings.workers, settings.max_waiting)
-    batchers = BatcherRegistry(workers, metrics)
-    models = ModelRegistry(settings.models, engine, settings.versions, batchers.prepare_batcher)
-    return Service(settings, models, workers, batchers, metrics)
-
-
 @asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """Watch the repository as long as the server lives; health answers while models are loaded."""
+    """Watch the repository while the server runs; it answers health checks while models are being loaded."""
     service: Service = app.state.service
     watch = asyncio.create_task(_watch_repository(service))
     try:
@@ -79,7 +68,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 async def _watch_repository(service: Service) -> None:
-    """Look at the repository again and again; whatever happens there, the next look comes."""
+    """Scan the repository every `poll` seconds; an error never ends that."""
     last_error, is_announced = "", False
     while True:
         try:
@@ -89,7 +78,7 @@ async def _watch_repository(service: Service) -> None:
             if str(fault) != last_error:  # once, not every second
                 last_error = str(fault)
                 is_os_error = isinstance(fault, OSError)
-                log.warning("the models folder cannot be read (%s); looking again", fault, exc_info=not is_os_error)
+                log.warning("the models folder cannot be read (%s); retrying", fault, exc_info=not is_os_error)
         if service.models.is_scanned and not is_announced:
             is_announced = True
             log.info(_describe_threads(service))
@@ -99,7 +88,7 @@ async def _watch_repository(service: Service) -> None:
 
 def _describe_threads(service: Service) -> str:
     return (
-        f"one process on {available_cores()} cores, {service.workers.thread_count} runs at a time, each on one thread"
+        f"one process on {available_cores()} cores with {service.workers.thread_count} worker threads, one for each run"
     )
 
 
@@ -118,19 +107,19 @@ async def _handle_error(request: Request, error: Exception) -> Response:
     status, body = error_to_response(error)
     if status == 500:
         log.error("failed: %s", error, exc_info=error)
-    headers = {401: {"WWW-Authenticate": "Bearer"}, 429: {"Retry-After": "1"}, 503: {"Retry-After": "1"}}
-    return _error_json_response(request, status, body, headers.get(status), error)
+    headers = {"WWW-Authenticate": "Bearer"} if status == 401 else RETRY_HEADERS.get(status)
+    return _error_json_response(request, status, body, headers, error)
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> Response:
-    assert isinstance(error, RequestValidationError)  # noqa: S101  # Starlette's types know no better
-    wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-    return await _handle_error(request, BadRequest(f"{wrong}."))
+    assert isinstance(error, RequestValidationError)  # noqa: S101  # Starlette's types are wider
+    messages = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+    return await _handle_error(request, BadRequest(f"{messages}."))
 
 
 async def _handle_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101
-    text = f"{request.method} {request.scope['path'][:200]}: {error.detail}. `GET /v1/models` tells what can be asked."
+    text = f"{request.method} {request.scope['path'][:200]}: {error.detail}. `GET /v1/models` lists the models."
     return _error_json_response(request, error.status_code, http_error_body(error.status_code, text), error.headers)
 
 

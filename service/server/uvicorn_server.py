@@ -1,4 +1,4 @@
-"""uvicorn, with a stop that balancers can see: not ready first, then what is under way, then the end."""
+"""uvicorn with graceful shutdown: not ready while load balancers drain, then running requests finish, then exit."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ from service.settings import Settings
 
 
 def run_server(settings: Settings) -> None:
-    """Serve until SIGTERM or SIGINT; then finish what is under way and return.
+    """Serve until SIGTERM or SIGINT; then finish running requests and return.
 
     Raises:
-        click.ClickException: the address cannot be had.
+        click.ClickException: the port cannot be opened.
     """
     logging.basicConfig(level=logging.INFO, format="%(message)s")
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
@@ -49,7 +49,7 @@ def run_server(settings: Settings) -> None:
 
 
 def _open_port(settings: Settings) -> socket.socket:
-    """Open the port, or say why it cannot be had."""
+    """Open the port; raises click.ClickException if that fails."""
     try:
         family, *_ = socket.getaddrinfo(settings.host or None, settings.port, type=socket.SOCK_STREAM)[0]
         listener = socket.create_server((settings.host, settings.port), family=family, backlog=2048)
@@ -59,7 +59,7 @@ def _open_port(settings: Settings) -> socket.socket:
             f"port {settings.port} of {settings.host} cannot be opened ({reason}). Perhaps another server "
             "runs there: stop it, or choose another port with --port (0 takes any free one)."
         ) from None
-    # asyncio does this only for sockets it made itself; without it an answer waits 40 ms for an acknowledgement.
+    # asyncio does this only for sockets that it opened; without it a response waits 40 ms for an acknowledgement.
     listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return listener
 
@@ -70,30 +70,30 @@ class _DrainingServer(uvicorn.Server):
         self._service, self._drain_deadline = service, 0.0
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Open the door; what was imported until now lives long, and the collector walks through it no more."""
+        """Start listening; `gc.freeze()` keeps what was imported until now out of garbage collections."""
         await super().startup(sockets)
         gc.collect()
         gc.freeze()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Begin to stop; balancers get `drain` seconds to see it, a person's Ctrl-C does not wait."""
+        """Begin to stop: `drain` seconds of "not ready" for load balancers after SIGTERM, none after Ctrl-C."""
         if self._service.stopping or sig == signal.SIGINT:
             super().handle_exit(sig, frame)
         self._service.stopping = True
         self._drain_deadline = time.monotonic() + self._service.settings.drain
 
     async def on_tick(self, counter: int) -> bool:
-        """Hang up on requests that do not arrive; close the port once the time to drain is over."""
+        """Close connections whose requests do not arrive in time; close the port once the drain deadline is over."""
         now = asyncio.get_running_loop().time()
         for connection in list(self.server_state.connections):
             if isinstance(connection, LimitedHttpProtocol):
                 connection.check_timeout(now)
-        over = self._service.stopping and time.monotonic() >= self._drain_deadline
-        return await super().on_tick(counter) or over
+        is_drained = self._service.stopping and time.monotonic() >= self._drain_deadline
+        return await super().on_tick(counter) or is_drained
 
     @contextlib.contextmanager
     def capture_signals(self) -> Iterator[None]:
-        """Take the signals, and do not raise them again at the end as uvicorn does: stopping is no failure."""
+        """Handle the signals, without raising them again at the end as uvicorn does: stopping is not a failure."""
         before = {sig: signal.signal(sig, self.handle_exit) for sig in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield

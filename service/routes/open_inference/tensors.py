@@ -1,4 +1,4 @@
-"""The numbers of one tensor: from JSON or from raw bytes to an array, exactly or not at all."""
+"""Tensors: JSON or raw bytes -> arrays. Numbers are converted exactly or refused: no rounding, no wrap-around."""
 
 from __future__ import annotations
 
@@ -18,24 +18,22 @@ NumberArray = NDArray[Any]
 TensorShape = tuple[int, ...]
 
 DATATYPES: Final[Mapping[str, str]] = {"uint8": "UINT8", "int32": "INT32", "int64": "INT64", "float32": "FP32"}
-_SIMDJSON_TYPES: Final[Mapping[str, Literal["u", "i", "d"]]] = {
-    "u": "u",
-    "i": "i",
-    "f": "d",
-}  # NumPy's kinds, simdjson's
+_SIMDJSON_TYPES: Final[Mapping[str, Literal["u", "i", "d"]]] = {"u": "u", "i": "i", "f": "d"}  # by NumPy's kind
 _MAX_FP32: Final = float(np.nextafter(2.0**128 - 2.0**103, 0))  # the next double rounds to an infinite float32
-_NON_STRUCTURAL_BYTES: Final = bytes(set(range(256)) - set(b"[],"))  # every byte that says nothing of a list's form
+_NON_STRUCTURAL_BYTES: Final = bytes(
+    set(range(256)) - set(b"[],")
+)  # every byte but those that give lists their structure
 
 
 def array_from_json(
     value: JsonNode, tensor: TensorSpec, shape: TensorShape, structure: bytes | None, where: str
 ) -> NumberArray:
-    """Read numbers, flat or nested as `shape` has it, which must be in row-major order.
+    """Read a JSON list of numbers, flat or nested like `shape`, in row-major order.
 
-    `structure` are the brackets and commas of the whole text if a list may be nested in it.
+    `structure` is the result of `find_structure`: None if no list of the request can be nested.
 
     Raises:
-        BadRequest: they do not fit; nothing is rounded and nothing wraps around.
+        BadRequest: the numbers do not fit the tensor's dtype or `shape`.
     """
     data, dtype = as_array(value, where), np.dtype(tensor.dtype)
     try:
@@ -43,38 +41,42 @@ def array_from_json(
     except (ValueError, TypeError):  # not of one kind, or beyond 64 bits
         raise _out_of_range_error(data, dtype, where) from None
     if len(wide) != prod(shape):
-        raise BadRequest(f"{where} has {len(wide):,} numbers; the shape {list(shape)} makes {prod(shape):,}.")
+        raise BadRequest(f"{where} has {len(wide):,} numbers; the shape {list(shape)} needs {prod(shape):,}.")
     lowest, highest = _dtype_limits(dtype)
     if wide.min() < lowest or wide.max() > highest:
         raise _out_of_range_error(data, dtype, where)
     if structure is not None and not _has_shape(data, shape, structure):
-        raise BadRequest(f"{where} is nested otherwise than the shape {list(shape)}. Send it so, or as one flat list.")
+        raise BadRequest(f"{where} is not nested like the shape {list(shape)}. Nest it so, or send one flat list.")
     return wide.astype(dtype).reshape(shape)
 
 
 def array_from_bytes(body: bytes, start: int, tensor: TensorSpec, shape: TensorShape, where: str) -> NumberArray:
-    """Read little-endian numbers in row-major order, which begin at `start` and are in `body`; not copied if aligned.
+    """Return the tensor whose bytes begin at `start` of `body`: little-endian, row-major; not copied if aligned.
 
     Raises:
-        BadRequest: one of them is not finite.
+        BadRequest: a number is not finite.
     """
     dtype = np.dtype(tensor.dtype)
     raw = np.frombuffer(body, dtype.newbyteorder("<"), prod(shape), start)
     if dtype.kind == "f" and not (finite := np.isfinite(raw)).all():
-        at = int(finite.argmin())
-        raise BadRequest(f"{where} has {raw[at]} at {at:,}; {_describe_range(dtype)} are allowed.")
+        index = int(finite.argmin())
+        raise BadRequest(f"{where} has {raw[index]} at {index:,}; {_describe_range(dtype)} are allowed.")
     return np.require(raw, dtype, ["A"]).reshape(shape)
 
 
-def find_structure(text: bytes, lists: int) -> bytes | None:
-    """Return the brackets and commas of a JSON text, or None if it has no more than so many lists."""
-    return text.translate(None, _NON_STRUCTURAL_BYTES) if text.count(b"[") > lists else None
+def find_structure(text: bytes, max_lists: int) -> bytes | None:
+    """Return the brackets and commas of a JSON text, or None if it has no more than `max_lists` lists.
+
+    >>> find_structure(b'{"data": [[1, 2], [3, 4]]}', max_lists=1)
+    b'[[,],[,]]'
+    """
+    return text.translate(None, _NON_STRUCTURAL_BYTES) if text.count(b"[") > max_lists else None
 
 
 def _has_shape(data: Array, shape: TensorShape, structure: bytes) -> bool:
-    """Tell whether numbers are flat or nested as `shape` has it, by brackets and commas of all the JSON.
+    """Return whether a list is flat or nested like `shape`, by the brackets and commas of the whole JSON.
 
-    Another list in it might have that form by chance: so this finds mistakes, no malice.
+    Another list in it may have that structure by chance: this finds mistakes, not attacks.
     """
     depth = 0
     one: JsonNode = data
@@ -86,46 +88,48 @@ def _has_shape(data: Array, shape: TensorShape, structure: bytes) -> bool:
 
 
 def _shape_structure(shape: TensorShape) -> bytes:
-    """Return the brackets and commas of a list nested as `shape` has it."""
-    form = b"[" + b"," * (shape[-1] - 1) + b"]"
+    """Return the brackets and commas of a list nested like `shape`."""
+    structure = b"[" + b"," * (shape[-1] - 1) + b"]"
     for length in shape[-2::-1]:
-        form = b"[" + b",".join([form] * length) + b"]"
-    return form
+        structure = b"[" + b",".join([structure] * length) + b"]"
+    return structure
 
 
 def _dtype_limits(dtype: np.dtype[Any]) -> tuple[float, float]:
-    """Return the least and the greatest number that `dtype` can hold."""
+    """Return the lowest and the highest number that `dtype` can hold."""
     if dtype.kind == "f":
         return -_MAX_FP32, _MAX_FP32
     return int(np.iinfo(dtype).min), int(np.iinfo(dtype).max)
 
 
 def _out_of_range_error(data: Array, dtype: np.dtype[Any], where: str) -> BadRequest:
-    """Make the error that names the first value that is no number, or not in the range of `dtype`."""
+    """Return the error that names the first value that is not a number in the range of `dtype`."""
     lowest, highest = _dtype_limits(dtype)
     kinds = (int, float) if dtype.kind == "f" else (int,)
     wrong = (
-        (at, one) for at, one in enumerate(_leaves(data)) if type(one) not in kinds or not lowest <= one <= highest
+        (index, one)
+        for index, one in enumerate(_leaves(data))
+        if type(one) not in kinds or not lowest <= one <= highest
     )
-    at, value = next(wrong)
-    return BadRequest(f"{where} has {describe_value(value)} at {at:,}; {_describe_range(dtype)} are allowed.")
+    index, value = next(wrong)
+    return BadRequest(f"{where} has {describe_value(value)} at {index:,}; {_describe_range(dtype)} are allowed.")
 
 
 def _describe_range(dtype: np.dtype[Any]) -> str:
     if dtype.kind == "f":
-        return f"finite numbers that {DATATYPES[dtype.name]} can hold"
+        return f"finite numbers in the range of {DATATYPES[dtype.name]}"
     limits = np.iinfo(dtype)
-    return f"whole numbers from {limits.min:,} to {limits.max:,}, written without point and exponent,"
+    return f"integers from {limits.min:,} to {limits.max:,}, without decimal point and exponent,"
 
 
 def _leaves(data: Array) -> Iterator[Any]:
-    """Give what is in a list and in the lists in it; with no recursion, for it may be deep."""
-    inside = [iter(data)]
-    while inside:
-        for one in inside[-1]:
+    """Yield the values of a nested list; without recursion, for it may be deep."""
+    stack = [iter(data)]
+    while stack:
+        for one in stack[-1]:
             if isinstance(one, Array):
-                inside.append(iter(one))
+                stack.append(iter(one))
                 break
             yield one
         else:
-            inside.pop()
+            stack.pop()

@@ -1,4 +1,4 @@
-"""What tensors must be before anything is queued: the signature's names, datatypes and shapes, and a text's rules."""
+"""Validate tensors before anything is queued: names, datatypes and shapes of the signature, ids of a vocabulary."""
 
 from __future__ import annotations
 
@@ -12,15 +12,16 @@ from graft.bundle.signature import TensorSpec
 from graft.errors import BadRequest, TextTooLong
 from graft.inputs.open_input import BatchArrays
 from graft.inputs.text import TextInput
+from service.limits.samples_per_request import check_sample_count, check_token_count
 from service.models.model import Model
 from service.routes.open_inference.strict_json import JsonNode, as_array, describe_value, quote_names
 from service.routes.open_inference.tensors import DATATYPES, NumberArray, TensorShape
 
-_BINARY_INPUTS: Final = ("padding_mask", "segment_ids")  # which hold nothing but 0 and 1
+_BINARY_INPUTS: Final = ("padding_mask", "segment_ids")  # of 0 and 1 only
 
 
 def check_datatype(value: JsonNode, tensor: TensorSpec, where: str) -> None:
-    """Pass if a datatype is the signature's.
+    """Check that a datatype is the signature's.
 
     Raises:
         BadRequest: it is another one.
@@ -32,46 +33,47 @@ def check_datatype(value: JsonNode, tensor: TensorSpec, where: str) -> None:
 
 
 def parse_shape(value: JsonNode, tensor: TensorSpec, where: str) -> TensorShape:
-    """Read a shape that fits the signature's; an axis that may vary has at least 1.
+    """Parse a shape that fits the signature's; the size of a variable axis is at least 1.
 
     Raises:
         BadRequest: it does not fit.
     """
     sizes = as_array(value, f"{where}.shape")
     rank = len(tensor.shape)
-    found = [size for size in sizes if type(size) is int] if len(sizes) == rank else []
-    if len(found) != rank or not all(map(_fits_axis, found, tensor.shape)):
-        came = f"[{', '.join(map(describe_value, sizes[:8]))}{', …' if len(sizes) > 8 else ''}]"
+    shape = [size for size in sizes if type(size) is int] if len(sizes) == rank else []
+    if len(shape) != rank or not all(map(_fits_axis, shape, tensor.shape)):
+        quoted = f"[{', '.join(map(describe_value, sizes[:8]))}{', …' if len(sizes) > 8 else ''}]"
         raise BadRequest(
-            f"{where} has the shape {came}; the model takes {_describe_tensor(tensor)}, where -1 is 1 or more."
+            f"{where} has the shape {quoted}; the model takes {_describe_tensor(tensor)}, where -1 is 1 or more."
         )
-    return tuple(found)
+    return tuple(shape)
 
 
 def check_shapes(shapes: Mapping[str, TensorShape], model: Model, max_rows: int, max_tokens: int) -> None:
-    """Pass if the shapes of all inputs, which each fit the signature, belong together and are not too large.
+    """Check that all inputs are there, have equally many rows, and are within the limits of one request.
+
+    Each of `shapes` fits the signature already.
 
     Raises:
-        BadRequest: they do not, or they are more than one request may hold.
-        TextTooLong: they are more tokens than the model takes of one text.
+        BadRequest: an input is missing, or the shapes contradict each other or exceed `max_rows` or `max_tokens`.
+        TextTooLong: a text has more tokens than the model takes.
     """
     missing = [tensor.name for tensor in model.manifest.signature.inputs if tensor.name not in shapes]
     if missing:
-        raise BadRequest(f"'inputs' lacks {quote_names(missing)}. {_describe_inputs(model)}")
+        raise BadRequest(f"{quote_names(missing)} missing in 'inputs'. {_describe_inputs(model)}")
     rows = {name: shape[0] for name, shape in shapes.items()}
     if len(set(rows.values())) > 1:
-        raise BadRequest(f"the inputs differ in their first axis: {rows}. Send as many rows in each.")
-    if (count := next(iter(rows.values()))) > max_rows:
-        raise BadRequest(f"the inputs have {count:,} rows; allowed are {max_rows:,}. Send them in several requests.")
+        raise BadRequest(f"the inputs differ in their first axis: {rows}. Send the same number of rows in each.")
+    check_sample_count(next(iter(rows.values())), max_rows, "each input", "rows")
     if isinstance(model.inputs, TextInput):
         _check_token_shapes(shapes, model.inputs, max_tokens)
 
 
 def check_values(arrays: BatchArrays, model: Model) -> None:
-    """Pass if the numbers are what the model was trained to read: ids of its vocabulary, flags of 0 and 1.
+    """Check that a text's numbers are ids of the vocabulary, and 0 or 1 in masks.
 
     Raises:
-        BadRequest: they are something else; the message names the place.
+        BadRequest: they are not; the message names the place.
     """
     if not isinstance(model.inputs, TextInput):
         return
@@ -81,8 +83,8 @@ def check_values(arrays: BatchArrays, model: Model) -> None:
         elif name in _BINARY_INPUTS:
             _check_range(name, numbers, 1)
     mask = arrays.get("padding_mask")
-    if mask is not None and not (read := mask.any(axis=1)).all():
-        raise BadRequest(f"'padding_mask' has nothing but 0 in row {int(read.argmin())}: there is nothing to read.")
+    if mask is not None and not (has_tokens := mask.any(axis=1)).all():
+        raise BadRequest(f"'padding_mask' has only 0 in row {int(has_tokens.argmin())}: the text has no token.")
 
 
 def _fits_axis(size: int, axis: int) -> bool:
@@ -90,23 +92,20 @@ def _fits_axis(size: int, axis: int) -> bool:
 
 
 def _check_token_shapes(shapes: Mapping[str, TensorShape], inputs: TextInput, max_tokens: int) -> None:
-    """Hold the shapes [n,t] of a text model's inputs against each other and against the limits."""
+    """Check that the shapes [n,t] of a text model's inputs are equal and within the limits."""
     if len(set(shapes.values())) > 1:
         shape_lists = {name: list(shape) for name, shape in shapes.items()}
         raise BadRequest(f"the inputs of a text must have the same shape, and have {shape_lists}.")
     shape = next(iter(shapes.values()))
     if shape[-1] > inputs.max_tokens:
         raise TextTooLong(f"the texts have {shape[-1]:,} tokens; the model takes {inputs.max_tokens:,} of each.")
-    if prod(shape) > max_tokens:
-        raise BadRequest(
-            f"the inputs have {prod(shape):,} tokens; one request may have {max_tokens:,}. Send several requests."
-        )
+    check_token_count(prod(shape), max_tokens)
 
 
 def _check_range(name: str, numbers: NumberArray, last: int) -> None:
     wrong = (numbers < 0) | (numbers > last)
     if wrong.any():
-        place = [int(at) for at in np.unravel_index(int(wrong.argmax()), wrong.shape)]
+        place = [int(index) for index in np.unravel_index(int(wrong.argmax()), wrong.shape)]
         raise BadRequest(f"{name!r} has {numbers[tuple(place)]} at {place}; allowed are 0 to {last:,}.")
 
 
@@ -115,6 +114,6 @@ def _describe_tensor(tensor: TensorSpec) -> str:
 
 
 def _describe_inputs(model: Model) -> str:
-    """Say in words what a model takes."""
+    """Describe the inputs of a model, for an error."""
     each = (f"{tensor.name!r} {_describe_tensor(tensor)}" for tensor in model.manifest.signature.inputs)
     return f"The model {model.name!r} takes {' and '.join(each)}."

@@ -28,16 +28,6 @@ PREDICT = "/v1/models/topics:predict"
 POISON, BLANK = 11, 12  # ids of words: the trunk raises on one, answers NaN to the other
 
 
-class Sizes:
-    """Counts the samples of each run."""
-
-    def __init__(self) -> None:
-        self.seen: list[int] = []
-
-    def observe_batch(self, samples: int) -> None:
-        self.seen.append(samples)
-
-
 class FakeFuture:
     """A job's future that a test waits for."""
 
@@ -98,25 +88,25 @@ def together(batcher: Batcher, workers: WorkerPool, *waiting: PendingSample) -> 
 
 @pytest.fixture
 def workers() -> Iterator[WorkerPool]:
-    made = WorkerPool(1, max_waiting=99)
+    made = WorkerPool(1)
     yield made
     made.close()
 
 
 def test_micro_batch_gives_each_sample_its_own_answer(model: Model, workers: WorkerPool) -> None:
-    sizes = Sizes()
+    sizes: list[int] = []
     waiting = [asked(model, *range(2, 2 + length)) for length in (3, 5, 4, 6, 3)]
-    together(Batcher(workers, 64, sizes), workers, *waiting)
+    together(Batcher(workers, 64, sizes.append), workers, *waiting)
     for one in waiting:
         alone = model.features(model.inputs.batch([one.sample]))
         np.testing.assert_allclose(one.future.result(), alone, rtol=1e-5, atol=1e-6)
-    assert sizes.seen == [5]
+    assert sizes == [5]
 
 
 @pytest.mark.parametrize("bad", [POISON, BLANK])
 def test_micro_batch_with_a_bad_sample_fails_only_that_sample(model: Model, workers: WorkerPool, bad: int) -> None:
     guilty, innocent = asked(model, 2, bad, 3), [asked(model, 2, id_, 3) for id_ in (4, 5, 6)]
-    together(Batcher(workers, 64, Sizes()), workers, innocent[0], guilty, *innocent[1:])
+    together(Batcher(workers, 64, [].append), workers, innocent[0], guilty, *innocent[1:])
     for one in innocent:
         np.testing.assert_array_equal(one.future.result(), model.features(model.inputs.batch([one.sample])))
     if bad == POISON:
@@ -127,42 +117,42 @@ def test_micro_batch_with_a_bad_sample_fails_only_that_sample(model: Model, work
 
 
 def test_micro_batch_is_not_waited_for_on_an_idle_server(model: Model, workers: WorkerPool) -> None:
-    sizes = Sizes()
-    batcher = Batcher(workers, 64, sizes)
+    sizes: list[int] = []
+    batcher = Batcher(workers, 64, sizes.append)
     for _ in range(3):
         one = asked(model, 2, 4, 3)
         workers.submit(lambda one=one: batcher.add(one))
         one.future.result()
-    assert sizes.seen == [1, 1, 1]
+    assert sizes == [1, 1, 1]
 
 
 def test_micro_batch_leaves_out_disconnected_clients(model: Model, workers: WorkerPool) -> None:
-    sizes, kept, gone = Sizes(), asked(model, 2, 4, 3), asked(model, 2, 5, 3)
+    sizes, kept, gone = [], asked(model, 2, 4, 3), asked(model, 2, 5, 3)
     gone.future.is_cancelled = True
-    together(Batcher(workers, 64, sizes), workers, gone, kept)
+    together(Batcher(workers, 64, sizes.append), workers, gone, kept)
     assert kept.future.result().shape[0] == 1
-    assert sizes.seen == [1]
+    assert sizes == [1]
     with pytest.raises(ClientDisconnect):
         gone.future.result()
 
 
 def test_micro_batch_of_one_for_long_texts_and_where_batching_does_not_pay(model: Model, workers: WorkerPool) -> None:
     for size, lengths in ((16, (9, 12)), (1, (3, 3))):
-        sizes = Sizes()
+        sizes: list[int] = []
         waiting = [asked(model, *[4] * length) for length in lengths]
-        together(Batcher(workers, size, sizes), workers, *waiting)
+        together(Batcher(workers, size, sizes.append), workers, *waiting)
         assert all(one.future.result().shape[0] == 1 for one in waiting)
-        assert sizes.seen == [1, 1]
+        assert sizes == [1, 1]
 
 
 def test_micro_batch_leaves_a_share_for_idle_threads(model: Model) -> None:
-    workers, sizes = WorkerPool(2, max_waiting=99), Sizes()
+    workers, sizes = WorkerPool(2), []
     until(lambda: workers.idle_threads == 2)
-    batcher = Batcher(workers, 64, sizes)
+    batcher = Batcher(workers, 64, sizes.append)
     waiting = [asked(model, 2, 4, 3) for _ in range(8)]
     batcher._queue = waiting[:7]
     batcher.add(waiting[7])  # as on a third thread, while two rest
-    assert sizes.seen == [3]
+    assert sizes == [3]
     workers.close()
 
 
@@ -187,7 +177,7 @@ def test_micro_batch_never_mixes_models_with_other_inputs(model: Model, tmp_path
 
 
 def test_micro_batch_queue_is_shared_by_models_with_one_trunk(tmp_path: Path, workers: WorkerPool) -> None:
-    engine, batchers = OnnxEngine(), BatcherRegistry(workers, Sizes())
+    engine, batchers = OnnxEngine(), BatcherRegistry(workers, [].append)
     for name in ("a", "b"):
         tiny_text_bundle(tmp_path / "models", name)
     models = [open_model(tmp_path / "models", name, 1, engine) for name in ("a", "b")]

@@ -30,7 +30,7 @@ def busy(http: TestClient, engine: FakeEngine, requests: int) -> Iterator[list[F
     with ThreadPoolExecutor(requests) as pool:
         waiting = [pool.submit(http.post, PREDICT, content=picture("gray")) for _ in range(requests)]
         service = http.app.state.service  # type: ignore[attr-defined]
-        until(lambda: service.workers._sample_count == requests)
+        until(lambda: service.admission.sample_count == requests)
         try:
             yield waiting
         finally:

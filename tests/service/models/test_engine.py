@@ -79,5 +79,5 @@ def test_engine_refuses_a_manifest_that_contradicts_the_graph(tmp_path: Path, in
     bundle = tiny_bundle(tmp_path / "models")
     lie = Signature((input_,), bundle.manifest.signature.outputs)
     lying = Bundle(bundle.layout, dataclasses.replace(bundle.manifest, signature=lie))
-    with pytest.raises(BundleBroken, match="its manifest tells of"):
+    with pytest.raises(BundleBroken, match="its manifest says"):
         OnnxEngine().open(lying)

@@ -115,7 +115,7 @@ def test_openai_errors_405_and_415_have_the_openai_envelope(http: TestClient) ->
 def test_openai_overload_is_a_rate_limit_error_429(http: TestClient) -> None:
     client = openai.OpenAI(base_url="http://testserver/v1", api_key="none", http_client=http, max_retries=0)
     service = http.app.state.service  # type: ignore[attr-defined]
-    with service.workers.admission(10**6), pytest.raises(openai.RateLimitError) as raised:
+    with service.admission.admit(10**6), pytest.raises(openai.RateLimitError) as raised:
         client.embeddings.create(model="topics", input="cat")
     assert (raised.value.code, raised.value.type) == ("overloaded", "rate_limit_exceeded")
     assert raised.value.response.headers["retry-after"] == "1"

@@ -81,7 +81,7 @@ def test_new_version_waits_for_running_answers_of_the_old(serving: Serving, mode
         engine.before = newer.set
         new = pool.submit(version, http)
         until(newer.is_set)
-        until(lambda: http.app.state.service._version_order._active_requests.total() == 1)  # type: ignore[attr-defined]
+        until(lambda: http.app.state.service.models.version_order.running_requests == 1)  # type: ignore[attr-defined]
         assert not new.done()
         assert not sent
         go_on.set()
@@ -125,7 +125,7 @@ def test_model_unload_waits_for_running_answers(serving: Serving) -> None:
     engine.before = lambda: go_on.wait(30)  # type: ignore[assignment,return-value]
     with ThreadPoolExecutor(2) as pool:
         asked = pool.submit(version, http)
-        until(lambda: http.app.state.service._version_order._active_requests.total() == 1)  # type: ignore[attr-defined]
+        until(lambda: http.app.state.service.models.version_order.running_requests == 1)  # type: ignore[attr-defined]
         unloaded = pool.submit(http.post, UNLOAD)
         until(lambda: http.get("/v1/models").json()["models"] == [])
         assert not unloaded.done()

@@ -215,7 +215,7 @@ def test_infer_other_content_types_are_415(http: TestClient) -> None:
 
 def test_infer_bad_request_is_refused_before_admission(http: TestClient) -> None:
     service = http.app.state.service  # type: ignore[attr-defined]
-    with service.workers.admission(10**6):
+    with service.admission.admit(10**6):
         assert post(http, {"inputs": [GOOD | {"datatype": "FP32"}]}).status_code == 400
         assert post(http, {"inputs": [GOOD]}).status_code == 429
 
@@ -269,7 +269,7 @@ def test_infer_fuzzed_valid_request_is_answered(
         asked = InferRequest.from_body(json.dumps(facts).encode(), None, opened[1], 4, 20)
     except BadRequest:
         ids, mask = drawn.values()
-        assert ids.min() < 0 or ids.max() >= opened[1].inputs.vocabulary or not mask.any(axis=1).all()
+        assert ids.min() < 0 or ids.max() >= opened[1].inputs.vocabulary_size or not mask.any(axis=1).all()
     else:
         assert np.isfinite(opened[1].features(asked.arrays)).all()
 
