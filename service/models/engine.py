@@ -13,8 +13,6 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from weakref import WeakValueDictionary
 
-import onnxruntime
-
 from graft.bundle.head_runner import concat_outputs
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.signature import TensorSpec
@@ -44,6 +42,14 @@ class LoadedGraphs:
     trunk: Callable[[BatchArrays], Float32Array]
     head: Callable[[Float32Array], Float32Array] | None
     device: str = "CPU"  # the trunk's
+
+
+class GraphTensor(Protocol):
+    """An input or output of a session: ONNX Runtime's `NodeArg`."""
+
+    name: str
+    type: str  # such as "tensor(float)"
+    shape: Sequence[int | str | None]  # variable axes are no numbers
 
 
 class Engine(Protocol):
@@ -128,7 +134,7 @@ def _check_names(path: Path, expected: set[str], actual: set[str], what: str) ->
         )
 
 
-def _check_tensor(path: Path, expected: TensorSpec, actual: onnxruntime.NodeArg) -> None:
+def _check_tensor(path: Path, expected: TensorSpec, actual: GraphTensor) -> None:
     """Check a tensor of the graph against the manifest; variable axes fit any size."""
     fits = len(expected.shape) == len(actual.shape) and all(
         not isinstance(actual_size, int) or actual_size == size

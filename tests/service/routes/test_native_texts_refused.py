@@ -73,7 +73,7 @@ def test_other_content_type_is_415_and_says_what_the_model_takes(http: TestClien
         ({"content": TEXT}, 400, "Allowed are JPEG"),
         ({"files": {"text": TEXT.encode()}}, 400, "Allowed are JPEG"),
         ({"json": {"instances": [TEXT]}}, 400, "is a text; the model takes images"),
-        ({"json": {"instances": [["a", "b"]]}}, 400, "no image"),
+        ({"json": {"instances": [["a", "b"]]}}, 400, "integers in 0–255"),
         ({"json": {"instances": [{"text": TEXT}]}}, 400, "'image'"),
     ],
 )
@@ -95,7 +95,7 @@ BAD_INSTANCES = [
     ({"instances": [{"text": 5}]}, "is 5"),
     ({"instances": "a cat"}, "list of at least one text"),
     ({"instances": []}, "list of at least one text"),
-    ({"instances": ["a"] * 5}, "allowed are 4"),
+    ({"instances": ["a"] * 5}, "at most 4 are allowed"),
     ({"inputs": {"token_ids": [[1]]}}, "'text'"),
     ({"inputs": 5}, "list"),
     ({"inputs": ["a"], "instances": ["a"]}, "exactly one"),

@@ -43,7 +43,7 @@ def http(serving: Serving, text_models: Path) -> TestClient:
         ({"input": [1, "a"]}, 400, "bad_request", "input", "at 0"),
         ({"input": ["a", None]}, 400, "bad_request", "input", "at 1"),
         ({"input": [[5], [[5]]]}, 400, "bad_request", "input", "at 1"),
-        ({"input": ["a"] * 5}, 400, "bad_request", "input", "allowed are 4"),
+        ({"input": ["a"] * 5}, 400, "bad_request", "input", "at most 4 are allowed"),
         ({"input": ["the cat rose a dog fell"] * 4}, 200, None, None, ""),
         ({"input": ["good cat " * 20] * 3}, 400, "bad_request", "input", "48 tokens"),
         ({"input": ""}, 400, "not_text", "input", "nothing to read"),

@@ -67,7 +67,7 @@ def test_tensor_datatype_limits(dtype: str, good: list[Any], bad: list[str]) -> 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
 def test_raw_tensor_must_be_finite(value: float) -> None:
     raw = np.array([[1, 2], [3, value]], np.float32).tobytes()
-    with pytest.raises(BadRequest, match=f"{value} at 3; finite numbers that FP32"):
+    with pytest.raises(BadRequest, match=f"{value} at 3; finite numbers in the range of FP32"):
         array_from_bytes(raw, 0, TensorSpec("x", "float32", (-1, 2)), (2, 2), "x")
 
 
@@ -77,13 +77,13 @@ def test_tensor_list_is_flat_or_nested_by_its_shape(shape: tuple[int, ...], othe
     if other == shape or other == (numbers.size,) == (np.prod(shape),):
         assert (from_json(numbers.tolist(), "int32", shape).ravel() == numbers.ravel()).all()
     else:
-        with pytest.raises(BadRequest, match=r"numbers; the shape|nested otherwise"):
+        with pytest.raises(BadRequest, match=r"numbers; the shape|not nested like the shape"):
             from_json(numbers.tolist(), "int32", shape)
 
 
 @pytest.mark.parametrize("ragged", [[[1, 2], [3]], [[1], 2, 3], [1, 2, [3]], [[[1, 2, 3]]], [[1, 2, 3], []]])
 def test_ragged_tensor_list_is_refused(ragged: list[Any]) -> None:
-    with pytest.raises(BadRequest, match="nested otherwise"):
+    with pytest.raises(BadRequest, match="not nested like the shape"):
         from_json(ragged, "int32", (1, 3))
 
 
