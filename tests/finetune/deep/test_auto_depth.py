@@ -156,9 +156,9 @@ def test_run_folder_is_locked_against_a_second_run(photos: Path) -> None:
 def test_unsupported_depth_is_refused(photos: Path) -> None:
     with pytest.raises(RecipeError, match="lora is for texts"):
         plan_for(photos, depth=Depth.LORA)
-    with pytest.raises(RecipeError, match=r"resnet_50\.imagenet is a preset that can be probed only"):
+    with pytest.raises(RecipeError, match=r"resnet_50\.imagenet is a preset, which supports --depth probe only"):
         plan_for(photos, depth=Depth.TOP, backbone="resnet_50.imagenet")
-    with pytest.raises(RecipeError, match=r"vgg16\.imagenet_top has a top of its own and can be probed only"):
+    with pytest.raises(RecipeError, match=r"vgg16\.imagenet_top has a top of its own and supports --depth probe only"):
         plan_for(photos, depth=Depth.TOP, backbone="vgg16.imagenet_top")
     with pytest.raises(TrunkError, match=r"dinov3_vit_7b\.lvd1689m: its 6,700 million parameters"):
         plan_for(photos, backbone="dinov3_vit_7b.lvd1689m")
