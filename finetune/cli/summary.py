@@ -13,6 +13,8 @@ from finetune.result import TrainResult
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 
+MAX_LABELS_SHOWN: Final = 20  # labels with a line of their own
+
 
 def run_summary(bundle: Bundle, features: Features) -> dict[str, Any]:
     """Return the summary of a published bundle and of the features it was trained on, ready for JSON (`--json`)."""
@@ -96,9 +98,6 @@ def _example_command(manifest: Manifest) -> str:
         return f"curl http://127.0.0.1:8000/v1/models/{manifest.name}:embed …   (report.html has the full command)"
     what = {"image": "FILE", "text": '"a text"', "pair": '"a text" "another"'}[manifest.sample_kind]
     return f"predict {manifest.name} {what}"
-
-
-MAX_LABELS_SHOWN: Final = 20  # labels with a line of their own
 
 
 def addition_summary(result: AddResult) -> dict[str, Any]:

@@ -33,7 +33,12 @@ ALWAYS_ALLOWED_BYTES: Final = 1 << 30  # extracted size allowed at any ratio; mo
 MAX_COMPRESSION_RATIO: Final = 200  # extracted bytes per byte of the archive
 MAX_NESTED_FOLDERS: Final = 32
 MAX_NAME_LENGTH: Final = 1024  # characters of a name with its folders
-_BLOCK_BYTES: Final = 1 << 18
+MAX_TAR_HEADER_BYTES: Final = 1 << 20  # of one entry, long names included
+_OPENERS_BY_MAGIC: Final = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
+ENCRYPTED_FLAG: Final = 0x1  # of a zip entry
+# Without LZMA, of which an entry may demand a dictionary of 4 GB.
+ALLOWED_COMPRESSION: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
+_BLOCK_BYTES: Final = 1 << 18  # read at once
 
 
 def max_extracted_bytes(archive: Path) -> int:
@@ -165,21 +170,6 @@ def is_case_insensitive(folder: Path) -> bool:
         probe.unlink()
 
 
-MAX_TAR_HEADER_BYTES: Final = 1 << 20  # of one entry, long names included
-
-
-_TAR_BLOCK_BYTES: Final = 1 << 18
-
-
-_OPENERS_BY_MAGIC: Final = {b"\x1f\x8b": gzip.open, b"BZh": bz2.open, b"\xfd7zXZ\0": lzma.open}
-
-
-ENCRYPTED_FLAG: Final = 0x1  # of a zip entry
-
-# Without LZMA, of which an entry may demand a dictionary of 4 GB.
-ALLOWED_COMPRESSION: Final = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2)
-
-
 def extract_tar(path: Path, extractor: SafeExtractor) -> None:
     """Extract a tar file, plain or compressed with gzip, bzip2 or xz as its first bytes show.
 
@@ -198,7 +188,7 @@ def extract_tar(path: Path, extractor: SafeExtractor) -> None:
         if stream.last_read.strip(b"\0") or not stream.last_read:  # tarfile treats any invalid header as the end
             raise extractor.damage_error("its end marker is missing")
         stream.header_bytes_left = None
-        while stream.read(_TAR_BLOCK_BYTES):  # gzip, bzip2 and xz verify their checksum only at the end
+        while stream.read(_BLOCK_BYTES):  # gzip, bzip2 and xz verify their checksum only at the end
             pass
 
 
@@ -248,7 +238,7 @@ class _TarStream:
         if to < self._position:
             raise self._extractor.damage_error("overlapping entries")
         self.header_bytes_left = None
-        while self._position < to and self.read(min(to - self._position, _TAR_BLOCK_BYTES)):
+        while self._position < to and self.read(min(to - self._position, _BLOCK_BYTES)):
             pass
         return self._position
 

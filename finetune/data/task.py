@@ -11,45 +11,6 @@ from typing import Final
 from graft.tables.table import parse_number
 
 TAG_SEPARATORS: Final = (";", "|")
-
-
-def parse_list(label: str) -> tuple[str, ...] | None:
-    """Return the entries of a label that is a list in JSON or Python syntax; None if it is not."""
-    if not (label.startswith("[") and label.endswith("]")):
-        return None
-    try:
-        entries = json.loads(label)
-    except (ValueError, RecursionError):
-        try:
-            entries = ast.literal_eval(label)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
-            return None
-    plain = isinstance(entries, list) and all(isinstance(entry, str | int | float) for entry in entries)
-    return tuple(str(entry).strip() for entry in entries) if plain else None
-
-
-def find_tag_separator(labels: Collection[str]) -> str | None:
-    """Return the separator between tags, if any: its parts recur, so there are fewer parts than distinct labels."""
-    for separator in TAG_SEPARATORS:
-        if any(separator in label for label in labels):
-            parts = {part.strip() for label in labels for part in label.split(separator)} - {""}
-            if len(parts) < len(labels):
-                return separator
-    return None
-
-
-def parse_tags(label: str, separator: str | None) -> tuple[str, ...]:
-    """Return the distinct tags of a label, sorted: entries of a list, or parts between separators.
-
-    >>> parse_tags("red; round;red", ";")
-    ('red', 'round')
-    """
-    entries = parse_list(label)
-    if entries is None:
-        entries = tuple(part.strip() for part in (label.split(separator) if separator else [label]))
-    return tuple(sorted({entry for entry in entries if entry}))
-
-
 MAX_NUMERIC_CLASSES: Final = 20  # up to this many distinct whole numbers are classes; more are a regression
 
 
@@ -98,3 +59,40 @@ def guess_task(column: str, labels: Sequence[str]) -> tuple[Task, str]:
     return Task.REGRESS, (
         f"{column} holds {len(distinct):,} distinct numbers: used as numbers (--task classify uses them as classes)."
     )
+
+
+def parse_list(label: str) -> tuple[str, ...] | None:
+    """Return the entries of a label that is a list in JSON or Python syntax; None if it is not."""
+    if not (label.startswith("[") and label.endswith("]")):
+        return None
+    try:
+        entries = json.loads(label)
+    except (ValueError, RecursionError):
+        try:
+            entries = ast.literal_eval(label)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            return None
+    plain = isinstance(entries, list) and all(isinstance(entry, str | int | float) for entry in entries)
+    return tuple(str(entry).strip() for entry in entries) if plain else None
+
+
+def find_tag_separator(labels: Collection[str]) -> str | None:
+    """Return the separator between tags, if any: its parts recur, so there are fewer parts than distinct labels."""
+    for separator in TAG_SEPARATORS:
+        if any(separator in label for label in labels):
+            parts = {part.strip() for label in labels for part in label.split(separator)} - {""}
+            if len(parts) < len(labels):
+                return separator
+    return None
+
+
+def parse_tags(label: str, separator: str | None) -> tuple[str, ...]:
+    """Return the distinct tags of a label, sorted: entries of a list, or parts between separators.
+
+    >>> parse_tags("red; round;red", ";")
+    ('red', 'round')
+    """
+    entries = parse_list(label)
+    if entries is None:
+        entries = tuple(part.strip() for part in (label.split(separator) if separator else [label]))
+    return tuple(sorted({entry for entry in entries if entry}))
