@@ -1,7 +1,7 @@
 """Publish a bundle: replayed first, then written atomically; earlier versions are never touched.
 
-The steps: write a hidden draft folder, reopen it and replay its golden samples, fsync the files, write the manifest
-last, fsync the folder, rename it once, fsync its parent.
+The steps: write a hidden draft folder, reopen it and replay its golden samples, write the manifest last, fsync files
+and folder, rename the folder once, fsync its parent.
 """
 
 from __future__ import annotations
@@ -9,10 +9,8 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import errno
 import os
 import shutil
-import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -24,9 +22,9 @@ from graft.bundle.open_bundle import Bundle, BundleLayout
 from graft.bundle.replay import replay_files
 from graft.bundle.repository import VERSION_PATTERN, validate_model_name
 from graft.errors import PublishFailed, TrunkError
-from graft.storage.atomic_file import file_sha256, fsync_folder, open_atomic
+from graft.storage.atomic_file import file_sha256, open_atomic
+from graft.storage.atomic_folder import draft_folder, rename_draft
 
-_DRAFT_PREFIX: Final = ".draft-"
 _STALE_SECONDS: Final = 24 * 3600  # seconds after which nobody is at work on a draft or a trunk any more
 
 
@@ -58,26 +56,21 @@ def publish(
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _delete_leftovers(models, folder)
-        draft = Path(tempfile.mkdtemp(prefix=_DRAFT_PREFIX, dir=folder))
-        draft.chmod(0o755)
-        try:
-            heads = {} if head is None else {"head.onnx": head}
-            for name, data in {**heads, "golden.npz": golden.to_npz(), **extras}.items():
-                _write_synced(draft / name, data)
+        with draft_folder(folder) as draft:
+            files = {} if head is None else {"head.onnx": head}
+            for name, data in {**files, "golden.npz": golden.to_npz(), **extras}.items():
+                (draft / name).write_bytes(data)
             _require_trunk_checksum(trunk, manifest.trunk_sha256)
             replay_files(BundleLayout(draft), manifest, trunk)
             _link_or_copy(_store_trunk(models, trunk, manifest.trunk_sha256), draft / "trunk.onnx")
             return _rename_to_next_version(draft, manifest)
-        except BaseException:
-            shutil.rmtree(draft, ignore_errors=True)
-            _remove_empty(new_folders)
-            raise
     except OSError as fault:
-        _remove_empty(new_folders)
         raise PublishFailed(
             f"{folder} could not be written ({fault.strerror}); earlier versions are untouched. "
             "Free some space or choose another folder with --models."
         ) from None
+    finally:
+        _remove_empty(new_folders)
 
 
 def _require_trunk_checksum(trunk: Path, sha256: str) -> None:
@@ -101,33 +94,22 @@ def _rename_to_next_version(draft: Path, manifest: Manifest) -> Bundle:
         version = max((int(p.name) for p in draft.parent.iterdir() if VERSION_PATTERN.fullmatch(p.name)), default=0) + 1
         final = draft.parent / str(version)
         final_manifest = dataclasses.replace(manifest, version=version, created=created, files=files)
-        _write_synced(draft / "manifest.json", final_manifest.to_json())
-        fsync_folder(draft)
+        (draft / "manifest.json").write_bytes(final_manifest.to_json())
         try:
-            draft.rename(final)
-        except OSError as fault:
-            if fault.errno in (errno.ENOTEMPTY, errno.EEXIST, errno.EACCES) and final.exists():
-                continue  # another publisher was first
-            raise
-        fsync_folder(final.parent)
+            rename_draft(draft, final)
+        except FileExistsError:
+            continue  # another publisher was first
         return Bundle(BundleLayout(final), final_manifest)
 
 
 def _delete_leftovers(models: Path, folder: Path) -> None:
-    """Delete the drafts that killed processes left behind, and stored trunks that no bundle links to."""
-    drafts = folder.glob(f"{_DRAFT_PREFIX}*")
+    """Delete old drafts that have no lock file, and old trunks that no bundle links to."""
+    drafts = folder.glob(".draft-*")
     unlinked = (path for path in (models / ".trunks").glob("*.onnx") if path.stat().st_nlink == 1)
     for old in (*drafts, *unlinked):
         with contextlib.suppress(OSError):
             if time.time() - old.stat().st_mtime > _STALE_SECONDS:
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
-
-
-def _write_synced(path: Path, data: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())
 
 
 def _store_trunk(models: Path, trunk: Path, sha256: str) -> Path:

@@ -7,7 +7,7 @@ import weakref
 from pathlib import Path
 from typing import Final
 
-from graft.storage import atomic_folder
+from graft.storage.atomic_folder import create_locked_folder, remove_locked_folder, remove_stale_folders
 from graft.storage.cache_root import cache_root
 
 _FOLDER_PREFIX: Final = "graft-"
@@ -27,11 +27,11 @@ class ScratchFolder:
         base = cache_root() / "scratch"
         try:
             base.mkdir(parents=True, exist_ok=True)
-            atomic_folder.remove_stale_folders(base, _FOLDER_PREFIX)
-            self.path, lock = atomic_folder.create_locked_folder(base, _FOLDER_PREFIX)
+            remove_stale_folders(base, _FOLDER_PREFIX)
+            self.path, lock = create_locked_folder(base, _FOLDER_PREFIX)
         except OSError:
-            self.path, lock = atomic_folder.create_locked_folder(Path(tempfile.gettempdir()), _FOLDER_PREFIX)
-        self._finalizer = weakref.finalize(self, atomic_folder.remove_locked_folder, self.path, lock)
+            self.path, lock = create_locked_folder(Path(tempfile.gettempdir()), _FOLDER_PREFIX)
+        self._finalizer = weakref.finalize(self, remove_locked_folder, self.path, lock)
 
     def remove(self) -> None:
         """Remove the folder now."""

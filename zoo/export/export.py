@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -10,8 +12,9 @@ from typing import Final
 
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.repository import validate_model_name
+from graft.errors import PublishFailed
 from graft.progress import Progress
-from graft.storage.atomic_folder import atomic_folder, require_absent
+from graft.storage.atomic_folder import atomic_folder
 from zoo.export import ExportFormat
 from zoo.export.companion_files import write_companion_files
 from zoo.export.merged_onnx import make_onnx_runner, merge_trunk_and_head
@@ -61,11 +64,33 @@ def export_bundle(
     """
     # The name becomes a folder name: a bundle from elsewhere could have any.
     folder = out / validate_model_name(bundle.manifest.name) if form == "triton" else out
-    require_absent(folder)
-    with atomic_folder(folder) as draft:
+    with _export_folder(folder) as draft:
         exported = _EXPORTERS[form](bundle, form, draft, custom, progress)
         write_companion_files(draft, bundle, form, exported.files, exported.proof, exported.notes)
     return ExportResult(form, folder, exported.files, exported.proof, exported.notes)
+
+
+@contextmanager
+def _export_folder(folder: Path) -> Iterator[Path]:
+    """Yield a draft of `folder`, with errors that name the option.
+
+    Raises:
+        PublishFailed: `folder` exists already, or cannot be written.
+    """
+    try:
+        if os.path.lexists(folder):  # before minutes of work
+            raise FileExistsError
+        with atomic_folder(folder) as draft:
+            yield draft
+    except FileExistsError:
+        raise PublishFailed(
+            f"{folder} exists already; nothing was changed. Choose another -o, or move the folder away."
+        ) from None
+    except OSError as fault:
+        raise PublishFailed(
+            f"{folder} could not be written ({fault.strerror}); nothing of it was kept. "
+            "Free some space, or choose another -o."
+        ) from None
 
 
 def _export_onnx(bundle: Bundle, _: ExportFormat, draft: Path, __: Sequence[str], progress: Progress) -> ExportDraft:

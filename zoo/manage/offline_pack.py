@@ -23,8 +23,8 @@ from typing import BinaryIO, Final
 from graft.bundle.manifest import reject_duplicate_keys
 from graft.errors import WeightsError
 from graft.progress import Progress, ProgressBar
-from graft.storage import atomic_folder
 from graft.storage.atomic_file import file_sha256, fsync_folder, open_atomic, require_writable
+from graft.storage.atomic_folder import draft_folder
 from graft.storage.cache_root import cache_root
 from zoo.catalog.backbone import Backbone, Precision, require_buildable
 from zoo.convert.process.child_process import TOKENIZER_FILE
@@ -117,7 +117,10 @@ def pack_weights(backbones: Sequence[Backbone], path: Path, progress: Progress, 
     index = PackIndex(tuple(backbone.name for backbone in chosen), entries)
     try:
         total_bytes = sum(entry.bytes for entry in entries)
-        with atomic_folder.draft_folder(path) as draft, progress.bar(f"packing {path.name}", total_bytes, "B") as bar:
+        with (
+            draft_folder(path.absolute().parent, path.name) as draft,
+            progress.bar(f"packing {path.name}", total_bytes, "B") as bar,
+        ):
             with open_atomic(draft / path.name) as file:
                 _write_tar(file, index, bar)
             (draft / path.name).chmod(0o644)  # others read it

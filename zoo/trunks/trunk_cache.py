@@ -13,7 +13,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass
@@ -23,7 +22,8 @@ from typing import Any, Final
 from graft.errors import TrunkError
 from graft.inputs.image import ImageInput
 from graft.progress import Progress
-from graft.storage.atomic_file import file_sha256, fsync_folder, write_atomic
+from graft.storage.atomic_file import file_sha256, write_atomic
+from graft.storage.atomic_folder import atomic_folder
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock
 from zoo.catalog.backbone import Backbone, ImageSpec, Precision, require_buildable
@@ -153,10 +153,7 @@ def _build_trunk(folder: Path, backbone: Backbone, precision: Precision, progres
     child_process.require_build_packages(backbone, precision)
     fp32 = ensure_trunk(backbone, Precision.FP32, progress) if precision == Precision.INT8 else None
     source = fp32.path if fp32 else weights_cache.fetch_weights(backbone, progress)
-    draft = folder.with_name(f".draft-{folder.name}")
-    shutil.rmtree(draft, ignore_errors=True)  # left by a killed process
-    draft.mkdir()
-    try:
+    with atomic_folder(folder, replace=True) as draft:  # only a damaged one is ever replaced
         with progress.bar(f"building {backbone.name} in {precision}, once per machine (about 15 s)", None):
             report = child_process.build_trunk_in_child(backbone, precision, source, draft)
         facts = _key_facts(backbone, weights_cache.ensure_weights_hash(backbone, progress), precision) | {
@@ -169,11 +166,6 @@ def _build_trunk(folder: Path, backbone: Backbone, precision: Precision, progres
             if tokenizer := fp32.read_tokenizer():
                 write_atomic(draft / TOKENIZER_FILE, tokenizer)
         write_atomic(draft / "trunk.json", (json.dumps(facts, indent=2) + "\n").encode())
-        shutil.rmtree(folder, ignore_errors=True)  # a damaged one
-        draft.rename(folder)
-        fsync_folder(folder.parent)
-    finally:
-        shutil.rmtree(draft, ignore_errors=True)
     return CachedTrunk(folder, json.loads(json.dumps(facts)))
 
 

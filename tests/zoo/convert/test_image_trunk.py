@@ -122,4 +122,4 @@ def test_invalid_weights_file_fails_the_build_and_caches_nothing(monkeypatch: py
         with pytest.raises(TrunkError, match=r"(?s)mobilenet_v3_small\.imagenet in fp32 could not be built.*file"):
             Trunk.from_backbone(backbone, Precision.FP32)
     assert trunk_cache.lookup_trunk(backbone, Precision.FP32) is None
-    assert not list(trunk_cache.trunks_folder().glob(".draft-*"))
+    assert not list(trunk_cache.trunks_folder().glob(".*draft-*"))

@@ -137,4 +137,4 @@ def test_text_trunk_build_error_reaches_the_user_and_caches_nothing(
         with pytest.raises(WeightsError, match="width 64, not 128"):
             Trunk.from_backbone(entry, Precision.FP32)
     assert trunk_cache.lookup_trunk(entry, Precision.FP32) is None
-    assert not list(trunk_cache.trunks_folder().glob(".draft-*"))
+    assert not list(trunk_cache.trunks_folder().glob(".*draft-*"))

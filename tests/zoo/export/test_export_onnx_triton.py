@@ -16,12 +16,10 @@ import onnx
 import pytest
 from click.testing import CliRunner, Result
 
-from graft.bundle.open_bundle import resolve_bundle
 from graft.bundle.publish import publish
-from graft.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed, UnknownModel, UnknownVersion
+from graft.errors import BundleUnsupported, PublishFailed, RecipeError, ReplayFailed
 from graft.progress import SilentProgress
 from graft.runtime.session import open_session
-from graft.storage.atomic_folder import atomic_folder
 from tests.support.fakes import LABELS, tiny_bundle
 from tests.support.text_fakes import TEXTS, tiny_text_bundle, tiny_text_input
 from tests.support.wrong_bundle import reverse_golden_scores
@@ -91,40 +89,6 @@ def test_export_readme_example_runs(text: bool, tmp_path: Path, monkeypatch: pyt
     assert names["scores"].shape == (2, 3)
 
 
-def test_atomic_folder_leaves_nothing_when_interrupted(tmp_path: Path) -> None:
-    with pytest.raises(KeyboardInterrupt), atomic_folder(tmp_path / "out") as draft:
-        (draft / "half").write_text("half")
-        raise KeyboardInterrupt
-    assert not list(tmp_path.iterdir())
-
-
-def test_atomic_folder_sweeps_only_its_own_killed_draft(tmp_path: Path) -> None:
-    code = (
-        "import os, signal, sys\nfrom pathlib import Path\nfrom graft.storage.atomic_folder import atomic_folder\n"
-        "with atomic_folder(Path(sys.argv[1])) as draft:\n"
-        "    (draft / 'half').write_text('half')\n    os.kill(os.getpid(), signal.SIGKILL)\n"
-    )
-    for target in ("out", "out", "other"):
-        subprocess.run([sys.executable, "-c", code, str(tmp_path / target)], check=False)
-    users = tmp_path / ".out.draft-mine"
-    users.mkdir()
-    assert len(list(tmp_path.glob(".out.draft-*/half"))) == 1  # the second swept the first one's
-    with atomic_folder(tmp_path / "out"):
-        pass
-    names = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith(".other."))
-    assert names == [".out.draft-mine", "out"]
-    assert len(list(tmp_path.glob(".other.draft-*/half"))) == 1  # of another target: its own next run sweeps it
-
-
-def test_atomic_folder_keeps_the_draft_of_a_running_process(tmp_path: Path) -> None:
-    with pytest.raises(PublishFailed, match="is there already"), atomic_folder(tmp_path / "out") as first:
-        (first / "half").write_text("half")
-        with atomic_folder(tmp_path / "out") as second:
-            (second / "whole").write_text("whole")
-        assert (first / "half").is_file()
-    assert [path.name for path in tmp_path.rglob("*")] == ["out", "whole"]
-
-
 def test_export_onnx_is_deterministic(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models", threshold=3.0)
     one, other = (
@@ -184,7 +148,7 @@ def test_export_that_fails_parity_leaves_nothing(form: Any, tmp_path: Path) -> N
 def test_export_never_overwrites(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     (tmp_path / "out" / "mine.txt").write_text("mine")
-    with pytest.raises(PublishFailed, match="is there already"):
+    with pytest.raises(PublishFailed, match="exists already"):
         export_bundle(tiny_bundle(tmp_path / "models"), "onnx", tmp_path / "out", SilentProgress())
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
 
@@ -212,18 +176,6 @@ def test_export_refuses_a_head_of_another_opset(tmp_path: Path) -> None:
     )
     with pytest.raises(BundleUnsupported, match="trunk and head cannot be merged"):
         export_bundle(other, "onnx", tmp_path / "out", SilentProgress())
-
-
-def test_bundle_is_found_by_model_or_version_folder(tmp_path: Path) -> None:
-    models = tmp_path / "models"
-    tiny_bundle(models)
-    tiny_bundle(models, seed=1)
-    assert resolve_bundle(models / "tiny").manifest.version == 2
-    assert resolve_bundle(models / "tiny" / "1").manifest.version == 1
-    with pytest.raises(UnknownVersion, match="has no version 7; it has 1, 2"):
-        resolve_bundle(models / "tiny" / "7")
-    with pytest.raises(UnknownModel, match="no published model"):
-        resolve_bundle(tmp_path)
 
 
 def test_export_command_reports_its_proof(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from click.testing import CliRunner, Result
 
 from finetune.features.feature_cache import FeatureCache, feature_cache_path
 from graft.progress import SilentProgress
+from graft.storage.atomic_folder import atomic_folder
 from graft.storage.cache_root import cache_root
 from graft.storage.locks import exclusive_lock
 from graft.storage.scratch import ScratchFolder
@@ -174,6 +175,15 @@ def test_cache_eviction_keeps_locked_drafts() -> None:
     with exclusive_lock(draft.parent.with_name("0123")):
         assert cache_eviction.select_evictions(cache_eviction.list_cache_entries()) == []
     assert names(cache_eviction.select_evictions(cache_eviction.list_cache_entries())) == ["trunks/.draft-0123"]
+
+
+def test_cache_eviction_keeps_the_draft_of_a_trunk_being_built() -> None:
+    with atomic_folder(trunk_cache.trunks_folder() / "0123") as draft:
+        (draft / "trunk.onnx").write_bytes(b"half")
+        (item,) = cache_eviction.list_cache_entries()
+        assert cache_eviction.select_evictions([item]) == []
+        assert not cache_eviction.delete_entry(item)
+        assert draft.is_dir()
 
 
 def test_cache_eviction_keeps_features_being_written() -> None:

@@ -120,7 +120,7 @@ def test_trunk_build_failure_says_why_and_caches_nothing(
     with pytest.raises(TrunkError, match="could not be built"):
         trunk_cache.ensure_trunk(backbone, Precision.INT8, SilentProgress())
     assert trunk_cache.lookup_trunk(backbone, Precision.INT8) is None
-    assert not list(trunk_cache.trunks_folder().glob(".draft-*"))
+    assert not list(trunk_cache.trunks_folder().glob(".*draft-*"))
 
 
 def test_trunk_build_names_missing_packages(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -103,7 +103,7 @@ def test_keras_hub_image_weights_of_another_width_are_refused(tmp_path: Path, mo
         with pytest.raises(WeightsError, match="features of width 64; the catalog says 512"):
             Trunk.from_backbone(entry, Precision.FP32)
     assert trunk_cache.lookup_trunk(entry, Precision.FP32) is None
-    assert not list(trunk_cache.trunks_folder().glob(".draft-*"))
+    assert not list(trunk_cache.trunks_folder().glob(".*draft-*"))
 
 
 def test_keras_hub_image_size_unlike_its_converter_is_refused(tmp_path: Path) -> None:
