@@ -62,16 +62,18 @@ def identity(_: GraphBuilder, __: Any, tokens: str) -> str:  # noqa: ANN401
 
 
 def layer_norm(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN401
-    """Write layer normalisation over the channels: [...,d] -> [...,d].
+    """Write layer normalization over the channels: [...,d] -> [...,d].
 
     Ba et al. 2016, https://arxiv.org/abs/1607.06450.
 
     Raises:
-        TrunkError: it is of a kind that ONNX's operator is not.
+        TrunkError: the layer differs from ONNX's operator: another axis, no scale or shift, or RMS scaling.
     """
     plain = layer.axis in (-1, [-1], 2, [2]) and layer.gamma is not None and layer.beta is not None
     if not plain or layer.rms_scaling:
-        raise TrunkError(f"{layer.path} is no plain layer normalisation over the last axis.")
+        raise TrunkError(
+            f"{layer.path} is not a plain layer normalization over the last axis; it cannot be converted to ONNX."
+        )
     scale, shift = graph.constant(weight_array(layer.gamma)), graph.constant(weight_array(layer.beta))
     return graph.node("LayerNormalization", tokens, scale, shift, axis=-1, epsilon=float(layer.epsilon))
 

@@ -63,7 +63,7 @@ def transformer_layer(
 
 
 def rms_norm(graph: GraphBuilder, layer: Any, tokens: str) -> str:  # noqa: ANN401
-    """Write root mean square normalisation over the channels: [...,d] -> [...,d].
+    """Write root mean square (RMS) normalization over the channels: [...,d] -> [...,d].
 
     Zhang and Sennrich 2019, https://arxiv.org/abs/1910.07467. ONNX Runtime fuses these nodes.
     """

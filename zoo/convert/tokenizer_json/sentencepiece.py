@@ -123,7 +123,9 @@ def build_unigram(
         if model_normalizer.normalize_str(f"a{symbol}a") != model_normalizer.normalize_str("aa").replace(
             "aa", f"a{symbol}a"
         ):
-            raise TrunkError(f"the SentencePiece model normalises its own symbol {symbol!r}. Choose another backbone.")
+            raise TrunkError(
+                f"the SentencePiece model would change its own symbol {symbol!r}. Choose another backbone."
+            )
     tokenizer.normalizer = normalizers.Sequence([*extra_normalizers, *_normalizer_steps(model)])
     return tokenizer
 

@@ -72,7 +72,7 @@ def test_keras_cv_parameter_counts_equal_the_published_layers(name: str) -> None
 
 def test_keras_cv_network_without_rescaling_is_refused(tmp_path: Path) -> None:
     save_keras_cv_preset("ResNetBackbone", tmp_path, rescales=False)
-    with pytest.raises(WeightsError, match="does not scale its pixels, and nothing says who does"):
+    with pytest.raises(WeightsError, match="does not rescale pixels, and its preset gives no scaling"):
         resolve_preset(get_backbone("resnet50.cv_imagenet"), tmp_path)
     facts = json.loads((tmp_path / "config.json").read_bytes())
     facts["config"]["include_rescaling"] = True
