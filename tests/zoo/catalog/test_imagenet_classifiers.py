@@ -163,7 +163,7 @@ def test_publish_pretrained_refuses_a_classifier_file_of_another_training(tmp_pa
     made(name, folder, "0 1")
     ran = zoo("publish", name, "--models", tmp_path / "models")
     assert isinstance(ran.exception, WeightsError)
-    assert "not of the same training" in str(ran.exception)
+    assert "not from the same training" in str(ran.exception)
 
 
 @pytest.mark.slow
