@@ -1,14 +1,14 @@
-"""How fast deeper training is: `top` and `full` against what a good engineer writes by hand, in one run.
+"""The speed of training at depth `top` and `full`, against a training loop written by hand, in one run.
 
-    python -m benchmarks.deep [PICTURES]
+    python -m benchmarks.deep [IMAGES]
 
-EfficientNet-Lite0, its real weights; crops of scikit-learn's photos stand in for pictures, since what is in them
-changes no time. Both sides have the same network, batches of 32, the same optimiser (AdamW, a rate for each layer,
-averaged weights) and the same threads: TensorFlow's own choice, all cores. Rounds alternate; medians are told.
+EfficientNet-Lite0 with its real weights, on crops of scikit-learn's photos, since the content does not change the time.
+Both sides have the same network, batches of 32, the same optimizer (AdamW, layer-wise learning rates, EMA) and the same
+threads: TensorFlow's default, all cores. Rounds alternate; medians are printed.
 
-top     an epoch over cached maps of augmented views, against one that runs the whole network forward in Keras and
-        trains the same layers: on pictures as they are, and augmented anew
-full    an epoch of the loop, against a plain loop that augments in place and steps; same RandAugment
+top     an epoch over cached activations of augmented views, against one that runs the whole network forward in
+        Keras and trains the same layers: on images without augmentation, and augmented anew
+full    an epoch of the training loop, against a plain loop that augments in place and steps; same RandAugment
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ BACKBONE = get_backbone(DEFAULT_IMAGE_BACKBONE)
 SIZE = require_pixels(BACKBONE).size
 
 
-def lesson(count: int, folder: Path) -> TrainingJob:
+def training_job(count: int, folder: Path) -> TrainingJob:
     return TrainingJob(
         backbone=BACKBONE,
         depth=Depth.FULL,
@@ -79,37 +79,40 @@ def lesson(count: int, folder: Path) -> TrainingJob:
     )
 
 
-def optimiser(body: keras.Model, network: keras.Model) -> AveragingAdamW:
-    made = AveragingAdamW(CosineWarmupSchedule(RATE), block_rate_factors(body, DECAY), 0.01)
-    made.build(network.trainable_variables)
-    return made
+def build_optimizer(body: keras.Model, network: keras.Model) -> AveragingAdamW:
+    optimizer = AveragingAdamW(CosineWarmupSchedule(RATE), block_rate_factors(body, DECAY), 0.01)
+    optimizer.build(network.trainable_variables)
+    return optimizer
 
 
 def network_of(start: keras.KerasTensor, maps: keras.KerasTensor, name: str) -> keras.Model:
     return keras.Model({name: start}, keras.layers.Dense(CLASSES, name="head")(global_average_pool(maps)))
 
 
-def ours(course: ImageBatchSource) -> Callable[[], None]:
-    """One epoch as `finetune.deep.training.trainer` has it."""
+def ours(batches: ImageBatchSource) -> Callable[[], None]:
+    """Return a function that trains one epoch like `finetune.deep.training.trainer`."""
     steps = StepGraphs(
-        course.network, optimiser(course.body, course.network), make_loss(Task.CLASSIFY, 0.1), configure_devices()
+        batches.network,
+        build_optimizer(batches.body, batches.network),
+        make_loss(Task.CLASSIFY, 0.1),
+        configure_devices(),
     )
     epochs = iter(range(1000))
 
     def epoch() -> None:
         number = next(epochs)
-        for fed in prefetch(
-            lambda step: steps.distribute_batch(course.training_batch(number, step)), range(course.steps_per_epoch())
+        for batch in prefetch(
+            lambda step: steps.distribute_batch(batches.training_batch(number, step)), range(batches.steps_per_epoch())
         ):
-            np.asarray(steps.train_on_batch(fed))
+            np.asarray(steps.train_on_batch(batch))
 
     return epoch
 
 
 def by_hand(
-    network: keras.Model, opt: AveragingAdamW, pictures: UInt8Images, y: Float32Array, augment: RandAugment | None
+    network: keras.Model, opt: AveragingAdamW, images: UInt8Images, y: Float32Array, augment: RandAugment | None
 ) -> Callable[[], None]:
-    """One epoch as it is written by hand: shuffle, augment, one compiled step."""
+    """Return a function that trains one epoch as written by hand: shuffle, augment, one compiled step."""
 
     @tf.function
     def step(x: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
@@ -121,16 +124,16 @@ def by_hand(
         return loss
 
     def epoch() -> None:
-        order = np.random.default_rng().permutation(len(pictures))
-        for number, at in enumerate(range(0, len(pictures) - BATCH + 1, BATCH)):
-            x = pictures[order[at : at + BATCH]]
+        order = np.random.default_rng().permutation(len(images))
+        for number, at in enumerate(range(0, len(images) - BATCH + 1, BATCH)):
+            x = images[order[at : at + BATCH]]
             step(augment(x, (number,)) if augment else x, y[order[at : at + BATCH]]).numpy()
 
     return epoch
 
 
 def whole_network(cut: str) -> tuple[keras.Model, keras.Model]:
-    """Return body and network from pixels; what is below `cut`, if one is given, does not learn."""
+    """Return body and network from pixels; layers below `cut`, if there is one, are frozen."""
     body = load_functional_body(BACKBONE, weights_cache.fetch_weights(BACKBONE), None)
     freeze_batch_norm(body)
     if cut:
@@ -141,49 +144,49 @@ def whole_network(cut: str) -> tuple[keras.Model, keras.Model]:
     return body, network_of(image, body(scale_pixels(image, require_pixels(BACKBONE).scaling), training=False), "image")
 
 
-def course_of(
-    given: TrainingJob, source: ImageArraySource, start: keras.KerasTensor, maps: keras.KerasTensor, body: keras.Model
+def batch_source(
+    job: TrainingJob, source: ImageArraySource, start: keras.KerasTensor, maps: keras.KerasTensor, body: keras.Model
 ) -> ImageBatchSource:
     return ImageBatchSource(
-        given, source, network_of(start, maps, source.input_name), body, block_rate_factors(body, DECAY), BATCH, None
+        job, source, network_of(start, maps, source.input_name), body, block_rate_factors(body, DECAY), BATCH, None
     )
 
 
-def top(given: TrainingJob, pictures: UInt8Images, y: Float32Array, wish: str) -> None:
+def top(job: TrainingJob, images: UInt8Images, y: Float32Array, cut_option: str) -> None:
     body = load_functional_body(BACKBONE, weights_cache.fetch_weights(BACKBONE), None)
-    data, cut, shape = export_bottom_onnx(BACKBONE, body, wish)
+    data, cut, shape = export_bottom_onnx(BACKBONE, body, cut_option)
     start = time.perf_counter()
-    cached = ActivationCache(data, wish or "default", given.folder)
-    views = cached.compute_views(pictures, len(pictures), 1, RandAugment(flips=False), 0, SilentProgress())
+    cached = ActivationCache(data, cut_option or "default", job.folder)
+    views = cached.compute_views(images, len(images), 1, RandAugment(flips=False), 0, SilentProgress())
     seconds = (time.perf_counter() - start) / 2
     freeze_batch_norm(body)
     maps = keras.Input(shape, dtype="float16", name="maps")
     inner = split_network(body, cut)[1](keras.ops.cast(maps, "float32"), training=False)
-    mine = ours(course_of(given, ActivationSource(views), maps, inner, body))
+    graft = ours(batch_source(job, ActivationSource(views), maps, inner, body))
     other, network = whole_network(cut)
-    hands = {
-        name: by_hand(network, optimiser(other, network), pictures, y, augment)
-        for name, augment in (("plain pictures by hand", None), ("augmented ones by hand", RandAugment(flips=False)))
+    by_name = {
+        name: by_hand(network, build_optimizer(other, network), images, y, augment)
+        for name, augment in (("plain images by hand", None), ("augmented ones by hand", RandAugment(flips=False)))
     }
-    compare(f"top, cut after {cut}", len(pictures), mine, hands)
-    print(f"    caching: {seconds / len(pictures) * 1e3:.1f} ms an image and view, once")
+    compare(f"top, cut after {cut}", len(images), graft, by_name)
+    print(f"    caching: {seconds / len(images) * 1e3:.1f} ms an image and view, once")
 
 
-def full(given: TrainingJob, pictures: UInt8Images, y: Float32Array) -> None:
+def full(job: TrainingJob, images: UInt8Images, y: Float32Array) -> None:
     body, network = whole_network("")
-    source = PixelSource(pictures, RandAugment(flips=True))
-    course = ImageBatchSource(given, source, network, body, block_rate_factors(body, DECAY), BATCH, None)
+    source = PixelSource(images, RandAugment(flips=True))
+    batches = ImageBatchSource(job, source, network, body, block_rate_factors(body, DECAY), BATCH, None)
     other, plain = whole_network("")
-    hand = by_hand(plain, optimiser(other, plain), pictures, y, RandAugment(flips=True))
-    compare("full", len(pictures), ours(course), {"by hand": hand})
+    hand = by_hand(plain, build_optimizer(other, plain), images, y, RandAugment(flips=True))
+    compare("full", len(images), ours(batches), {"by hand": hand})
 
 
-def compare(what: str, count: int, mine: Callable[[], None], hands: dict[str, Callable[[], None]]) -> None:
-    taken = alternated({"graft": mine} | hands, rounds=5)
-    pictures = count // BATCH * BATCH
-    for name in hands:
-        print(f"{what}: {taken[name] / taken['graft']:.2f} times the speed of {name}")
-    each = ", ".join(f"{name} {seconds / pictures * 1e3:.1f}" for name, seconds in taken.items())
+def compare(what: str, count: int, graft: Callable[[], None], by_name: dict[str, Callable[[], None]]) -> None:
+    seconds_by_name = alternated({"graft": graft} | by_name, rounds=5)
+    images = count // BATCH * BATCH
+    for name in by_name:
+        print(f"{what}: {seconds_by_name[name] / seconds_by_name['graft']:.2f} times the speed of {name}")
+    each = ", ".join(f"{name} {seconds / images * 1e3:.1f}" for name, seconds in seconds_by_name.items())
     print(f"    ms an image: {each}", flush=True)
 
 
@@ -191,14 +194,14 @@ def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 256
     keras.utils.set_random_seed(0)
     configure_devices()
-    print(f"{count} pictures of {SIZE}x{SIZE}, batches of {BATCH}, {available_cores()} threads")
-    pictures = random_photo_crops(count, SIZE, seed=0)
+    print(f"{count} images of {SIZE}x{SIZE}, batches of {BATCH}, {available_cores()} threads")
+    images = random_photo_crops(count, SIZE, seed=0)
     with tempfile.TemporaryDirectory() as scratch:
-        given = lesson(count, Path(scratch))
-        y = np.eye(CLASSES, dtype=np.float32)[given.y]
-        for wish in ("", "14x14"):
-            top(dataclasses.replace(given, depth=Depth.TOP), pictures, y, wish)
-        full(given, pictures, y)
+        job = training_job(count, Path(scratch))
+        y = np.eye(CLASSES, dtype=np.float32)[job.y]
+        for cut_option in ("", "14x14"):
+            top(dataclasses.replace(job, depth=Depth.TOP), images, y, cut_option)
+        full(job, images, y)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,9 @@
-"""How well `top` learns from cached maps, against the same layers trained the plain way.
+"""The accuracy of depth `top` from cached activations, against training the same layers from pixels.
 
     python -m benchmarks.deep_accuracy [SEEDS]
 
-The plain way augments every picture anew and runs it through the whole network in every epoch. sample:mnist,
-EfficientNet-Lite0, scores of the validation part.
+Training from pixels augments every image anew and runs it through the whole network in every epoch. sample:mnist,
+EfficientNet-Lite0, scores on the validation set.
 """
 
 from __future__ import annotations
@@ -46,13 +46,13 @@ SHARE = 0.2
 QUIET = SilentProgress()
 
 
-def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> TrainingJob:
-    """Return a lesson as the pipeline makes it: 3,000 digits to learn from, 1,000 to choose by."""
+def training_job(seed: int, trunk: Trunk, features: Features, folder: Path) -> TrainingJob:
+    """Return a job as the pipeline builds it: 3,000 digits to train on, 1,000 for validation."""
     data = load_dataset("sample:mnist")
-    aims = build_targets(data.task, features.samples)
-    parts = split_samples(features.samples, features.sha256, aims.strata, seed=seed, val=SHARE, test=SHARE)
+    targets = build_targets(data.task, features.samples)
+    parts = split_samples(features.samples, features.sha256, targets.strata, seed=seed, val=SHARE, test=SHARE)
     train, val = parts.rows(SplitPart.TRAIN), parts.rows(SplitPart.VAL)
-    x, y, fitter = features.x, aims.y, HEAD_FITTERS[data.task]
+    x, y, fitter = features.x, targets.y, HEAD_FITTERS[data.task]
     choice = fitter.choose(FitData(x[train], y[train], x[val], y[val]))
     return TrainingJob(
         backbone=get_backbone(DEFAULT_IMAGE_BACKBONE),
@@ -62,7 +62,7 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Trainin
         samples=features.samples,
         sha256=features.sha256,
         y=y,
-        labels=aims.labels,
+        labels=targets.labels,
         sample_weights=np.ones(len(y), np.float32),
         train_rows=train,
         val_rows=val,
@@ -73,36 +73,36 @@ def lesson(seed: int, trunk: Trunk, features: Features, folder: Path) -> Trainin
     )
 
 
-def plainly(given: TrainingJob) -> tuple[EpochStats, ...]:
+def train_from_pixels(job: TrainingJob) -> tuple[EpochStats, ...]:
     """Train the same layers from pixels; return the history."""
-    rows = np.concatenate([given.train_rows, given.val_rows]).tolist()
+    rows = np.concatenate([job.train_rows, job.val_rows]).tolist()
     configure_devices()
-    given.folder.mkdir(parents=True)
-    samples = [given.samples[row] for row in rows]
-    pictures = decode_images(samples, given.inputs, given.folder / "pixels.npy", QUIET)
-    source = PixelSource(pictures, RandAugment(flips=False))
+    job.folder.mkdir(parents=True)
+    samples = [job.samples[row] for row in rows]
+    images = decode_images(samples, job.inputs, job.folder / "pixels.npy", QUIET)
+    source = PixelSource(images, RandAugment(flips=False))
 
-    def make(size: int) -> ImageBatchSource:
-        body = load_functional_body(given.backbone, weights_cache.fetch_weights(given.backbone), None)
+    def build_batch_source(size: int) -> ImageBatchSource:
+        body = load_functional_body(job.backbone, weights_cache.fetch_weights(job.backbone), None)
         freeze_batch_norm(body)
         for layer in split_network(body, find_cut_layer(body, ""))[0].layers:
             layer.trainable = False
-        image = keras.Input(pictures.shape[1:], dtype="uint8", name="image")
-        maps = body(scale_pixels(image, require_pixels(given.backbone).scaling), training=False)
-        kernel, bias = dense_from_head(given)
+        image = keras.Input(images.shape[1:], dtype="uint8", name="image")
+        maps = body(scale_pixels(image, require_pixels(job.backbone).scaling), training=False)
+        kernel, bias = dense_from_head(job)
         head = keras.layers.Dense(len(bias), name="head")
         network = keras.Model({"image": image}, head(global_average_pool(maps)))
         head.set_weights([kernel, bias])
-        rates = block_rate_factors(body, given.training.layer_decay or 1.0)
-        return ImageBatchSource(given, source, network, body, rates, size, None)
+        rates = block_rate_factors(body, job.training.layer_decay or 1.0)
+        return ImageBatchSource(job, source, network, body, rates, size, None)
 
-    return train_network(make, given, QUIET)[1]
+    return train_network(build_batch_source, job, QUIET)[1]
 
 
-def told(name: str, history: tuple[EpochStats, ...]) -> float:
+def print_best(name: str, history: tuple[EpochStats, ...]) -> float:
     best = min(history, key=lambda epoch: epoch.val_loss)
-    each = float(np.median([epoch.seconds for epoch in history]))
-    print(f"{name}: {best.val_score:.2%}, log loss {best.val_loss:.4f}, {each:.1f} s an epoch", flush=True)
+    seconds = float(np.median([epoch.seconds for epoch in history]))
+    print(f"{name}: {best.val_score:.2%}, log loss {best.val_loss:.4f}, {seconds:.1f} s an epoch", flush=True)
     return best.val_score
 
 
@@ -112,9 +112,9 @@ def main() -> None:
     scores = []
     for seed in range(int(sys.argv[1]) if len(sys.argv) > 1 else 3):
         with tempfile.TemporaryDirectory() as scratch:
-            cached = train_images(lesson(seed, trunk, features, Path(scratch, "top")), QUIET).history
-            plain = plainly(lesson(seed, trunk, features, Path(scratch, "plain")))
-        scores.append([told(f"seed {seed}, cached", cached), told(f"seed {seed}, plain", plain)])
+            cached = train_images(training_job(seed, trunk, features, Path(scratch, "top")), QUIET).history
+            plain = train_from_pixels(training_job(seed, trunk, features, Path(scratch, "plain")))
+        scores.append([print_best(f"seed {seed}, cached", cached), print_best(f"seed {seed}, plain", plain)])
     print("mean: cached {:.2%}, plain {:.2%}".format(*np.mean(scores, 0)))
 
 
