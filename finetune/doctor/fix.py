@@ -12,7 +12,7 @@ import os
 import shlex
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal
 
@@ -154,18 +154,25 @@ def _count_samples(findings: Findings, samples: Iterable[LabeledSample], *, spli
 
 @dataclass(frozen=True, slots=True)
 class CleanTable:
-    """A cleaned table that was written. Counts are of samples unless said otherwise."""
+    """A cleaned table that was written."""
 
     path: Path
-    kept: int
-    dropped: int  # readable ones; unreadable ones do not count
-    suspects: int  # kept ones with a suspect label
-    leaks: int  # groups of near duplicates across parts, too large to be dropped
-    command: str  # the command that trains on it
+    sample_count: int
+    dropped: int  # readable samples that are not in it
+    suspects: int  # samples in it with a suspect label
+    leaks: int  # groups of near duplicates across parts that are in it, as they are large
+    command: str  # trains on it
 
     def to_dict(self) -> dict[str, Any]:
         """Return the entry `fix` of `finetune check --json`."""
-        return asdict(self) | {"path": str(self.path)}
+        return {
+            "path": str(self.path),
+            "kept": self.sample_count,
+            "dropped": self.dropped,
+            "suspects": self.suspects,
+            "leaks": self.leaks,
+            "command": self.command,
+        }
 
 
 def write_clean_table(findings: Findings, path: Path) -> CleanTable:

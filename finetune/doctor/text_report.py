@@ -44,7 +44,7 @@ def render_next_steps(findings: Findings, html: str | None, clean_table: CleanTa
     if html:
         yield f"\nThe findings as a page: {html}"
     if clean_table:
-        yield f"\n{clean_table.path}: {clean_table.kept:,} samples, {clean_table.dropped:,} left out"
+        yield f"\n{clean_table.path}: {clean_table.sample_count:,} samples, {clean_table.dropped:,} left out"
         if clean_table.suspects:
             yield f"  {clean_table.suspects:,} suspect labels are marked in a column, not changed"
         if clean_table.leaks:

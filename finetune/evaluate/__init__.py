@@ -1,1 +1,1 @@
-"""The test part, metrics, and the golden samples that prove a bundle."""
+"""Evaluation on the test part, its metrics, and the golden samples of a bundle."""

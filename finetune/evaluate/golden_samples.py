@@ -18,10 +18,10 @@ from zoo.sample_inputs import SAMPLE_SENTENCES
 
 
 def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:
-    """Return `count` of the samples `rows`, stratum by stratum in turn, the smallest of each: bundles stay small.
+    """Read `count` of the samples `rows` int [m], round robin over the strata, smallest files first: bundles stay small.
 
     Raises:
-        DatasetError: one of them is no longer what the features were extracted from.
+        DatasetError: a sample has changed since its features were extracted, or is gone.
     """
     groups: defaultdict[str, list[int]] = defaultdict(list)
     try:
@@ -30,17 +30,17 @@ def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Se
         turns = sorted((turn, name, row) for name, some in groups.items() for turn, row in enumerate(some))
         chosen = [(row, features.samples[row].read()) for _, _, row in turns[:count]]
     except OSError as fault:
-        raise DatasetError(f"{fault.filename} went away during the run ({fault.strerror}). Run it again.") from None
+        raise DatasetError(f"{fault.filename} can no longer be read ({fault.strerror}). Run the same command again.") from None
     for row, data in chosen:
         if hashlib.sha256(data).digest() != features.sha256[row]:
-            raise DatasetError(f"{features.samples[row].ref} was changed during the run. Run it again.")
+            raise DatasetError(f"{features.samples[row].ref} was changed during the run. Run the same command again.")
     return [data for _, data in chosen]
 
 
 def zoo_samples(kind: DataKind, texts_per_sample: int, count: int) -> tuple[bytes, ...]:
     """Return `count` samples of the zoo's own, the same ones on every machine.
 
-    They stand in for the user's samples where those must not leave the training data.
+    They replace the user's samples where those must not be published (`--no-samples`).
     """
     if kind is DataKind.IMAGE:
         return zoo_images(count)
@@ -48,7 +48,7 @@ def zoo_samples(kind: DataKind, texts_per_sample: int, count: int) -> tuple[byte
 
 
 def zoo_images(count: int) -> tuple[bytes, ...]:
-    """Return `count` pictures of the zoo's own, the same ones on every machine: coloured waves as PNG."""
+    """Return `count` pictures of coloured waves as PNG, the same ones on every machine."""
     y, x = np.mgrid[0:96, 0:96] / 96
     pictures = []
     for number in range(count):

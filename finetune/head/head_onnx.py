@@ -36,10 +36,10 @@ class Head(Generic[ChoiceT]):
         cls, kind: str, link: HeadLink, scaler: Scaler, weights: Float64Array, bias: Float64Array, choice: ChoiceT
     ) -> Head[ChoiceT]:
         """Return a head of `weights` [k,e] and `bias` [k] for standardised features, with `scaler` folded in."""
-        folded = np.zeros((len(weights), len(scaler.kept_mask)))
-        folded[:, scaler.kept_mask] = weights / scaler.scale
-        shift = bias - folded[:, scaler.kept_mask] @ scaler.mean
-        dropped = int((~scaler.kept_mask).sum())
+        folded = np.zeros((len(weights), len(scaler.feature_mask)))
+        folded[:, scaler.feature_mask] = weights / scaler.scale
+        shift = bias - folded[:, scaler.feature_mask] @ scaler.mean
+        dropped = int((~scaler.feature_mask).sum())
         return cls(kind, link, folded.astype(np.float32), shift.astype(np.float32), choice, dropped)
 
     def facts(self) -> dict[str, Any]:

@@ -139,20 +139,20 @@ class Novelty:
 
     score: NoveltyScore
     threshold: float
-    known_share: float  # share of the validation samples that are not above the threshold
+    coverage: float  # share of the validation samples that are not above the threshold, and so are not "unknown"
     unit: float  # standard deviation of the score on the validation part
-    auroc: dict[str, float | None]  # by kind of score, mean over `held_out_classes`; None without any
-    held_out_classes: tuple[str, ...]  # unseen classes that the scores were compared on
+    auroc: dict[str, float | None]  # by kind of score, mean over `excluded_classes`; None without any
+    excluded_classes: tuple[str, ...]  # unseen classes that the scores were compared on
 
     def facts(self) -> dict[str, Any]:
         """Return the manifest's entry `novelty`, ready for JSON."""
         return {
             "kind": self.score.kind,
             "threshold": self.threshold,
-            "known": self.known_share,
+            "known": self.coverage,
             "unit": self.unit,
             "auroc": dict(self.auroc),
-            "held_out": list(self.held_out_classes),
+            "held_out": list(self.excluded_classes),
         }
 
 

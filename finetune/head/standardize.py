@@ -114,13 +114,13 @@ def _concat_chunks(z: StandardizedFeatures) -> Float32Array:
 
 def _iter_chunks(scaler: Scaler, parts: tuple[Float32Array, ...]) -> Iterator[Chunk]:
     mean, scale = scaler.mean.astype(np.float32), (1 / scaler.scale).astype(np.float32)
-    all_kept = scaler.kept_mask.all()
+    all_kept = scaler.feature_mask.all()
     first = 0
     for part in parts:
         for rows in chunk_slices(*part.shape):
 
             def piece(part: Float32Array = part, rows: slice = rows) -> Float32Array:
-                x = part[rows] if all_kept else part[rows][:, scaler.kept_mask]
+                x = part[rows] if all_kept else part[rows][:, scaler.feature_mask]
                 z: Float32Array = x - mean
                 z *= scale
                 return z
@@ -147,7 +147,7 @@ class Scaler:
     pooled features are rarely on, and dividing by their tiny deviation makes outliers of them.
     """
 
-    kept_mask: NDArray[np.bool_]  # [d]
+    feature_mask: NDArray[np.bool_]  # [d], the features that are kept
     mean: Float64Array  # [e]
     scale: Float64Array  # [e]
 
@@ -169,23 +169,23 @@ class Scaler:
         """
         positive = deviation[deviation > 0]
         median = float(np.median(positive)) if len(positive) else 1.0
-        kept_mask = deviation > MIN_RELATIVE_DEVIATION * median
-        if not kept_mask.any():
+        feature_mask = deviation > MIN_RELATIVE_DEVIATION * median
+        if not feature_mask.any():
             raise DatasetError(
                 "the backbone sees no difference between the samples: all their features are the same. "
                 "Check that the files are what they should be, or choose another --backbone."
             )
-        return cls(kept_mask, mean[kept_mask], deviation[kept_mask] ** power * median ** (1 - power))
+        return cls(feature_mask, mean[feature_mask], deviation[feature_mask] ** power * median ** (1 - power))
 
     def __call__(self, x: Float32Array) -> Float64Array:
         """Return `x` [n,d] standardised, float64 [n,e]."""
-        z: Float64Array = x[:, self.kept_mask] - self.mean
+        z: Float64Array = x[:, self.feature_mask] - self.mean
         z /= self.scale  # in place: this is the largest array of a fit
         return z
 
     def unfold_weights(self, weights: Float32Array, bias: Float32Array) -> tuple[Float64Array, Float64Array]:
         """Return the weights float64 [k,e] and bias [k] for standardised features that equal these for plain ones."""
-        kept_weights = weights[:, self.kept_mask].astype(np.float64)
+        kept_weights = weights[:, self.feature_mask].astype(np.float64)
         return kept_weights * self.scale, bias + kept_weights @ self.mean
 
 

@@ -59,7 +59,7 @@ def fit_novelty(
     validation: LabeledFeatures,
     choice: ClassifyChoice,
     labels: tuple[str, ...],
-    known_share: float,
+    coverage: float,
 ) -> Novelty:
     """Choose the better score, fit it to `train` and set its threshold on `validation`. The result is deterministic.
 
@@ -68,7 +68,7 @@ def fit_novelty(
         validation: the validation part.
         choice: the hyper-parameters of the head; energy uses the same.
         labels: the names of the k classes.
-        known_share: share of the validation samples that shall stay known.
+        coverage: share of the validation samples that shall stay known.
 
     Raises:
         DatasetError: every feature is constant.
@@ -82,20 +82,20 @@ def fit_novelty(
         else:
             score = fit_distance(train)
         novelties = np.sort(np.concatenate([score(validation.x[rows]) for rows in chunk_slices(*validation.x.shape)]))
-    at = novelty_threshold(novelties, known_share)
+    at = novelty_threshold(novelties, coverage)
     known = float((novelties <= at).mean())
     return Novelty(score, at, known, float(novelties.std()) or 1.0, auroc, tuple(labels[one] for one in held_out))
 
 
-def novelty_threshold(novelties: Float64Array, known_share: float) -> float:
-    """Return the threshold that the `known_share` of the sorted `novelties` float64 [n] does not exceed.
+def novelty_threshold(novelties: Float64Array, coverage: float) -> float:
+    """Return the threshold that the `coverage` of the sorted `novelties` float64 [n] does not exceed.
 
     It lies halfway to the next novelty.
 
     >>> novelty_threshold(np.array([1.0, 2.0, 3.0, 4.0]), 0.5)
     2.5
     """
-    known_count = max(1, math.ceil(known_share * len(novelties) - 1e-9))
+    known_count = max(1, math.ceil(coverage * len(novelties) - 1e-9))
     last = float(novelties[known_count - 1])
     # head.onnx computes in float32: a rounding error must not move a sample across the threshold.
     return (
@@ -136,16 +136,16 @@ def _sample_classes(samples: LabeledFeatures, classes: IndexArray) -> LabeledFea
     )
 
 
-def auroc(known: Float64Array, unknown: Float64Array) -> float:
-    """Return the area under the ROC curve of novelties: those of `known` samples [n] against `unknown` ones [m].
+def auroc(inliers: Float64Array, outliers: Float64Array) -> float:
+    """Return the area under the ROC curve of novelties: those of `outliers` [m] against `inliers` [n].
 
-    It is the probability that an unknown sample has the larger novelty; ties count half.
+    It is the probability that an outlier has the larger novelty; ties count half.
 
     >>> auroc(np.array([1.0, 2.0]), np.array([2.0, 3.0]))
     0.875
     """
-    n, m = len(known), len(unknown)
-    ranks = rankdata(np.concatenate([known, unknown]))[n:].sum()
+    n, m = len(inliers), len(outliers)
+    ranks = rankdata(np.concatenate([inliers, outliers]))[n:].sum()
     return float((ranks - m * (m + 1) / 2) / (n * m))
 
 
@@ -191,11 +191,11 @@ def fit_distance(samples: LabeledFeatures) -> DistanceScore:
     r = max(1, min(len(means) - 1, z.shape[1]))
     axes_whitened = np.linalg.svd(whitened_means, full_matrices=False)[2][:r] / math.sqrt(r)  # [r,e]
     axes = solve_triangular(lower, axes_whitened.T, lower=True, trans="T")  # [e,r]
-    kept_mask = scaler.kept_mask
+    feature_mask = scaler.feature_mask
     return DistanceScore(
-        centre=_expand_features(scaler.mean + centre * scaler.scale, kept_mask),
-        scale=_expand_features(1 / (scaler.scale * math.sqrt(size)), kept_mask),
-        discriminants=_expand_features(axes * math.sqrt(size), kept_mask),
+        centre=_expand_features(scaler.mean + centre * scaler.scale, feature_mask),
+        scale=_expand_features(1 / (scaler.scale * math.sqrt(size)), feature_mask),
+        discriminants=_expand_features(axes * math.sqrt(size), feature_mask),
         class_means=(whitened_means @ axes_whitened.T).astype(np.float32),
         residual_weight=RESIDUAL_WEIGHT / len(covariance),
     )
@@ -209,15 +209,15 @@ def fit_energy(samples: LabeledFeatures, choice: ClassifyChoice, tolerance: floa
     _, weights, bias = next(ClassifyFitter().fit_path(z, samples.y, (strength,), tolerance))
     weights = weights / scaler.scale / choice.temperature
     return EnergyScore(
-        weights=_expand_features(weights.T, scaler.kept_mask).T.copy(),
+        weights=_expand_features(weights.T, scaler.feature_mask).T.copy(),
         bias=(bias / choice.temperature - weights @ scaler.mean).astype(np.float32),
     )
 
 
-def _expand_features(kept_values: Float64Array, kept_mask: NDArray[np.bool_]) -> Float32Array:
+def _expand_features(kept_values: Float64Array, feature_mask: NDArray[np.bool_]) -> Float32Array:
     """Return values of the kept features [e,…] as values of all features, float32 [d,…], 0 for the others."""
-    wide = np.zeros((len(kept_mask), *kept_values.shape[1:]), np.float32)
-    wide[kept_mask] = kept_values
+    wide = np.zeros((len(feature_mask), *kept_values.shape[1:]), np.float32)
+    wide[feature_mask] = kept_values
     return wide
 
 
@@ -227,7 +227,7 @@ def with_novelty(
     y: IndexArray,
     split: Split,
     labels: Sequence[str],
-    known_share: float,
+    coverage: float,
     progress: Progress,
 ) -> Head[Any]:
     """Return a head of classes with a novelty, so that it can answer "unknown"; log how it was chosen.
@@ -238,7 +238,7 @@ def with_novelty(
         y: their classes, int [n].
         split: their parts.
         labels: the names of the classes.
-        known_share: share of the validation samples that shall stay known.
+        coverage: share of the validation samples that shall stay known.
         progress: gets the log line.
 
     Raises:
@@ -250,10 +250,10 @@ def with_novelty(
         LabeledFeatures(x[rows], y[rows], len(train)),
         LabeledFeatures(take_rows(x, val), y[val], len(val)),
     )
-    novelty = fit_novelty(fit_samples, validation, head.choice, tuple(labels), known_share)
+    novelty = fit_novelty(fit_samples, validation, head.choice, tuple(labels), coverage)
     progress.log(
-        f"novelty by {novelty.score.kind}{_describe_auroc(novelty.auroc, len(novelty.held_out_classes))}; "
-        f"{novelty.known_share:.1%} of the {len(val):,} validation samples stay known"
+        f"novelty by {novelty.score.kind}{_describe_auroc(novelty.auroc, len(novelty.excluded_classes))}; "
+        f"{novelty.coverage:.1%} of the {len(val):,} validation samples stay known"
     )
     return dataclasses.replace(head, novelty=novelty)
 

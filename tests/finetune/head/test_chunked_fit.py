@@ -42,7 +42,7 @@ def test_chunked_standardization_equals_standardization_in_memory(in_chunks) -> 
     scaler, z = standardize(0.5, x[:250], x[250:])
     assert z.shape == (900, 10)
     assert len(z.chunks) == 10
-    assert np.array_equal(scaler.kept_mask, whole.kept_mask)
+    assert np.array_equal(scaler.feature_mask, whole.feature_mask)
     assert np.allclose(scaler.mean, whole.mean, rtol=1e-12)
     assert np.allclose(scaler.scale, whole.scale, rtol=1e-9)
     w, bias = np.random.default_rng(0).normal(size=(2, 10)), np.array([1.0, -1.0])

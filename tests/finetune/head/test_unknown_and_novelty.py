@@ -144,9 +144,7 @@ def test_unknown_threshold_keeps_the_validation_share_in_onnx() -> None:
     novelty = fit_clusters(0.9)
     fresh = clusters(seed=1)
     session = open_session(head_with(novelty).to_onnx(17, 8))
-    assert (
-        (session.run(["novelty"], {"features": fresh.x})[0] <= novelty.threshold).mean() == novelty.known_share == 0.9
-    )
+    assert (session.run(["novelty"], {"features": fresh.x})[0] <= novelty.threshold).mean() == novelty.coverage == 0.9
 
 
 def test_novelty_score_never_sees_the_validation_part() -> None:
@@ -163,7 +161,7 @@ def test_novelty_trial_never_sees_its_held_out_class(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(unknown, "fit_distance", lambda seen: real(fits.append(seen) or seen))
     seen = clusters(k=4)
     novelty = fit_novelty(seen, clusters(k=4, seed=1), CHOICE, tuple("abcd"), 0.9)
-    assert novelty.held_out_classes == ("a", "b", "c", "d")
+    assert novelty.excluded_classes == ("a", "b", "c", "d")
     held_out = [{*map(bytes, seen.x[seen.y == one])} for one in range(4)]
     for trial, strange in zip(fits[:4], held_out, strict=True):
         assert len(np.unique(trial.y)) == 3
@@ -184,7 +182,7 @@ def test_novelty_score_with_the_better_auroc_wins(monkeypatch: pytest.MonkeyPatc
 
 def test_novelty_of_two_classes_holds_none_out() -> None:
     novelty = fit_clusters(k=2)
-    assert (novelty.score.kind, novelty.held_out_classes) == ("distance", ())
+    assert (novelty.score.kind, novelty.excluded_classes) == ("distance", ())
     assert novelty.auroc == {"distance": None, "energy": None}
     json.dumps(novelty.facts(), allow_nan=False)
 
@@ -199,7 +197,7 @@ def test_novelty_of_many_classes_holds_out_a_bounded_number(monkeypatch: pytest.
     novelty = fit_novelty(
         LabeledFeatures(x, y, 3000), LabeledFeatures(x[:600], y[:600], 600), CHOICE, tuple(map(str, range(60))), 0.9
     )
-    assert len(novelty.held_out_classes) == unknown.MAX_HELD_OUT_CLASSES
+    assert len(novelty.excluded_classes) == unknown.MAX_HELD_OUT_CLASSES
     assert len(fits) == unknown.MAX_HELD_OUT_CLASSES
     assert max(seen.y.max() + 1 for seen in fits) < unknown.MAX_TRIAL_CLASSES
     assert max(len(seen.y) for seen in fits) <= unknown.MAX_TRIAL_SAMPLES
@@ -210,7 +208,7 @@ def test_novelty_works_with_few_samples_a_class(each: int) -> None:
     few = clusters(each * K)
     novelty = fit_novelty(few, clusters(K, seed=1), CHOICE, tuple("abcde"), 0.9)
     assert np.isfinite(novelty.score(clusters().x)).all()
-    assert novelty.known_share >= 0.9
+    assert novelty.coverage >= 0.9
 
 
 def test_novelty_refuses_constant_features() -> None:

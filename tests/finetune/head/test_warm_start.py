@@ -27,7 +27,7 @@ def test_unfolded_head_equals_the_folded_one() -> None:
     head = choose_and_refit(Task.CLASSIFY, *data)
     scaler = Scaler.from_features(data[0], 0.5)
     w, bias = scaler.unfold_weights(head.weights, head.bias)
-    kept = scaler.kept_mask
+    kept = scaler.feature_mask
     folded = data[2].astype(np.float64)[:, kept] @ head.weights.astype(np.float64)[:, kept].T + head.bias
     np.testing.assert_allclose(scaler(data[2]) @ w.T + bias, folded, rtol=1e-9, atol=1e-9 * np.abs(folded).max())
 
