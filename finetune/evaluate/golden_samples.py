@@ -18,7 +18,7 @@ from zoo.sample_inputs import SAMPLE_SENTENCES
 
 
 def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Sequence[str], count: int) -> list[bytes]:
-    """Read `count` of the samples `rows` int [m], round robin over the strata, smallest files first: bundles stay small.
+    """Read `count` of the samples `rows` int [m]: round robin over the strata, small files first, for small bundles.
 
     Raises:
         DatasetError: a sample has changed since its features were extracted, or is gone.
@@ -30,7 +30,8 @@ def choose_golden_samples(features: Features, rows: NDArray[np.intp], strata: Se
         turns = sorted((turn, name, row) for name, some in groups.items() for turn, row in enumerate(some))
         chosen = [(row, features.samples[row].read()) for _, _, row in turns[:count]]
     except OSError as fault:
-        raise DatasetError(f"{fault.filename} can no longer be read ({fault.strerror}). Run the same command again.") from None
+        message = f"{fault.filename} can no longer be read ({fault.strerror}). Run the same command again."
+        raise DatasetError(message) from None
     for row, data in chosen:
         if hashlib.sha256(data).digest() != features.sha256[row]:
             raise DatasetError(f"{features.samples[row].ref} was changed during the run. Run the same command again.")
