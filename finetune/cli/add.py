@@ -10,6 +10,7 @@ import click
 
 from finetune.cli.options import JSON_OPTION, PROGRESS_OPTION, RECIPE_OPTIONS
 from graft.cli import completion
+from graft.cli.run_cli import progress_reporter
 
 ADD_EPILOG = """\b
 Examples:
@@ -56,7 +57,6 @@ def add(data: str, model: str, models: str, old: str | None, **options: Any) -> 
     from finetune.add.add_samples import add_samples
     from finetune.cli.summary import addition_summary, render_addition_summary
     from finetune.recipe_toml import data_options_from_values
-    from graft.cli.run_cli import progress_reporter
 
     progress, as_json, max_bad = options.pop("progress"), options.pop("as_json"), options.pop("max_bad")
     data_options = data_options_from_values(options)

@@ -10,6 +10,8 @@ import click
 
 from finetune.cli.options import JSON_OPTION, PROGRESS_OPTION, RECIPE_OPTIONS
 from graft.cli.completion import complete_files
+from graft.cli.run_cli import progress_reporter
+from zoo.catalog.backbone import Precision
 
 CHECK_EPILOG = """\b
 Examples:
@@ -54,8 +56,6 @@ def check(data: str, html: str | None, fix: str | None, no_samples: bool, **opti
     from finetune.doctor.html_report import write_html_report
     from finetune.doctor.text_report import render_next_steps, render_text
     from finetune.recipe_toml import data_options_from_values
-    from graft.cli.run_cli import progress_reporter
-    from zoo.catalog.backbone import Precision
 
     data_options = data_options_from_values(options)
     with progress_reporter(options["progress"]) as progress:
