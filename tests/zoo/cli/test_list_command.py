@@ -71,7 +71,10 @@ def test_list_unknown_word_names_the_nearest() -> None:
     ran = zoo_list("resnt50")
     assert (ran.stdout, ran.exit_code) == ("", 0)
     assert "has 'resnt50' in its name. Did you mean resnet50 or resnet_50 or resnet50_v2? `zoo list`" in ran.stderr
-    assert "none of the 11 backbones with 'minilm' in the name matches all of the options" in zoo_list("minilm", "--kind", "image").stderr
+    assert (
+        "none of the 11 backbones with 'minilm' in the name matches all of the options"
+        in zoo_list("minilm", "--kind", "image").stderr
+    )
 
 
 def test_list_without_results_says_so_on_stderr() -> None:
