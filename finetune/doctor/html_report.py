@@ -63,8 +63,8 @@ def _notes(findings: Findings) -> list[str]:
             f"The features cannot tell {one.labels[0]!r} and {one.labels[1]!r} apart."
             for one in findings.confusable_classes[:MAX_SUSPECTS]
         ),
-        *(f"{a!r} and {b!r} look like two spellings of one." for a, b in findings.similar_names[:MAX_SUSPECTS]),
-        *(f"Not looked at: {one}" for one in findings.skipped_checks),
+        *(f"{a!r} and {b!r} look like two spellings of one class." for a, b in findings.similar_names[:MAX_SUSPECTS]),
+        *(f"Not checked: {one}" for one in findings.skipped_checks),
     ]
 
 

@@ -87,7 +87,7 @@ def draw_reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
             point,
             3 + 6 * (one["count"] / max_count) ** 0.5,
             "--good",
-            f"{one['count']} samples: said {one['confidence']:.1%}, right {one['accuracy']:.1%}",
+            f"{one['count']} samples: confidence {one['confidence']:.1%}, accuracy {one['accuracy']:.1%}",
             fill_opacity=0.75,
         )
         for one, point in zip(bins, points, strict=True)
@@ -100,7 +100,7 @@ def draw_reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
         _line(area.place(0, 0), area.place(1, 1), "--soft", dashed=True),
         _polyline(points, "--good"),
         *dots,
-        area.x_label("said probability"),
+        area.x_label("confidence"),
     )
 
 
@@ -119,19 +119,19 @@ def draw_risk_coverage(curve: Sequence[Mapping[str, Any]]) -> Markup:
             point,
             2,
             "--good",
-            f"the surest {one['coverage']:.1%}, said with {one['confidence']:.1%} or more: {one['risk']:.2%} wrong",
+            f"most confident {one['coverage']:.1%}, confidence {one['confidence']:.1%} on: {one['risk']:.2%} wrong",
         )
         for one, point in zip(curve, points, strict=True)
     )
     return _svg(
         (340, 325),
-        "Errors over the share that is answered",
+        "Error rate over coverage",
         *area.y_ticks(QUARTERS, lambda risk: f"{100 * risk:.3g}%"),
         *area.x_ticks(QUARTERS, _percent),
         *limits,
         _polyline(points, "--good"),
         *dots,
-        area.x_label("share answered"),
+        area.x_label("coverage"),
     )
 
 
@@ -197,9 +197,15 @@ def draw_residuals(truth: Float64Array, predictions: Float64Array, target: str) 
     errors = predictions - truth
     max_error = float(np.abs(errors).max())
     return (
-        _draw_scatter(truth, predictions, values, values, f"true {target}", f"said {target}", (1, 0)),
+        _draw_scatter(truth, predictions, values, values, f"true {target}", f"predicted {target}", (1, 0)),
         _draw_scatter(
-            predictions, errors, values, (-max_error, max_error), f"said {target}", "said minus true", (0.5, 0.5)
+            predictions,
+            errors,
+            values,
+            (-max_error, max_error),
+            f"predicted {target}",
+            "prediction minus truth",
+            (0.5, 0.5),
         ),
     )
 

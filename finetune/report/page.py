@@ -25,14 +25,14 @@ from finetune.report.sample_preview import preview_sample
 from finetune.report.worst_samples import ReportSamples, worst_mistakes
 from graft.bundle.manifest import Manifest
 
-METRIC_NAMES: Final = {"accuracy": "accuracy", "micro_f1": "micro F1", "rmse": "root of the mean squared error"}
-MIN_MARKED_CHANGE: Final = 0.005  # of a label's recall or F1: what is less is not marked
+METRIC_NAMES: Final = {"accuracy": "accuracy", "micro_f1": "micro F1", "rmse": "root mean squared error"}
+MIN_MARKED_CHANGE: Final = 0.005  # a label whose recall or F1 fell by more is marked
 MAX_MATRIX_CLASSES: Final = 30  # classes up to which the whole confusion matrix is shown
 MAX_CONFUSIONS: Final = 20  # confusions that are listed for more classes than that
 MAX_SKIPPED_SAMPLES: Final = 50  # skipped samples that are named
 NOVELTY_SCORES: Final = {
-    "distance": "distance from the nearest class, in deviations within a class",
-    "energy": "energy: minus the logarithm of the summed exponentials of the logits",
+    "distance": "distance from the nearest class, in standard deviations within a class",
+    "energy": "energy: minus log-sum-exp of the logits",
 }
 RUN_FACTS: Final = (
     "cut",
@@ -241,15 +241,15 @@ def _count_mistakes(manifest: Manifest) -> int:
 def _model_facts(manifest: Manifest) -> dict[str, str]:
     data, counts = manifest.data, manifest.data["counts"]
     split = {
-        "Samples": f"{counts['train']:,} to train on, {counts['val']:,} to choose by, {counts['test']:,} to measure",
+        "Samples": f"{counts['train']:,} training, {counts['val']:,} validation, {counts['test']:,} test",
         "Split": f"{data['split']}, seed {data['seed']}",
     }
     return {
         "Data": data["source"],
         **({} if manifest.task == Task.EMBED else split),
-        "Skipped": f"{data['skipped']:,} samples that could not be used",
+        "Skipped": f"{data['skipped']:,} unusable samples",
         "Backbone": f"{manifest.backbone['name']}, licence of the weights: {manifest.backbone['license']}",
-        "Restrictions": manifest.backbone["restricts"] or "none told",
+        "Restrictions": manifest.backbone["restricts"] or "none known",
         "Trunk": f"{manifest.precision}, SHA-256 {manifest.trunk_sha256}",
         "Head": _describe_head(manifest),
         "Input": _describe_input(manifest),

@@ -19,17 +19,17 @@ MAX_NAMED_TAGS: Final = 6  # tags of a sample that are named
 
 @dataclass(frozen=True, slots=True)
 class ReportSamples:
-    """The m test samples, their truth [m] or [m,k], what the head says of them, float32 [m,k], and how new they are."""
+    """The m test samples, their labels or targets, [m] or [m,k], and the head's scores, float32 [m,k]."""
 
     samples: Sequence[LabeledSample]
     truth: NDArray[Any]
     scores: NDArray[np.float32]
-    novelty: NDArray[np.float32] | None = None  # [m], where the head tells it
+    novelty: NDArray[np.float32] | None = None  # [m], if the head can reject samples as unknown
 
 
 @dataclass(frozen=True, slots=True)
 class Mistake:
-    """A test sample that got a wrong answer."""
+    """A test sample that was predicted wrongly."""
 
     sample: LabeledSample
     prediction: str
@@ -40,8 +40,8 @@ class Mistake:
 def worst_mistakes(manifest: Manifest, test_samples: ReportSamples) -> tuple[Mistake, ...]:
     """Return the worst mistakes, the worst first.
 
-    That is: the class that was said with the most certainty; the tags that were the furthest from their
-    thresholds; the number that was furthest off.
+    Worst are wrong classes with the highest probability, tags whose scores are farthest on the wrong side of their
+    thresholds, numbers with the largest errors.
     """
     finders = {Task.CLASSIFY: _class_mistakes, Task.TAG: _tag_mistakes, Task.REGRESS: _number_mistakes}
     return tuple(finders[Task(manifest.task)](manifest, test_samples)) if manifest.task in finders else ()

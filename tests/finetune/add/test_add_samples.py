@@ -64,7 +64,7 @@ def test_add_learns_a_new_class_from_its_own_images(finetune: RunCommand, photos
         assert word in result.out
     assert "8 extracted" in result.err
     assert open_bundle(first.layout.root).manifest == first.manifest
-    assert "What was added" in second.layout.report.read_text()
+    assert "Added samples" in second.layout.report.read_text()
 
 
 def test_add_keeps_the_old_split_and_splits_new_samples(finetune: RunCommand, photos: Path, tmp_path: Path) -> None:

@@ -298,10 +298,10 @@ def test_training_prints_a_brief_data_check_and_reports_it(finetune: RunCommand,
     assert "contradictions 1, " in said.err
     assert "`finetune check` lists them all" in said.err
     page = Page((tmp_path / "models" / "dirty" / "1" / "report.html").read_bytes())
-    assert {"What is wrong with the data", "Likely label errors", "Leaks"} <= {*page.text}
+    assert {"Data checks", "Likely label errors", "Leaks"} <= {*page.text}
     finetune(dirty, "--no-samples")
     page = Page((tmp_path / "models" / "dirty" / "2" / "report.html").read_bytes())
-    assert "What is wrong with the data" in page.text
+    assert "Data checks" in page.text
     assert "img" not in page.tags
     assert not any(".png" in text for text in page.text)
 

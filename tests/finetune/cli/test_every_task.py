@@ -36,7 +36,7 @@ def test_train_texts_with_numbers(finetune: RunCommand, tmp_path: Path) -> None:
     assert manifest.metrics["r2"] > 0.5
     report = bundle.layout.report.read_text()
     assert report.count("<svg") == 2
-    assert "said minus true" in report
+    assert "prediction minus truth" in report
     assert "the number is 'price'" in finetune(tmp_path / "t.csv").out
 
 

@@ -249,7 +249,7 @@ def test_bundle_with_unknown_is_trained_and_replayed(finetune: RunCommand, photo
     assert set(manifest.metrics["unknown"]) == {"known", "accuracy_known", "accuracy_unknown"}
     assert bundle.read_golden().scores.shape == (6, 4)
     report = bundle.layout.report.read_text()
-    assert "When it says “unknown”" in report
+    assert "Unknown samples" in report
     assert "Novelty of the test samples" in report
 
 
@@ -283,7 +283,7 @@ def test_unknown_is_off_by_default(finetune: RunCommand, photos: Path) -> None:
     assert "novelty" not in bundle.manifest.head
     assert "unknown" not in bundle.manifest.metrics
     assert len(bundle.manifest.signature.outputs) == 2
-    assert "When it says" not in bundle.layout.report.read_text()
+    assert "Unknown samples" not in bundle.layout.report.read_text()
 
 
 def test_unknown_is_refused_for_other_tasks(finetune: RunCommand, tmp_path: Path) -> None:
