@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.class_folders import fill
 from tests.support.commands import RunCommand
-from tests.support.finetune.text_folders import opened, table, texts
+from tests.support.finetune.text_folders import open_and_replay, table, texts
 
 
 def test_train_texts_with_tags(finetune: RunCommand, tmp_path: Path) -> None:
@@ -16,7 +16,7 @@ def test_train_texts_with_tags(finetune: RunCommand, tmp_path: Path) -> None:
     ]
     result = finetune(table(tmp_path, "text,tags", rows), "--json")
     assert "used as tags" in result.err
-    manifest = opened(result.out).manifest
+    manifest = open_and_replay(result.out).manifest
     assert (manifest.task, manifest.labels) == ("tag", ("bad", "cat", "good"))
     assert len(manifest.head["thresholds"]) == 3
     assert manifest.signature.outputs[-1].shape == (-1, 3)
@@ -28,7 +28,7 @@ def test_train_texts_with_numbers(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [(text, str(100 + 50 * (label == "good") + len(text) / 70)) for text, label in texts(150)]
     result = finetune(table(tmp_path, "text,price", rows), "--json")
     assert "used as numbers" in result.err
-    bundle = opened(result.out)
+    bundle = open_and_replay(result.out)
     manifest = bundle.manifest
     assert (manifest.task, manifest.labels) == ("regress", ("price",))
     assert manifest.head["unit"] > 10
@@ -44,13 +44,13 @@ def test_whole_numbers_are_classes_unless_regress_is_requested(finetune: RunComm
     path = table(tmp_path, "text,stars", [(text, str(1 + 3 * (label == "good"))) for text, label in texts(80)])
     result = finetune(path, "--json")
     assert "2 distinct whole numbers: used as classes (--task regress" in result.err
-    assert opened(result.out).manifest.task == "classify"
-    assert opened(finetune(path, "--json", "--task", "regress").out).manifest.task == "regress"
+    assert open_and_replay(result.out).manifest.task == "classify"
+    assert open_and_replay(finetune(path, "--json", "--task", "regress").out).manifest.task == "regress"
 
 
 def test_train_embed_publishes_no_head(finetune: RunCommand, tmp_path: Path) -> None:
     path = table(tmp_path, "text", [(text,) for text, _ in texts(10)])
-    bundle = opened(finetune(path, "--task", "embed", "--json").out)
+    bundle = open_and_replay(finetune(path, "--task", "embed", "--json").out)
     assert (bundle.manifest.labels, bundle.manifest.head, bundle.manifest.metrics) == ((), {"kind": "none"}, {})
     assert [output.name for output in bundle.manifest.signature.outputs] == ["features"]
     assert "head.onnx" not in bundle.manifest.files
@@ -63,7 +63,7 @@ def test_train_images_with_every_task(finetune: RunCommand, tmp_path: Path, task
     photos = sorted(fill(tmp_path / "photos", each=12).glob("*/*"))
     label = {"tag": lambda p: f"{p.parent.name}|any", "regress": lambda p: str(len(p.parent.name) + 0.5)}
     rows = [(str(path), label.get(task, lambda _: "")(path)) for path in photos]
-    bundle = opened(finetune(table(tmp_path, "path,label", rows), "--task", task, "--json").out)
+    bundle = open_and_replay(finetune(table(tmp_path, "path,label", rows), "--task", task, "--json").out)
     assert (bundle.manifest.task, bundle.manifest.input["kind"]) == (task, "image")
     if task != "embed":
         assert bundle.layout.report.read_text().count("data:image") >= (task == "regress")

@@ -13,7 +13,7 @@ from finetune.report.sample_preview import MAX_EXCERPT_CHARS, excerpt
 from graft.inputs.text_bytes import encode_text_sample
 from graft.progress import SilentProgress
 from tests.support.commands import RunCommand
-from tests.support.finetune.text_folders import opened, table, texts
+from tests.support.finetune.text_folders import open_and_replay, table, texts
 from tests.support.text_fakes import tiny_text_trunk, tiny_tokenizer
 from zoo.sample_inputs import SAMPLE_SENTENCES
 
@@ -31,7 +31,7 @@ def test_finetune_needs_only_a_table_of_texts(finetune: RunCommand, tmp_path: Pa
 
 
 def test_text_bundle_includes_its_tokenizer(finetune: RunCommand, tmp_path: Path) -> None:
-    bundle = opened(finetune(table(tmp_path, "text,label", texts(80)), "--json").out)
+    bundle = open_and_replay(finetune(table(tmp_path, "text,label", texts(80)), "--json").out)
     manifest = bundle.manifest
     assert bundle.layout.tokenizer.read_bytes() == tiny_tokenizer()
     assert "tokenizer.json" in manifest.files
@@ -53,7 +53,7 @@ def test_finetune_a_folder_of_text_files(finetune: RunCommand, tmp_path: Path) -
     assert result.code == 0, result.err
     assert "the samples are texts" in result.err
     assert [bad["file"] for bad in json.loads(result.out)["skipped"]] == ["good/98.txt", "good/99.txt"]
-    opened(result.out)
+    open_and_replay(result.out)
     assert finetune(tmp_path / "data", "--max-bad", 0).code == 1
 
 
@@ -68,17 +68,17 @@ def test_finetune_embed_a_folder_without_classes(finetune: RunCommand, tmp_path:
     (tmp_path / "data").mkdir()
     for number, (text, _) in enumerate(texts(5)):
         (tmp_path / "data" / f"{number}.txt").write_text(text)
-    assert opened(finetune(tmp_path / "data", "--task", "embed", "--json").out).manifest.task == "embed"
+    assert open_and_replay(finetune(tmp_path / "data", "--task", "embed", "--json").out).manifest.task == "embed"
 
 
 def test_finetune_pairs_of_texts(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [(text, "the dog fell", label) for text, label in texts(60)]
     result = finetune(table(tmp_path, "a,b,same", rows), "--text", "a", "--text", "b", "--label", "same", "--json")
     assert result.code == 0, result.err
-    bundle = opened(result.out)
+    bundle = open_and_replay(result.out)
     assert bundle.manifest.input["texts"] == 2
     assert json.loads(bundle.read_golden().samples[0])[1] == "the dog fell"
-    own = opened(
+    own = open_and_replay(
         finetune(tmp_path / "t.csv", "--text", "a", "--text-b", "b", "--label", "same", "--json", "--no-samples").out
     )
     assert own.read_golden().samples[0] == encode_text_sample(*SAMPLE_SENTENCES[:2])
@@ -118,7 +118,7 @@ def test_odd_texts_are_trained_or_skipped(finetune: RunCommand, tmp_path: Path) 
 
 def test_finetune_keeps_the_split_column(finetune: RunCommand, tmp_path: Path) -> None:
     rows = [(text, label, "test" if n >= 60 else "train") for n, (text, label) in enumerate(texts(80))]
-    manifest = opened(finetune(table(tmp_path, "text,label,split", rows), "--json").out).manifest
+    manifest = open_and_replay(finetune(table(tmp_path, "text,label,split", rows), "--json").out).manifest
     assert manifest.data["counts"] == {"train": 44, "val": 16, "test": 20}
     assert manifest.data["split"].startswith("the data's own, val cut from train")
 
@@ -127,12 +127,12 @@ def test_worst_texts_are_escaped_or_left_out_of_the_report(finetune: RunCommand,
     labels = np.random.default_rng(0).choice(["a", "b"], 60)
     rows = [(f"{text} {EVIL} {'the cat ' * 200}", label) for (text, _), label in zip(texts(60), labels, strict=True)]
     path = table(tmp_path, "text,label", rows)
-    report = opened(finetune(path, "--json").out).layout.report.read_text()
+    report = open_and_replay(finetune(path, "--json").out).layout.report.read_text()
     assert "<blockquote>" in report
     assert "&lt;script&gt;" in report
     assert EVIL not in report
     assert "the cat " * 100 not in report
-    bundle = opened(finetune(path, "--json", "--no-samples").out)
+    bundle = open_and_replay(finetune(path, "--json", "--no-samples").out)
     assert "blockquote>" not in bundle.layout.report.read_text()
     assert bundle.read_golden().samples == tuple(map(str.encode, SAMPLE_SENTENCES[:8]))
 

@@ -32,7 +32,7 @@ from graft.runtime.session import open_session
 from tests.support.class_folders import COLORS, noisy
 from tests.support.commands import RunCommand
 from tests.support.finetune import fitted_heads
-from tests.support.finetune.text_folders import opened, table, texts
+from tests.support.finetune.text_folders import open_and_replay, table, texts
 
 CHOICE = ClassifyChoice(power=0.5, strength=0.1, temperature=1.2, val_loss=0.1)
 D, K = 20, 5
@@ -236,7 +236,7 @@ def test_stratified_subsample_has_every_class() -> None:
 def test_bundle_with_unknown_is_trained_and_replayed(finetune: RunCommand, photos: Path) -> None:
     result = finetune(photos, "--unknown-at", "0.9", "--json")
     assert "validation samples stay known" in result.err
-    bundle = opened(result.out)
+    bundle = open_and_replay(result.out)
     manifest = bundle.manifest
     facts = manifest.head["novelty"]
     assert list(facts) == ["kind", "threshold", "known", "unit", "auroc", "held_out"]
@@ -261,7 +261,7 @@ def test_unknown_share_is_printed(finetune: RunCommand, photos: Path) -> None:
 
 
 def test_replay_covers_novelty(finetune: RunCommand, photos: Path) -> None:
-    bundle = open_bundle(opened(finetune(photos, "--unknown-at", "0.9", "--json").out).layout.root)
+    bundle = open_bundle(open_and_replay(finetune(photos, "--unknown-at", "0.9", "--json").out).layout.root)
     trunk, head = open_session(bundle.layout.trunk), open_session(bundle.layout.head)
 
     def ask(moved: float) -> None:
@@ -279,7 +279,7 @@ def test_replay_covers_novelty(finetune: RunCommand, photos: Path) -> None:
 
 
 def test_unknown_is_off_by_default(finetune: RunCommand, photos: Path) -> None:
-    bundle = opened(finetune(photos, "--json").out)
+    bundle = open_and_replay(finetune(photos, "--json").out)
     assert "novelty" not in bundle.manifest.head
     assert "unknown" not in bundle.manifest.metrics
     assert len(bundle.manifest.signature.outputs) == 2

@@ -1,4 +1,4 @@
-"""Texts to train on, and the bundle that came of it."""
+"""Labelled texts, tables of them, and the bundle of a run with --json."""
 
 import json
 from pathlib import Path
@@ -16,12 +16,12 @@ from tests.support.text_fakes import WORDS
 def texts(n: int, seed: int = 0) -> list[tuple[str, str]]:
     """Texts in which "good" or "bad" decides the label, of very different lengths, no two alike."""
     pick = np.random.default_rng(seed)
-    made = []
+    rows = []
     for number in range(n):
         word = ("good", "bad")[number % 2]
         others = pick.choice(WORDS[:3] + WORDS[5:], pick.integers(1, 4))
-        made.append((f"{f'{word} ' * int(pick.integers(3, 7))}{' '.join(others)} {number}", word))
-    return made
+        rows.append((f"{f'{word} ' * int(pick.integers(3, 7))}{' '.join(others)} {number}", word))
+    return rows
 
 
 def table(tmp_path: Path, header: str, rows: list[tuple[str, ...]]) -> Path:
@@ -30,9 +30,9 @@ def table(tmp_path: Path, header: str, rows: list[tuple[str, ...]]) -> Path:
     return path
 
 
-def opened(said: str) -> Bundle:
-    """The bundle of a run with --json, replayed from nothing but its own files."""
-    bundle = open_bundle(Path(json.loads(said)["path"]))
+def open_and_replay(output: str) -> Bundle:
+    """The bundle of a run with --json, by its `output`, replayed from nothing but its own files."""
+    bundle = open_bundle(Path(json.loads(output)["path"]))
     layout, manifest = bundle.layout, bundle.manifest
     tokenizer = layout.tokenizer.read_bytes() if layout.tokenizer.is_file() else None
     trunk = open_session(layout.trunk)
