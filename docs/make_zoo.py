@@ -26,22 +26,22 @@ ABOUT = """\
 
 Made by `python docs/make_zoo.py`; do not edit by hand.
 
-Every entry is built by Keras, converted to ONNX, cached and loaded again, as `zoo pull` does it
-(`python -m tests.zoo.contract NAME`, in a checkout). It passes if its width, parameters and input are those of the catalog,
-if ONNX Runtime repeats Keras on 14 images, or on texts of up to 512 tokens, at batch 1 and 7 within 1e-4 of
-the largest feature, if a preset's features are those of its library with its own preprocessing, and if two samples have
-different features. **off** is the largest difference between ONNX Runtime and Keras, relative to the largest feature. **Same bytes**: two
-builds of the same weights gave the same file; only small ones are built twice. Pixel scaling is tested separately
-for all of keras.applications.
+Every entry is built by Keras, converted to ONNX, cached and loaded again, as `zoo pull` does it (`python -m
+tests.zoo.contract NAME`, in a checkout). It passes if its width, parameters and input are those of the catalog, if
+ONNX Runtime repeats Keras on 14 images, or on texts of up to 512 tokens, at batch 1 and 7 within 1e-4 of the largest
+feature, if a preset's features are those of its library with its own preprocessing, and if two samples have different
+features. **off** is the largest difference between ONNX Runtime and Keras, relative to the largest feature. **Same
+bytes**: two builds of the same weights gave the same file; only small ones are built twice. Pixel scaling is tested
+separately for all of keras.applications.
 
-**Weights** are the published ones where they could be fetched, else random ones, in a file written by the library itself:
-random weights prove the way from file to trunk, and nothing about accuracy. So **int8** is unproven with them; with
-published weights it is the mean cosine of centred int8 and fp32 features.
+**Weights** are the published ones where they could be fetched, else random ones, in a file written by the library
+itself: random weights prove the way from file to trunk, and nothing about accuracy. So **int8** is unproven with
+them; with published weights it is the mean cosine of centred int8 and fp32 features.
 
-**Network**: `whole` has all layers of the published one; `short` has layers of its size, but two of each stage, as the
-whole would take too long; `class` is a small network of the same class of KerasHub or KerasCV, where only the preset
-defines the published layers. Entries with equal networks were tested once. `refused`: no trunk can
-be made of it, as `zoo show` and every command say before they download anything; the reasons are below.
+**Network**: `whole` has all layers of the published one; `short` has layers of its size, but two of each stage, as
+the whole would take too long; `class` is a small network of the same class of KerasHub or KerasCV, where only the
+preset defines the published layers. Entries with equal networks were tested once. `refused`: no trunk can be made of
+it, as `zoo show` and every command say before they download anything; the reasons are below.
 
 Nothing here was run on a GPU.
 """

@@ -1,6 +1,6 @@
 """The Dockerfile's steps that need no Docker, run in fresh virtual environments.
 
-`useradd`, `--no-cache-dir` and the image's own /tmp are not run; where a Docker engine is on the PATH, images are built.
+`useradd`, `--no-cache-dir` and the image's own /tmp are not run; where there is a Docker engine, images are built.
 """
 
 from __future__ import annotations

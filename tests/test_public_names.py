@@ -24,14 +24,6 @@ ALLOWED = {
     "graft/progress/json_lines.py: JsonLinesProgress.log_progress(done)": "key of the JSON events",
     "zoo/catalog/backbone.py: Backbone.takes": "key of `zoo show --json`, part of the trunk cache's key",
     "zoo/catalog/presets.py: PresetFamily.takes": "becomes Backbone.takes",
-    "finetune/doctor/fix.py: CleanTable.kept": "key of `finetune check --json`",
-    # Open-set recognition says "known" against "unknown", and "held-out" classes.
-    "finetune/head/novelty_scores.py: Novelty.known_share": "the field's word",
-    "finetune/head/novelty_scores.py: Novelty.held_out_classes": "the field's word",
-    "finetune/head/unknown.py: fit_novelty(known_share)": "the field's word",
-    "finetune/head/unknown.py: novelty_threshold(known_share)": "the field's word",
-    "finetune/head/unknown.py: auroc(known)": "the field's word",
-    "finetune/head/unknown.py: with_novelty(known_share)": "the field's word",
 }
 
 
