@@ -16,7 +16,7 @@ from graft.storage.locks import exclusive_lock
 from tests.support.paths import REPOSITORY
 from tests.support.zoo import tiny_weights
 from tests.support.zoo.file_server import FaultyServer, faulty_server
-from tests.support.zoo.offline_packs import NET, PRESET, Go
+from tests.support.zoo.offline_packs import NET, PRESET, SwitchMachine
 from zoo.catalog.find import get_backbone
 from zoo.manage.offline_pack import pack_weights
 from zoo.weights import download
@@ -42,7 +42,7 @@ def team(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
+def other_machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SwitchMachine:
     """Move to a machine with an empty cache and no network."""
 
     def go() -> None:
@@ -53,17 +53,17 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Go:
 
 
 @pytest.fixture
-def packed(mirror: FaultyServer, tmp_path: Path, elsewhere: Go) -> Path:
+def pack_file(mirror: FaultyServer, tmp_path: Path, other_machine: SwitchMachine) -> Path:
     """A small pack, and a machine that has nothing of it."""
     mirror.files |= {**tiny_weights.mirrored(NET), **tiny_weights.mirrored(PRESET)}
     path = tmp_path / "weights.tar"
     pack_weights([get_backbone(NET), get_backbone(PRESET)], path, SilentProgress(), trunks=False)
-    elsewhere()
+    other_machine()
     return path
 
 
 @pytest.fixture(scope="session")
-def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def keras_model_files(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The models of `keras_models`, made once a run for all workers."""
     base = tmp_path_factory.getbasetemp()
     folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "keras-models"
@@ -77,9 +77,9 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def here(made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def keras_models_folder(keras_model_files: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with those models and their labels, in which the test stands."""
-    shutil.copytree(made, tmp_path / "here")
+    shutil.copytree(keras_model_files, tmp_path / "here")
     (tmp_path / "here" / "labels.txt").write_text("cat\ndog\nfish\n")
     monkeypatch.chdir(tmp_path / "here")
     return tmp_path / "here"

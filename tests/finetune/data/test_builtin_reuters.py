@@ -49,7 +49,7 @@ def mirror(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
 def test_reuters_is_fetched_once_with_its_standard_split(mirror: FaultyServer) -> None:
     dataset = load_dataset(builtin_datasets.REUTERS_R8)
     assert load_dataset(builtin_datasets.REUTERS_R8) == dataset
-    assert len(mirror.asked) == 1
+    assert len(mirror.requests) == 1
     assert (dataset.kind, dataset.labels) == (DataKind.TEXT, ("acq", "earn"))
     assert [sample.part for sample in dataset.samples] == [SplitPart.TRAIN] * 8 + [SplitPart.TEST] * 2
     assert dataset.samples[-1].read() == b"one bought another"
@@ -74,4 +74,4 @@ def test_reuters_offline_opens_no_connection(mirror: FaultyServer, monkeypatch: 
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
     with pytest.raises(Offline, match="GRAFT_OFFLINE"):
         load_dataset(builtin_datasets.REUTERS_R8)
-    assert not mirror.asked
+    assert not mirror.requests

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class FaultyServer(ThreadingHTTPServer):
-    """Serves `files` by path, with ranges; its faults are attributes."""
+    """Serves `files` by path, with ranges; its attributes make it fail."""
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
@@ -19,13 +19,13 @@ class FaultyServer(ThreadingHTTPServer):
         self.stalls: list[int] = []  # bytes after which each answer in turn hangs until `hangs_up` is set
         self.hangs_up = threading.Event()
         self.cuts: list[int] = []  # bytes after which each answer in turn breaks off
-        self.statuses: list[int] = []  # what each answer in turn says instead
-        self.headers: dict[str, str] = {}  # sent besides
+        self.statuses: list[int] = []  # of each answer in turn, instead of the file
+        self.headers: dict[str, str] = {}  # additional headers
         self.checks_versions = True  # False: honours Range whatever If-Range says
-        self.says_length = True
+        self.sends_length = True
         self.piece = 1 << 40  # bytes of a range that are sent at most, as a complete answer
         self.delay = 0.0  # seconds before each answer
-        self.asked: list[tuple[str, str | None, str | None]] = []  # path, Range, If-Range
+        self.requests: list[tuple[str, str | None, str | None]] = []  # path, Range, If-Range
 
     @property
     def url(self) -> str:
@@ -40,7 +40,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         server, wanted = self.server, self.headers.get("Range")
-        server.asked.append((self.path, wanted, self.headers.get("If-Range")))
+        server.requests.append((self.path, wanted, self.headers.get("If-Range")))
         time.sleep(server.delay)
         if server.statuses:
             return self.send_error(server.statuses.pop(0))
@@ -57,7 +57,7 @@ class _Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Range", f"bytes {start}-{last - 1}/{len(data)}")
         if server.etag:
             self.send_header("ETag", server.etag)
-        if server.says_length:
+        if server.sends_length:
             self.send_header("Content-Length", str(last - start))
         for name, value in server.headers.items():
             self.send_header(name, value)
@@ -72,7 +72,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_CONNECT(self) -> None:
         """Note what a proxy is asked to lead to, and refuse it."""
-        self.server.asked.append((f"CONNECT {self.path}", None, None))
+        self.server.requests.append((f"CONNECT {self.path}", None, None))
         self.send_error(403)
 
     def log_message(self, *_: object) -> None:

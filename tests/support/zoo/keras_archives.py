@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 
-def packed(path: Path, config: Any, *more: str) -> Path:
+def write_keras_archive(path: Path, config: Any, *more: str) -> Path:
     with zipfile.ZipFile(path, "w") as file:
         file.writestr("config.json", json.dumps(config))
         for name in ("metadata.json", "model.weights.h5", *more):
@@ -14,5 +14,5 @@ def packed(path: Path, config: Any, *more: str) -> Path:
     return path
 
 
-def layer(class_: str, module: str | None, **config: Any) -> dict[str, Any]:
+def layer_config(class_: str, module: str | None, **config: Any) -> dict[str, Any]:
     return {"class_name": class_, "module": module, "config": {"name": "odd", **config}, "registered_name": None}

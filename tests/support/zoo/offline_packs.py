@@ -16,19 +16,19 @@ from zoo.manage.offline_pack import INDEX_CHECKSUM_FILE, INDEX_FILE, PackEntry, 
 NET: Final = "mobilenet_v2.imagenet"  # one file, without a hash
 PRESET: Final = "bert_tiny.en_uncased"  # several files in folders
 
-Go = Callable[[], None]  # moves to another machine
+SwitchMachine = Callable[[], None]  # moves to another machine
 
 
 def unpack(path: Path) -> list[offline_unpack.UnpackResult]:
     return offline_unpack.unpack_weights(path, SilentProgress())
 
 
-def nothing_came() -> bool:
+def is_cache_empty() -> bool:
     """Whether the cache holds nothing but locks and empty folders."""
     return not [path for path in cache_root().rglob("*") if path.is_file() and path.suffix != ".lock"]
 
 
-def made(path: Path, files: dict[str, bytes], index: PackIndex | None = None) -> Path:
+def write_pack(path: Path, files: dict[str, bytes], index: PackIndex | None = None) -> Path:
     """Write a pack whose index fits whatever is in it."""
     facts = tuple(PackEntry(name, len(data), sha256(data)) for name, data in files.items())
     first = (index or PackIndex((NET,), facts)).to_json()

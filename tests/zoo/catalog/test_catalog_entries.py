@@ -38,8 +38,8 @@ def test_catalog_is_sorted_and_names_are_well_formed() -> None:
 @pytest.mark.parametrize("backbone", all_backbones(), ids=names)
 def test_catalog_facts_are_plausible(backbone: Backbone) -> None:
     # What is not known is None: never a zero, never an empty word.
-    told = (backbone.params, backbone.ships, backbone.width, backbone.megabytes, backbone.top1)
-    assert all(fact is None or fact > 0 for fact in told)
+    numbers = (backbone.params, backbone.ships, backbone.width, backbone.megabytes, backbone.top1)
+    assert all(fact is None or fact > 0 for fact in numbers)
     assert all(word is None or word for word in (backbone.license, backbone.about, backbone.cannot))
     assert backbone.paper is None or backbone.paper.startswith(("https://arxiv.org/abs/", "https://doi.org/"))
     assert backbone.card is None or backbone.card.startswith("https://")

@@ -182,7 +182,7 @@ def test_publish_pretrained_with_the_classifier_in_the_trunk_file(
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         ran = zoo("publish", name, "--models", tmp_path / "models")
         assert ran.exit_code == 0, ran.exception
-        assert [path for path, *_ in server.asked] == list(server.files)  # the file with the top alone, and once
+        assert [path for path, *_ in server.requests] == list(server.files)  # the file with the top alone, and once
     bundle = open_bundle(tmp_path / "models" / name.split(".")[0] / "1")
     expected = np.load(tmp_path / "made/expected.npz")["scores"]  # of the whole network in Keras, on the two photos
     assert np.abs(bundle.read_golden().scores - expected).max() <= 1e-4

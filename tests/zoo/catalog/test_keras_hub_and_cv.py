@@ -116,17 +116,17 @@ def test_keras_hub_unbuildable_presets_are_refused_before_fetching(
     for name, reason in refused.items():
         with pytest.raises(TrunkError, match=name):
             trunk_cache.ensure_trunk(get_backbone(name), Precision.FP32, SilentProgress())
-        said = CliRunner().invoke(cli, ["show", name]).stdout
-        assert f"none can be built: {reason}" in said
+        message = CliRunner().invoke(cli, ["show", name]).stdout
+        assert f"none can be built: {reason}" in message
     fine = [entry.params for entry in keras_hub_backbones.BACKBONES if entry.params and entry.name not in refused]
     assert 4 * max(fine) <= MAX_ONNX_BYTES
 
 
 def test_keras_hub_show_and_list_say_unknown() -> None:
-    said = CliRunner().invoke(cli, ["show", "resnet_50"]).stdout
-    assert "output        float32 [n,2048]" in said
-    assert "license       Apache-2.0" in said
-    assert "fits a CPU    yes" in said
+    message = CliRunner().invoke(cli, ["show", "resnet_50"]).stdout
+    assert "output        float32 [n,2048]" in message
+    assert "license       Apache-2.0" in message
+    assert "fits a CPU    yes" in message
     row = CliRunner().invoke(cli, ["list", "csp_resnet_50"]).stdout.splitlines()[1]
     assert row.split()[1:5] == ["unknown"] * 4
 

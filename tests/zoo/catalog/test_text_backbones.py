@@ -157,9 +157,9 @@ def test_text_embedding_models_keep_their_pooling(name: str, pooling: Pooling) -
 
 @pytest.mark.parametrize("name", ["roberta_base", "all_minilm_l6_v2"])
 def test_zoo_show_tokenizer_differences_and_license(name: str) -> None:
-    said = CliRunner().invoke(cli, ["show", name]).stdout
+    message = CliRunner().invoke(cli, ["show", name]).stdout
     for difference in get_backbone(name).differences:
-        assert f"{difference.kind}: {difference.ours}; keras-hub: {difference.keras_hub}" in said
-    assert said.count("in plain text too") == sum(difference.plain for difference in get_backbone(name).differences)
-    assert "pooling: mean" in said
-    assert (get_backbone(name).restricts or "nothing beyond the licence's notice") in said
+        assert f"{difference.kind}: {difference.ours}; keras-hub: {difference.keras_hub}" in message
+    assert message.count("in plain text too") == sum(difference.plain for difference in get_backbone(name).differences)
+    assert "pooling: mean" in message
+    assert (get_backbone(name).restricts or "nothing beyond the licence's notice") in message

@@ -97,7 +97,7 @@ def test_bench_failure_does_not_stop_the_other_backbones(shared_trunks: None, mo
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("bench", DEFAULT_TEXT_BACKBONE, "--random"), "cannot be built with random weights"),
         (("bench", "resnet50.cv_imagenet", "--random"), "run: zoo bench resnet50.cv_imagenet"),
@@ -109,10 +109,10 @@ def test_bench_failure_does_not_stop_the_other_backbones(shared_trunks: None, mo
         (("bench", "--plot", "out.png"), "there is nothing to draw"),
     ],
 )
-def test_bench_impossible_options_are_refused_at_once(words: tuple[str, ...], said: str) -> None:
+def test_bench_impossible_options_are_refused_at_once(words: tuple[str, ...], message: str) -> None:
     ran = zoo(*words)
     assert ran.exit_code != 0
-    assert said in (str(ran.exception) if isinstance(ran.exception, GraftError) else ran.stderr)
+    assert message in (str(ran.exception) if isinstance(ran.exception, GraftError) else ran.stderr)
 
 
 def test_bench_missing_package_is_reported_before_building(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -142,8 +142,8 @@ def test_bench_without_plot_does_not_import_matplotlib() -> None:
 
 def test_bench_and_list_fast_without_results() -> None:
     assert "run: zoo bench NAME" in zoo("bench").stderr
-    said = zoo("list", "--fast").stdout
-    assert said.count("unmeasured") == len(said.split("\n\n")[0].splitlines())
+    message = zoo("list", "--fast").stdout
+    assert message.count("unmeasured") == len(message.split("\n\n")[0].splitlines())
     assert "not measured" in zoo("show", "vgg16").stdout
 
 
@@ -159,11 +159,11 @@ def test_list_fast_puts_the_fastest_first_and_unmeasured_last() -> None:
     names = zoo("list", "--fast", "--names").stdout.split()
     assert names[:3] == [DEFAULT_TEXT_BACKBONE, "resnet50.imagenet", "vgg16.imagenet"]
     assert names[3:] == sorted(names[3:])
-    said = zoo("list", "--fast", "--kind", "image").stdout
-    rows = [line.split()[:3] for line in said.splitlines()[1:4]]
+    message = zoo("list", "--fast", "--kind", "image").stdout
+    rows = [line.split()[:3] for line in message.splitlines()[1:4]]
     assert rows[:2] == [["resnet50.imagenet", "30.00", "*"], ["vgg16.imagenet", "80.00", "224"]]
     assert rows[2][1] == "unmeasured"
-    assert "random weights" in said
+    assert "random weights" in message
     facts = {fact["name"]: fact for fact in json.loads(zoo("list", "--fast", "--json").stdout)}
     assert facts["vgg16.imagenet"]["ms_here"] == 80
     assert facts[DEFAULT_IMAGE_BACKBONE]["ms_here"] is None

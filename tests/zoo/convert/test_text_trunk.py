@@ -42,7 +42,7 @@ def test_text_trunks_are_built_for_every_family(name: str, tmp_path: Path, monke
         server.files = preset_files_by_url(entry, tmp_path / "preset")
         monkeypatch.setenv("GRAFT_MIRROR", server.url)
         trunks = {precision: Trunk.from_backbone(entry, precision) for precision in Precision}
-        assert [path for path, *_ in server.asked] == list(server.files)  # each file once, and no other
+        assert [path for path, *_ in server.requests] == list(server.files)  # each file once, and no other
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
     assert Trunk.from_backbone(entry, Precision.FP32).sha256 == trunks[Precision.FP32].sha256
     assert all(part.is_intact() for part in weights_cache.weights_files(entry))

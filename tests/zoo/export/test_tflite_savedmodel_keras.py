@@ -19,7 +19,7 @@ from graft.errors import BundleUnsupported, RecipeError, ReplayFailed
 from tests.support.fakes import tiny_bundle
 from tests.support.paths import REPOSITORY
 from tests.support.wrong_bundle import reverse_golden_scores
-from tests.support.zoo.keras_archives import layer, packed
+from tests.support.zoo.keras_archives import layer_config, write_keras_archive
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE
 from zoo.cli.main import cli
 
@@ -42,7 +42,7 @@ def run_python(*words: str, cwd: Path | None = None) -> None:
     assert result.returncode == 0, result.stderr
 
 
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("keras_models_folder")
 def test_export_tflite_of_an_imported_model() -> None:
     run_zoo("import", *PLAIN)
     facts = json.loads(run_zoo("export", "models/plain", "--format", "tflite", "-o", "out", "--json"))
@@ -58,7 +58,7 @@ def test_export_tflite_of_an_imported_model() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("keras_models_folder")
 def test_export_saved_model_and_keras_open_without_graft() -> None:
     run_zoo("import", *PLAIN)
     golden = open_bundle(Path("models/plain/1")).read_golden()
@@ -74,7 +74,7 @@ def test_export_saved_model_and_keras_open_without_graft() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("keras_models_folder")
 def test_export_keras_custom_layers_must_be_named() -> None:
     named = ("--custom", "mylayers:Twice")
     run_zoo("import", "custom.keras", *PLAIN[1:], *named)
@@ -85,7 +85,7 @@ def test_export_keras_custom_layers_must_be_named() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("here")
+@pytest.mark.usefixtures("keras_models_folder")
 @pytest.mark.parametrize(
     ("precision", "error", "why"),
     [("fp32", ReplayFailed, "Keras 3"), ("int8", BundleUnsupported, "no exact Keras form.*--precision fp32")],
@@ -111,7 +111,9 @@ def test_export_keras_without_a_keras_model_is_refused(tmp_path: Path) -> None:
 def test_export_keras_checks_the_bundles_model_for_unsafe_layers(tmp_path: Path) -> None:
     bundle = tiny_bundle(tmp_path / "models")
     layout, manifest = bundle.layout, dataclasses.replace(bundle.manifest, files={})
-    model = packed(tmp_path / "odd.keras", layer("TFSMLayer", "keras.layers", filepath="x")).read_bytes()
+    model = write_keras_archive(
+        tmp_path / "odd.keras", layer_config("TFSMLayer", "keras.layers", filepath="x")
+    ).read_bytes()
     head, extras = layout.head.read_bytes(), {"model.keras": model}
     publish(tmp_path / "models", manifest, trunk=layout.trunk, head=head, golden=bundle.read_golden(), extras=extras)
     result = zoo("export", tmp_path / "models/tiny", "--format", "keras", "-o", tmp_path / "out")

@@ -68,16 +68,16 @@ def test_cache_report_lists_every_entry_with_its_size(shared_trunks: None) -> No
     assert found is not None
     with FeatureCache(feature_cache_path({}, found.facts["sha256"]), 4, SilentProgress()):
         pass
-    told = {(item["kind"], item["name"]): item["bytes"] for item in json.loads(zoo("cache", "--json").stdout)}
-    assert told["weights", "vgg16.imagenet"] == 1000
-    assert told["weights", "bert_tiny.en_uncased"] == 70
-    assert told["runs", "0123"] == 500
-    assert told["data", "reuters-r8"] == 300
-    assert told["other", "peers"] == 9000
-    assert told["trunks", f"{DEFAULT_IMAGE_BACKBONE} in int8"] == sum(
+    report = {(item["kind"], item["name"]): item["bytes"] for item in json.loads(zoo("cache", "--json").stdout)}
+    assert report["weights", "vgg16.imagenet"] == 1000
+    assert report["weights", "bert_tiny.en_uncased"] == 70
+    assert report["runs", "0123"] == 500
+    assert report["data", "reuters-r8"] == 300
+    assert report["other", "peers"] == 9000
+    assert report["trunks", f"{DEFAULT_IMAGE_BACKBONE} in int8"] == sum(
         file.stat().st_size for file in found.folder.iterdir()
     )
-    assert ("features", f"{DEFAULT_IMAGE_BACKBONE} in int8") in told
+    assert ("features", f"{DEFAULT_IMAGE_BACKBONE} in int8") in report
     assert "9,0" not in zoo("cache").stdout.splitlines()[1]
     assert zoo("cache").stdout.splitlines()[-1].split() == ["in", str(cache_root())]
 

@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from graft.bundle.open_bundle import open_bundle
 from graft.errors import RecipeError
-from tests.support.zoo.keras_archives import layer, packed
+from tests.support.zoo.keras_archives import layer_config, write_keras_archive
 from zoo.cli.main import cli
 from zoo.cli.options import read_labels
 from zoo.manage.check_keras_file import check_allowed_classes
@@ -30,7 +30,7 @@ def refused(*words: object) -> str:
     return str(ran.exception)
 
 
-def test_import_keras_model_becomes_a_proven_bundle(here: Path) -> None:
+def test_import_keras_model_becomes_a_proven_bundle(keras_models_folder: Path) -> None:
     ran = zoo("import", "plain.keras", "--labels", "labels.txt", "--scaling", "raw", "--json")
     assert ran.exit_code == 0, ran.exception
     facts = json.loads(ran.stdout)
@@ -45,42 +45,42 @@ def test_import_keras_model_becomes_a_proven_bundle(here: Path) -> None:
 
 
 @pytest.mark.slow
-def test_import_keras_requires_the_pixel_scaling(here: Path) -> None:
-    said = refused("plain.keras")
-    assert said.endswith("(raw is 0 to 255 as they are).")
-    assert "--scaling raw, unit_signed, lite, half_range, caffe, torch (raw" in said
-    assert "WARNING" not in said
+def test_import_keras_requires_the_pixel_scaling(keras_models_folder: Path) -> None:
+    message = refused("plain.keras")
+    assert message.endswith("(raw is 0 to 255 as they are).")
+    assert "--scaling raw, unit_signed, lite, half_range, caffe, torch (raw" in message
+    assert "WARNING" not in message
     assert zoo("import", "bytes.keras", "--labels", "labels.txt").exit_code == 0
 
 
 @pytest.mark.slow
-def test_import_keras_custom_layer_must_be_named(here: Path) -> None:
+def test_import_keras_custom_layer_must_be_named(keras_models_folder: Path) -> None:
     assert "--custom mylayers:Twice" in refused("custom.keras", "--scaling", "raw")
     named = ("--custom", "mylayers:Twice", "--name", "twice")
     ran = zoo("import", "custom.keras", "--labels", "labels.txt", "--scaling", "raw", *named)
     assert ran.exit_code == 0, ran.exception
-    assert open_bundle(here / "models/twice/1").manifest.data["custom"] == ["mylayers:Twice"]
+    assert open_bundle(keras_models_folder / "models/twice/1").manifest.data["custom"] == ["mylayers:Twice"]
 
 
-def test_import_keras_sandbox_blocks_network(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_import_keras_sandbox_blocks_network(keras_models_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as server:
         server.settimeout(0.1)
         monkeypatch.setenv("calling", str(server.getsockname()[1]))
-        said = refused("calls.keras", "--scaling", "raw", "--custom", "mylayers:Calls")
+        message = refused("calls.keras", "--scaling", "raw", "--custom", "mylayers:Calls")
         with pytest.raises(TimeoutError):
             server.accept()
-    assert "may not open a connection" in said
+    assert "may not open a connection" in message
 
 
 @pytest.mark.parametrize("also", [(), ("--custom", "keras.layers:Lambda")])
-def test_import_keras_refuses_lambda_layers(also: tuple[str, ...], here: Path) -> None:
-    said = refused("lambda.keras", "--scaling", "raw", *also)
-    assert "Lambda in the layer" in said
-    assert "carries code" in said
+def test_import_keras_refuses_lambda_layers(also: tuple[str, ...], keras_models_folder: Path) -> None:
+    message = refused("lambda.keras", "--scaling", "raw", *also)
+    assert "Lambda in the layer" in message
+    assert "carries code" in message
 
 
 @pytest.mark.slow
-def test_import_keras_unsupported_outputs_are_refused_with_advice(here: Path) -> None:
+def test_import_keras_unsupported_outputs_are_refused_with_advice(keras_models_folder: Path) -> None:
     assert "--scores softmax" in refused("logits.keras", "--scaling", "raw")
     assert "a Conv2D. Required: a functional" in refused("maps.keras", "--scaling", "raw")
     assert "Models of text or other arrays cannot be imported" in refused("row.keras", "--scaling", "raw")
@@ -97,15 +97,15 @@ def test_import_keras_unsupported_outputs_are_refused_with_advice(here: Path) ->
         (("open.keras", "--size", "24"), "classify"),
     ],
 )
-def test_import_keras_logits_tags_and_open_size(words: tuple[str, ...], task: str, here: Path) -> None:
+def test_import_keras_logits_tags_and_open_size(words: tuple[str, ...], task: str, keras_models_folder: Path) -> None:
     ran = zoo("import", *words, "--labels", "labels.txt", "--scaling", "unit_signed", "--name", "m", "--json")
     assert ran.exit_code == 0, ran.exception
     assert json.loads(ran.stdout)["task"] == task
 
 
 @pytest.mark.slow
-def test_import_keras_label_count_must_equal_the_scores(here: Path) -> None:
-    (here / "labels.txt").write_text("cat\ndog\n")
+def test_import_keras_label_count_must_equal_the_scores(keras_models_folder: Path) -> None:
+    (keras_models_folder / "labels.txt").write_text("cat\ndog\n")
     assert "gives 3 scores, and there are 2 labels" in refused("plain.keras", "--scaling", "raw")
 
 
@@ -119,21 +119,24 @@ def test_import_keras_invalid_labels_file_is_refused(text: str, why: str, tmp_pa
 @pytest.mark.parametrize(
     ("found", "why"),
     [
-        (layer("Lambda", "keras.layers"), "carries code"),
-        (layer("TFSMLayer", "keras.layers", filepath="x"), "opens a SavedModel"),
-        (layer("StringLookup", "keras.layers", vocabulary="/etc/passwd"), "reads a file"),
-        (layer("get_file", "keras.utils"), "not a class of Keras"),
-        (layer("run", "subprocess"), "--custom subprocess:run"),
-        (layer("Dense", None), "--custom MODULE:Dense"),
-        (layer("Twice", "kerashelpers.layers"), "not a class of Keras"),
-        (layer("Bidirectional", "keras.layers", layer=layer("Lambda", "keras.layers")), "carries code"),
+        (layer_config("Lambda", "keras.layers"), "carries code"),
+        (layer_config("TFSMLayer", "keras.layers", filepath="x"), "opens a SavedModel"),
+        (layer_config("StringLookup", "keras.layers", vocabulary="/etc/passwd"), "reads a file"),
+        (layer_config("get_file", "keras.utils"), "not a class of Keras"),
+        (layer_config("run", "subprocess"), "--custom subprocess:run"),
+        (layer_config("Dense", None), "--custom MODULE:Dense"),
+        (layer_config("Twice", "kerashelpers.layers"), "not a class of Keras"),
+        (
+            layer_config("Bidirectional", "keras.layers", layer_config=layer_config("Lambda", "keras.layers")),
+            "carries code",
+        ),
         ({"class_name": "__lambda__", "config": {"value": "4wAAAA"}}, "carries code"),
     ],
 )
 def test_import_keras_refuses_nested_unsafe_layers(found: dict[str, Any], why: str, tmp_path: Path) -> None:
     model = {"class_name": "Functional", "module": "keras.src.models.functional", "config": {"layers": [found]}}
     with pytest.raises(RecipeError, match=why):
-        check_allowed_classes(packed(tmp_path / "odd.keras", model), ())
+        check_allowed_classes(write_keras_archive(tmp_path / "odd.keras", model), ())
 
 
 def test_import_keras_refuses_other_files(tmp_path: Path) -> None:
@@ -141,6 +144,6 @@ def test_import_keras_refuses_other_files(tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"Older \.h5 files"):
         check_allowed_classes(tmp_path / "old.h5", ())
     with pytest.raises(RecipeError, match=r"holds assets/x\.txt"):
-        check_allowed_classes(packed(tmp_path / "more.keras", {}, "assets/x.txt"), ())
+        check_allowed_classes(write_keras_archive(tmp_path / "more.keras", {}, "assets/x.txt"), ())
     with pytest.raises(RecipeError, match="does not exist"):
         check_allowed_classes(tmp_path / "none.keras", ())

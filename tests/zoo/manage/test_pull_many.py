@@ -65,10 +65,10 @@ def test_pull_failure_does_not_stop_the_others(presets: FaultyServer) -> None:
 def test_pull_json_lists_pulled_and_failed(presets: FaultyServer) -> None:
     presets.files = mirrored(NET)
     ran = pull(TINY, NET, "--json")
-    told = json.loads(ran.stdout)
+    report = json.loads(ran.stdout)
     assert ran.exit_code == 1
-    assert [one["name"] for one in told["pulled"]] == [NET]
-    assert [(one["name"], one["error"]) for one in told["failed"]] == [(TINY, "DownloadFailed")]
+    assert [one["name"] for one in report["pulled"]] == [NET]
+    assert [(one["name"], one["error"]) for one in report["failed"]] == [(TINY, "DownloadFailed")]
 
 
 def test_pull_says_once_what_is_trusted_on_first_use(presets: FaultyServer) -> None:
@@ -133,7 +133,7 @@ def test_relock_without_a_lockfile_is_wrong_usage(presets: FaultyServer, team: P
     ran = pull(NET, "--relock")
     assert ran.exit_code == 2
     assert "there is none here or above" in ran.stderr
-    assert presets.asked == []
+    assert presets.requests == []
     assert pull(NET, "--lock", "--relock").exit_code == 0
 
 
@@ -155,12 +155,12 @@ def test_verify_reports_what_differs_from_the_lockfile(presets: FaultyServer, te
 
 
 def test_list_and_show_say_unpinned_locked_or_pinned(presets: FaultyServer, team: Path) -> None:
-    def told() -> tuple[str, str]:
+    def outputs() -> tuple[str, str]:
         return zoo("list", NET).stdout.splitlines()[1], zoo("show", NET).stdout
 
-    assert all("unpinned" in said for said in told())
+    assert all("unpinned" in message for message in outputs())
     pull("--lock", NET)
-    assert all("locked" in said and "unpinned" not in said for said in told())
+    assert all("locked" in message and "unpinned" not in message for message in outputs())
     assert {"name": "efficientnet_lite0.imagenet", "trust": "pinned"}.items() <= json.loads(
         zoo("show", "efficientnet_lite0", "--json").stdout
     ).items()

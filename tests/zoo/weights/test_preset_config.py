@@ -53,7 +53,7 @@ def test_preset_config_leaves_complete_entries_alone(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("config", "said"),
+    ("config", "message"),
     [
         ([], "TypeError"),
         ({}, "config"),
@@ -68,8 +68,10 @@ def test_preset_config_leaves_complete_entries_alone(tmp_path: Path) -> None:
         ({"config": {"image_size": [9, 9], "data_format": "channels_first"}}, "channels come first"),
     ],
 )
-def test_preset_config_that_is_invalid_is_refused(config: object, said: str, tmp_path: Path) -> None:
-    with pytest.raises(WeightsError, match=rf"(?s)resnet_50\.imagenet in .* gives no supported.*{said}.*Pull it again"):
+def test_preset_config_that_is_invalid_is_refused(config: object, message: str, tmp_path: Path) -> None:
+    with pytest.raises(
+        WeightsError, match=rf"(?s)resnet_50\.imagenet in .* gives no supported.*{message}.*Pull it again"
+    ):
         takes_of(config, tmp_path)
 
 

@@ -68,13 +68,13 @@ def test_download_is_complete_recorded_and_leaves_no_part(server: FaultyServer) 
 def test_download_uses_the_cache(server: FaultyServer) -> None:
     weights_cache.fetch_weights(backbone())
     weights_cache.fetch_weights(backbone())
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_resume_download_after_a_cut_connection(server: FaultyServer) -> None:
     server.cuts = [70_000, 50_000]
     assert weights_cache.fetch_weights(backbone(sha256(DATA))).read_bytes() == DATA
-    assert server.asked == [
+    assert server.requests == [
         (PATH, None, None),
         (PATH, "bytes=70000-", '"one"'),
         (PATH, "bytes=120000-", '"one"'),
@@ -84,7 +84,7 @@ def test_resume_download_after_a_cut_connection(server: FaultyServer) -> None:
 def test_resume_download_when_the_server_sends_less(server: FaultyServer) -> None:
     server.cuts, server.piece = [5_000], 100_000
     assert weights_cache.fetch_weights(backbone()).read_bytes() == DATA
-    assert [wanted for _, wanted, _ in server.asked] == [None, "bytes=5000-", "bytes=105000-"]
+    assert [wanted for _, wanted, _ in server.requests] == [None, "bytes=5000-", "bytes=105000-"]
 
 
 def test_resume_download_in_a_later_run(server: FaultyServer) -> None:
@@ -93,7 +93,7 @@ def test_resume_download_in_a_later_run(server: FaultyServer) -> None:
         weights_cache.fetch_weights(backbone())
     assert not weights_cache.weights_path(backbone()).exists()
     assert weights_cache.fetch_weights(backbone()).read_bytes() == DATA
-    assert server.asked[-1] == (PATH, "bytes=40000-", '"one"')
+    assert server.requests[-1] == (PATH, "bytes=40000-", '"one"')
 
 
 def test_resume_download_starts_over_if_the_file_changed(server: FaultyServer) -> None:
@@ -115,13 +115,13 @@ def test_resume_download_refuses_a_range_of_another_version(server: FaultyServer
 def test_resume_download_without_an_etag_starts_over(server: FaultyServer) -> None:
     server.cuts, server.etag = [70_000], None
     assert weights_cache.fetch_weights(backbone()).read_bytes() == DATA
-    assert [wanted for _, wanted, _ in server.asked] == [None, None]
+    assert [wanted for _, wanted, _ in server.requests] == [None, None]
 
 
 def test_resume_download_with_a_weak_etag_starts_over(server: FaultyServer) -> None:
     server.cuts, server.etag = [70_000], 'W/"one"'
     assert weights_cache.fetch_weights(backbone()).read_bytes() == DATA
-    assert [wanted for _, wanted, _ in server.asked] == [None, None]
+    assert [wanted for _, wanted, _ in server.requests] == [None, None]
 
 
 @pytest.mark.parametrize("stale", [b"\0" * 40_000, DATA[:8] + b"\0" * 300_000], ids=["rotten", "too long"])
@@ -170,7 +170,7 @@ def test_resume_download_hashes_the_bytes_of_the_earlier_run(
         download_it(server, tmp_path / "tiny.h5")
     hashed.clear()
     assert download_it(server, tmp_path / "tiny.h5", sha256(DATA)) == sha256(DATA)
-    assert server.asked[-1] == (PATH, "bytes=40000-", '"one"')
+    assert server.requests[-1] == (PATH, "bytes=40000-", '"one"')
     assert sum(hashed) == len(DATA)
 
 
@@ -231,9 +231,9 @@ def test_download_of_a_web_page_is_refused(server: FaultyServer) -> None:
     assert nothing_cached()
 
 
-@pytest.mark.parametrize("says_length", [True, False])
-def test_download_larger_than_expected_is_refused(server: FaultyServer, says_length: bool) -> None:
-    server.files[PATH], server.says_length = DATA * 3, says_length
+@pytest.mark.parametrize("sends_length", [True, False])
+def test_download_larger_than_expected_is_refused(server: FaultyServer, sends_length: bool) -> None:
+    server.files[PATH], server.sends_length = DATA * 3, sends_length
     with pytest.raises(DownloadFailed, match="400,000"):
         weights_cache.fetch_weights(backbone())
     assert nothing_cached()
@@ -243,7 +243,7 @@ def test_no_retry_on_404(server: FaultyServer) -> None:
     del server.files[PATH]
     with pytest.raises(DownloadFailed, match="404"):
         weights_cache.fetch_weights(backbone())
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_retry_on_503_and_429(server: FaultyServer) -> None:
@@ -281,7 +281,7 @@ def test_offline_opens_no_connection_and_says_what_to_do(server: FaultyServer, m
     monkeypatch.setenv("GRAFT_OFFLINE", "1")
     with pytest.raises(Offline, match=r"zoo pull tiny.test"):
         weights_cache.fetch_weights(backbone())
-    assert server.asked == []
+    assert server.requests == []
 
 
 def test_offline_uses_the_cache(server: FaultyServer, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -307,7 +307,7 @@ def test_download_once_by_racing_threads(server: FaultyServer) -> None:
     for thread in threads:
         thread.join()
     assert weights_cache.weights_path(backbone()).read_bytes() == DATA
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
 def test_download_once_by_racing_processes(server: FaultyServer) -> None:
@@ -321,5 +321,5 @@ def test_download_once_by_racing_processes(server: FaultyServer) -> None:
     )
     racers = [subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, env=os.environ) for _ in "ab"]
     answers = {racer.communicate()[0] for racer in racers}
-    assert len(answers) == len(server.asked) == 1
+    assert len(answers) == len(server.requests) == 1
     assert weights_cache.weights_path(get_backbone("mobilenet_v2")).read_bytes() == DATA
