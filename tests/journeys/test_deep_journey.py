@@ -1,4 +1,4 @@
-"""Deeper than the probe, by the commands a user types: check, top, full, add, lora, each on tiny data."""
+"""Check, fine-tune at depths top, full and lora, and add samples, by the commands that a user types, on tiny data."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ COMMANDS = Path(sys.executable).parent
 
 
 def finetune(folder: Path, *options: str) -> dict[str, Any]:
-    done = subprocess.run(
+    process = subprocess.run(
         [COMMANDS / "finetune", *options, "--json"], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    assert "Traceback" not in done.stderr
-    made: dict[str, Any] = json.loads(done.stdout)
-    return made
+    assert process.returncode == 0, process.stderr
+    assert "Traceback" not in process.stderr
+    result: dict[str, Any] = json.loads(process.stdout)
+    return result
 
 
 @pytest.mark.usefixtures("shared_weights")
 def test_journey_images_checked_trained_deeper_and_extended(tmp_path: Path) -> None:
     fill(tmp_path / "photos", each=12)
     (tmp_path / "photos" / "red" / "00.png").write_bytes((tmp_path / "photos" / "blue" / "00.png").read_bytes())
-    checked = finetune(tmp_path, "check", "photos")
-    assert [{one["ref"] for one in group["samples"]} for group in checked["contradictions"]] == [
+    report = finetune(tmp_path, "check", "photos")
+    assert [{one["ref"] for one in group["samples"]} for group in report["contradictions"]] == [
         {"blue/00.png", "red/00.png"}
     ]
     (tmp_path / "photos" / "red" / "00.png").unlink()
@@ -40,10 +40,10 @@ def test_journey_images_checked_trained_deeper_and_extended(tmp_path: Path) -> N
     options = ("photos", "--epochs", "1", "--no-augment")
     top = finetune(tmp_path, *options, "--depth", "top")
     full = finetune(tmp_path, *options, "--depth", "full", "--size", "64")
-    for made in (top, full):
-        bundle = open_bundle(tmp_path / made["path"])
-        assert bundle.manifest.depth in ("probe", "top", "full")  # the probe, where nothing better came of it
-        assert made["metrics"]["accuracy"] > 0.6
+    for result in (top, full):
+        bundle = open_bundle(tmp_path / result["path"])
+        assert bundle.manifest.depth in ("probe", "top", "full")  # probe, if training deeper was no better
+        assert result["metrics"]["accuracy"] > 0.6
     assert not list((tmp_path / "cache" / "runs").iterdir()), "a finished run leaves nothing"
 
     fill(tmp_path / "more", each=5, first=50)
@@ -57,6 +57,6 @@ def test_journey_images_checked_trained_deeper_and_extended(tmp_path: Path) -> N
 @pytest.mark.slow
 def test_journey_texts_with_lora(tmp_path: Path) -> None:
     (tmp_path / "reviews.csv").write_text("\n".join(["review,stars", *REVIEWS]))
-    made = finetune(tmp_path, "reviews.csv", "--depth", "lora", "--epochs", "1", "--rank", "4")
-    assert made["metrics"]["accuracy"] > 0.6
-    open_bundle(tmp_path / made["path"])
+    result = finetune(tmp_path, "reviews.csv", "--depth", "lora", "--epochs", "1", "--rank", "4")
+    assert result["metrics"]["accuracy"] > 0.6
+    open_bundle(tmp_path / result["path"])

@@ -1,4 +1,4 @@
-"""The user's whole way with the real trunk: fine-tune, serve, ask, train again, ask the new version."""
+"""Images from folder to answer with a real trunk: fine-tune, serve, predict, fine-tune again, predict again."""
 
 from __future__ import annotations
 
@@ -12,35 +12,35 @@ import pytest
 
 from benchmarks.crops import make_crops
 from graft.bundle.open_bundle import open_bundle
-from graft.errors import NotAnImage, UnknownModel
+from graft.errors import NotAnImage, NotReady, UnknownModel, Unreachable
 from service import Client
 from tests.support.ports import free_port
-from tests.support.wait import wait_for
+from tests.support.wait import until
 
 COMMANDS = Path(sys.executable).parent
 
 
 def finetune(folder: Path, *options: str) -> dict:
-    done = subprocess.run(
+    process = subprocess.run(
         [COMMANDS / "finetune", "photos", "--json", *options], cwd=folder, capture_output=True, text=True, check=False
     )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    assert process.returncode == 0, process.stderr
+    return json.loads(process.stdout)
 
 
 @pytest.mark.usefixtures("shared_trunks")
 def test_journey_images_finetune_serve_retrain(tmp_path: Path) -> None:
     make_crops(tmp_path / "photos")
-    made = finetune(tmp_path)
-    assert (made["model"], made["version"]) == ("photos", 1)
-    assert made["metrics"]["accuracy"] > 0.6  # 12 classes; 0.08 by chance
+    result = finetune(tmp_path)
+    assert (result["model"], result["version"]) == ("photos", 1)
+    assert result["metrics"]["accuracy"] > 0.6  # 12 classes; 0.08 by chance
 
-    golden = open_bundle(tmp_path / made["path"]).read_golden()
+    golden = open_bundle(tmp_path / result["path"]).read_golden()
     port = free_port()
     server = subprocess.Popen([COMMANDS / "serve", "--port", str(port)], cwd=tmp_path, stderr=subprocess.PIPE)
     try:
         with Client(f"http://127.0.0.1:{port}") as client:
-            wait_for(lambda: client.models() == ["photos"])
+            until(lambda: client.models() == ["photos"], forgive=(Unreachable, NotReady))
             answers = client.predict("photos", list(golden.samples), top=12)
             for answer, scores in zip(answers, golden.scores, strict=True):
                 served = sorted(one.probability for one in answer.top)
@@ -52,9 +52,9 @@ def test_journey_images_finetune_serve_retrain(tmp_path: Path) -> None:
                 client.predict("photos", b"hello")
 
             assert finetune(tmp_path, "--seed", "1")["version"] == 2
-            wait_for(lambda: client.metadata("photos")["version"] in (2, "2"))
+            until(lambda: client.metadata("photos")["version"] in (2, "2"))
     finally:
         server.terminate()
-        said = server.communicate(timeout=30)[1].decode()
-    assert server.returncode == 0, said
-    assert "Traceback" not in said
+        log = server.communicate(timeout=30)[1].decode()
+    assert server.returncode == 0, log
+    assert "Traceback" not in log

@@ -1,3 +1,5 @@
+"""Folders of class folders with noisy images of one colour each."""
+
 from __future__ import annotations
 
 from pathlib import Path

@@ -1,3 +1,5 @@
+"""A full disk, by a limit on the size of files (RLIMIT_FSIZE)."""
+
 from __future__ import annotations
 
 import resource

@@ -1,3 +1,5 @@
+"""An HTML page parsed into tags, text and links, and a name that tries to inject a script."""
+
 from html.parser import HTMLParser
 
 EVIL = "<script>alert('x')</script>&\"'"

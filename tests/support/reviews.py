@@ -1,3 +1,5 @@
+"""Sixty film reviews with a label, good or bad, as lines of CSV."""
+
 from __future__ import annotations
 
 GOOD = ("a lovely film", "a great pleasure", "wonderful acting", "I laughed and cried", "the best of the year")

@@ -1,25 +1,25 @@
+"""Wait for another thread or process in a test."""
+
 from __future__ import annotations
 
 import time
 from collections.abc import Callable
 
-from graft.errors import NotReady, Unreachable
 
+def until(
+    condition: Callable[[], bool], seconds: float = 30, forgive: tuple[type[Exception], ...] = (), pause: float = 0.01
+) -> None:
+    """Poll `condition` every `pause` seconds until it is true; exceptions in `forgive` count as false.
 
-def until(true: Callable[[], bool], seconds: float = 30) -> None:
-    """Wait for something to become true."""
+    Raises:
+        AssertionError: it is still false after `seconds`.
+    """
     end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it never became true"
-        time.sleep(0.01)
-
-
-def wait_for(condition) -> None:
-    for _ in range(300):
+    while True:
         try:
             if condition():
                 return
-        except (Unreachable, NotReady):
+        except forgive:
             pass
-        time.sleep(0.1)
-    raise AssertionError("it did not happen in 30 s")
+        assert time.monotonic() < end, f"the condition did not become true within {seconds:g} s"
+        time.sleep(pause)
