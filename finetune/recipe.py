@@ -16,7 +16,6 @@ from typing import Any, Final
 
 from finetune.data.dataset import ARCHIVE_EXTENSIONS, DataOptions, Dataset
 from finetune.option_fields import Range, check_ranges, option, option_fields
-from graft.bundle.repository import validate_model_name
 from graft.errors import RecipeError
 from zoo.catalog.backbone import DEFAULT_IMAGE_BACKBONE, DEFAULT_TEXT_BACKBONE, Precision
 
@@ -247,6 +246,8 @@ class Recipe:
             raise RecipeError("--text can be set once for texts, or twice, with different columns, for pairs of texts.")
         if self.budget is not None and self.depth is not Depth.AUTO:
             raise RecipeError(f"--budget is for --depth auto, not for {self.depth}. Leave one of them out.")
+        from graft.bundle.repository import validate_model_name  # keeps hashlib and tempfile out of `finetune --help`
+
         object.__setattr__(self, "name", validate_model_name(self.name or derive_model_name(self.data)))
 
 
