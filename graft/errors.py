@@ -1,40 +1,40 @@
-"""Every error that Graft raises, one tree, standard library only.
+"""Every error that Graft raises on purpose, as one tree. Standard library only.
 
 GraftError
-├── MissingExtra            a part of Graft that is not installed was asked for
-├── UnknownBackbone         no catalog entry has that name
-├── WeightsError            pretrained weights could not be had
-│   ├── Offline             they are not cached, and no network may be used
+├── MissingExtra            a feature needs packages that are not installed
+├── UnknownBackbone         the catalog has no backbone of that name
+├── WeightsError            pretrained weights could not be fetched or verified
+│   ├── Offline             they are not cached, and network access is off
 │   ├── DownloadFailed      the network or the server failed
-│   └── HashMismatch        the bytes are not the promised ones
+│   └── HashMismatch        the bytes do not have the expected SHA-256
 ├── TrunkError              a trunk could not be built or opened
-│   ├── DeviceMissing       it was to run on a device that is not here
-│   └── ParityError         ONNX Runtime did not repeat Keras
-├── InputError              one sample cannot become arrays
-│   ├── NotAnImage          no image, or a format that is refused by name
-│   ├── BrokenImage         an image of a known format that does not decode
-│   ├── TooManyPixels       the header promises more pixels than the cap
-│   ├── NotText             no UTF-8 text, or nothing in it to read
-│   └── TextTooLong         more bytes of text than the cap
-├── DatasetError            a table, or a folder of samples, cannot be used
-├── RecipeError             the wish itself cannot be carried out
-├── TrainingFailed          a deeper run cannot go on; what was reached before is kept
+│   ├── DeviceMissing       the requested device is not available
+│   └── ParityError         ONNX Runtime and Keras disagree
+├── InputError              a sample cannot be decoded
+│   ├── NotAnImage          not an image, or an image format that is not supported
+│   ├── BrokenImage         an image of a supported format that is corrupt
+│   ├── TooManyPixels       the header declares more pixels than the limit
+│   ├── NotText             not UTF-8, or an empty text
+│   └── TextTooLong         the text has more bytes than the limit
+├── DatasetError            a table or a folder of samples cannot be used
+├── RecipeError             the options are invalid, or do not fit the data or backbone
+├── TrainingFailed          deeper training cannot continue; its checkpoint is kept
 ├── BundleError             a bundle on disk cannot be used
-│   ├── BundleBroken        its bytes are not what its manifest says
-│   ├── BundleUnsupported   it asks for what this Graft cannot do exactly
-│   ├── ReplayFailed        its golden samples get other answers here
+│   ├── BundleBroken        its files do not match the checksums of its manifest
+│   ├── BundleUnsupported   it needs something that this version of Graft does not support
+│   ├── ReplayFailed        its golden samples get other answers than those on record
 │   └── PublishFailed       it could not be written; nothing was changed
-└── ServiceError            what the server answers besides the above
-    ├── UnknownModel        no model of that name
+└── ServiceError            further errors of the server and its client
+    ├── UnknownModel        the server has no model of that name
     ├── UnknownVersion      the model has no such version
     ├── BadRequest          the request cannot be understood
-    ├── WrongContentType    no way to read a body of that type
-    ├── BodyTooLarge        more bytes than the server takes
-    ├── Unauthorized        no key, or a wrong one
-    ├── Overloaded          too much work is waiting already
+    ├── WrongContentType    the Content-Type of the body is not supported
+    ├── BodyTooLarge        the body has more bytes than the limit
+    ├── Unauthorized        the API key is missing or wrong
+    ├── Overloaded          the queue is full
     ├── NotReady            the server has not loaded its models yet
-    ├── Unreachable         raised by the client: nobody answered in time
-    └── ServerFailed        a defect of the server; the details are in its log
+    ├── Unreachable         raised by the client: no server answered in time
+    └── ServerFailed        an internal error of the server; see its log
 
 Every message says what is wrong, where, what is allowed, and what to do next.
 """
@@ -47,29 +47,29 @@ class GraftError(Exception):
 
 
 class MissingExtra(GraftError):
-    """A part of Graft that is not installed was asked for."""
+    """A feature needs packages that are not installed; the message names the extra."""
 
 
 class UnknownBackbone(GraftError):
-    """No catalog entry has that name."""
+    """The catalog has no backbone of that name."""
 
 
 class WeightsError(GraftError):
-    """Pretrained weights could not be had."""
+    """Pretrained weights could not be fetched or verified."""
 
 
 class Offline(WeightsError):
-    """The weights are not in the cache, and no network may be used."""
+    """The weights are not in the cache, and network access is off."""
 
 
 class DownloadFailed(WeightsError):
-    """The network or the server failed while weights were fetched."""
+    """The network or the server failed during a download."""
 
-    status: int | None = None  # what the server answered, where that is why
+    status: int | None = None  # the HTTP status, if that is the reason
 
 
 class HashMismatch(WeightsError):
-    """The bytes are not the ones that were promised."""
+    """The bytes do not have the expected SHA-256."""
 
 
 class TrunkError(GraftError):
@@ -77,47 +77,47 @@ class TrunkError(GraftError):
 
 
 class DeviceMissing(TrunkError):
-    """A trunk was to run on a device that is not here."""
+    """The requested device, such as CUDA, is not available."""
 
 
 class ParityError(TrunkError):
-    """ONNX Runtime did not repeat what Keras computed."""
+    """ONNX Runtime and Keras compute different features or scores."""
 
 
 class InputError(GraftError):
-    """One sample cannot become arrays."""
+    """A sample cannot be decoded into arrays."""
 
 
 class NotAnImage(InputError):
-    """The bytes are no image, or of a format that is refused by name."""
+    """The bytes are not an image, or an image in a format that is not supported."""
 
 
 class BrokenImage(InputError):
-    """An image of a known format that does not decode."""
+    """An image of a supported format that is truncated or corrupt."""
 
 
 class TooManyPixels(InputError):
-    """The image's header promises more pixels than the cap allows."""
+    """The image's header declares more pixels than the limit."""
 
 
 class NotText(InputError):
-    """The bytes are no UTF-8 text, or there is nothing in it to read."""
+    """The bytes are not UTF-8, or the text is empty."""
 
 
 class TextTooLong(InputError):
-    """The text has more bytes than the cap allows."""
+    """The text has more bytes than the limit."""
 
 
 class DatasetError(GraftError):
-    """A table, or a folder of samples, cannot be used: to train on, or to be asked about."""
+    """A table or a folder of samples cannot be used, for training or for predictions."""
 
 
 class RecipeError(GraftError):
-    """What was asked for cannot be carried out."""
+    """The options are invalid, or do not fit the data or the backbone."""
 
 
 class TrainingFailed(GraftError):
-    """A deeper run cannot go on; what was reached before is kept."""
+    """Training deeper than the head cannot continue; its last checkpoint is kept."""
 
 
 class BundleError(GraftError):
@@ -125,15 +125,15 @@ class BundleError(GraftError):
 
 
 class BundleBroken(BundleError):
-    """A bundle's bytes are not what its manifest says."""
+    """A bundle's files do not match the checksums of its manifest."""
 
 
 class BundleUnsupported(BundleError):
-    """A bundle asks for something that this Graft cannot do exactly."""
+    """A bundle needs something that this version of Graft does not support exactly."""
 
 
 class ReplayFailed(BundleError):
-    """A bundle's golden samples get other answers here than when it was made."""
+    """A bundle's golden samples get other answers than those on record."""
 
 
 class PublishFailed(BundleError):
@@ -141,7 +141,7 @@ class PublishFailed(BundleError):
 
 
 class ServiceError(GraftError):
-    """Base of what the server answers besides the errors above."""
+    """Base of the further errors of the server and its client."""
 
 
 class UnknownModel(ServiceError):
@@ -157,19 +157,19 @@ class BadRequest(ServiceError):
 
 
 class WrongContentType(ServiceError):
-    """There is no way to read a body of that content type."""
+    """The Content-Type of the request body is not supported."""
 
 
 class BodyTooLarge(ServiceError):
-    """The request has more bytes than the server takes."""
+    """The request body has more bytes than the limit (HTTP 413)."""
 
 
 class Unauthorized(ServiceError):
-    """The request carries no API key, or a wrong one."""
+    """The API key is missing or wrong (HTTP 401)."""
 
 
 class Overloaded(ServiceError):
-    """Too much work is waiting already; try again a little later."""
+    """The queue is full; retry later (HTTP 429)."""
 
 
 class NotReady(ServiceError):
@@ -181,4 +181,4 @@ class Unreachable(ServiceError):
 
 
 class ServerFailed(ServiceError):
-    """A defect of the server; the details are in its log."""
+    """An internal error of the server; the details are in its log."""

@@ -1,4 +1,4 @@
-"""Array types that the packages share: one name for each dtype; shapes stand in the docstrings."""
+"""NumPy array types by dtype; shapes are given in docstrings, such as float32 [n,d]."""
 
 from __future__ import annotations
 
@@ -11,6 +11,6 @@ BoolArray = NDArray[np.bool_]
 Float16Array = NDArray[np.float16]
 Float32Array = NDArray[np.float32]
 Float64Array = NDArray[np.float64]
-FloatArray = NDArray[np.floating[Any]]  # of any width
-IndexArray = NDArray[np.intp]  # of rows or of classes
+FloatArray = NDArray[np.floating[Any]]  # of any precision
+IndexArray = NDArray[np.intp]  # row or class numbers
 Int32Array = NDArray[np.int32]

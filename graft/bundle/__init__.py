@@ -1,1 +1,1 @@
-"""The contract between training and serving: one version of one model on disk."""
+"""The bundle: one version of one model on disk, the contract between training and serving."""

@@ -1,4 +1,4 @@
-"""Golden samples: raw samples of a bundle with the answers they got when it was made."""
+"""Golden samples: raw samples in a bundle with the features and scores they got during training."""
 
 from __future__ import annotations
 
@@ -17,16 +17,12 @@ from graft.types import Float32Array
 
 @dataclass(frozen=True, slots=True)
 class Golden:
-    """n raw samples and what every stage made of them, so that a miss names the stage.
+    """n raw samples and the output of every stage, so that a mismatch can be attributed to a stage."""
 
-    Shapes: arrays_sha256 n hex strings, features float32 [n,d], scores float32 [n,k]; where the head tells novelty
-    too, that is one more column behind its scores (`graft.bundle.head_runner`).
-    """
-
-    samples: tuple[bytes, ...]
-    arrays_sha256: tuple[str, ...]
-    features: Float32Array
-    scores: Float32Array
+    samples: tuple[bytes, ...]  # n files or texts
+    arrays_sha256: tuple[str, ...]  # n, in hex: of the pixels or token ids that each is decoded to
+    features: Float32Array  # [n,d]
+    scores: Float32Array  # [n,k], or [n,k+1] where the head has novelty, its last column; [n,0] without a head
 
     @classmethod
     def record(
@@ -36,9 +32,13 @@ class Golden:
         trunk: Callable[[BatchArrays], Float32Array],
         head: Callable[[Float32Array], Float32Array] | None,
     ) -> Golden:
-        """Record what `inputs`, `trunk` and `head` answer to `samples`, one sample at a time.
+        """Record the features and scores of `samples`, each run in a batch of one.
 
-        Without a head the scores are empty, [n,0].
+        Args:
+            samples: n raw samples.
+            inputs: decodes a sample.
+            trunk: a batch of n -> features, float32 [n,d].
+            head: features, float32 [n,d] -> scores, float32 [n,k]; None for the task "embed".
         """
         arrays = [inputs(sample) for sample in samples]
         features = np.concatenate([trunk(inputs.batch([array])) for array in arrays])
@@ -46,7 +46,7 @@ class Golden:
         return cls(tuple(samples), tuple(map(array_sha256, arrays)), features, scores)
 
     def to_npz(self) -> bytes:
-        """Return the bytes of golden.npz: plain arrays, no objects."""
+        """Return the bytes of golden.npz, which holds plain arrays and no objects."""
         sizes = np.array([len(sample) for sample in self.samples], np.int64)
         buffer = io.BytesIO()
         np.savez_compressed(
@@ -61,10 +61,10 @@ class Golden:
 
     @classmethod
     def from_npz(cls, data: bytes, source: str) -> Golden:
-        """Read golden.npz; `source` is named in errors.
+        """Read the bytes of golden.npz; errors name `source`.
 
         Raises:
-            BundleBroken: it is none, or holds objects.
+            BundleBroken: the file is corrupt, or holds objects.
         """
         try:
             with np.load(io.BytesIO(data), allow_pickle=False) as npz:
@@ -77,5 +77,9 @@ class Golden:
 
 
 def array_sha256(array: SampleArray) -> str:
-    """Return the SHA-256 of an array's bytes, in hex."""
+    """Return the SHA-256 of an array's bytes, in hex.
+
+    >>> array_sha256(np.zeros(2, np.uint8))[:16]
+    '96a296d224f285c6'
+    """
     return hashlib.sha256(np.ascontiguousarray(array).tobytes()).hexdigest()

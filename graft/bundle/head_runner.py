@@ -22,7 +22,7 @@ class HeadRunner:
         """Open the bytes of head.onnx.
 
         Raises:
-            TrunkError: ONNX Runtime refuses them.
+            TrunkError: ONNX Runtime cannot open them.
         """
         self._session = open_session(head_onnx)
 
@@ -45,7 +45,7 @@ def concat_outputs(outputs: Sequence[Float32Array]) -> Float32Array:
 
 
 def split_outputs(columns: Float32Array, tensors: Sequence[TensorSpec]) -> dict[str, Float32Array]:
-    """Split the columns that `concat_outputs` joined, float32 [n,...], into the named outputs that `tensors` describe."""
+    """Split the columns that `concat_outputs` joined, float32 [n,...], into the outputs that `tensors` describe."""
     outputs: dict[str, Float32Array] = {}
     for tensor in tensors:
         width = tensor.shape[-1] if len(tensor.shape) > 1 else 1

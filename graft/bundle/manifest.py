@@ -1,8 +1,8 @@
-"""The manifest: what a bundle says of itself, with the SHA-256 of every other byte of it.
+"""manifest.json: the description of a bundle, with the size and SHA-256 of every other file in it.
 
-Raising PROTOCOL: add the new reader beside the old one, keep a bundle of the old protocol under
-`tests/zoo/protocols/` with a test that opens it, and tell the change in CHANGELOG.md. A reader
-refuses a number above its own; it never guesses.
+To raise PROTOCOL, add a reader for the new number beside the old one, keep a bundle of the old protocol under
+`tests/graft/bundle/protocols/` with a test that opens it, and describe the change in CHANGELOG.md. A reader refuses a
+protocol above its own.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ if TYPE_CHECKING:  # it needs numpy, which `zoo list` leaves out
 
 PROTOCOL: Final = 1
 SampleKind = Literal["image", "text", "pair"]  # what one sample is; a pair has two texts
-UNKNOWN_LABEL: Final = "unknown"  # the label of a sample whose novelty is above its model's threshold
+UNKNOWN_LABEL: Final = "unknown"  # the answer for a sample whose novelty exceeds the model's threshold
 
 
 @dataclass(frozen=True, slots=True)
 class FileFacts:
-    """One file of a bundle."""
+    """Checksum and size of one file of a bundle."""
 
     sha256: str
     bytes: int
@@ -34,23 +34,23 @@ class FileFacts:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Manifest:
-    """What a bundle says of itself."""
+    """The description of a bundle."""
 
     name: str
-    task: str  # "classify"
+    task: str  # "classify", "tag", "regress" or "embed"
     labels: tuple[str, ...]
     backbone: dict[str, Any]  # name, weights_sha256, license, restricts
     precision: str
     depth: str
-    input: dict[str, Any]  # ImageInput.spec(), and decoder_version for the record
-    signature: Signature  # inputs as the trunk's; outputs: features, then scores, then novelty where there is one
+    input: dict[str, Any]  # Input.spec(), and decoder_version for information
+    signature: Signature  # inputs of the trunk; outputs: features, scores, and novelty if there is one
     trunk_sha256: str
     head: dict[str, Any]  # kind, strength, temperature; novelty: kind, threshold, known, unit, auroc, held_out
     metrics: dict[str, Any]
     data: dict[str, Any]  # source, seed, split, counts
-    samples: str  # whose the golden samples are: "user" or "zoo"
-    graft: str  # version of Graft that made it
-    training: dict[str, Any] = field(default_factory=dict)  # of a trained trunk: what was chosen, and its history
+    samples: str  # origin of the golden samples: "user" or "zoo"
+    graft: str  # version of Graft that published it
+    training: dict[str, Any] = field(default_factory=dict)  # of a trained trunk: its settings and history
     created: str = ""  # ISO 8601, UTC; set by publish
     version: int = 0  # set by publish
     files: dict[str, FileFacts] = field(default_factory=dict)  # set by publish
@@ -76,15 +76,11 @@ class Manifest:
         samples: str,
         training: dict[str, Any] | None = None,
     ) -> Manifest:
-        """Return the manifest of a new bundle; what follows from its trunk and from this Graft is filled in.
+        """Return the manifest of a new bundle, with what follows from its inputs and its trunk filled in.
 
-        Args:
-            inputs: what decodes the samples; its spec and its decoder's version are recorded.
-            trunk: the signature of the trunk; the bundle's has its inputs, and its output before `head_outputs`.
-            trunk_sha256: of the trunk's file.
-            head_outputs: the outputs of head.onnx; none for the task "embed".
-
-        The keyword arguments are fields of the manifest.
+        `inputs` decodes samples; its spec and the version of its decoder are recorded. `trunk` is the signature of the
+        trunk: the bundle has its inputs, and its output followed by `head_outputs`, the outputs of head.onnx (none for
+        the task "embed"). All keyword arguments are fields of the manifest.
         """
         return cls(
             name=name,
@@ -115,17 +111,17 @@ class Manifest:
 
     @classmethod
     def from_json(cls, data: bytes, source: str) -> Manifest:
-        """Read manifest.json; `source` is named in errors.
+        """Read the bytes of manifest.json; errors name `source`.
 
         Raises:
-            BundleBroken: it is no manifest.
-            BundleUnsupported: it has a newer protocol.
+            BundleBroken: the file is not a manifest, or lacks a field.
+            BundleUnsupported: its protocol is newer than PROTOCOL.
         """
         try:
             facts = json.loads(data, object_pairs_hook=reject_duplicate_keys)
             protocol = int(facts["protocol"])
         except (ValueError, KeyError, TypeError, RecursionError) as fault:
-            raise BundleBroken(f"{source} is no manifest ({fault!r}). Publish the model again.") from None
+            raise BundleBroken(f"{source} is not a manifest ({fault!r}). Publish the model again.") from None
         if protocol > PROTOCOL:
             raise BundleUnsupported(
                 f"{source} has protocol {protocol}; this Graft reads up to {PROTOCOL}. Update Graft to serve it."
@@ -136,11 +132,11 @@ class Manifest:
             facts["files"] = {name: FileFacts(str(f["sha256"]), int(f["bytes"])) for name, f in facts["files"].items()}
             return cls(**facts)
         except (ValueError, KeyError, TypeError, AttributeError) as fault:
-            raise BundleBroken(f"{source} lacks or garbles a field ({fault}). Publish the model again.") from None
+            raise BundleBroken(f"{source} has a missing or invalid field ({fault}). Publish the model again.") from None
 
 
 def sample_kind_of(spec: Mapping[str, Any]) -> SampleKind:
-    """Return what kind of sample an input spec takes.
+    """Return the kind of sample that an input spec describes.
 
     >>> sample_kind_of({"kind": "text", "texts": 2})
     'pair'
@@ -151,12 +147,18 @@ def sample_kind_of(spec: Mapping[str, Any]) -> SampleKind:
 
 
 def reject_duplicate_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Return a JSON object's pairs as a dict; for `json.loads(object_pairs_hook=)`.
+    """Return the pairs of a JSON object as a dict; the `object_pairs_hook` of `json.loads`.
+
+    >>> json.loads('{"a": 1, "a": 2}', object_pairs_hook=reject_duplicate_keys)
+    Traceback (most recent call last):
+    ValueError: duplicate key 'a'
 
     Raises:
-        ValueError: a key stands twice.
+        ValueError: a key occurs twice.
     """
-    facts = dict(pairs)
-    if len(facts) != len(pairs):
-        raise ValueError("a key stands twice")
+    facts: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in facts:
+            raise ValueError(f"duplicate key {key!r}")
+        facts[key] = value
     return facts

@@ -1,16 +1,16 @@
-"""A bundle on disk: one version of one model. Its layout, opened and verified; `graft.bundle.publish` writes it.
+"""Open a bundle, one version of one model on disk, and verify the checksum of every file.
 
     models/                      a model repository: MODEL/VERSION/, the newest version wins
       .trunks/SHA256.onnx        each distinct trunk once
       flowers/3/
-        manifest.json            written last; SHA-256 of every byte of the others
+        manifest.json            written last; size and SHA-256 of every other file
         trunk.onnx               hard link into .trunks/, a copy where links are not possible
         head.onnx
         golden.npz
         report.html
 
-A reader believes only what the manifest's hashes confirm. Hashes prove that the bytes are whole, not
-who made them.
+A reader trusts only files whose SHA-256 stands in the manifest. Checksums prove integrity, not origin.
+`graft.bundle.publish` writes bundles.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ MAX_MANIFEST_BYTES: Final = 16 << 20  # bytes
 
 @dataclass(frozen=True, slots=True)
 class BundleLayout:
-    """The paths of one bundle."""
+    """The paths of the files of a bundle."""
 
     root: Path
 
     @property
     def manifest(self) -> Path:
-        """What the bundle says of itself."""
+        """Description and checksums."""
         return self.root / "manifest.json"
 
     @property
@@ -51,23 +51,23 @@ class BundleLayout:
 
     @property
     def golden(self) -> Path:
-        """Samples with their recorded answers."""
+        """Golden samples with their recorded answers."""
         return self.root / "golden.npz"
 
     @property
     def tokenizer(self) -> Path:
-        """Text -> token ids; where the model takes text."""
+        """Text -> token ids; only of text models."""
         return self.root / "tokenizer.json"
 
     @property
     def report(self) -> Path:
-        """The report for people; it may show the user's own pictures, so it is never served."""
+        """The HTML report; it may show the user's own samples, so it is never served."""
         return self.root / "report.html"
 
 
 @dataclass(frozen=True, slots=True)
 class Bundle:
-    """One version of one model, opened."""
+    """An open bundle: its paths and its manifest."""
 
     layout: BundleLayout
     manifest: Manifest
@@ -78,16 +78,18 @@ class Bundle:
 
 
 def open_bundle(root: Path) -> Bundle:
-    """Open the bundle in folder `root`, every byte of it compared with the manifest.
+    """Open the bundle in folder `root`, and verify the size and SHA-256 of every file.
 
     Raises:
-        BundleBroken: a file is missing, or is not what the manifest says.
+        BundleBroken: a file is missing, or does not match the manifest.
         BundleUnsupported: the manifest has a newer protocol.
     """
     layout = BundleLayout(root)
     try:
         if layout.manifest.stat().st_size > MAX_MANIFEST_BYTES:
-            raise BundleBroken(f"{layout.manifest} is larger than {MAX_MANIFEST_BYTES:,} bytes: no manifest.")
+            raise BundleBroken(
+                f"{layout.manifest} is larger than {MAX_MANIFEST_BYTES:,} bytes, the limit of a manifest."
+            )
         manifest = Manifest.from_json(layout.manifest.read_bytes(), str(layout.manifest))
         for name, facts in manifest.files.items():
             _verify_file(root, name, facts)
@@ -95,17 +97,21 @@ def open_bundle(root: Path) -> Bundle:
         raise BundleBroken(f"{root}: {fault.strerror} ({fault.filename}). Publish the model again.") from None
     missing = _required_files(manifest) - manifest.files.keys()
     if missing or manifest.files["trunk.onnx"].sha256 != manifest.trunk_sha256:
-        raise BundleBroken(f"{layout.manifest} does not vouch for {', '.join(missing) or 'its trunk'}.")
+        raise BundleBroken(
+            f"{layout.manifest} has no matching SHA-256 for {', '.join(sorted(missing)) or 'trunk.onnx'}. "
+            "Publish the model again."
+        )
     return Bundle(layout, manifest)
 
 
 def resolve_bundle(model: Path) -> Bundle:
-    """Open the bundle in folder `model`, or the newest version below it.
+    """Open the bundle in the folder `model`, MODELS/NAME/VERSION; of MODELS/NAME its newest version.
 
     Raises:
-        UnknownModel: there is no such folder, or nothing was ever published into it.
-        UnknownVersion: it is a model, but not of that version.
-        BundleBroken: a file is not what the manifest says.
+        UnknownModel: there is no such folder, or no version in it.
+        UnknownVersion: the model has no such version.
+        BundleBroken: a file does not match the manifest.
+        BundleUnsupported: the manifest has a newer protocol.
     """
     if BundleLayout(model).manifest.is_file():
         return open_bundle(model)
@@ -115,13 +121,13 @@ def resolve_bundle(model: Path) -> Bundle:
     if model_version_numbers := model_versions(parent.parent, parent.name):
         raise UnknownVersion(f"{parent} has no version {name}; it has {', '.join(map(str, model_version_numbers))}.")
     raise UnknownModel(
-        f"{model} is no published model: a folder models/NAME or models/NAME/VERSION with a manifest.json is meant. "
-        "`finetune`, `zoo publish` and `zoo import` make one."
+        f"{model} is not a published model: a folder models/NAME or models/NAME/VERSION with a manifest.json. "
+        "`finetune`, `zoo publish` and `zoo import` publish models."
     )
 
 
 def _required_files(manifest: Manifest) -> set[str]:
-    """Return the files that a bundle of that task and input cannot do without."""
+    """Return the names of the files that a bundle of that task and input must have."""
     head = set() if manifest.task == "embed" else {"head.onnx"}
     tokenizer = {"tokenizer.json"} if manifest.sample_kind != "image" else set()
     return {"trunk.onnx", "golden.npz"} | head | tokenizer
@@ -129,10 +135,10 @@ def _required_files(manifest: Manifest) -> set[str]:
 
 def _verify_file(root: Path, name: str, facts: FileFacts) -> None:
     if Path(name).name != name:
-        raise BundleBroken(f"{root}: the manifest names {name!r}, which is no plain file name.")
+        raise BundleBroken(f"{root}: the manifest names {name!r}, which is not a plain file name.")
     path = root / name
     if path.stat().st_size != facts.bytes or file_sha256(path) != facts.sha256:
         raise BundleBroken(
-            f"{path} is not what the manifest says: it was changed or cut after it was published. "
-            "Copy the bundle again from where it was made, or publish it again."
+            f"{path} does not match the manifest: it was changed or truncated after it was published. "
+            "Copy the bundle again from its origin, or publish it again."
         )

@@ -25,7 +25,7 @@ from graft.errors import PublishFailed, TrunkError
 from graft.storage.atomic_file import file_sha256, open_atomic
 from graft.storage.atomic_folder import draft_folder, rename_draft
 
-_STALE_SECONDS: Final = 24 * 3600  # seconds after which nobody is at work on a draft or a trunk any more
+_STALE_SECONDS: Final = 24 * 3600  # age from which a draft or an unlinked trunk is a leftover
 
 
 def publish(
@@ -79,18 +79,18 @@ def _require_trunk_checksum(trunk: Path, sha256: str) -> None:
 
 
 def _remove_empty(folders: Sequence[Path]) -> None:
-    """Remove the folders that are empty, in their order."""
+    """Delete those folders that are empty, in their order."""
     for folder in folders:
         with contextlib.suppress(OSError):
             folder.rmdir()
 
 
 def _rename_to_next_version(draft: Path, manifest: Manifest) -> Bundle:
-    """Write the manifest into `draft` and rename it to the first version that is free."""
+    """Write the manifest into `draft`, and rename it to the next free version number."""
     files = {p.name: FileFacts(file_sha256(p), p.stat().st_size) for p in sorted(draft.iterdir())}
     created = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     while True:
-        # Whatever has a number counts, a half-copied folder too: no number is given twice.
+        # Every folder with a number counts, also a partly copied one: no number is used twice.
         version = max((int(p.name) for p in draft.parent.iterdir() if VERSION_PATTERN.fullmatch(p.name)), default=0) + 1
         final = draft.parent / str(version)
         final_manifest = dataclasses.replace(manifest, version=version, created=created, files=files)
@@ -113,13 +113,13 @@ def _delete_leftovers(models: Path, folder: Path) -> None:
 
 
 def _store_trunk(models: Path, trunk: Path, sha256: str) -> Path:
-    """Return the repository's own copy of a trunk, made now if it has none."""
+    """Return the repository's own copy of a trunk, created if it has none."""
     repository_copy = models / ".trunks" / f"{sha256}.onnx"
     if not repository_copy.is_file() or file_sha256(repository_copy) != sha256:
         with open_atomic(repository_copy) as file, trunk.open("rb") as source:
             shutil.copyfileobj(source, file, 1 << 20)
         repository_copy.chmod(0o644)
-    os.utime(repository_copy)  # young again: another publisher must not sweep it before it is linked
+    os.utime(repository_copy)  # so that no other publisher deletes it as old before it is linked
     return repository_copy
 
 

@@ -1,4 +1,4 @@
-"""Replay of golden samples: the answers of a bundle compared with those on record, so serving equals training."""
+"""Replay golden samples: compare a bundle's answers here with those on record, so that serving equals training."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from graft.inputs.open_input import BatchArrays, Input, open_input
 from graft.runtime.session import open_session
 from graft.types import Float32Array
 
-# Of a probability, of the deviation of a regression's target, or of the largest feature.
-# Another CPU or runtime moves int8 more.
+# Relative to 1 for probabilities, to the target's standard deviation for regression, to the largest feature for
+# embeddings. int8 differs more between CPUs and runtimes.
 TOLERANCE: Final = {"fp32": 1e-3, "int8": 0.05}
-# Of the novelty, or of its deviation where that is more: it sums up what all the features have moved.
+# Relative to the novelty, or to its standard deviation if that is larger: differences of all features add up in it.
 NOVELTY_TOLERANCE: Final = {"fp32": 0.01, "int8": 0.25}
-MIN_LABEL_MARGIN: Final = 0.05  # above it the winning label must be the same
+MIN_LABEL_MARGIN: Final = 0.05  # margin of the top-1 score from which on the label must be the same
 
 
 def replay_files(layout: BundleLayout, manifest: Manifest, trunk: Path | None = None) -> None:
@@ -32,7 +32,7 @@ def replay_files(layout: BundleLayout, manifest: Manifest, trunk: Path | None = 
 
     Raises:
         ReplayFailed: an answer differs; the message names the first stage that does.
-        TrunkError: ONNX Runtime refuses a file.
+        TrunkError: ONNX Runtime cannot open a file.
         BundleError: the input spec or the tokenizer cannot be used here.
     """
     inputs = open_input(manifest.input, layout.tokenizer.read_bytes() if layout.tokenizer.is_file() else None)
@@ -55,9 +55,14 @@ def replay(
     trunk: Callable[[BatchArrays], Float32Array],
     head: Callable[[Float32Array], Float32Array] | None,
 ) -> None:
-    """Ask `golden`'s samples again and compare with the answers on record.
+    """Run the golden samples, each in a batch of one, and compare the answers with those on record.
 
-    Without a head the features are the answer.
+    Args:
+        golden: the samples with their recorded features and scores.
+        manifest: sets the tolerance by its precision and its task.
+        inputs: decodes a sample.
+        trunk: a batch of n -> features, float32 [n,d].
+        head: features, float32 [n,d] -> scores, float32 [n,k]; None compares the features.
 
     Raises:
         ReplayFailed: an answer differs; the message names the first stage that does.
@@ -70,8 +75,8 @@ def replay(
             raise ReplayFailed(f"{where} does not decode here: {fault}") from None
         if array_sha256(array) != golden.arrays_sha256[number]:
             raise ReplayFailed(
-                f"{where} decodes to other {'pixels' if array.ndim > 1 else 'tokens'} here than where the model was "
-                "made. Install the decoder's version that its manifest names (input.decoder_version)."
+                f"{where} decodes to other {'pixels' if array.ndim > 1 else 'tokens'} here than when the model was "
+                "published. Install the version of the decoder that its manifest names (input.decoder_version)."
             )
         features = trunk(inputs.batch([array]))
         largest = float(np.abs(golden.features[number]).max())
@@ -88,9 +93,9 @@ def replay(
 
 
 def _describe_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
-    """Say what is wrong with one answer, the columns of the head's outputs; None where nothing is."""
+    """Describe how one answer of the head, [k] or [k+1], differs; None if it does not."""
     if expected.shape != actual.shape:
-        return f"{actual.size} numbers instead of {expected.size}"
+        return f"{actual.size} values instead of {expected.size}"
     k = len(manifest.labels)
     return _describe_score_mismatch(expected[:k], actual[:k], manifest) or _describe_novelty_mismatch(
         expected[k:], actual[k:], manifest
@@ -100,7 +105,7 @@ def _describe_mismatch(expected: Float32Array, actual: Float32Array, manifest: M
 def _describe_score_mismatch(expected: Float32Array, actual: Float32Array, manifest: Manifest) -> str | None:
     tolerance = TOLERANCE[manifest.precision] * float(manifest.head.get("unit", 1.0))
     off = float(np.abs(expected - actual).max())
-    if not off <= tolerance:  # NaN is a miss too
+    if not off <= tolerance:  # also true for NaN
         return f"a score is off by {off:.2g}, allowed is {tolerance:g}"
     if manifest.task == "classify":
         second, first = np.sort(expected)[-2:]

@@ -1,4 +1,4 @@
-"""What a trunk or a bundle takes and gives: named tensors. Engine and wire read only this."""
+"""The signature of a trunk or a bundle: its named input and output tensors, each with dtype and shape."""
 
 from __future__ import annotations
 
@@ -9,28 +9,28 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class TensorSpec:
-    """One named input or output; the batch axis is -1."""
+    """One named input or output tensor."""
 
     name: str
-    dtype: str  # numpy's name: "uint8", "float32", "int64"
-    shape: tuple[int, ...]
+    dtype: str  # NumPy's name: "uint8", "float32", "int64"
+    shape: tuple[int, ...]  # the batch axis is -1
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> TensorSpec:
-        """Read what `dataclasses.asdict` wrote."""
+        """Read the dict that `dataclasses.asdict` made."""
         return cls(str(facts["name"]), str(facts["dtype"]), tuple(int(n) for n in facts["shape"]))
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """The inputs and outputs of a graph."""
+    """The input and output tensors of a graph."""
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> Signature:
-        """Read what `dataclasses.asdict` wrote."""
+        """Read the dict that `dataclasses.asdict` made."""
         return cls(
             tuple(TensorSpec.from_dict(tensor) for tensor in facts["inputs"]),
             tuple(TensorSpec.from_dict(tensor) for tensor in facts["outputs"]),

@@ -1,1 +1,1 @@
-"""What the commands share: errors without tracebacks, progress, shell completion."""
+"""Shared by all commands: errors without tracebacks, exit status, --progress, shell completion."""

@@ -1,4 +1,4 @@
-"""What the commands share: an error becomes one clear line and an exit status, never a traceback."""
+"""Run a command: an expected error becomes one line on standard error and an exit status, never a traceback."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ import click
 from graft.errors import GraftError
 from graft.progress import Progress, SilentProgress
 
-INTERRUPT_MESSAGE: Final = "stopped: nothing half-made was left behind."
+INTERRUPT_MESSAGE: Final = "stopped: no partial results were left behind."
 
 
 def run_cli(command: click.Command) -> None:
-    """Run a click command as a program.
+    """Run a click command as a program, and exit.
 
-    Exit status: 0 done, 1 an error that was explained, 2 wrong usage, 130 stopped by Ctrl-C, 141 nobody reads what
-    it prints.
+    Exit status: 0 success, 1 an expected error, 2 wrong usage, 130 stopped by Ctrl-C, 141 the reader of standard output
+    closed it.
     """
     try:
         command.main(standalone_mode=False)
@@ -30,29 +30,29 @@ def run_cli(command: click.Command) -> None:
     except (click.Abort, KeyboardInterrupt):
         click.echo(INTERRUPT_MESSAGE, err=True)
         sys.exit(130)
-    except BrokenPipeError:  # `| head` has read enough; nothing more may be written, not even at exit
+    except BrokenPipeError:  # as `| head` does; nothing more may be written, not even at exit
         _discard_stdout()
         sys.exit(141)
     except GraftError as error:
         click.echo(f"error: {error}", err=True)
         sys.exit(1)
-    except OSError as fault:  # the disk that its output goes to is full, a folder is not to be written
+    except OSError as fault:  # a full disk, a folder without permission
         _discard_stdout()
         where = f": {fault.filename}" if fault.filename else ""
-        click.echo(f"error: {fault.strerror or fault}{where}. Is there room, and may it be read and written?", err=True)
+        click.echo(f"error: {fault.strerror or fault}{where}. Check the free disk space and the permissions.", err=True)
         sys.exit(1)
 
 
 def _discard_stdout() -> None:
-    """Let what is still to be printed go nowhere: Python would try it once more at exit, and fail once more."""
+    """Redirect standard output to nowhere: Python would flush it at exit, and fail again."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 @contextmanager
 def progress_reporter(mode: str) -> Iterator[Progress]:
-    """Yield the progress that a command's --progress asks for: "auto", "json" or "none".
+    """Yield the Progress for a command's --progress: "auto", "json" or "none".
 
-    As JSON Lines, what ends the command early is told as such a line, too.
+    With "json", an error that ends the command is written as an event, too.
     """
     from graft.progress.json_lines import JsonLinesProgress
     from graft.progress.terminal import TerminalProgress

@@ -1,1 +1,1 @@
-"""Bytes -> arrays: the same code in training and in serving."""
+"""Preprocessing, raw bytes to arrays: the same code in training and in serving."""

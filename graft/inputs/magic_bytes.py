@@ -1,10 +1,10 @@
-"""What a file is, by its first bytes and never by its name; nothing is decoded."""
+"""Detect a file format by its first bytes (magic bytes), never by its name and without decoding."""
 
 from __future__ import annotations
 
 from typing import Final
 
-# How the beginning of a file names its format: (offset, bytes, name).
+# (offset, bytes, name of the format)
 MAGIC_BYTES: Final = (
     (0, b"\xff\xd8\xff", "JPEG"),
     (0, b"\x89PNG\r\n\x1a\n", "PNG"),
@@ -35,7 +35,11 @@ MAGIC_BYTES: Final = (
 
 
 def sniff_format(data: bytes) -> str | None:
-    """Return the format that the first bytes name ("JPEG", "HEIC", …), or None."""
+    """Return the format of a file by its first bytes, such as "JPEG" or "HEIC"; None if it is unknown.
+
+    >>> sniff_format(b"GIF89a")
+    'GIF'
+    """
     first_bytes = data[:64].lstrip() if data[:64].lstrip()[:1] == b"<" else data[:64]
     for offset, magic, name in MAGIC_BYTES:
         if first_bytes[offset : offset + len(magic)].lower() == magic.lower():
@@ -44,16 +48,16 @@ def sniff_format(data: bytes) -> str | None:
 
 
 def describe_bytes(data: bytes) -> str:
-    """Say in words what bytes that are no allowed image seem to be."""
+    """Describe, for an error message, what bytes that are not a supported image seem to be."""
     if not data:
         return "an empty file"
     if format_ := sniff_format(data):
-        return f"{format_}, which is refused"
-    return "text" if data[:256].isascii() and b"\0" not in data[:256] else "of no known image format"
+        return f"{format_}, which is not supported"
+    return "text" if data[:256].isascii() and b"\0" not in data[:256] else "not in a known image format"
 
 
 def read_webp_size(data: bytes) -> tuple[int, int]:
-    """Return the width and height that a WebP's header names; (0, 0) where it is cut off before them."""
+    """Return the width and height in pixels from a WebP header; (0, 0) if it is truncated."""
     kind, body = data[12:16], data[20:30]
     if len(body) < 10:
         return 0, 0

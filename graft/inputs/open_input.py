@@ -1,4 +1,4 @@
-"""Raw bytes to arrays, for training and for serving alike: what every input can do, and which one a spec names."""
+"""The protocol of inputs, which turn raw bytes into arrays, and the choice of one by its spec."""
 
 from __future__ import annotations
 
@@ -9,36 +9,40 @@ from numpy.typing import NDArray
 
 from graft.errors import BundleUnsupported
 
-SampleArray = NDArray[Any]  # one sample: uint8 [s,s,3] of an image, int32 [t] of a text
-BatchArrays = Mapping[str, NDArray[Any]]  # a batch as the trunk takes it: by name, the first axis is n
+SampleArray = NDArray[Any]  # one decoded sample: uint8 [s,s,3] of an image, int32 [t] of a text
+BatchArrays = Mapping[str, NDArray[Any]]  # a batch of n by input name, each [n,...]
 
 
 class Input(Protocol):
-    """A sample's raw bytes -> one array -> with others, the arrays of a batch."""
+    """Decodes a sample's raw bytes to an array, and joins such arrays to a batch."""
 
     def spec(self) -> dict[str, Any]:
-        """Return what a server must be able to do exactly: goes into manifests and cache keys."""
+        """Return what a server must reproduce exactly, for manifests and cache keys."""
 
     def decoder_version(self) -> str:
-        """Return the version of the decoder or tokeniser, for the record in a manifest."""
+        """Return the version of the decoder or tokenizer, for information in manifests."""
 
     def __call__(self, data: bytes) -> SampleArray:
         """Decode one sample.
 
         Raises:
-            InputError: it cannot be; the message says why.
+            InputError: it cannot be decoded; the message says why.
         """
 
     def batch(self, samples: Sequence[SampleArray]) -> BatchArrays:
-        """Put n samples together as the trunk takes them."""
+        """Join n decoded samples to a batch for the trunk."""
 
 
 def open_input(spec: Mapping[str, Any], tokenizer_json: bytes | None) -> Input:
-    """Return the input that the spec of a bundle or of a cached trunk describes.
+    """Return the input that a spec of a bundle or of a cached trunk describes.
+
+    Args:
+        spec: what `Input.spec` returned.
+        tokenizer_json: the bytes of tokenizer.json; None for images.
 
     Raises:
-        BundleBroken: `tokenizer_json` is not the file that the spec names.
-        BundleUnsupported: this Graft cannot do exactly that.
+        BundleBroken: `tokenizer_json` is not the file whose SHA-256 is in the spec.
+        BundleUnsupported: this Graft cannot reproduce the spec exactly.
     """
     if spec.get("kind") == "image":
         from graft.inputs.image import ImageInput
@@ -48,4 +52,6 @@ def open_input(spec: Mapping[str, Any], tokenizer_json: bytes | None) -> Input:
         from graft.inputs.text import TextInput
 
         return TextInput.from_spec(spec, tokenizer_json or b"")
-    raise BundleUnsupported(f"the input spec is of kind {spec.get('kind')!r}; this Graft knows 'image' and 'text'.")
+    raise BundleUnsupported(
+        f"the input spec has the kind {spec.get('kind')!r}; this Graft supports 'image' and 'text'. Update Graft."
+    )

@@ -1,4 +1,4 @@
-"""The files in a folder that are meant: which names are pictures, which are texts, and what is passed over."""
+"""Find sample files in a folder: suffixes of images and texts, names to ignore, hidden files."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ IGNORED_NAMES: Final = frozenset(("__macosx", "__pycache__", "thumbs.db", "deskt
 
 
 def list_visible(folder: Path) -> list[Path]:
-    """Return what lies in a folder, sorted, without what is hidden or left there by a system.
+    """Return the sorted entries of a folder, without hidden ones and files of operating systems.
 
     Raises:
-        OSError: it cannot be read.
+        OSError: the folder cannot be read.
     """
     return sorted(
         Path(entry.path)
@@ -29,7 +29,9 @@ def list_visible(folder: Path) -> list[Path]:
 
 
 def walk_files(folder: Path, ancestors: tuple[tuple[int, int], ...] = ()) -> Iterator[Path]:
-    """Yield the files below `folder`, links followed, but none that lead back up; `ancestors` are the folders above it.
+    """Yield the files below `folder`, following links but not in circles.
+
+    `ancestors` are the device and inode numbers of the folders above.
 
     Raises:
         OSError: a folder cannot be read.
@@ -46,5 +48,5 @@ def walk_files(folder: Path, ancestors: tuple[tuple[int, int], ...] = ()) -> Ite
 
 
 def printable_path(path: Path) -> str:
-    """Return `path` as text, whatever bytes are in it."""
+    """Return `path` as printable text; bytes that are not UTF-8 are replaced."""
     return os.fsencode(path).decode(errors="replace")

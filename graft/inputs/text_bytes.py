@@ -1,7 +1,7 @@
-"""What a text sample is in bytes: one text is its UTF-8, a pair is a JSON list of two strings.
+"""Text samples as bytes: a text is its UTF-8, a pair of texts is a JSON list of two strings.
 
-Which of the two a model takes is a fact of the model: a text that looks like JSON is never taken for a pair.
-Standard library only, so that the client and the data sets write samples without a tokenizer.
+The model decides which of the two a sample is: a text that looks like JSON is never read as a pair. Standard library
+only, so that the client and the data sets write samples without a tokenizer.
 """
 
 from __future__ import annotations
@@ -13,10 +13,14 @@ from graft.errors import NotText
 
 
 def encode_text_sample(*texts: str) -> bytes:
-    """Return the bytes of a sample of one text or of two.
+    """Return the bytes of a sample of one text or two.
+
+    >>> encode_text_sample("a text", "another")
+    b'["a text", "another"]'
+
 
     Raises:
-        NotText: a string holds a lone surrogate, which UTF-8 cannot carry.
+        NotText: a string has a lone surrogate, which UTF-8 cannot encode.
     """
     try:
         return (texts[0] if len(texts) == 1 else json.dumps(texts, ensure_ascii=False)).encode()
@@ -25,10 +29,10 @@ def encode_text_sample(*texts: str) -> bytes:
 
 
 def decode_text_sample(data: bytes, text_count: Literal[1, 2]) -> tuple[str, ...]:
-    """Return the one text or the two that a sample holds; what `encode_text_sample` wrote comes back unchanged.
+    """Return the one or two texts of a sample that `encode_text_sample` wrote.
 
     Raises:
-        NotText: no UTF-8, or no pair where one is due.
+        NotText: not UTF-8, or not a pair although `text_count` is 2.
     """
     try:
         text = data.decode()
@@ -36,7 +40,7 @@ def decode_text_sample(data: bytes, text_count: Literal[1, 2]) -> tuple[str, ...
         if data[fault.start] == 0xED and data[fault.start + 1 : fault.start + 2] >= b"\xa0":  # U+D800 to U+DFFF
             raise _lone_surrogate_error(fault.start) from None
         raise NotText(
-            f"these {len(data):,} bytes are no UTF-8 text: {fault.reason} at byte {fault.start:,} "
+            f"these {len(data):,} bytes are not UTF-8 text: {fault.reason} at byte {fault.start:,} "
             f"(0x{data[fault.start]:02x}). Save the text as UTF-8."
         ) from None
     return (text,) if text_count == 1 else _decode_pair(text)
@@ -46,7 +50,7 @@ def _decode_pair(text: str) -> tuple[str, str]:
     try:
         match json.loads(text):
             case [str(first), str(second)]:
-                encode_text_sample(first, second)  # JSON's \ud800 would slip in a lone surrogate
+                encode_text_sample(first, second)  # JSON's \ud800 would add a lone surrogate
                 return first, second
     except (ValueError, RecursionError):
         pass
@@ -55,5 +59,5 @@ def _decode_pair(text: str) -> tuple[str, str]:
 
 def _lone_surrogate_error(position: int) -> NotText:
     return NotText(
-        f"a lone surrogate stands at {position:,}: half a character, which no UTF-8 text can hold. Write the text anew."
+        f"there is a lone surrogate at position {position:,}: half a character, which UTF-8 cannot encode. Remove it."
     )

@@ -1,4 +1,7 @@
-"""Progress: how whoever works tells how far things are. Light; `graft.progress.terminal` shows it, `graft.progress.json_lines` writes it."""
+"""Progress reporting: the protocol that functions report to, and one that is silent.
+
+`graft.progress.terminal` draws progress bars, `graft.progress.json_lines` writes events for programs.
+"""
 
 from __future__ import annotations
 
@@ -10,41 +13,48 @@ MetricValues = Mapping[str, float | int]
 
 
 class ProgressBar(Protocol):
-    """One thing under way."""
+    """A progress bar in use."""
 
     def advance(self, steps: int = 1) -> None:
-        """Say that `steps` more are done."""
+        """Advance the bar by `steps`."""
 
 
 class Progress(Protocol):
-    """Whoever wants to hear how far things are."""
+    """Receives log lines, metrics and progress bars."""
 
     def bar(self, what: str, total: int | None, unit: str = "") -> AbstractContextManager[ProgressBar]:
-        """Open a bar for `what` of `total` steps; None where that is unknown, "B" counts bytes."""
+        """Open a progress bar.
+
+        Args:
+            what: the label of the bar.
+            total: the number of steps; None if it is unknown.
+            unit: "B" if steps are bytes.
+        """
 
     def log(self, line: str) -> None:
-        """Tell one line of text."""
+        """Log one line of text."""
 
     def log_metrics(self, what: str, metrics: MetricValues) -> None:
-        """Tell how it goes in numbers, such as those of an epoch; keys as programs want to read them.
+        """Log metrics by name, such as those of an epoch.
 
-        Of an epoch: epoch, of, loss, val_loss, val_score, rate, seconds, seconds_left.
+        Those of an epoch are epoch, of (the number of epochs), loss, val_loss, val_score, rate (the learning rate),
+        seconds and seconds_left.
         """
 
 
 class SilentProgress:
-    """Hears nothing; the default of every library function."""
+    """A Progress that reports nothing; the default of every library function."""
 
     @contextmanager
     def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[ProgressBar]:
-        """Open a bar that nobody sees."""
+        """Yield a bar that shows nothing."""
         yield self
 
     def log(self, line: str) -> None:
-        """Say nothing."""
+        """Do nothing."""
 
     def log_metrics(self, what: str, metrics: MetricValues) -> None:
-        """Tell nothing."""
+        """Do nothing."""
 
     def advance(self, steps: int = 1) -> None:
-        """Count nothing."""
+        """Do nothing."""

@@ -1,14 +1,14 @@
-"""Progress for programs: JSON Lines on standard error, one object a line.
+"""Progress as JSON Lines on standard error, for programs that run a command: one event per line.
 
     {"event": "say", "text": "…"}
-    {"event": "start", "what": "features", "total": 5000}                      total null: not known
+    {"event": "start", "what": "features", "total": 5000}                      total null: unknown
     {"event": "progress", "what": "features", "done": 900, "total": 5000, "seconds_left": 4.6}
     {"event": "end", "what": "features", "done": 5000, "total": 5000, "seconds": 5.7, "whole": true}
     {"event": "numbers", "what": "epoch", "epoch": 3, "of": 8, "loss": 0.41, "val_loss": 0.39, …}
     {"event": "error", "text": "…"}
 
-Bytes are told as "unit": "B" beside "total". A number that is not finite is null. Other events may come
-later; a reader passes over those that it does not know.
+A bar that counts bytes has "unit": "B" beside "total". A number that is not finite is null. Readers must ignore unknown
+events: later versions may add some.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ from typing import Any, Final
 
 from graft.progress import MetricValues, ProgressBar
 
-EVENT_INTERVAL_SECONDS: Final = 0.5  # seconds between two "progress" events of one bar
+EVENT_INTERVAL_SECONDS: Final = 0.5  # between two "progress" events of one bar
 
 
 class JsonLinesProgress:
-    """Tells progress as JSON Lines on standard error; safe to call from many threads."""
+    """Writes progress as JSON Lines on standard error. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
 
     @contextmanager
     def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[ProgressBar]:
-        """Tell when `what` starts, how far it is, twice a second at most, and when and how it ends."""
+        """Write "start", then "progress" at most twice a second, then "end"; `whole` is false after an exception."""
         self._write_event("start", {"what": what, "total": total, **({"unit": unit} if unit else {})})
         json_bar = _JsonLinesBar(self, what, total)
         is_complete = False
@@ -48,20 +48,20 @@ class JsonLinesProgress:
             self._write_event("end", facts)
 
     def log(self, line: str) -> None:
-        """Tell a text."""
+        """Write a "say" event."""
         self._write_event("say", {"text": line})
 
     def log_metrics(self, what: str, metrics: MetricValues) -> None:
-        """Tell the numbers as they are."""
+        """Write a "numbers" event."""
         plain = {name: value if isinstance(value, int) else float(value) for name, value in metrics.items()}
         self._write_event("numbers", {"what": what, **plain})
 
     def log_error(self, text: str) -> None:
-        """Tell why the run ends."""
+        """Write an "error" event: why the run ends."""
         self._write_event("error", {"text": text})
 
     def log_progress(self, what: str, done: int, total: int | None, seconds_left: float | None) -> None:
-        """Tell how far `what` is."""
+        """Write a "progress" event."""
         self._write_event("progress", {"what": what, "done": done, "total": total, "seconds_left": seconds_left})
 
     def _write_event(self, event: str, fields: dict[str, Any]) -> None:

@@ -1,4 +1,4 @@
-"""Progress for people, with time left for whatever takes more than two seconds; always on standard error."""
+"""Progress bars with the time left, and log lines, on standard error."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from rich.progress import Progress as RichProgress
 from graft.progress import MetricValues, ProgressBar, SilentProgress
 
 METRIC_TITLES: Final = {"val_loss": "validation loss", "val_score": "score"}
-UNLABELLED_METRICS: Final = ("of", "seconds_left")  # told beside another number, or at the end of the line
+UNLABELLED_METRICS: Final = ("of", "seconds_left")  # shown beside another value, or at the end of the line
 
 
 class TerminalProgress:
-    """Draws bars with time left on standard error; plain lines where that is no terminal."""
+    """Draws progress bars on standard error; writes plain lines if that is not a terminal."""
 
     def __init__(self) -> None:
         self.console = Console(stderr=True, highlight=False)
 
     @contextmanager
     def bar(self, what: str, total: int | None, unit: str = "") -> Iterator[ProgressBar]:
-        """Open a bar that vanishes when it is done; where nobody could see it move, tell one line."""
+        """Draw a bar that vanishes when it is complete; without a terminal, print one line."""
         if not self.console.is_terminal:
             self.log(f"{what} ...")
             yield SilentProgress()
@@ -62,7 +62,11 @@ class _TerminalBar:
 
 
 def format_metrics(what: str, metrics: MetricValues) -> str:
-    """Return numbers as a line for people; the one called `what` comes first, as 3/8 where `of` says how many."""
+    """Return metrics as one line; the one called `what` comes first, as 3/8 if there is an `of`.
+
+    >>> format_metrics("epoch", {"epoch": 3, "of": 8, "loss": 0.412})
+    'epoch 3/8   loss 0.412'
+    """
     count = f" {metrics[what]:g}" + (f"/{metrics['of']:g}" if "of" in metrics else "") if what in metrics else ""
     parts = [what + count]
     for name, value in metrics.items():
@@ -76,7 +80,11 @@ def format_metrics(what: str, metrics: MetricValues) -> str:
 
 
 def format_duration(seconds: float) -> str:
-    """Return a duration as people say it: 0.4 s, 12 s, 1 min 20 s, 2 h 5 min."""
+    """Return a duration in readable units.
+
+    >>> [format_duration(seconds) for seconds in (0.44, 12, 80, 7500)]
+    ['0.4 s', '12 s', '1 min 20 s', '2 h 5 min']
+    """
     if seconds < 10:
         return f"{seconds:.1f} s"
     whole = round(seconds)

@@ -1,1 +1,1 @@
-"""ONNX Runtime sessions, devices and threads."""
+"""ONNX Runtime sessions, devices (CPU, CUDA), CPU cores and thread pools."""

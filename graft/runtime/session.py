@@ -1,3 +1,5 @@
+"""Open ONNX Runtime sessions on the CPU or on CUDA."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -9,13 +11,15 @@ from graft.runtime.device import Device, execution_providers, require_device
 
 
 def open_session(model: Path | bytes, device: Device = "cpu") -> onnxruntime.InferenceSession:
-    """Open an ONNX file for runs of one thread each; run as many at a time as there are cores.
+    """Open an ONNX model in a session that uses one thread per run; call it from as many threads as there are cores.
 
-    `device` "auto" takes CUDA where it is.
+    Args:
+        model: the path of an ONNX file, or its bytes.
+        device: "cpu", "cuda", or "auto" for CUDA if available.
 
     Raises:
-        DeviceMissing: CUDA is asked for, and is not here or does not start.
-        TrunkError: ONNX Runtime refuses the file.
+        DeviceMissing: `device` is "cuda", and CUDA is not available or does not start.
+        TrunkError: ONNX Runtime cannot open the model.
     """
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
@@ -24,18 +28,18 @@ def open_session(model: Path | bytes, device: Device = "cpu") -> onnxruntime.Inf
     source = model if isinstance(model, bytes) else str(model)
     try:
         session = onnxruntime.InferenceSession(source, options, providers=providers)
-    except Exception as fault:  # ONNX Runtime's own exceptions share no base but this
+    except Exception as fault:  # ONNX Runtime's exceptions have no other common base
         raise TrunkError(
-            f"ONNX Runtime refuses {model if isinstance(model, Path) else 'the graph'} ({fault})."
+            f"ONNX Runtime cannot open {model if isinstance(model, Path) else 'the graph'} ({fault})."
         ) from None
-    require_device(device, session.get_providers())  # a CUDA that does not start is silently left out
+    require_device(device, session.get_providers())  # ONNX Runtime silently drops a CUDA that does not start
     return session
 
 
 def require_available_device(device: Device) -> None:
-    """Pass if this ONNX Runtime has a device.
+    """Require that this ONNX Runtime supports `device`.
 
     Raises:
-        DeviceMissing: it has not.
+        DeviceMissing: it does not.
     """
     require_device(device, onnxruntime.get_available_providers())

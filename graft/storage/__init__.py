@@ -1,1 +1,1 @@
-"""Files and folders that are whole or not there, locks and the cache."""
+"""Atomic files and folders, locks, scratch folders and the cache root."""

@@ -1,4 +1,4 @@
-"""Files on disk that are whole or not there: cache root, locks, temporary names, hashes."""
+"""Atomic file writes: a temporary name, fsync, one rename; and SHA-256 checksums of files."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from typing import BinaryIO
 
 @contextlib.contextmanager
 def open_atomic(path: Path) -> Iterator[BinaryIO]:
-    """Open a temporary sibling of `path` for writing; it becomes `path` only if all goes well.
+    """Open a temporary file beside `path` for writing; it is renamed to `path` if the block succeeds, else deleted.
 
-    The bytes are on the disk before the name is: no reader ever sees half a file.
+    The bytes are synced to the disk before the rename, so no reader ever sees a partial file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.name}.", suffix=".part", dir=path.parent)
@@ -32,16 +32,16 @@ def open_atomic(path: Path) -> Iterator[BinaryIO]:
 
 
 def write_atomic(path: Path, data: bytes) -> None:
-    """Write `data` to `path`, whole or not at all."""
+    """Write `data` to `path` atomically."""
     with open_atomic(path) as file:
         file.write(data)
 
 
 def require_writable(folder: Path) -> None:
-    """Write a little where `folder` is, or where it would be made, and leave nothing behind.
+    """Require that files can be written in `folder`, or where it would be created. Nothing is left behind.
 
     Raises:
-        OSError: that cannot be done; its `filename` is the folder that was tried.
+        OSError: they cannot; its `filename` is the folder that was tried.
     """
     existing_folder = folder.absolute()
     while not existing_folder.exists() and not existing_folder.is_symlink():
@@ -55,7 +55,7 @@ def require_writable(folder: Path) -> None:
 
 
 def fsync_folder(folder: Path) -> None:
-    """Make the names in `folder` survive a power cut, where the platform can."""
+    """Sync the names in `folder` to the disk, so that they survive a power cut; not possible on Windows."""
     if os.name == "nt":
         return
     handle = os.open(folder, os.O_RDONLY)

@@ -1,7 +1,7 @@
 """Atomic folders: written under a hidden draft name, synced to the disk, and renamed once they are complete.
 
 A draft has a lock file beside it, DRAFT.lock, which the operating system releases when the process ends, however it
-ends. So a later process can tell a draft in progress from one that a killed process left behind, and deletes the latter.
+ends. So a later process can tell a draft in progress from one that a killed process left, and deletes the latter.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Whether a running process has locked a thing in the cache. Nobody is waited for."""
+"""File locks beside entries of the cache: one process at a time creates an entry, and none deletes it meanwhile."""
 
 from __future__ import annotations
 
@@ -11,18 +11,21 @@ from typing import Final
 
 import filelock
 
-_TEMPORARY_PREFIXES: Final = (".draft-", ".gone-")  # what is in front of the name of the thing itself
+_TEMPORARY_PREFIXES: Final = (
+    ".draft-",
+    ".gone-",
+)  # of drafts and of doomed folders, before the name of the entry that has the lock
 
 
 def is_unlocked(path: Path) -> bool:
-    """Say whether no process has locked the thing at `path`."""
+    """Return whether no process has locked the entry at `path`. Does not wait."""
     with try_lock(path) as is_ours:
         return is_ours
 
 
 @contextmanager
 def try_lock(path: Path) -> Iterator[bool]:
-    """Hold the lock of the thing at `path`; yields False at once where another process has it."""
+    """Hold the lock of the entry at `path`; yield False at once if another process holds it."""
     name = path.name
     for prefix in _TEMPORARY_PREFIXES:
         name = name.removeprefix(prefix)
@@ -41,7 +44,7 @@ def try_lock(path: Path) -> Iterator[bool]:
 
 @contextmanager
 def _try_lock_database(path: Path) -> Iterator[bool]:
-    """Hold SQLite's own lock of a database; yields False where another process writes."""
+    """Hold SQLite's own lock of a database; yield False at once if another process is writing."""
     database = sqlite3.connect(path, timeout=0)
     try:
         try:
@@ -50,7 +53,7 @@ def _try_lock_database(path: Path) -> Iterator[bool]:
             yield False
             return
         except sqlite3.DatabaseError:
-            pass  # no database at all: nobody can be using it
+            pass  # not a database, so nobody can be using it
         yield True
     finally:
         database.close()
@@ -58,7 +61,7 @@ def _try_lock_database(path: Path) -> Iterator[bool]:
 
 @contextlib.contextmanager
 def exclusive_lock(path: Path) -> Iterator[None]:
-    """Hold the lock beside `path`, so that one process at a time makes it."""
+    """Wait for the lock of the entry at `path`, PATH.lock, and hold it: one process at a time creates the entry."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with filelock.FileLock(path.with_name(path.name + ".lock")):
         yield

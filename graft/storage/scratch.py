@@ -1,4 +1,4 @@
-"""A folder in the cache that lives as long as the object which asked for it, or as its process."""
+"""Scratch folders: temporary folders in the cache that a later process deletes if theirs is killed."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ _FOLDER_PREFIX: Final = "graft-"
 
 
 class ScratchFolder:
-    """A new, empty folder, `path`. It is removed with the last reference to this object and at the end of the process.
+    """A new, empty folder, `path`, that is deleted with the last reference to this object or at the end of the process.
 
-    What a killed process left is swept by the next one that makes such a folder: each is guarded by a lock, which
-    the system frees. Where the cache cannot be written the folder lies among the system's temporary files.
+    Creating one also deletes those that killed processes left. If the cache cannot be written, the folder is created
+    in the system's folder for temporary files.
 
     Raises:
-        OSError: there is no place to write.
+        OSError: no folder can be created.
     """
 
     def __init__(self) -> None:
@@ -34,5 +34,5 @@ class ScratchFolder:
         self._finalizer = weakref.finalize(self, remove_locked_folder, self.path, lock)
 
     def remove(self) -> None:
-        """Remove the folder now."""
+        """Delete the folder now."""
         self._finalizer()

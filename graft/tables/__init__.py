@@ -1,4 +1,4 @@
-"""Tables as all formats give them: read a file by the ending of its name, search its columns."""
+"""Read tables: CSV, TSV, Orange .tab, JSON Lines, Parquet, Excel; and find the columns of samples and labels."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ EXCEL_SUFFIXES: Final = frozenset((".xlsx", ".xlsm"))
 UNSUPPORTED_SUFFIXES: Final = frozenset((".xls", ".xlsb", ".ods"))
 TABLE_SUFFIXES: Final = (
     JSON_SUFFIXES | PARQUET_SUFFIXES | EXCEL_SUFFIXES | UNSUPPORTED_SUFFIXES | {".csv", ".tsv", ".tab"}
-)  # of files that are tables
+)
 
 
 def read_table(path: Path, sheet: str = "") -> DataTable:
     """Read a table: CSV, TSV, Orange's .tab, JSON Lines, Parquet, or the sheet of that name of an Excel workbook.
 
     Raises:
-        DatasetError: it is none that can be read, or has no such sheet.
-        MissingExtra: a package that its format needs is not installed.
+        DatasetError: the file is not a readable table, or has no such sheet.
+        MissingExtra: the package for its format is not installed.
     """
     suffix = path.suffix.lower()
     if sheet and suffix not in EXCEL_SUFFIXES:
@@ -38,5 +38,5 @@ def read_table(path: Path, sheet: str = "") -> DataTable:
     if suffix in EXCEL_SUFFIXES:
         return jsonl_parquet_excel.read_excel(path, sheet)
     if suffix in UNSUPPORTED_SUFFIXES:
-        raise DatasetError(f"{path} is in a format that is not read. Save it as .xlsx or as CSV in UTF-8.")
+        raise DatasetError(f"{path} is in a format that is not supported. Save it as .xlsx or as CSV in UTF-8.")
     return delimited.read_delimited(path)

@@ -1,7 +1,4 @@
-"""A search for columns: as the user names them, by the names that people give, or by what is in them.
-
-The names that people give to columns of texts, of paths to pictures, of labels and of parts.
-"""
+"""Find the columns of image paths, texts, labels and splits: by an option, by common names, or by their cells."""
 
 from __future__ import annotations
 
@@ -14,7 +11,7 @@ from graft.errors import DatasetError
 from graft.inputs.sample_files import IMAGE_SUFFIXES
 from graft.tables.table import DataTable, parse_number
 
-MIN_MEAN_WORDS: Final = 3.0  # words of a mean cell from which on a column reads like text
+MIN_MEAN_WORDS: Final = 3.0  # mean words per cell from which on a column is text
 
 
 PATH_COLUMNS: Final = (
@@ -45,19 +42,19 @@ SPLIT_COLUMNS: Final = ("split", "subset", "part", "partition", "set")
 
 
 class ColumnSearch:
-    """One search in one table; columns that are found are no longer looked at. Columns are given by number."""
+    """A search in one table, which returns column numbers; a column that was returned is not searched again."""
 
     def __init__(self, source: str, table: DataTable) -> None:
-        """Search `table`; `source` is named in errors."""
+        """Search `table`; errors name `source`."""
         self._source, self._table = source, table
         self._names = [name.lower() for name in table.column_names]
         self._unavailable: set[int] = set()
 
     def find_named(self, name: str, option: str) -> int:
-        """Return the column of exactly that name, whatever its case where that is clear; `option` asks for it.
+        """Return the column called `name`, ignoring case if there is no exact match; errors name `option`.
 
         Raises:
-            DatasetError: there is none, or there are twins.
+            DatasetError: there is no such column, or more than one.
         """
         exact = [number for number, other in enumerate(self._table.column_names) if other == name]
         ignoring_case = [number for number, other in enumerate(self._names) if other == name.lower()]
@@ -69,10 +66,10 @@ class ColumnSearch:
         return self._take(matches[0])
 
     def find_first(self, names: Sequence[str]) -> int | None:
-        """Return the column of the first of the `known` names that is there.
+        """Return the column that has the first matching name of `names`; None if there is none.
 
         Raises:
-            DatasetError: there are twins.
+            DatasetError: there is more than one.
         """
         for name in names:
             if name in self._names and (number := self._names.index(name)) not in self._unavailable:
@@ -80,53 +77,53 @@ class ColumnSearch:
         return None
 
     def find_by_content(self, names: Sequence[str], predicate: Callable[[str], bool]) -> int | None:
-        """Return a column whose filled cells all fit; of a known name, most of them."""
+        """Return the first column whose filled cells satisfy `predicate`: all, or most if its name is in `names`."""
         for number in self.remaining_columns():
             cells = self._filled_cells(number)
             share = sum(map(predicate, cells)) / len(cells) if cells else 0.0
-            # Under a name that says so, some may be odd; they are skipped or refused one by one later.
+            # Under such a name a few may differ: they are skipped or refused later, one by one.
             if share == 1 or (share > 0.5 and self._names[number] in names):
                 return self._take(number)
         return None
 
     def find_image_paths(self) -> int | None:
-        """Return the column of paths to pictures, by its content."""
+        """Return the column of image paths, by its cells."""
         return self.find_by_content(PATH_COLUMNS, is_image_path)
 
     def find_text_pair(self) -> tuple[int, ...]:
-        """Return the two columns of a pair of texts, by their names; perhaps none."""
+        """Return the two columns of a pair of texts, by their names; () if there are none."""
         for pair in TEXT_PAIR_COLUMNS:
             if all(name in self._names and self._names.index(name) not in self._unavailable for name in pair):
                 return tuple(self._take(self._names.index(name)) for name in pair)
         return ()
 
     def find_text(self) -> tuple[int, ...]:
-        """Return the one column that is named like texts, or reads like them; perhaps none."""
+        """Return the column of texts, by its name or by the length of its cells; () if there is none."""
         if (number := self.find_first(TEXT_COLUMNS)) is not None:
             return (number,)
         readable = [number for number in self._non_numeric_columns() if self._mean_words(number) >= MIN_MEAN_WORDS]
         return (self._take(readable[0]),) if len(readable) == 1 else ()
 
     def find_only_text(self) -> tuple[int, ...]:
-        """Return the column that is left when numbers are left out, where it is the only one."""
+        """Return the only remaining column that is not numeric; () if there are none or several."""
         wordy = self._non_numeric_columns()
         return (self._take(wordy[0]),) if len(wordy) == 1 else ()
 
     def remaining_columns(self) -> list[int]:
-        """Return the columns that are not found yet."""
+        """Return the columns that were not returned yet."""
         return [number for number in range(len(self._names)) if number not in self._unavailable]
 
     def take_single(self, numbers: Sequence[int]) -> int | None:
-        """Return the number, where it is one."""
+        """Return the only number of `numbers`; None if there are none or several."""
         return self._take(numbers[0]) if len(numbers) == 1 else None
 
     def is_categorical(self, number: int) -> bool:
-        """Say whether the cells of a column recur, as labels do."""
+        """Return whether the cells of a column repeat, as labels do."""
         cells = self._filled_cells(number)
         return 1 < len(set(cells)) <= len(cells) / 2
 
     def describe_columns(self) -> str:
-        """Return the sentence that names the columns."""
+        """Return a sentence that lists the columns, for error messages."""
         return f"Its columns are {', '.join(map(repr, self._table.column_names))}."
 
     def _take(self, number: int) -> int:
@@ -134,8 +131,8 @@ class ColumnSearch:
         duplicates = [str(at + 1) for at, other in enumerate(self._table.column_names) if other == name]
         if len(duplicates) > 1:
             raise DatasetError(
-                f"{self._source} has {len(duplicates)} columns called {name!r} (columns {' and '.join(duplicates)}), so it is "
-                "not clear which is meant. Rename all but one of them."
+                f"{self._source} has {len(duplicates)} columns called {name!r} (columns {' and '.join(duplicates)}). "
+                "Rename all but one of them."
             )
         self._unavailable.add(number)
         return number
@@ -156,7 +153,7 @@ class ColumnSearch:
 
 
 def is_known_column(name: str) -> bool:
-    """Say whether `name` is one that people give to a column we look for."""
+    """Return whether `name` is a common name of a column of samples, labels or splits."""
     return name.lower() in {
         *PATH_COLUMNS,
         *TEXT_COLUMNS,
@@ -167,5 +164,5 @@ def is_known_column(name: str) -> bool:
 
 
 def is_image_path(cell: str) -> bool:
-    """Say whether `cell` names a picture."""
+    """Return whether a cell is the path of an image file."""
     return len(cell) < 4096 and Path(cell).suffix.lower() in IMAGE_SUFFIXES

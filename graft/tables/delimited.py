@@ -1,4 +1,4 @@
-"""CSV, TSV and Orange's .tab: text files whose cells stand between delimiters."""
+"""Read CSV, TSV and Orange .tab files: encoding, delimiter and header are detected."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from graft.tables.column_search import is_image_path, is_known_column
 from graft.tables.table import DataTable, pad_row, parse_number
 
 DELIMITERS: Final = (",", ";", "\t", "|")
-MAX_SNIFF_ROWS: Final = 200  # rows that the delimiter is judged by
-MAX_CELL_CHARS: Final = 64 << 20  # characters of a cell
-MIN_TEXT_WORDS: Final = 5  # as many in a cell are a text, no column's name
+MAX_SNIFF_ROWS: Final = 200  # rows that the delimiter is detected from
+MAX_CELL_CHARS: Final = 64 << 20  # per cell
+MIN_TEXT_WORDS: Final = 5  # words from which on a cell of the first row is a text, not a column name
 ORANGE_TYPES: Final = frozenset(
     ("", "d", "discrete", "c", "continuous", "s", "string", "t", "time", "basket", "text", "text list")
 )
@@ -27,21 +27,21 @@ RowsByLine = list[tuple[int, list[str]]]  # line number and cells
 
 
 def read_delimited(path: Path) -> DataTable:
-    """Read a table; UTF-8 with or without a BOM, or UTF-16 with one. The delimiter is found by what fits.
+    """Read a table in UTF-8, with or without a BOM, or in UTF-16 with one; the delimiter and the header are detected.
 
     Raises:
-        DatasetError: it is no such text, or not a table.
+        DatasetError: the file is not such a text, or not a table.
     """
     text = _decode_file(path)
     delimiter = "\t" if path.suffix.lower() in (".tab", ".tsv") else sniff_delimiter(text)
     try:
         rows = _parse_rows(text, delimiter)
     except csv.Error as fault:
-        raise DatasetError(f"{path} is no CSV file that can be read ({fault}). Save it again as CSV.") from None
+        raise DatasetError(f"{path} is not a readable CSV file ({fault}). Save it again as CSV.") from None
     if not rows:
         raise DatasetError(
-            f"{path} is empty. It needs a column of texts or of paths to pictures, a row for each sample, and, to "
-            "learn from it, a column of labels."
+            f"{path} is empty. It needs a column of texts or of image paths, a row for each sample, and, for training, "
+            "a column of labels."
         )
     if path.suffix.lower() == ".tab" and _is_orange_tab(rows):
         return _parse_orange(rows)
@@ -55,7 +55,11 @@ def read_delimited(path: Path) -> DataTable:
 
 
 def sniff_delimiter(text: str) -> str:
-    """Return the delimiter that gives the most rows of the same number of cells, two or more; "," if none does."""
+    r"""Return the delimiter that splits most rows into the same number of cells, at least two; "," if none does.
+
+    >>> sniff_delimiter("a;b\n1,5;2\n")
+    ';'
+    """
 
     def fit(delimiter: str) -> tuple[float, int]:
         try:
@@ -66,14 +70,14 @@ def sniff_delimiter(text: str) -> str:
         if not common or widths[0] < 2:
             return 0.0, 0
         width, count = common[0]
-        # In whole tenths, so that one odd row decides nothing.
+        # In tenths, so that a single odd row does not decide.
         return round(count / len(widths), 1), width
 
     return max(DELIMITERS, key=fit)
 
 
 def has_header(rows: Sequence[Sequence[str]]) -> bool:
-    """Say whether the first row names the columns."""
+    """Return whether the first row is a header."""
     first, body = rows[0], rows[1:]
     if any(map(is_image_path, first)):
         return False
@@ -81,7 +85,7 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
         return True
     if any(parse_number(one) is not None or len(one.split()) >= MIN_TEXT_WORDS for one in first):
         return False
-    # A label of the first row stands further down too; a column's name does not.
+    # A label in the first row occurs in other rows too; a column name does not.
     return not any(one and any(len(other) > at and other[at] == one for other in body) for at, one in enumerate(first))
 
 
@@ -96,7 +100,7 @@ def _decode_file(path: Path) -> str:
     except UnicodeDecodeError as fault:
         line = data.count(b"\n", 0, fault.start) + 1
         raise DatasetError(
-            f"{path}, line {line}: no UTF-8 text (byte 0x{data[fault.start]:02x}). Save the table as UTF-8: "
+            f"{path}, line {line}: not UTF-8 text (byte 0x{data[fault.start]:02x}). Save the table as UTF-8: "
             "in Excel, 'CSV UTF-8'; on a command line, iconv -f latin1 -t utf8."
         ) from None
 
@@ -110,15 +114,15 @@ def _parse_rows(text: str, delimiter: str, limit: int | None = None) -> RowsByLi
 
 
 def _is_orange_tab(rows: RowsByLine) -> bool:
-    """Say whether the second row holds types, or lists of values: Orange's three lines of names, types and roles."""
+    """Return whether the second row has Orange's types, or lists of values: lines of names, types and roles."""
     types = rows[1][1] if len(rows) > 1 else []
-    # A list of values has a blank in it; but so has a text, so one cell at least must be a type's name.
+    # A list of values has a space in it, as a text has; so at least one cell must be the name of a type.
     return bool(ORANGE_TYPES & {*types} - {""}) and all(cell in ORANGE_TYPES or " " in cell for cell in types)
 
 
 def _parse_orange(rows: RowsByLine) -> DataTable:
     names = tuple(rows[0][1])
-    role_row = rows[2] if len(rows) > 2 and rows[2][0] == 3 else (0, [])  # roles; a line of blanks was passed over
+    role_row = rows[2] if len(rows) > 2 and rows[2][0] == 3 else (0, [])  # roles; a blank line was skipped
     roles = [cell.lower() for cell in role_row[1]]
     label = next((name for name, role in zip(names, roles, strict=False) if role == "class"), "")
     body = rows[3:] if role_row[0] else rows[2:]

@@ -1,4 +1,4 @@
-"""JSON Lines, Parquet and Excel: tables whose cells have types."""
+"""Read JSON Lines, Parquet and Excel files, whose cells have types."""
 
 from __future__ import annotations
 
@@ -13,22 +13,24 @@ from graft.tables.table import DataRow, DataTable, cell_text, table_from_records
 
 
 def read_json(path: Path) -> DataTable:
-    """Read JSON Lines, an object a line; or one JSON list of objects.
+    """Read JSON Lines, one object per line, or one JSON list of objects.
 
     Raises:
-        DatasetError: it is neither; the message names the line.
+        DatasetError: the file is neither; the message names the line.
     """
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as fault:
-        raise DatasetError(f"{path} is no UTF-8 text ({fault.reason} at byte {fault.start:,}). Save it so.") from None
+        raise DatasetError(
+            f"{path} is not UTF-8 text ({fault.reason} at byte {fault.start:,}). Save it as UTF-8."
+        ) from None
     except OSError as fault:
         raise DatasetError(f"{path} cannot be read ({fault.strerror}). Check its permissions.") from None
     return table_from_records(_parse_list(path, text) if text.lstrip().startswith("[") else _parse_lines(path, text))
 
 
 def _parse_lines(path: Path, text: str) -> Iterator[tuple[str, dict[str, object]]]:
-    # Only \n ends a line: U+2028 may stand in a JSON string.
+    # Only \n ends a line: a JSON string may contain U+2028.
     for number, line in enumerate(text.split("\n"), 1):
         if line.strip():
             yield f"line {number}", _parse_object(path, f"line {number}", line)
@@ -38,9 +40,11 @@ def _parse_object(path: Path, ref: str, line: str) -> dict[str, object]:
     try:
         record = json.loads(line)
     except (ValueError, RecursionError) as fault:
-        raise DatasetError(f"{path}, {ref}: no JSON ({fault}). Each line must be one object.") from None
+        raise DatasetError(f"{path}, {ref}: not JSON ({fault}). Each line must be an object.") from None
     if not isinstance(record, dict):
-        raise DatasetError(f'{path}, {ref}: no object. Each line must be one, such as {{"text": "…", "label": "…"}}.')
+        raise DatasetError(
+            f'{path}, {ref}: not an object. Each line must be one, such as {{"text": "…", "label": "…"}}.'
+        )
     return record
 
 
@@ -48,10 +52,12 @@ def _parse_list(path: Path, text: str) -> Iterator[tuple[str, dict[str, object]]
     try:
         records = json.loads(text)
     except (ValueError, RecursionError) as fault:
-        raise DatasetError(f"{path} is no JSON ({fault}).") from None
+        raise DatasetError(f"{path} is not JSON ({fault}). It must be a list of objects, or JSON Lines.") from None
     for number, record in enumerate(records, 1):
         if not isinstance(record, dict):
-            raise DatasetError(f"{path}: entry {number} is no object. The list must hold an object for each sample.")
+            raise DatasetError(
+                f"{path}: entry {number} is not an object. The list must have an object for each sample."
+            )
         yield f"entry {number}", record
 
 
@@ -59,7 +65,7 @@ def read_parquet(path: Path) -> DataTable:
     """Read a Parquet file.
 
     Raises:
-        DatasetError: it is none.
+        DatasetError: the file is not Parquet.
         MissingExtra: pyarrow is not installed.
     """
     try:
@@ -70,15 +76,19 @@ def read_parquet(path: Path) -> DataTable:
     try:
         records = pyarrow.parquet.read_table(path).to_pylist()
     except (pyarrow.ArrowException, OSError) as fault:
-        raise DatasetError(f"{path} is no Parquet file that can be read ({fault}).") from None
+        raise DatasetError(
+            f"{path} is not a readable Parquet file ({fault}). Write it again, or save it as CSV in UTF-8."
+        ) from None
     return table_from_records((f"row {number}", record) for number, record in enumerate(records, 1))
 
 
 def read_excel(path: Path, sheet_name: str) -> DataTable:
-    """Read a sheet of an Excel workbook, its first row the header: the one called `sheet_name`, else the only one filled.
+    """Read a sheet of an Excel workbook: the one called `sheet_name`, else the only one with data.
+
+    The first row is the header.
 
     Raises:
-        DatasetError: it is no workbook; several sheets hold data, or there is none of that name.
+        DatasetError: not a workbook, no such sheet, or several sheets have data and none is named.
         MissingExtra: openpyxl is not installed.
     """
     try:
@@ -87,12 +97,12 @@ def read_excel(path: Path, sheet_name: str) -> DataTable:
         raise _missing_package_error("openpyxl", "Excel") from None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of styles and extensions that do not matter here
+            warnings.simplefilter("ignore")  # about styles and extensions, which are not read
             workbook = openpyxl.load_workbook(path, read_only=True, data_only=True)
             sheets = {sheet.title: _non_blank_rows(sheet.iter_rows(values_only=True)) for sheet in workbook.worksheets}
             workbook.close()
     except (zipfile.BadZipFile, KeyError, ValueError, OSError, openpyxl.utils.exceptions.InvalidFileException) as fault:
-        raise DatasetError(f"{path} is no Excel workbook that can be read ({fault}). Save it as .xlsx.") from None
+        raise DatasetError(f"{path} is not a readable Excel workbook ({fault}). Save it as .xlsx.") from None
     return _choose_sheet(path, sheets, sheet_name)
 
 
@@ -102,8 +112,8 @@ def _choose_sheet(path: Path, sheets: dict[str, list[DataRow]], sheet_name: str)
         raise DatasetError(f"{path} has no sheet {sheet_name!r}; it has {', '.join(map(repr, sheets))}.")
     if not sheet_name and len(filled) > 1:
         raise DatasetError(
-            f"{path} has {len(filled)} sheets that hold data: {', '.join(map(repr, filled))}. "
-            f"Say which with --sheet, such as --sheet {filled[0]!r}."
+            f"{path} has {len(filled)} sheets with data: {', '.join(map(repr, filled))}. "
+            f"Choose one with --sheet, such as --sheet {filled[0]!r}."
         )
     name = sheet_name or (filled[0] if filled else "")
     if not sheets.get(name):
@@ -113,7 +123,7 @@ def _choose_sheet(path: Path, sheets: dict[str, list[DataRow]], sheet_name: str)
 
 
 def _non_blank_rows(rows: Iterator[tuple[object, ...]]) -> list[DataRow]:
-    """Return the rows that are not blank, all as wide as the first of them."""
+    """Return the rows that are not blank, all as wide as the first one."""
     non_blank = [
         (number, cells)
         for number, values in enumerate(rows, 1)

@@ -1,4 +1,4 @@
-"""A table as all file formats give it: named columns of text cells, each row with where it stands."""
+"""A table, whatever its file format: named columns, and rows of text cells with their position in the file."""
 
 from __future__ import annotations
 
@@ -11,35 +11,39 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class DataRow:
-    """One row; a missing cell is ""."""
+    """One row; an empty or missing cell is ""."""
 
-    ref: str  # "line 17" or "row 17"
-    cells: tuple[str, ...]  # as many as there are columns
-    ragged_width: int = 0  # how many cells the file has for it, where that is another number
+    ref: str  # its position in the file: "line 17" or "row 17"
+    cells: tuple[str, ...]  # one for each column
+    ragged_width: int = 0  # the number of its cells in the file, if there are more than columns
 
 
 @dataclass(frozen=True, slots=True)
 class DataTable:
-    """The rows of a table under the names of its columns."""
+    """Column names and rows."""
 
     column_names: tuple[str, ...]
     rows: tuple[DataRow, ...]
     notes: tuple[str, ...] = ()
-    label_column: str = ""  # the column that the file itself marks as what is to be learnt
+    label_column: str = ""  # the column that the file marks as the target
 
     def column(self, number: int) -> list[str]:
-        """Return the cells of one column."""
+        """Return the cells of the column with that number."""
         return [row.cells[number] for row in self.rows]
 
 
 def pad_row(ref: str, cells: Sequence[str], width: int) -> DataRow:
-    """Return a row of exactly `width` cells: missing ones at the end are empty, further ones are remembered."""
+    """Return a row of exactly `width` cells: missing cells are "", a larger number of cells is recorded."""
     full = (*cells[:width], *("",) * (width - len(cells)))
     return DataRow(ref, full, len(cells) if len(cells) > width else 0)
 
 
 def cell_text(value: object) -> str:
-    """Return a value as the text that a person would write: 3.0 is "3", None and NaN are "", lists are JSON."""
+    """Return a typed value as cell text.
+
+    >>> [cell_text(value) for value in (3.0, None, True, [1, "a"])]
+    ['3', '', 'true', '[1, "a"]']
+    """
     match value:
         case None:
             return ""
@@ -62,7 +66,7 @@ def cell_text(value: object) -> str:
 
 
 def parse_number(text: str) -> float | None:
-    """Return the finite number that `text` writes; None if it writes none."""
+    """Return `text` as a finite number; None if it is not one."""
     try:
         number = float(text)
     except ValueError:
@@ -71,7 +75,7 @@ def parse_number(text: str) -> float | None:
 
 
 def table_from_records(records: Iterable[tuple[str, dict[str, object]]]) -> DataTable:
-    """Return the sheet of records, each with its ref; its columns are all their keys, in order of appearance."""
+    """Return the table of records, each with its ref; its columns are all their keys in order of appearance."""
     all_records = list(records)
     names = tuple(dict.fromkeys(name for _, record in all_records for name in record))
     return DataTable(

@@ -112,7 +112,7 @@ def test_odd_texts_are_trained_or_skipped(finetune: RunCommand, tmp_path: Path) 
     reasons = [bad["reason"] for bad in told["skipped"]]
     assert len(reasons) == 3
     assert sum("10,000,000 bytes" in reason for reason in reasons) == 1
-    assert sum("nothing to read" in reason for reason in reasons) == 1
+    assert sum("the text is empty" in reason for reason in reasons) == 1
     assert sum("text is missing" in reason for reason in reasons) == 1
 
 

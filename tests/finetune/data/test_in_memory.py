@@ -190,7 +190,7 @@ def test_in_memory_tf_data_is_read() -> None:
         ((range(9), NUMBERS), "sample 0 is a int"),
         (([*TEXTS[:8], PIXELS[0]], NUMBERS), "mixes"),
         ((["a", "\ud800", *TEXTS[2:]], NUMBERS), "sample 1: a lone surrogate"),
-        (([b"\xff\xfe\xfd"] * 9, NUMBERS), "sample 0: these 3 bytes are no UTF-8"),
+        (([b"\xff\xfe\xfd"] * 9, NUMBERS), "sample 0: these 3 bytes are not UTF-8"),
         (Stream((PIXELS, NUMBERS), cardinality=-1), "is infinite"),
         (Stream((PIXELS, np.eye(3)[NUMBERS])), r"tf\.argmax"),
         (Stream((PIXELS[0], np.eye(3)[0])), r"tf\.argmax"),

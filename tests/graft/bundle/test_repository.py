@@ -20,7 +20,7 @@ def test_bundle_is_found_by_model_or_version_folder(tmp_path: Path) -> None:
     assert resolve_bundle(models / "tiny" / "1").manifest.version == 1
     with pytest.raises(UnknownVersion, match="has no version 7; it has 1, 2"):
         resolve_bundle(models / "tiny" / "7")
-    with pytest.raises(UnknownModel, match="no published model"):
+    with pytest.raises(UnknownModel, match="is not a published model"):
         resolve_bundle(tmp_path)
 
 

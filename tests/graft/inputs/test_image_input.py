@@ -143,7 +143,7 @@ def test_invalid_image_array_is_refused(odd: np.ndarray) -> None:
         (b"<!doctype html><html>", "HTML"),
         (b"\n <svg xmlns='x'/>", "SVG"),
         (b"\0\0\0\x0cjP  \r\n\x87\n", "JPEG 2000"),
-        (b"\x80\x81\x82\xff" * 9, "no known image format"),
+        (b"\x80\x81\x82\xff" * 9, "not in a known image format"),
     ],
 )
 def test_foreign_file_format_is_named_in_the_error(data: bytes, named: str) -> None:

@@ -52,5 +52,5 @@ def test_cache_root_follows_the_environment(monkeypatch: pytest.MonkeyPatch) -> 
 @pytest.mark.parametrize("setting", ["GRAFT_CACHE", "GRAFT_LOCK"])
 def test_unknown_home_folder_in_a_setting_is_reported(setting: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(setting, "~no-such-user-here/x")
-    with pytest.raises(WeightsError, match=rf"home folder that is not here\. {setting} names another place"):
+    with pytest.raises(WeightsError, match=rf"home folder that does not exist\. Set {setting} to another folder"):
         (lockfile.find_lockfile if setting == "GRAFT_LOCK" else cache_root)()

@@ -95,8 +95,8 @@ def test_client_asks_for_the_input_kind_only_once(repository: Path, serving: Ser
 @pytest.mark.parametrize(
     ("ask", "error", "text"),
     [
-        (lambda client: client.predict("topics", ""), NotText, "nothing to read"),
-        (lambda client: client.predict("topics", " \0"), NotText, "nothing to read"),
+        (lambda client: client.predict("topics", ""), NotText, "the text is empty"),
+        (lambda client: client.predict("topics", " \0"), NotText, "the text is empty"),
         (lambda client: client.predict("topics", "cat \ud800"), NotText, "lone surrogate"),
         (lambda client: client.predict("topics", ["cat", ""]), NotText, "text 2 of 2"),
         (lambda client: client.predict("topics", b"caf\xe9"), NotText, "UTF-8"),
@@ -109,7 +109,7 @@ def test_client_asks_for_the_input_kind_only_once(repository: Path, serving: Ser
         (lambda client: client.predict("pairs", TEXT), NotText, "pairs of texts"),
         (lambda client: client.predict("pairs", ("a", 1)), NotText, "pairs of texts"),
         (lambda client: client.predict("pairs", ("a", "b", "c")), NotText, "pairs of texts"),
-        (lambda client: client.predict("pairs", ("", " ")), NotText, "nothing to read"),
+        (lambda client: client.predict("pairs", ("", " ")), NotText, "the text is empty"),
         (lambda client: client.predict("tiny", PAIR), NotAnImage, "takes images"),
         (lambda client: client.predict("tiny", TEXT), InputError, "cannot be read"),
         (lambda client: client.predict("tiny", "a\0b"), InputError, "cannot be read"),
@@ -190,8 +190,8 @@ def test_predict_bad_text_does_not_stop_the_others(run: Callable[..., Result], t
     assert shown.exit_code == 1
     assert "2 of 3" in str(shown.exception)
     lines = shown.output.splitlines()
-    assert "error: there is nothing to read" in lines[1]
-    assert "error: these 4 bytes are no UTF-8" in lines[2]
+    assert "error: the text is empty" in lines[1]
+    assert "error: these 4 bytes are not UTF-8" in lines[2]
 
 
 def test_serve_ready_line_shows_an_example_request(tmp_path: Path) -> None:

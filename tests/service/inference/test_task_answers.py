@@ -131,4 +131,4 @@ def test_text_model_without_its_tokenizer_is_refused(models: Path) -> None:
     layout.manifest.write_text(json.dumps(facts))
     served = ModelRegistry(models, OnnxEngine(), 1)
     served.refresh()
-    assert "does not vouch for tokenizer.json" in (served.get_entries("text-tag")[1].refusal or "")
+    assert "has no matching SHA-256 for tokenizer.json" in (served.get_entries("text-tag")[1].refusal or "")

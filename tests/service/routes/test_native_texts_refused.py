@@ -29,9 +29,9 @@ def http(serving: Serving, text_models: Path) -> TestClient:
 @pytest.mark.parametrize(
     ("body", "status", "code", "said"),
     [
-        pytest.param(b"", 400, "not_text", "nothing to read", id="empty"),
-        pytest.param(b" \t\r\n\0\x01", 400, "not_text", "nothing to read", id="blank"),
-        pytest.param(b"\0", 400, "not_text", "nothing to read", id="nul"),
+        pytest.param(b"", 400, "not_text", "the text is empty", id="empty"),
+        pytest.param(b" \t\r\n\0\x01", 400, "not_text", "the text is empty", id="blank"),
+        pytest.param(b"\0", 400, "not_text", "the text is empty", id="nul"),
         pytest.param(b"caf\xe9", 400, "not_text", "Save the text as UTF-8", id="latin-1"),
         pytest.param("the cat".encode("utf-16"), 400, "not_text", "Save the text as UTF-8", id="utf-16"),
         pytest.param(b"cat \xed\xa0\x80", 400, "not_text", "lone surrogate", id="surrogate"),
