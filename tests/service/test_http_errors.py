@@ -1,3 +1,5 @@
+"""The table of errors: every one has a status and a code, and comes back as the same class."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The `serve` command: invalid options and settings are explained."""
+
 from __future__ import annotations
 
 import socket

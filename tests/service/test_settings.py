@@ -1,3 +1,5 @@
+"""Settings: environment, options, and the API key that other hosts than loopback need."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""Futures of a request: order, errors, cancellation, a closed loop."""
+
 from __future__ import annotations
 
 import asyncio

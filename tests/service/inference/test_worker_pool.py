@@ -1,3 +1,5 @@
+"""Worker threads: parallel, without references to finished jobs; a background thread of low priority."""
+
 from __future__ import annotations
 
 import gc

@@ -1,3 +1,5 @@
+"""The ONNX engine: shared trunks, output shapes, refused signatures, concurrent runs."""
+
 from __future__ import annotations
 
 import dataclasses

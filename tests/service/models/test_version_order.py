@@ -1,3 +1,5 @@
+"""Leases in order: no older version of a model answers after a newer one."""
+
 from __future__ import annotations
 
 import asyncio

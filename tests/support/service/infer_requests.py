@@ -1,3 +1,5 @@
+"""Infer requests for the tiny models: inputs in JSON and raw."""
+
 from __future__ import annotations
 
 import json

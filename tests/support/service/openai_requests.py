@@ -1,3 +1,5 @@
+"""The path of OpenAI's embeddings."""
+
 from __future__ import annotations
 
 PATH = "/v1/embeddings"

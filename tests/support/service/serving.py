@@ -1,3 +1,5 @@
+"""The type of the fixture `serving`."""
+
 from __future__ import annotations
 
 from collections.abc import Callable

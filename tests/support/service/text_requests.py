@@ -1,3 +1,5 @@
+"""Requests with texts for the tiny text model."""
+
 from __future__ import annotations
 
 from typing import Any
