@@ -1,1 +1,1 @@
-"""How fast a backbone is on this machine: measured in processes of their own, remembered beside what measured it."""
+"""Benchmark backbones on this machine: each trunk in a child process; results are kept per machine."""

@@ -1,8 +1,8 @@
-"""`python -m zoo.bench FOLDER --tokens T`: one trunk, loaded and run in a process of its own.
+"""`python -m zoo.bench FOLDER --tokens T`: the child process that loads and times one trunk.
 
-FOLDER is as in the cache of trunks: trunk.onnx, trunk.json, perhaps tokenizer.json. First it says, as a line of JSON,
-what loading took; then each line of JSON on standard input asks for runs, and is answered by the seconds they took.
-`zoo.bench.child_process` starts it; people use `zoo bench`.
+FOLDER is laid out as in the trunk cache: trunk.onnx, trunk.json, for text tokenizer.json. The process first writes a
+line of JSON with the time and memory that loading took. It then reads requests from standard input, one line of JSON
+each, and answers each with the seconds that the runs took. `zoo.bench.child_process` starts it; people use `zoo bench`.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ _PROC_STATUS: Final = Path("/proc/self/status")
 
 
 def main() -> int:
-    """Load, then answer until standard input ends; what went wrong is the last line on standard error."""
-    parser = argparse.ArgumentParser(prog="python -m zoo.bench", description="Measure one trunk.")
+    """Load the trunk, then answer requests until standard input ends; an error is the last line on standard error."""
+    parser = argparse.ArgumentParser(prog="python -m zoo.bench", description="Time one trunk.")
     parser.add_argument("folder", type=Path)
     parser.add_argument("--tokens", type=int, default=0)
     arguments = parser.parse_args()
-    before, began = anonymous_memory(), time.perf_counter()
+    memory_before, started_at = anonymous_memory(), time.perf_counter()
     try:
         trunk = load_trunk_folder(arguments.folder)
         samples = noise_batch(trunk, 1, arguments.tokens)
@@ -41,10 +41,10 @@ def main() -> int:
     except GraftError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the parent reads it
         return 1
-    after = anonymous_memory()
-    memory = None if before is None or after is None else after - before
+    memory_after = anonymous_memory()
+    memory = None if memory_before is None or memory_after is None else memory_after - memory_before
     tokens = samples["token_ids"].shape[1] if isinstance(trunk.inputs, TextInput) else None
-    print_reply({"load_seconds": time.perf_counter() - began, "memory": memory, "tokens": tokens})
+    print_reply({"load_seconds": time.perf_counter() - started_at, "memory": memory, "tokens": tokens})
     for line in sys.stdin:
         request = json.loads(line)
         arrays = noise_batch(trunk, request["batch"], arguments.tokens)
@@ -53,7 +53,7 @@ def main() -> int:
 
 
 def load_trunk_folder(folder: Path) -> Trunk:
-    """Return the trunk in a folder of the cache, or one that looks like that."""
+    """Return the trunk in a folder of the trunk cache, or in one laid out like it."""
     facts: dict[str, Any] = json.loads((folder / "trunk.json").read_bytes())
     tokenizer = folder / TOKENIZER_FILE
     inputs = open_input(facts["input"], tokenizer.read_bytes() if tokenizer.is_file() else None)
@@ -61,9 +61,9 @@ def load_trunk_folder(folder: Path) -> Trunk:
 
 
 def noise_batch(trunk: Trunk, count: int, tokens: int) -> BatchArrays:
-    """Return `count` samples of noise: pixels, or texts of `tokens` ids each. What is in them costs no time.
+    """Return a batch of `count` random samples: images, or texts of `tokens` ids each.
 
-    An encoder that takes no padding mask always sees as many tokens as it can.
+    The content does not affect the time. Encoders without a padding mask always get their maximum of tokens.
     """
     random = np.random.default_rng(0)
     if isinstance(trunk.inputs, TextInput):
@@ -74,7 +74,7 @@ def noise_batch(trunk: Trunk, count: int, tokens: int) -> BatchArrays:
 
 
 def time_concurrent_runs(trunk: Trunk, arrays: BatchArrays, threads: int, runs: int) -> float:
-    """Return the wall seconds in which each of `threads` threads runs a batch `runs` times."""
+    """Return the wall-clock seconds in which each of `threads` threads runs a batch `runs` times."""
     start = threading.Barrier(threads + 1)
 
     def run_batches() -> None:
@@ -86,14 +86,14 @@ def time_concurrent_runs(trunk: Trunk, arrays: BatchArrays, threads: int, runs: 
     for worker in workers:
         worker.start()
     start.wait()
-    began = time.perf_counter()
+    started_at = time.perf_counter()
     for worker in workers:
         worker.join()
-    return time.perf_counter() - began
+    return time.perf_counter() - started_at
 
 
 def anonymous_memory(status: Path = _PROC_STATUS) -> int | None:
-    """Return the bytes of this process that no file stands behind; None where the system does not tell."""
+    """Return the bytes of anonymous memory (not mapped from files) of this process; None if the system reports none."""
     try:
         lines = status.read_text().splitlines()
     except OSError:
@@ -102,7 +102,7 @@ def anonymous_memory(status: Path = _PROC_STATUS) -> int | None:
 
 
 def print_reply(facts: dict[str, Any]) -> None:
-    """Write one line."""
+    """Write a reply to the parent process: one line of JSON."""
     print(json.dumps(facts), flush=True)  # noqa: T201 - the parent reads it
 
 

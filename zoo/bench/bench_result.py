@@ -1,4 +1,4 @@
-"""What is measured of a backbone: plain facts that become JSON and back. Light."""
+"""Benchmark results of a backbone: timings, memory and file sizes, to and from JSON. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -13,52 +13,57 @@ BATCH_SIZES: Final = (1, 8)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Timing:
-    """Milliseconds for one sample in batches of `batch`, as many runs side by side as `threads`: one core each."""
+    """Milliseconds per sample in batches of `batch`, with `threads` concurrent runs on one core each."""
 
     batch: int
     threads: int
     ms: float  # the median of the rounds
-    rounds: tuple[float, ...]  # each, in the order they were taken
+    rounds: tuple[float, ...]  # of each round, in order
 
     def speedup(self, faster: Timing) -> float:
-        """Return how many times as fast `faster` is, as the median over the rounds: each pair was taken in one go."""
+        """Return how many times as fast `faster` is: the median over the rounds, each of which timed both in turn.
+
+        >>> slow = Timing(batch=1, threads=1, ms=4.0, rounds=(4.0, 4.0, 9.0))
+        >>> slow.speedup(Timing(batch=1, threads=1, ms=2.0, rounds=(2.0, 1.0, 4.5)))
+        2.0
+        """
         pairs = zip(self.rounds, faster.rounds, strict=True)
         return statistics.median(slow / fast for slow, fast in pairs)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrunkSpeed:
-    """One trunk, measured in a process of its own."""
+    """The benchmark of one trunk."""
 
     precision: str
     megabytes: float  # of the file
-    memory: float | None  # megabytes that loading it and one answer took; None where the system does not tell
+    memory: float | None  # megabytes for loading it and one prediction; None if the system does not report it
     load_seconds: float
-    build_seconds: float | None  # None where it was built by a Graft that did not record it
+    build_seconds: float | None  # None if it was built by a version that did not record it
     timings: tuple[Timing, ...]
 
     def timing(self, batch: int, threads: int) -> Timing | None:
-        """Return one timing; None where it was not taken."""
+        """Return the timing of a batch size and a number of threads; None if it was not measured."""
         return next((one for one in self.timings if (one.batch, one.threads) == (batch, threads)), None)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class BenchResult:
-    """A backbone's trunks, measured in turns within one run, so that their ratios hold."""
+    """The benchmark of a backbone: its trunks, timed in turn within one run, so that their ratios can be trusted."""
 
     name: str
-    weights: WeightsKind  # random ones say nothing of accuracy; the work is the same
+    weights: WeightsKind  # random weights are as fast as pretrained ones
     tokens: int | None  # of each text; None for images
     rounds: int
-    when: str  # the date, as ISO 8601 has it
+    when: str  # ISO 8601 date
     speeds: tuple[TrunkSpeed, ...]
 
     def speed(self, precision: str) -> TrunkSpeed | None:
-        """Return what was measured in a precision; None where it was not."""
+        """Return the benchmark of the trunk in a precision; None if it was not measured."""
         return next((speed for speed in self.speeds if speed.precision == precision), None)
 
     def int8_speedup(self) -> tuple[float, float] | None:
-        """Return how many times as fast int8 is as fp32, the least and the most over all batches and threads."""
+        """Return how many times as fast int8 is as fp32: the minimum and the maximum over batch sizes and threads."""
         fp32, int8 = self.speed("fp32"), self.speed("int8")
         if fp32 is None or int8 is None:
             return None
@@ -67,19 +72,19 @@ class BenchResult:
         return (min(ratios), max(ratios)) if ratios else None
 
     def max_round_spread(self) -> float:
-        """Return the most that the rounds of one timing differ, as slowest by fastest."""
+        """Return the largest ratio of the slowest to the fastest round of a timing."""
         return max(max(one.rounds) / min(one.rounds) for speed in self.speeds for one in speed.timings)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return it as JSON has it."""
+        """Return the result ready for JSON."""
         return asdict(self)
 
     @classmethod
     def from_dict(cls, facts: Mapping[str, Any]) -> BenchResult:
-        """Read what `to_dict` gave.
+        """Return the result that `to_dict` described.
 
         Raises:
-            KeyError, TypeError: it is something else.
+            KeyError, TypeError: `facts` has other fields.
         """
         return cls(**{**facts, "speeds": tuple(_speed_from_dict(speed) for speed in facts["speeds"])})
 

@@ -1,4 +1,4 @@
-"""Which trunks of a backbone are measured: those that are here, or both; or both with random weights."""
+"""Choose the trunks that a benchmark measures: those in the cache, fp32 and int8, or both with random weights."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ RANDOM_WEIGHTS: Final = "random weights"
 
 @dataclass(frozen=True, slots=True)
 class BenchCandidate:
-    """A trunk on disk that can be measured: a folder as those of `zoo.trunks.trunk_cache`."""
+    """A trunk on disk that can be measured, in a folder laid out as in `zoo.trunks.trunk_cache`."""
 
     precision: Precision
     folder: Path
@@ -31,10 +31,10 @@ class BenchCandidate:
 
 
 def default_candidates(backbone: Backbone, progress: Progress) -> tuple[BenchCandidate, ...]:
-    """Return those trunks of `backbone` that the cache has; where it has none, what `zoo pull` makes, and fp32.
+    """Return the cached trunks of `backbone`; without any, build the default precision, as `zoo pull` does, and fp32.
 
     Raises:
-        WeightsError, TrunkError, MissingExtra: as of `trunk_cache.ensure`.
+        WeightsError, TrunkError, MissingExtra: as `trunk_cache.ensure_trunk`.
     """
     cached = tuple(precision for precision in Precision if trunk_cache.lookup_trunk(backbone, precision))
     chosen = cached or tuple(dict.fromkeys((Precision.FP32, backbone.precision)))
@@ -42,12 +42,12 @@ def default_candidates(backbone: Backbone, progress: Progress) -> tuple[BenchCan
 
 
 def fp32_and_int8_candidates(backbone: Backbone, progress: Progress) -> tuple[BenchCandidate, ...]:
-    """Return the trunks of `backbone` in fp32 and in int8, built where they are not here.
+    """Return the trunks of `backbone` in fp32 and int8; build those that are not cached.
 
-    An int8 trunk that cannot be built is said, and left out.
+    If the int8 trunk cannot be built, that is logged and only fp32 is returned.
 
     Raises:
-        WeightsError, TrunkError, MissingExtra: the one in fp32 could not be had.
+        WeightsError, TrunkError, MissingExtra: the fp32 trunk could not be built.
     """
     fp32 = _make_candidate(trunk_cache.ensure_trunk(backbone, Precision.FP32, progress))
     try:
@@ -59,18 +59,19 @@ def fp32_and_int8_candidates(backbone: Backbone, progress: Progress) -> tuple[Be
 
 @contextmanager
 def random_weight_candidates(backbone: Backbone, progress: Progress) -> Iterator[tuple[BenchCandidate, ...]]:
-    """Build both trunks of `backbone` with random weights, outside the cache; they are gone at the end.
+    """Build both trunks of `backbone` with random weights in a temporary folder, which is removed at the end.
 
-    The work is that of the real ones, the features mean nothing: their record says so, under a name of no backbone.
+    They are as fast as the pretrained ones, but their features are meaningless, so they never enter the cache.
 
     Raises:
-        TrunkError, MissingExtra: they could not be built: of texts and of presets only the files tell the layers.
+        TrunkError: text backbones and presets cannot be built so: only their weight files define the layers.
+        MissingExtra: a package that builds trunks is not installed.
     """
     if not isinstance(backbone.takes, ImageSpec) or backbone.takes.scaling is Scaling.PRESET:
         raise TrunkError(
-            f"{backbone.name} cannot be built with random weights: what layers it has stands in files that come with "
-            "its real ones. Random weights are for the networks of keras.applications and EfficientNet-Lite; for this "
-            f"one run: zoo bench {backbone.name}"
+            f"{backbone.name} cannot be built with random weights: its layers are defined in files that come with its "
+            "pretrained weights. --random works for the networks of keras.applications and EfficientNet-Lite. "
+            f"Run without it: zoo bench {backbone.name}"
         )
     with tempfile.TemporaryDirectory(prefix="graft-untrained-") as scratch:
         folder = Path(scratch)

@@ -1,4 +1,4 @@
-"""A trunk in a process of its own, asked for runs: its memory is its own, and ends with it."""
+"""Load and time a trunk in a child process, so that its memory can be measured and is freed afterwards."""
 
 from __future__ import annotations
 
@@ -19,57 +19,57 @@ _EXIT_TIMEOUT: Final = 10.0  # seconds for a process to end once its standard in
 
 
 class BenchProcess:
-    """A process that has loaded a trunk and waits to be asked; `load_report` is what it said of that."""
+    """A child process that has loaded a trunk; `load_report` holds the seconds and bytes that loading took."""
 
     def __init__(self, process: subprocess.Popen[str], stderr: IO[str], label: str) -> None:
         self._process, self._stderr, self._label = process, stderr, label
         self.load_report = self._read_reply()
 
     def time_runs(self, batch: int, threads: int, runs: int) -> float:
-        """Return the wall seconds of `runs` runs of a batch on each of `threads` threads, side by side.
+        """Return the wall-clock seconds of `runs` runs of a batch on each of `threads` concurrent threads.
 
         Raises:
-            TrunkError: the process is gone; its last words are in the message.
+            TrunkError: the process ended; the message has the last line of its standard error.
         """
-        assert self._process.stdin is not None  # noqa: S101 - a pipe was asked for
-        with suppress(BrokenPipeError):  # the answer that does not come tells why
+        assert self._process.stdin is not None  # noqa: S101 - Popen got PIPE
+        with suppress(BrokenPipeError):  # the missing reply says why
             self._process.stdin.write(json.dumps({"batch": batch, "threads": threads, "runs": runs}) + "\n")
             self._process.stdin.flush()
         return float(self._read_reply()["seconds"])
 
     def _read_reply(self) -> dict[str, Any]:
-        assert self._process.stdout is not None  # noqa: S101 - a pipe was asked for
+        assert self._process.stdout is not None  # noqa: S101 - Popen got PIPE
         if line := self._process.stdout.readline():
             facts: dict[str, Any] = json.loads(line)
             return facts
         status = self._process.wait()
         self._stderr.seek(0)
         words = self._stderr.read().strip().splitlines()
-        reason = words[-1] if words else f"exit status {status}, without a word; is the memory full?"
+        reason = words[-1] if words else f"exit status {status} without a message; out of memory?"
         raise TrunkError(f"{self._label} cannot be measured: {reason}")
 
 
 def require_bench_packages() -> None:
-    """Pass if a trunk can be run here.
+    """Require the packages that run a trunk.
 
     Raises:
-        MissingExtra: what runs it is not installed.
+        MissingExtra: one is not installed.
     """
     if missing := [package for package in REQUIRED_PACKAGES if importlib.util.find_spec(package) is None]:
         raise MissingExtra(
-            f"measuring needs {', '.join(missing)}, not installed here. "
-            'Run: pip install "keras-graft[serve]", or keras-graft[train] to build trunks, too.'
+            f"zoo bench needs {', '.join(missing)}, not installed here. "
+            'Run: pip install "keras-graft[serve]", or "keras-graft[train]" to build trunks as well.'
         )
 
 
 @contextmanager
 def start_bench_process(folder: Path, tokens: int, label: str) -> Iterator[BenchProcess]:
-    """Let `python -m zoo.bench` load the trunk in `folder`; it is gone at the end, whatever happened.
+    """Start `python -m zoo.bench` on the trunk in `folder`; the process is stopped at the end in any case.
 
     Raises:
-        TrunkError: it could not be loaded.
+        TrunkError: the trunk could not be loaded.
     """
-    # -P: a folder `zoo` where the user stands is not ours
+    # -P: not a folder `zoo` in the current directory
     command = [sys.executable, "-P", "-m", "zoo.bench", str(folder), "--tokens", str(tokens)]
     with tempfile.TemporaryFile("w+", errors="replace") as stderr:
         process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=stderr, text=True)

@@ -1,4 +1,4 @@
-"""What a measurement holds for: this processor, so many cores, this ONNX Runtime. Light."""
+"""Identify the machine that a benchmark holds for: processor, cores, ONNX Runtime. Imports nothing heavy."""
 
 from __future__ import annotations
 
@@ -22,16 +22,16 @@ _KEY_LENGTH: Final = 16  # hexadecimal digits of a key
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Machine:
-    """All that decides a speed, and that can change under a cache."""
+    """What determines speed, and may differ between two users of one cache."""
 
     cpu: str
-    features: str  # a hash of the instructions it has: a hypervisor may hide some, and int8 lives on them
-    cores: int  # those this process may use
+    features: str  # hash of the CPU flags: a hypervisor may hide some, and the speed of int8 depends on them
+    cores: int  # that this process may use
     onnxruntime: str
 
     @property
     def key(self) -> str:
-        """Return a name for the file of what was measured here."""
+        """The name of the results file of this machine, hexadecimal."""
         return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:_KEY_LENGTH]
 
     def __str__(self) -> str:
@@ -39,7 +39,7 @@ class Machine:
 
 
 def this_machine(cpuinfo: Path = CPUINFO) -> Machine:
-    """Return what this is; "none" is the ONNX Runtime that is not installed."""
+    """Return this machine; its `onnxruntime` is "none" if that is not installed."""
     facts = _first_processor(cpuinfo)
     features = facts.get("flags") or facts.get("Features", "")
     return Machine(
@@ -51,7 +51,7 @@ def this_machine(cpuinfo: Path = CPUINFO) -> Machine:
 
 
 def _first_processor(cpuinfo: Path) -> dict[str, str]:
-    """Return what Linux says of the first processor; nothing elsewhere."""
+    """Return the fields of the first processor in /proc/cpuinfo; none on other systems than Linux."""
     try:
         first = cpuinfo.read_text(errors="replace").split("\n\n", 1)[0]
     except OSError:
@@ -61,7 +61,7 @@ def _first_processor(cpuinfo: Path) -> dict[str, str]:
 
 
 def _cpu_name(facts: dict[str, str]) -> str:
-    """Return the processor's name; several have one name ("AMD EPYC"), so its numbers come along."""
+    """Return the processor's name with family and model numbers: many share one name ("AMD EPYC")."""
     name = facts.get("model name") or (_mac_cpu_name() if sys.platform == "darwin" else platform.processor())
     numbers = [f"{key.removeprefix('cpu ').removeprefix('CPU ')} {facts[key]}" for key in _CPU_FIELDS if key in facts]
     return f"{name or platform.machine()} ({', '.join(numbers)})" if numbers else name or platform.machine()

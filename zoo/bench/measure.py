@@ -1,4 +1,4 @@
-"""How fast a backbone is here: its trunks in turns, round by round, so that whatever disturbs one disturbs all."""
+"""Time the trunks of a backbone in turn, round by round, so that other load on the machine affects all alike."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from zoo.bench.candidates import BenchCandidate
 from zoo.bench.child_process import BenchProcess, start_bench_process
 from zoo.catalog.backbone import Backbone, Precision, TextSpec
 
-_MIN_ROUND_SECONDS: Final = 0.25  # seconds that a round takes at least, where one run is quicker
+_MIN_ROUND_SECONDS: Final = 0.25  # fast runs are repeated until a round takes as long
 
 BenchVariant = tuple[int, int]  # batch, threads
 
@@ -30,12 +30,13 @@ def measure_backbone(
     rounds: int,
     tokens: int,
 ) -> BenchResult:
-    """Run each of `trunks` at every batch and on one thread and all; the median of `rounds` rounds counts.
+    """Time `trunks` at every batch size, on one thread and on all cores, and return the medians of `rounds` rounds.
 
-    All trunks are loaded at the same time, each in a process of its own, and take turns: one runs, the others wait.
+    All trunks are loaded at the same time, each in a child process, and take turns: one runs while the others wait.
+    Texts have `tokens` tokens, or as many as the encoder takes.
 
     Raises:
-        TrunkError: one cannot be loaded, or its process died.
+        TrunkError: a trunk cannot be loaded, or its process died.
     """
     token_count = min(tokens, backbone.takes.max_tokens) if isinstance(backbone.takes, TextSpec) else 0
     variants = list(product(BATCH_SIZES, sorted({1, available_cores()})))
@@ -67,14 +68,14 @@ def measure_backbone(
 
 
 def _runs_per_round(child: BenchProcess, variant: BenchVariant) -> int:
-    """Return how many runs fill a round; the first run is left out of that, it makes room for what it needs."""
+    """Return how many runs fill a round; a warm-up run, which allocates memory, is not counted."""
     child.time_runs(*variant, 1)
     once = child.time_runs(*variant, 2) / 2
     return max(1, round(_MIN_ROUND_SECONDS / once))
 
 
 def _ms_per_sample(child: BenchProcess, variant: BenchVariant, runs: int) -> float:
-    """Return the milliseconds that one sample takes, in a round."""
+    """Return the milliseconds per sample in one round."""
     batch, threads = variant
     return child.time_runs(batch, threads, runs) * 1e3 / (batch * threads * runs)
 

@@ -1,7 +1,7 @@
-"""Which backbones are worth their time here: published accuracy over measured milliseconds, and the Pareto frontier.
+"""The Pareto frontier of backbones: published accuracy against the milliseconds measured on this machine.
 
-Accuracy is what is published for a network's weights in fp32. So a trunk in int8 is a point only where the catalog says
-that its int8 is proven; and where only the speed of random weights was measured, the point says so.
+The accuracy is published for the fp32 weights. So an int8 trunk is a point only if the catalog has its int8 as proven;
+a point whose speed was measured with random weights is marked.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from zoo.catalog.backbone import Backbone, ImageSpec, Precision
 
 @dataclass(frozen=True, slots=True)
 class ParetoPoint:
-    """One trunk: how fast it is here, and how accurate it is by its publisher."""
+    """One trunk: its measured speed and its published accuracy."""
 
     name: str
     precision: Precision
     weights: WeightsKind
-    ms: float  # for one image alone on one thread
-    top1: float  # in percent
+    ms: float  # one image on one thread
+    top1: float  # percent
 
 
 def pareto_points(results: Iterable[BenchResult], backbones: Iterable[Backbone]) -> tuple[ParetoPoint, ...]:
-    """Return a point for each measured trunk of an image network whose accuracy is published, the fastest first."""
+    """Return a point for each measured trunk of an image network with a published accuracy, the fastest first."""
     entries = {entry.name: entry for entry in backbones if isinstance(entry.takes, ImageSpec)}
     plotted = []
     for result in results:
@@ -40,7 +40,13 @@ def pareto_points(results: Iterable[BenchResult], backbones: Iterable[Backbone])
 
 
 def pareto_frontier(candidates: Sequence[ParetoPoint]) -> tuple[ParetoPoint, ...]:
-    """Return the points than which none is both as fast and as accurate, the fastest first."""
+    """Return the Pareto-optimal points, the fastest first: no other point is at least as fast and as accurate.
+
+    >>> def point(name, ms, top1): return ParetoPoint(name, Precision.FP32, "pretrained", ms, top1)
+    >>> points = [point("small", 2.0, 67.7), point("slow", 9.0, 70.0), point("good", 5.0, 75.1)]
+    >>> [one.name for one in pareto_frontier(points)]
+    ['small', 'good']
+    """
     best: list[ParetoPoint] = []
     for point in sorted(candidates, key=lambda point: (point.ms, -point.top1)):
         if not best or point.top1 > best[-1].top1:

@@ -1,8 +1,6 @@
-"""What was measured on this machine, as a file in the cache: CACHE/bench/MACHINE.json. Light.
+"""Benchmark results of this machine, kept in the cache as CACHE/bench/MACHINE.json. Imports nothing heavy.
 
-Another processor, another number of cores or another ONNX Runtime has another file: nothing stale is read.
-
-What is known of speeds on this machine, to list backbones by. Light.
+Another processor, number of cores or ONNX Runtime version has another file, so that stale results are never used.
 """
 
 from __future__ import annotations
@@ -22,7 +20,7 @@ from zoo.catalog.backbone import Backbone
 
 
 def read_bench_results(machine: Machine) -> dict[str, BenchResult]:
-    """Return what was measured on `machine`, by backbone; real weights go before random ones."""
+    """Return the results of `machine` by backbone; those of pretrained weights replace those of random ones."""
     results: dict[str, BenchResult] = {}
     for facts in sorted(
         _read_file(bench_results_path(machine)).values(), key=lambda facts: facts.get("weights") != "random"
@@ -30,13 +28,13 @@ def read_bench_results(machine: Machine) -> dict[str, BenchResult]:
         try:
             result = BenchResult.from_dict(facts)
         except (KeyError, TypeError, AttributeError):
-            continue  # of another Graft
+            continue  # written by another version
         results[result.name] = result
     return dict(sorted(results.items()))
 
 
 def save_bench_result(machine: Machine, result: BenchResult) -> None:
-    """Put a result in the place of an older one of the same backbone and kind of weights.
+    """Save a result; it replaces an older one of the same backbone and kind of weights.
 
     Raises:
         OSError: the cache cannot be written.
@@ -49,12 +47,12 @@ def save_bench_result(machine: Machine, result: BenchResult) -> None:
 
 
 def bench_results_path(machine: Machine) -> Path:
-    """Return the file of what was measured on `machine`."""
+    """Return the path of the results file of `machine`."""
     return cache_root() / "bench" / f"{machine.key}.json"
 
 
 def _read_file(path: Path) -> dict[str, Mapping[str, Any]]:
-    """Return the results in a file; none of one that is not there or damaged."""
+    """Return the results in a file; none if it is missing or damaged."""
     try:
         measured = json.loads(path.read_bytes())["measured"]
         return {str(key): facts for key, facts in measured.items() if isinstance(facts, dict)}
@@ -64,29 +62,29 @@ def _read_file(path: Path) -> dict[str, Mapping[str, Any]]:
 
 @dataclass(frozen=True, slots=True)
 class MachineResults:
-    """A machine, and what was measured on it."""
+    """A machine and the results measured on it."""
 
     machine: Machine
     results: Mapping[str, BenchResult]
 
     def ms_per_sample(self, backbone: Backbone) -> float | None:
-        """Return milliseconds of one sample alone on one thread, in a backbone's own precision; None: unmeasured."""
+        """Return milliseconds of one sample on one thread in the default precision; None if that was not measured."""
         result = self.results.get(backbone.name)
         speed = result.speed(backbone.precision) if result else None
         timing = speed.timing(1, 1) if speed else None
         return timing.ms if timing else None
 
     def result(self, backbone: Backbone) -> BenchResult | None:
-        """Return all that was measured of a backbone, if that says how fast it is in its own precision."""
+        """Return the result of a backbone if it includes its default precision; else None."""
         return None if self.ms_per_sample(backbone) is None else self.results[backbone.name]
 
     def speed_facts(self, backbone: Backbone) -> dict[str, Any]:
-        """Return what was measured of a backbone, for programs: all of it, and the number that orders a list."""
+        """Return the result of a backbone ready for JSON, and the milliseconds that `zoo list --fast` sorts by."""
         result = self.results.get(backbone.name)
         return {"ms_here": self.ms_per_sample(backbone), "measured_here": result.to_dict() if result else None}
 
 
 def load_machine_results() -> MachineResults:
-    """Return what is remembered of this machine."""
+    """Return the saved results of this machine."""
     machine = this_machine()
     return MachineResults(machine, read_bench_results(machine))

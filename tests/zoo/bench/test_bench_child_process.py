@@ -100,7 +100,7 @@ def test_bench_broken_trunk_is_one_clear_error(image_folder: Path) -> None:
 def test_bench_child_that_dies_is_reported(image_folder: Path) -> None:
     with start_bench_process(image_folder, 0, "tiny") as child:
         child._process.kill()
-        with pytest.raises(TrunkError, match=r"exit status -9, without a word; is the memory full\?"):
+        with pytest.raises(TrunkError, match=r"exit status -9 without a message; out of memory\?"):
             child.time_runs(1, 1, 1)
 
 

@@ -101,7 +101,7 @@ def test_bench_failure_does_not_stop_the_other_backbones(shared_trunks: None, mo
     [
         (("bench", DEFAULT_TEXT_BACKBONE, "--random"), "cannot be built with random weights"),
         (("bench", "resnet50.cv_imagenet", "--random"), "run: zoo bench resnet50.cv_imagenet"),
-        (("bench", "siglip_base_patch16_224", "--random"), "are for the networks of keras.applications"),
+        (("bench", "siglip_base_patch16_224", "--random"), "works for the networks of keras.applications"),
         (("bench", "vgg16", "--random", "--build"), "choose one"),
         (("bench", "vgg16", "--plot", "out.jpg"), "name a .png file"),
         (("bench", "vgg16", "--plot", "no/such/folder/out.png"), "in a folder that exists"),
@@ -119,7 +119,7 @@ def test_bench_missing_package_is_reported_before_building(monkeypatch: pytest.M
     monkeypatch.setattr("zoo.bench.child_process.REQUIRED_PACKAGES", ("numpy", "no_such_package"))
     ran = zoo("bench", "vgg16", "--random")
     assert isinstance(ran.exception, MissingExtra)
-    assert "measuring needs no_such_package, not installed here" in str(ran.exception)
+    assert "zoo bench needs no_such_package, not installed here" in str(ran.exception)
     assert "run: zoo bench NAME" in zoo("bench").stderr  # saved results can be shown
 
 
