@@ -48,18 +48,18 @@ def measure(folder: Path) -> None:
     first, _ = finetune(str(folder / "nine"), "--models", str(models))
     print(f"nine classes, {sum(first['counts'].values()):,} digits: accuracy {first['metrics']['accuracy']:.4f}")
     for number in range(1, ROUNDS + 1):
-        told, seconds = finetune("add", str(folder / "new"), "--to", "nine", "--models", str(models))
-        reading, compared = told["features"]["seconds"], told["comparison"]
+        result, seconds = finetune("add", str(folder / "new"), "--to", "nine", "--models", str(models))
+        reading, compared = result["features"]["seconds"], result["comparison"]
         print(
             f"  add {number}: {seconds:.2f} s, of it reading {reading:.2f} s "
-            f"({told['features']['extracted']} extracted), "
+            f"({result['features']['extracted']} extracted), "
             f"beyond it {seconds - reading:.2f} s"
         )
         print(
             f"    accuracy on the old test part {compared['before']:.4f} -> {compared['after']:.4f}, "
-            f"on the new {compared['new']:.4f}, on all {told['metrics']['accuracy']:.4f}"
+            f"on the new {compared['new']:.4f}, on all {result['metrics']['accuracy']:.4f}"
         )
-        shutil.rmtree(told["path"])
+        shutil.rmtree(result["path"])
     whole, seconds = finetune("sample:mnist", "--models", str(models))
     print(f"all ten from the start: {seconds:.2f} s, accuracy {whole['metrics']['accuracy']:.4f}")
 

@@ -67,24 +67,27 @@ def errors() -> None:
     for seed in SEEDS:
         samples, wrong = planted(clean.samples, seed)
         features = dataclasses.replace(clean, samples=samples)
-        found = examine(dataclasses.replace(data, samples=samples), features, SilentProgress())
-        assert found.label_errors
-        told(
+        findings = examine(dataclasses.replace(data, samples=samples), features, SilentProgress())
+        assert findings.label_errors
+        print_ranking(
             f"seed {seed}  doctor  ",
-            found.label_errors.ranked_rows,
-            {one.row for one in found.label_errors.suspects},
+            findings.label_errors.ranked_rows,
+            {one.row for one in findings.label_errors.suspects},
             wrong,
         )
-        print(f"    estimated {found.label_errors.estimated_count}, all findings in {found.seconds:.2f} s", flush=True)
+        print(
+            f"    estimated {findings.label_errors.estimated_count}, all findings in {findings.seconds:.2f} s",
+            flush=True,
+        )
         logistic(seed, features, wrong)
 
 
-def told(what: str, order: tuple[int, ...], found: set[int], wrong: set[int]) -> None:
+def print_ranking(what: str, order: tuple[int, ...], findings: set[int], wrong: set[int]) -> None:
     first = set(order[: round(FIRST * len(order))])
     print(
         f"  {what}  {len(wrong & first) / len(wrong):.1%} of {len(wrong)} in the first {FIRST:.0%}; "
-        f"called wrong {len(found)}: precision {len(wrong & found) / len(found):.1%}, "
-        f"recall {len(wrong & found) / len(wrong):.1%}"
+        f"called wrong {len(findings)}: precision {len(wrong & findings) / len(findings):.1%}, "
+        f"recall {len(wrong & findings) / len(wrong):.1%}"
     )
 
 
@@ -105,8 +108,8 @@ def logistic(seed: int, features: Features, wrong: set[int]) -> None:
             model = LogisticRegression(C=STRENGTH, max_iter=1000, tol=1e-3).fit(z[fold != f], y[fold != f])
             logits[fold == f] = model.decision_function(z[fold == f])
     seconds = time.perf_counter() - start
-    found = find_class_errors(calibrate_probabilities(logits, y), y, labels, np.arange(len(y)))
-    told(f"seed {seed}  logistic", found.ranked_rows, {one.row for one in found.suspects}, wrong)
+    findings = find_class_errors(calibrate_probabilities(logits, y), y, labels, np.arange(len(y)))
+    print_ranking(f"seed {seed}  logistic", findings.ranked_rows, {one.row for one in findings.suspects}, wrong)
     print(f"    cross-validation in {seconds:.2f} s", flush=True)
 
 

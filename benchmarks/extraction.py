@@ -38,7 +38,7 @@ def main() -> None:
             for _ in pool.map(lambda row: trunk({"image": pictures[row : row + 1]}), range(COUNT)):
                 pass
 
-        taken = alternated(
+        durations = alternated(
             {
                 "Keras predict, batch 32": lambda: keras_model.predict(pictures, batch_size=32, verbose=0),
                 "Graft fp32 trunk": lambda: extract(trunks[Precision.FP32]),
@@ -46,9 +46,9 @@ def main() -> None:
             },
             rounds=5,
         )
-    keras, fp32, int8 = taken.values()
+    keras, fp32, int8 = durations.values()
     print(f"{backbone.name}, {COUNT} pictures, {available_cores()} cores, median of 5")
-    for name, seconds in taken.items():
+    for name, seconds in durations.items():
         print(f"{name:26} {seconds / COUNT * 1e3:6.2f} ms a picture")
     print(f"int8 is {fp32 / int8:.2f} x fp32 and {keras / int8:.2f} x Keras; fp32 is {keras / fp32:.2f} x Keras")
 

@@ -60,10 +60,10 @@ def wall_time(folder: Path, models: Path) -> None:
     for precision in PRECISIONS:
         shutil.rmtree(cache_root() / "features", ignore_errors=True)
         for which in ("first run ", "second run"):
-            told, seconds = finetune(str(crops), "--models", str(models), "--precision", precision)
+            result, seconds = finetune(str(crops), "--models", str(models), "--precision", precision)
             print(
-                f"  {precision}  {which}  {seconds:.2f} s  {told['features']['extracted']} extracted"
-                f"  ({100 * told['metrics']['accuracy']:.1f})"
+                f"  {precision}  {which}  {seconds:.2f} s  {result['features']['extracted']} extracted"
+                f"  ({100 * result['metrics']['accuracy']:.1f})"
             )
 
 

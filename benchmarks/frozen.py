@@ -63,13 +63,13 @@ def probe() -> tuple[float, float]:
     with scratch() as folder:
         words = ["sample:mnist", "--seed", str(SEED), "--models", f"{folder}/models", "--json"]
         start = time.perf_counter()
-        ran = subprocess.run(
+        process = subprocess.run(
             [sys.executable, "-m", "finetune.cli.main", *words],
             capture_output=True,
             text=True,
             check=True,
         )
-        return time.perf_counter() - start, json.loads(ran.stdout)["metrics"]["accuracy"]
+        return time.perf_counter() - start, json.loads(process.stdout)["metrics"]["accuracy"]
 
 
 def main() -> None:

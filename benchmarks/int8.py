@@ -58,9 +58,9 @@ def main() -> None:
 def extracted(trunk: Trunk, pictures: NDArray[np.uint8]) -> tuple[NDArray[np.float32], float]:
     """Return the features [n,d] of pictures [n,s,s,3], and the milliseconds that each took."""
     trunk({"image": pictures[:4]})
-    began = time.perf_counter()
+    start = time.perf_counter()
     parts = [trunk({"image": pictures[at : at + 4]}) for at in range(0, len(pictures), 4)]
-    return np.concatenate(parts), (time.perf_counter() - began) / len(pictures) * 1e3
+    return np.concatenate(parts), (time.perf_counter() - start) / len(pictures) * 1e3
 
 
 def accuracy(features: NDArray[np.float32], classes: NDArray[np.str_], seed: int) -> float:

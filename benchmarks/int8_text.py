@@ -52,7 +52,7 @@ def main() -> None:
     }
     sizes = ", ".join(f"{precision} {trunk.path.stat().st_size / 1e6:.1f} MB" for precision, trunk in trunks.items())
     print(f"{get_backbone(name).name}: {sizes}")
-    kept(trunks)
+    print_probe_accuracy(trunks)
     for threads, batch in itertools.product(THREADS, BATCHES):
         timed(trunks, batch, threads)
     if files:
@@ -61,7 +61,7 @@ def main() -> None:
             probed(str(precision), trunk, train, test)
 
 
-def kept(trunks: Trunks) -> None:
+def print_probe_accuracy(trunks: Trunks) -> None:
     """Print how near int8 is to fp32, and how far company and padding move each."""
     texts, alone = docstrings(), {}
     for precision, trunk in trunks.items():
@@ -76,8 +76,10 @@ def kept(trunks: Trunks) -> None:
 def docstrings() -> list[str]:
     """Return TEXTS docstrings, in the order of the modules' names for them."""
     objects = (value for name in MODULES for _, value in inspect.getmembers(importlib.import_module(name)))
-    found = [text for text in dict.fromkeys(" ".join((inspect.getdoc(o) or "").split()) for o in objects) if text]
-    return found[:: len(found) // TEXTS][:TEXTS]
+    unique_texts = [
+        text for text in dict.fromkeys(" ".join((inspect.getdoc(o) or "").split()) for o in objects) if text
+    ]
+    return unique_texts[:: len(unique_texts) // TEXTS][:TEXTS]
 
 
 def extracted(trunk: Trunk, texts: list[str], batch: int) -> Float32Array:
@@ -105,9 +107,9 @@ def labelled(file: str) -> tuple[list[str], list[str]]:
 
 def probed(name: str, trunk: Trunk, train: tuple[list[str], list[str]], test: tuple[list[str], list[str]]) -> None:
     """Print the test accuracy of a probe of this trunk."""
-    began = time.perf_counter()
+    start = time.perf_counter()
     x, unseen = (sorted_features(trunk, texts) for _, texts in (train, test))
-    pace = (len(x) + len(unseen)) / (time.perf_counter() - began)
+    pace = (len(x) + len(unseen)) / (time.perf_counter() - start)
     fit, val, fit_y, val_y = train_test_split(x, train[0], test_size=0.2, stratify=train[0], random_state=0)
     best = max(STRENGTHS, key=lambda strength: probe(strength).fit(fit, fit_y).score(val, val_y))
     score = probe(best).fit(x, train[0]).score(unseen, test[0])

@@ -80,12 +80,12 @@ def main() -> None:
     anonymous = []
     for count in counts:
         with scratch() as folder:
-            told, peaks, rises = finetune(make(folder / "data", count), folder)
+            result, peaks, rises = finetune(make(folder / "data", count), folder)
         anonymous.append(peaks["RssAnon"])
         print(
             f"{count:,} pictures: RssAnon {peaks['RssAnon']:.0f} MB, RssFile {peaks['RssFile']:.0f} MB at most; "
-            f"{peaks['seconds']:.0f} s, of them {told['features']['seconds']:.0f} s of features; "
-            f"accuracy {told['metrics']['accuracy']:.1%}"
+            f"{peaks['seconds']:.0f} s, of them {result['features']['seconds']:.0f} s of features; "
+            f"accuracy {result['metrics']['accuracy']:.1%}"
         )
         print("  RssAnon rose to " + ", ".join(f"{mb:.0f} at {at:.0f} s" for at, mb in rises[1:]), flush=True)
     print(f"{counts[-1]:,} need {anonymous[-1] - anonymous[0]:+.0f} MB over {counts[0]:,}")

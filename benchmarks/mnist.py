@@ -23,10 +23,10 @@ def run(depth: str, seed: int, budget: str, models: str) -> tuple[dict[str, Any]
     words = ["sample:mnist", "--depth", depth, "--seed", str(seed), "--models", models, "--json"]
     words += ["--budget", budget] if depth == "auto" else []
     start = time.perf_counter()
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "finetune.cli.main", *words], stdout=subprocess.PIPE, text=True, check=True
     )
-    return json.loads(ran.stdout), time.perf_counter() - start
+    return json.loads(process.stdout), time.perf_counter() - start
 
 
 def main() -> None:
@@ -34,17 +34,17 @@ def main() -> None:
     parser.add_argument("--depths", nargs="+", default=["probe", "auto"])
     parser.add_argument("--seeds", nargs="+", type=int, default=[0, 1, 2])
     parser.add_argument("--budget", default="10m")
-    wish = parser.parse_args()
-    for depth in wish.depths:
+    options = parser.parse_args()
+    for depth in options.depths:
         scores = []
-        for seed in wish.seeds:
+        for seed in options.seeds:
             with tempfile.TemporaryDirectory() as models:
-                told, seconds = run(depth, seed, wish.budget, models)
-            metrics = told["metrics"]
+                result, seconds = run(depth, seed, options.budget, models)
+            metrics = result["metrics"]
             scores.append(metrics["accuracy"])
             print(
                 f"{depth:6} seed {seed}: accuracy {metrics['accuracy']:.2%}, calibration error {metrics['ece']:.4f}, "
-                f"{told['depth']} in {told['precision']}, {seconds:.0f} s",
+                f"{result['depth']} in {result['precision']}, {seconds:.0f} s",
                 flush=True,
             )
         print(f"{depth:6} mean of {len(scores)}: {mean(scores):.2%}", flush=True)

@@ -36,8 +36,8 @@ EVERY = 8  # of the documents, one in so many is run for the batch sizes
 def accuracy(precision: Precision, models: Path) -> None:
     """Print accuracy for some seeds of the validation part, and the wall time of a first and a later run."""
     for seed in SEEDS:
-        told, seconds = finetune(REUTERS_R8, "--models", str(models), "--precision", precision, "--seed", str(seed))
-        features, metrics = told["features"], told["metrics"]
+        result, seconds = finetune(REUTERS_R8, "--models", str(models), "--precision", precision, "--seed", str(seed))
+        features, metrics = result["features"], result["metrics"]
         speed = f"{features['tokens'] / features['seconds']:,.0f} tokens/s" if features["tokens"] else "from the cache"
         print(
             f"  {precision}  seed {seed}  accuracy {metrics['accuracy']:.2%} of {metrics['samples']:,}"
@@ -55,8 +55,8 @@ def batches(precision: Precision, scratch: Path) -> None:
     for size in BATCHES:
         run_trunk.TEXT_BATCH_SIZE = size  # type: ignore[misc]
         shutil.rmtree(scratch / "cache" / "features", ignore_errors=True)
-        made = extract_features(trunk, some, 0.05, SilentProgress())
-        print(f"  {precision}  batch {size:2}  {made.token_count / made.seconds:,.0f} tokens/s", flush=True)
+        extracted = extract_features(trunk, some, 0.05, SilentProgress())
+        print(f"  {precision}  batch {size:2}  {extracted.token_count / extracted.seconds:,.0f} tokens/s", flush=True)
 
 
 def main() -> None:

@@ -25,10 +25,10 @@ def run(depth: str, seed: int, models: str) -> tuple[dict[str, Any], float]:
     """Return what the command says, and its wall time in s."""
     words = [REUTERS_R8, "--depth", depth, "--precision", "fp32", "--seed", str(seed), "--models", models, "--json"]
     start = time.perf_counter()
-    ran = subprocess.run(
+    process = subprocess.run(
         [sys.executable, "-m", "finetune.cli.main", *words], stdout=subprocess.PIPE, text=True, check=True
     )
-    return json.loads(ran.stdout), time.perf_counter() - start
+    return json.loads(process.stdout), time.perf_counter() - start
 
 
 def main() -> None:
@@ -37,8 +37,8 @@ def main() -> None:
     for depth in sys.argv[1:] or ["probe", "full"]:
         for seed in SEEDS:
             with tempfile.TemporaryDirectory() as models:
-                told, seconds = run(depth, seed, models)
-            metrics = told["metrics"]
+                result, seconds = run(depth, seed, models)
+            metrics = result["metrics"]
             print(
                 f"  {depth:5}  seed {seed}  accuracy {metrics['accuracy']:.2%} of {metrics['samples']:,}"
                 f"  macro F1 {metrics['macro_f1']:.3f}  calibration error {metrics['ece']:.1%}  {seconds:.0f} s",

@@ -12,13 +12,13 @@ from graft.storage.cache_root import cache_root
 
 
 @contextmanager
-def scratch(*kept: str) -> Iterator[Path]:
+def scratch(*shared: str) -> Iterator[Path]:
     """Give an empty folder; GRAFT_CACHE is in it, with the trunks, the weights and what else is `kept` of before."""
     before, root = os.environ.get("GRAFT_CACHE"), cache_root()
     with tempfile.TemporaryDirectory() as folder:
         cache = Path(folder, "cache")
         cache.mkdir()
-        for part in ("trunks", "weights", *kept):
+        for part in ("trunks", "weights", *shared):
             (root / part).mkdir(parents=True, exist_ok=True)
             (cache / part).symlink_to(root / part)
         os.environ["GRAFT_CACHE"] = str(cache)

@@ -19,11 +19,11 @@ def alternated(contenders: Mapping[str, Callable[[], object]], rounds: int = 7) 
     """Return each contender's median wall seconds over `rounds` in turn, after one warm-up each."""
     for work in contenders.values():
         work()
-    taken: dict[str, list[float]] = {name: [] for name in contenders}
+    durations: dict[str, list[float]] = {name: [] for name in contenders}
     for _ in range(rounds):
         for name, work in contenders.items():
-            taken[name].append(seconds(work))
-    return {name: statistics.median(times) for name, times in taken.items()}
+            durations[name].append(seconds(work))
+    return {name: statistics.median(times) for name, times in durations.items()}
 
 
 def in_threads(work: Callable[[], object], times: int, threads: int) -> Callable[[], None]:

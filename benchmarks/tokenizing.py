@@ -50,8 +50,8 @@ def trained(kind: str, documents: list[str]) -> TextInput:
             sentence_iterator=iter(documents), model_writer=out, vocab_size=8000, minloglevel=2
         )
         files = {"vocabulary.spm": out.getvalue()}
-    made = tokenizer_from_files(kind, PresetTokenizerFiles(files, {}))
-    return TextInput(tokenizer_json=made.tokenizer_json, special=made.special, max_tokens=256)
+    tokenizer = tokenizer_from_files(kind, PresetTokenizerFiles(files, {}))
+    return TextInput(tokenizer_json=tokenizer.tokenizer_json, special=tokenizer.special, max_tokens=256)
 
 
 def over(model: TextInput, samples: list[bytes]) -> Callable[[], None]:
@@ -85,8 +85,8 @@ def main() -> None:
     print(f"{len(samples):,} Reuters documents, to at most 256 tokens\n{'model':10} {'1 thread':>12} {'2 threads':>12}")
     for name, model in models.items():
         work = over(model, samples)
-        taken = alternated({"1": in_threads(work, 2, 1), "2": in_threads(work, 2, 2)}, rounds=3)
-        print(f"{name:10} {2 * len(samples) / taken['1']:8,.0f} / s {2 * len(samples) / taken['2']:8,.0f} / s")
+        durations = alternated({"1": in_threads(work, 2, 1), "2": in_threads(work, 2, 2)}, rounds=3)
+        print(f"{name:10} {2 * len(samples) / durations['1']:8,.0f} / s {2 * len(samples) / durations['2']:8,.0f} / s")
     print(f"\nms for one run of 1/4, 1/2 and 1 x {MAX_TEXT_BYTES:,} bytes; the worst growth of a doubling")
     for name, model in models.items():
         for run, unit in RUNS.items():

@@ -35,9 +35,9 @@ def say(line: str) -> None:
 def finetune(precision: str) -> dict[str, Any]:
     """Fine-tune on sample:digits and return what `finetune --json` says."""
     command = [COMMANDS / "finetune", "sample:digits", "--models", MODELS, "--precision", precision, "--json"]
-    done = subprocess.run([*command, "--name", f"digits-{precision}"], stdout=subprocess.PIPE, check=True)
-    made: dict[str, Any] = json.loads(done.stdout)
-    return made
+    process = subprocess.run([*command, "--name", f"digits-{precision}"], stdout=subprocess.PIPE, check=True)
+    result: dict[str, Any] = json.loads(process.stdout)
+    return result
 
 
 def drawn(picture: bytes) -> str:
@@ -64,7 +64,7 @@ def wait_until_ready(client: Client, server: subprocess.Popen[bytes]) -> None:
 
 def main() -> None:
     say("1. Fine-tune: EfficientNet-Lite0 learns to read digits")
-    made = {precision: finetune(precision) for precision in ("int8", "fp32")}
+    result = {precision: finetune(precision) for precision in ("int8", "fp32")}
 
     say("2. Serve, without TensorFlow")
     port = free_port()
@@ -73,7 +73,7 @@ def main() -> None:
         with Client(f"http://127.0.0.1:{port}") as client:
             wait_until_ready(client, server)
             say("3. Ask about digits that training never saw")
-            unseen = open_bundle(Path(made["int8"]["path"])).read_golden().samples[:3]
+            unseen = open_bundle(Path(result["int8"]["path"])).read_golden().samples[:3]
             for picture, answer in zip(unseen, client.predict("digits-int8", list(unseen)), strict=True):
                 print(f"{drawn(picture)}\n    → {answer.label} ({answer.probability:.1%})\n")
     finally:
@@ -81,13 +81,13 @@ def main() -> None:
         server.wait(30)
 
     say("4. How good is it?")
-    for precision, model in made.items():
+    for precision, model in result.items():
         metrics = model["metrics"]
         print(
             f"    {precision}: accuracy {metrics['accuracy']:.1%}, macro F1 {metrics['macro_f1']:.3f}, "
             f"calibration error {metrics['ece']:.3f}, on the test part"
         )
-    print(f"    the reports are in {made['int8']['path']} and {made['fp32']['path']} (report.html)")
+    print(f"    the reports are in {result['int8']['path']} and {result['fp32']['path']} (report.html)")
 
 
 if __name__ == "__main__":

@@ -32,17 +32,17 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, help="of loop and server in turn  [default: 5]")
     parser.add_argument("--seconds", type=float, help="of one round  [default: 3]")
     parser.add_argument("--out", type=Path, help="where results.json is  [default: docs/serving; with --quick nowhere]")
-    asked = parser.parse_args()
-    rows = asked.rows.split(",")
+    options = parser.parse_args()
+    rows = options.rows.split(",")
     if unknown := set(rows) - report.ROWS.keys():
         parser.error(f"there is no row {', '.join(sorted(unknown))}; there are {', '.join(report.ROWS)}")
     peers = chosen_peers()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that every server is ended first
     with tempfile.TemporaryDirectory(prefix="graft-bench-") as scratch:
-        out = asked.out or (Path(scratch, "out") if asked.quick else OUT)
-        given = {name: value for name in ("rounds", "seconds") if (value := getattr(asked, name))}
-        bench = Bench(Path(scratch), replace(QUICK if asked.quick else FULL, **given), peers)
-        told = {}
+        out = options.out or (Path(scratch, "out") if options.quick else OUT)
+        overrides = {name: value for name in ("rounds", "seconds") if (value := getattr(options, name))}
+        bench = Bench(Path(scratch), replace(QUICK if options.quick else FULL, **overrides), peers)
+        measurements = {}
         for row in rows:
             print(f"{row}:", flush=True)
             try:
@@ -50,10 +50,10 @@ def main() -> None:
             except (RuntimeError, OSError, AssertionError) as fault:  # the other rows are worth having
                 print(f"  failed: {fault}", flush=True)
                 continue
-            told = report.merged(out / "results.json", row, data, bench.effort.told)
-            report.write(told, out)
-        if told:
-            print(f"\n{report.readable(report.claims(told))}")
+            measurements = report.merged(out / "results.json", row, data, bench.effort.description)
+            report.write(measurements, out)
+        if measurements:
+            print(f"\n{report.readable(report.claims(measurements))}")
 
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ class Bare:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self.got = 1.0  # of the cores that the last run's threads wanted, the share they got: less is a busy machine
+        self.share_of_cores = 1.0  # CPU time of the last run's threads per wall time; below 1 on a busy machine
 
     def rate(self, threads: int, seconds: float, batch: int = 1) -> float:
         """Return samples a second on `threads` threads, `batch` at a time."""
@@ -40,8 +40,8 @@ class Bare:
         self._process.stdin.write(json.dumps(order).encode() + b"\n")
         self._process.stdin.flush()
         if answer := self._process.stdout.readline():
-            found, self.got = json.loads(answer)
-            return float(found)
+            figure, self.share_of_cores = json.loads(answer)
+            return float(figure)
         raise RuntimeError("the bare loop ended; what it said stands above.")
 
 
@@ -82,45 +82,45 @@ def main() -> None:
         pixels = np.frombuffer(sample, np.uint8).reshape(1, 224, 224, 3)
     for line in sys.stdin.buffer:
         order = json.loads(line)
-        began, worked = time.perf_counter(), time.process_time()
+        start_time, cpu_start = time.perf_counter(), time.process_time()
         if files := order.get("files"):
-            found = over(files, order["threads"], lambda path: answer(Path(path).read_bytes()))
+            figure = over(files, order["threads"], lambda path: answer(Path(path).read_bytes()))
         elif workload.endswith("tensor"):
-            found = repeated(tensor, order["threads"], order["seconds"])
+            figure = repeated(tensor, order["threads"], order["seconds"])
         else:
             each = order["batch"]
-            found = each * repeated(lambda each=each: answer(sample, each), order["threads"], order["seconds"])  # type: ignore[misc]
-        share = (time.process_time() - worked) / (time.perf_counter() - began) / order["threads"]
-        print(json.dumps([found, share]), flush=True)
+            figure = each * repeated(lambda each=each: answer(sample, each), order["threads"], order["seconds"])  # type: ignore[misc]
+        share = (time.process_time() - cpu_start) / (time.perf_counter() - start_time) / order["threads"]
+        print(json.dumps([figure, share]), flush=True)
 
 
 def repeated(once: Callable[[], object], threads: int, seconds: float) -> float:
     """Return how often a second `once` was done, by `threads` threads for about `seconds`."""
-    done = [0] * threads
+    counts = [0] * threads
     ended = [0.0] * threads
-    began = time.perf_counter()
+    start_time = time.perf_counter()
 
     def work(number: int) -> None:
-        while (now := time.perf_counter()) < began + seconds:
+        while (now := time.perf_counter()) < start_time + seconds:
             once()
-            done[number] += 1
+            counts[number] += 1
         ended[number] = now
 
     together(threads, work)
-    return sum(count / (end - began) for count, end in zip(done, ended, strict=True))
+    return sum(count / (end - start_time) for count, end in zip(counts, ended, strict=True))
 
 
 def over(items: Sequence[str], threads: int, once: Callable[[str], object]) -> float:
     """Return the seconds in which `threads` threads did all of `items`."""
     left = iter(items)
-    began = time.perf_counter()
+    start_time = time.perf_counter()
 
     def work(_: int) -> None:
         for item in left:  # a list's iterator hands each item to one thread only
             once(item)
 
     together(threads, work)
-    return time.perf_counter() - began
+    return time.perf_counter() - start_time
 
 
 def together(threads: int, work: Callable[[int], None]) -> None:

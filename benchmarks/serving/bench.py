@@ -28,7 +28,7 @@ class Effort:
     poisonable: int = 10_000  # requests
 
     @property
-    def told(self) -> str:
+    def description(self) -> str:
         """Say it in words."""
         return f"{self.rounds} rounds of {self.seconds:g} s"
 
@@ -91,14 +91,14 @@ class Bench:
 
 def chosen_peers() -> tuple[Contender, ...]:
     """Return the peers that PEERS in the environment names: "mosec,fastapi", each with its variants, or "all"."""
-    wanted = [name.strip().lower() for name in os.environ.get("PEERS", "").split(",") if name.strip()]
-    if not wanted:
+    names = [name.strip().lower() for name in os.environ.get("PEERS", "").split(",") if name.strip()]
+    if not names:
         return ()
     from benchmarks.serving.peers import PEERS
 
     chosen = [
-        peer for name, peer in PEERS.items() if "all" in wanted or any(name.lower().startswith(one) for one in wanted)
+        peer for name, peer in PEERS.items() if "all" in names or any(name.lower().startswith(one) for one in names)
     ]
     if not chosen:
-        raise SystemExit(f"PEERS names {', '.join(wanted)}; there are {', '.join(PEERS)}, or all.")
+        raise SystemExit(f"PEERS names {', '.join(names)}; there are {', '.join(PEERS)}, or all.")
     return tuple(chosen)

@@ -16,7 +16,7 @@ CASES: tuple[tuple[Workload, str, int], ...] = (("jpeg", "fp32", 8), ("jpeg", "i
 
 def measure(bench: Bench) -> Data:
     """Return {case: {configuration: requests a second}}."""
-    found: Data = {}
+    figures: Data = {}
     for workload, precision, connections in CASES:
         servers = {"defaults": Graft("defaults", precision)}
         for number in BY_HAND:
@@ -30,21 +30,21 @@ def measure(bench: Bench) -> Data:
                     outcome = bench.load(server, workload, ports[name], connections)
                     rates[name].append(outcome.rate if not outcome.bad else 0.0)
         case = f"{workload}, {precision}, {connections} connections"
-        found[case] = {name: median(of) for name, of in rates.items()}
+        figures[case] = {name: median(of) for name, of in rates.items()}
         # Round by round, so that what else the machine did hits both.
-        found[case]["ratios"] = {
+        figures[case]["ratios"] = {
             name: median(ours / theirs for ours, theirs in zip(rates["defaults"], of, strict=True) if theirs)
             for name, of in rates.items()
             if name != "defaults" and any(of)
         }
         print(f"  {case}: " + "  ".join(f"{name} {median(of):.1f}/s" for name, of in rates.items()), flush=True)
-    return found
+    return figures
 
 
 def claims(data: Data) -> list[Claim]:
     """Hold the figures against what is asked."""
-    made = []
+    lines = []
     for case, row in data.items():
         name, ratio = min(row["ratios"].items(), key=lambda item: item[1])
-        made.append(at_least(f"defaults to the best set by hand ({name}): {case}", ratio, 0.95, unit=" ×"))
-    return made
+        lines.append(at_least(f"defaults to the best set by hand ({name}): {case}", ratio, 0.95, unit=" ×"))
+    return lines

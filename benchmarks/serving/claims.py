@@ -21,14 +21,14 @@ class Claim:
     holds: bool
 
 
-def at_least(what: str, value: float, least: float, form: str = ".2f", unit: str = "") -> Claim:
+def at_least(what: str, value: float, minimum: float, form: str = ".2f", unit: str = "") -> Claim:
     """Claim that a value is at least something."""
-    return Claim(what, f"≥ {least:{form}}{unit}", f"{value:{form}}{unit}", value >= least)
+    return Claim(what, f"≥ {minimum:{form}}{unit}", f"{value:{form}}{unit}", value >= minimum)
 
 
-def at_most(what: str, value: float, most: float, form: str = ".2f", unit: str = "") -> Claim:
+def at_most(what: str, value: float, maximum: float, form: str = ".2f", unit: str = "") -> Claim:
     """Claim that a value is at most something."""
-    return Claim(what, f"≤ {most:{form}}{unit}", f"{value:{form}}{unit}", value <= most)
+    return Claim(what, f"≤ {maximum:{form}}{unit}", f"{value:{form}}{unit}", value <= maximum)
 
 
 def none_of(what: str, count: int, of: str = "") -> Claim:

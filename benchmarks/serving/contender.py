@@ -77,24 +77,24 @@ def running(
     Raises:
         RuntimeError: it ended, or gave no good answer in time; with the end of what it wrote.
     """
-    with tempfile.TemporaryFile() as said:
+    with tempfile.TemporaryFile() as log:
         process = subprocess.Popen(
             [os.fspath(part) for part in command],
             stdin=subprocess.DEVNULL,
-            stdout=said,
-            stderr=said,
+            stdout=log,
+            stderr=log,
             cwd=folder,
             env={**os.environ, **(environment or {})},
             start_new_session=True,
         )
         try:
-            wait_for(process, port, request, said)
+            wait_for(process, port, request, log)
             yield process
         finally:
             end(process)
 
 
-def wait_for(process: subprocess.Popen[bytes], port: int, request: bytes, said: IO[bytes]) -> None:
+def wait_for(process: subprocess.Popen[bytes], port: int, request: bytes, log: IO[bytes]) -> None:
     """Ask until the answer is 200."""
     deadline = time.monotonic() + PATIENCE
     last = "nothing"
@@ -108,8 +108,8 @@ def wait_for(process: subprocess.Popen[bytes], port: int, request: bytes, said: 
                 return
             last = f"{status} {body[:300]!r}"
         time.sleep(0.005)
-    said.seek(0)
-    tail = said.read().decode(errors="replace")[-3000:]
+    log.seek(0)
+    tail = log.read().decode(errors="replace")[-3000:]
     ended = f"ended with {process.returncode}" if process.poll() is not None else f"no 200 in {PATIENCE:.0f} s"
     raise RuntimeError(f"the server {ended}; last answer: {last}\n{tail}")
 

@@ -22,14 +22,14 @@ def measure(bench: Bench) -> Data:
     """Return {precision: seconds and ratios}."""
     files = photos(bench.folder / "many", bench.effort.photos)
     few = photos(bench.folder / "few", 1)[0].parent
-    found: Data = {}
+    figures: Data = {}
     for precision in ("fp32", "int8"):
         models = bench.models("jpeg", precision)
         with bench.bare("jpeg", precision) as bare:
             rows = []
             for _ in range(min(ROUNDS, bench.effort.rounds)):
                 loop = bare.files(files, bench.cores)
-                rows.append((loop, predicted(models, files[0].parent), predicted(models, few)))
+                rows.append((loop, time_predict(models, files[0].parent), time_predict(models, few)))
         loops, wholes, starts = (median(column) for column in zip(*rows, strict=True))
         row = {
             "files": len(files),
@@ -39,26 +39,26 @@ def measure(bench: Bench) -> Data:
             "ratio_whole": median(loop / whole for loop, whole, _ in rows),
             "ratio_without_start": median(loop / (whole - start) for loop, whole, start in rows),
         }
-        found[precision] = row
+        figures[precision] = row
         print(f"  {precision}  " + "  ".join(f"{name} {value:.3f}" for name, value in row.items()), flush=True)
-    return found
+    return figures
 
 
-def predicted(models: Path, folder: Path) -> float:
+def time_predict(models: Path, folder: Path) -> float:
     """Return the seconds that the command takes for all files of a folder, its start included."""
     out = folder.parent / "answers.csv"
     out.unlink(missing_ok=True)
-    began = time.perf_counter()
-    done = subprocess.run(
+    start_time = time.perf_counter()
+    process = subprocess.run(
         [sys.executable, "-c", PREDICT, "photos", folder, "--models", models, "--csv", out],
         capture_output=True,
         text=True,
         env=os.environ | {"COLUMNS": "120"},
         check=False,
     )
-    took = time.perf_counter() - began
-    if done.returncode:
-        raise RuntimeError(f"predict failed:\n{done.stderr[-2000:]}")
+    took = time.perf_counter() - start_time
+    if process.returncode:
+        raise RuntimeError(f"predict failed:\n{process.stderr[-2000:]}")
     rows, files = len(out.read_text().splitlines()) - 1, len(list(folder.iterdir()))
     assert rows == files, f"{rows} rows for {files} files"
     return took
@@ -75,9 +75,9 @@ def photos(folder: Path, count: int) -> list[Path]:
 
 def claims(data: Data) -> list[Claim]:
     """Hold the figures against what is asked."""
-    made = []
+    lines = []
     for precision, row in data.items():
         what = f"`predict` over {row['files']:,} photos, {precision}, to the bare loop"
-        made.append(at_least(f"{what}, start included", row["ratio_whole"], 0.95, unit=" ×"))
-        made.append(at_least(f"{what}, start taken off", row["ratio_without_start"], 0.95, unit=" ×"))
-    return made
+        lines.append(at_least(f"{what}, start included", row["ratio_whole"], 0.95, unit=" ×"))
+        lines.append(at_least(f"{what}, start taken off", row["ratio_without_start"], 0.95, unit=" ×"))
+    return lines

@@ -53,9 +53,9 @@ class Line:
         except OSError:
             data = b""
         self._got += data
-        head, found, body = self._got.partition(b"\r\n\r\n")
+        head, separator, body = self._got.partition(b"\r\n\r\n")
         low = head.lower()
-        if data and not (found and _whole(low, body)):
+        if data and not (separator and _whole(low, body)):
             return None
         was_busy, self.busy = self.busy, False
         if not data or self._rest or b"\r\nconnection: close" in low:  # or it answered before it had read all
@@ -71,7 +71,7 @@ class Line:
 
 def _whole(head: bytes, body: bytes) -> bool:
     """Tell whether a body has the length that its head (in lower case) tells."""
-    _, found, after = head.partition(b"content-length:")
-    if found:
+    _, separator, after = head.partition(b"content-length:")
+    if separator:
         return len(body) >= int(after.split(b"\r\n", 1)[0])
     return b"chunked" in head and body.endswith(b"0\r\n\r\n")

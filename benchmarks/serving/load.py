@@ -113,13 +113,13 @@ def finish(process: subprocess.Popen[bytes], plan: Plan) -> Outcome:
     """Wait for a plan that was begun."""
     assert process.stdout
     with process:
-        told = process.stdout.read()
+        output = process.stdout.read()
     if process.returncode:
         raise RuntimeError(f"the load generator ended with {process.returncode}; what it said stands above.")
-    found = json.loads(told)
-    answers = tuple(Answer(*row) for row in found["answers"])
+    record = json.loads(output)
+    answers = tuple(Answer(*row) for row in record["answers"])
     window = {} if plan.order else {"since": SETTLE, "until": SETTLE + plan.seconds}
-    return Outcome(answers, found["cpu"], **window)
+    return Outcome(answers, record["cpu"], **window)
 
 
 def drive(requests: Sequence[bytes], plan: Plan) -> list[Answer]:
@@ -128,17 +128,17 @@ def drive(requests: Sequence[bytes], plan: Plan) -> list[Answer]:
     lines = [Line(plan.port, selector) for _ in range(plan.connections)]
     free = collections.deque(lines)
     answers: list[Answer] = []
-    began = last = time.perf_counter()
+    start = last = time.perf_counter()
     end = float("inf") if plan.order else SETTLE + plan.seconds
     queue = _queue(plan, len(requests))
     due = next(queue, None)
     while due or len(free) < len(lines):
-        now = time.perf_counter() - began
+        now = time.perf_counter() - start
         if now >= end:
             due = None
         while due and free and due[1] <= now:
             which, when = due
-            free.popleft().send(which, requests[which], when if plan.dues else time.perf_counter() - began)
+            free.popleft().send(which, requests[which], when if plan.dues else time.perf_counter() - start)
             due = next(queue, None)
         wait = max(0.0, due[1] - now) if due and free else 1.0
         for key, events in selector.select(wait):
@@ -147,8 +147,8 @@ def drive(requests: Sequence[bytes], plan: Plan) -> list[Answer]:
                 line.write()
             if events & selectors.EVENT_READ and (answer := line.read()):
                 last = time.perf_counter()
-                kept = answer[1].decode(errors="replace") if plan.keep else ""
-                answers.append(Answer(line.which, line.sent, last - began, answer[0], kept))
+                text = answer[1].decode(errors="replace") if plan.keep else ""
+                answers.append(Answer(line.which, line.sent, last - start, answer[0], text))
                 free.append(line)
         if time.perf_counter() - last > GIVE_UP + max(wait, 0.0):
             raise TimeoutError(f"no answer for {GIVE_UP:.0f} s, {len(answers)} before")

@@ -29,10 +29,10 @@ TOLERANCE = {"fp32": 1e-5, "int8": 1e-3}
 
 def measure(bench: Bench) -> Data:
     """Return {precision: what happened}."""
-    return {server.precision: poisoned(bench, server) for server in (FP32, INT8)}
+    return {server.precision: measure_poisoned(bench, server) for server in (FP32, INT8)}
 
 
-def poisoned(bench: Bench, server: Graft) -> Data:
+def measure_poisoned(bench: Bench, server: Graft) -> Data:
     """Ask each text alone, then all of them together among poisoned ones."""
     models = poison(bench.models("text", server.precision), bench.folder / f"poisoned-{server.precision}")
     texts = [*texts_of_many_lengths(), f"This text holds {WORD} in it."]
@@ -45,20 +45,20 @@ def poisoned(bench: Bench, server: Graft) -> Data:
         alone = load(requests, Plan(port=port, connections=1, order=list(range(len(texts))), keep=True))
         solo = {answer.which: probabilities(answer.body) for answer in alone.answers if answer.status == 200}
         assert len(solo) == guilty, f"alone {len(solo)} of {guilty} innocent texts were answered"
-        found = load(requests, Plan(port=port, connections=TOGETHER, order=order, keep=True))
-    innocent = [answer for answer in found.answers if answer.which != guilty]
+        outcome = load(requests, Plan(port=port, connections=TOGETHER, order=order, keep=True))
+    innocent = [answer for answer in outcome.answers if answer.which != guilty]
     off = [distance(solo[answer.which], probabilities(answer.body)) for answer in innocent if answer.status == 200]
     row = {
         "requests": len(order),
         "poisoned": order.count(guilty),
-        "poisoned_answered": sum(answer.status == 200 for answer in found.answers if answer.which == guilty),
-        "poisoned_statuses": sorted({answer.status for answer in found.answers if answer.which == guilty}),
+        "poisoned_answered": sum(answer.status == 200 for answer in outcome.answers if answer.which == guilty),
+        "poisoned_statuses": sorted({answer.status for answer in outcome.answers if answer.which == guilty}),
         "innocent_failures": sum(answer.status != 200 for answer in innocent),
         "innocent_statuses": sorted({answer.status for answer in innocent}),  # 0: the server hung up
         "off_most": max(off),
         "tolerance": TOLERANCE[server.precision],
-        "rate": found.rate,
-        "p99_ms": found.percentile(0.99) * 1e3,
+        "rate": outcome.rate,
+        "p99_ms": outcome.percentile(0.99) * 1e3,
     }
     print(f"  {server.precision}  " + "  ".join(f"{name} {value}" for name, value in row.items()), flush=True)
     return row
@@ -101,12 +101,12 @@ def distance(a: dict[str, float], b: dict[str, float]) -> float:
 
 def claims(data: Data) -> list[Claim]:
     """Hold the figures against what is asked."""
-    made = []
+    lines = []
     for precision, row in data.items():
         what = f"{row['poisoned']:,} poisoned of {row['requests']:,} texts, {precision}"
-        made += [
+        lines += [
             none_of(f"{what}: innocent failures", row["innocent_failures"]),
             none_of(f"{what}: poisoned ones answered", row["poisoned_answered"]),
             at_most(f"{what}: apart from the answer alone", row["off_most"], row["tolerance"], ".1e"),
         ]
-    return made
+    return lines

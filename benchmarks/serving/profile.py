@@ -22,15 +22,15 @@ STAGES = ("queue", "decode", "trunk", "head", "request")
 
 def measure(bench: Bench) -> Data:
     """Return {contender: {concurrency: microseconds of a request, by stage}}."""
-    found: Data = {}
+    figures: Data = {}
     for contender in (FP32, INT8):
         port = free_port()
         with contender.serve(bench.models_of(contender, "jpeg"), "jpeg", port) as process:
             bench.load(contender, "jpeg", port, 2 * bench.cores, 1.0)
-            found[contender.name] = {str(n): one(bench, contender, process, port, n) for n in TOGETHER}
-            for number, row in found[contender.name].items():
+            figures[contender.name] = {str(n): one(bench, contender, process, port, n) for n in TOGETHER}
+            for number, row in figures[contender.name].items():
                 print(f"  {contender.name:10} {number}  " + "  ".join(f"{k} {v:.0f} us" for k, v in row.items()))
-    return found
+    return figures
 
 
 def one(bench: Bench, contender: object, process: subprocess.Popen[bytes], port: int, connections: int) -> Data:
@@ -51,9 +51,9 @@ def sums(port: int) -> dict[str, tuple[float, float]]:
     """Return the seconds and the count of each stage until now."""
     with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics") as answer:
         text = answer.read().decode()
-    found = re.findall(r"^graft_(\w+)_seconds_(sum|count)\{.*?\} (\S+)$", text, re.MULTILINE)
-    told = {(stage, kind): float(value) for stage, kind, value in found}
-    return {stage: (told[stage, "sum"], told[stage, "count"]) for stage in STAGES}
+    figures = re.findall(r"^graft_(\w+)_seconds_(sum|count)\{.*?\} (\S+)$", text, re.MULTILINE)
+    totals = {(stage, kind): float(value) for stage, kind, value in figures}
+    return {stage: (totals[stage, "sum"], totals[stage, "count"]) for stage in STAGES}
 
 
 def cpu(pid: int) -> tuple[float, float]:

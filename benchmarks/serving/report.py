@@ -43,7 +43,7 @@ VERSIONS = ("onnxruntime", "numpy", "pillow", "fastapi", "uvicorn", "tokenizers"
 
 
 def machine() -> Data:
-    """Return what the figures depend on."""
+    """Return the machine and the versions on which the figures depend."""
     try:
         cpu = next(
             row.partition(":")[2].strip()
@@ -64,37 +64,42 @@ def machine() -> Data:
 
 def merged(results: Path, row: str, data: Data, effort: str) -> Data:
     """Put the figures of one row into results.json, entry by entry, and return all of it."""
-    told: Data = json.loads(results.read_text()) if results.is_file() else {}
+    measurements: Data = json.loads(results.read_text()) if results.is_file() else {}
     stamp = {"date": time.strftime("%Y-%m-%d"), "effort": effort}
     entries = {name: {**entry, "measured": stamp} for name, entry in data.items()}
-    told["machine"] = machine()
-    told.setdefault("rows", {}).setdefault(row, {}).update(entries)
-    write_atomic(results, (json.dumps(told, indent=1) + "\n").encode())
-    return told
+    measurements["machine"] = machine()
+    measurements.setdefault("rows", {}).setdefault(row, {}).update(entries)
+    write_atomic(results, (json.dumps(measurements, indent=1) + "\n").encode())
+    return measurements
 
 
-def claims(told: Data) -> list[Claim]:
-    """Hold everything measured against what is asked."""
-    return [claim for row, of in ROWS.items() if row in told["rows"] for claim in of.claims(bare_of_stamps(told, row))]
+def claims(measurements: Data) -> list[Claim]:
+    """Return the claims of all rows that were measured."""
+    return [
+        claim
+        for row, of in ROWS.items()
+        if row in measurements["rows"]
+        for claim in of.claims(bare_of_stamps(measurements, row))
+    ]
 
 
-def bare_of_stamps(told: Data, row: str) -> Data:
+def bare_of_stamps(measurements: Data, row: str) -> Data:
     """Return the figures of one row without their dates."""
     return {
         name: {key: value for key, value in entry.items() if key != "measured"}
-        for name, entry in told["rows"].get(row, {}).items()
+        for name, entry in measurements["rows"].get(row, {}).items()
     }
 
 
-def write(told: Data, folder: Path) -> None:
+def write(measurements: Data, folder: Path) -> None:
     """Write chart.svg beside results.json, and the tables: into the page FOLDER.md, or table.md where there is none."""
     page = folder.with_suffix(".md")
     if page.is_file():
-        write_atomic(page, (page.read_text().partition(FIGURES)[0] + FIGURES + table(told)).encode())
+        write_atomic(page, (page.read_text().partition(FIGURES)[0] + FIGURES + table(measurements)).encode())
     else:
-        write_atomic(folder / "table.md", table(told).encode())
-    if bars := rates(told):
-        write_atomic(folder / "chart.svg", chart(bars, subtitle(told["machine"])).encode())
+        write_atomic(folder / "table.md", table(measurements).encode())
+    if bars := rates(measurements):
+        write_atomic(folder / "chart.svg", chart(bars, subtitle(measurements["machine"])).encode())
 
 
 def subtitle(machine: Data) -> str:
@@ -102,25 +107,25 @@ def subtitle(machine: Data) -> str:
     return f"{machine['cores']} cores, {machine['cpu']}, Python {machine['python']}, no GPU"
 
 
-def rates(told: Data) -> dict[str, tuple[float, float]]:
+def rates(measurements: Data) -> dict[str, tuple[float, float]]:
     """Return {contender: (requests a second at 8 connections, ratio to the fp32 bare loop)}, fastest first."""
     found = {
         name: (entry["8"]["rate"], entry["8"]["to_fp32"])
-        for name, entry in told["rows"].get("throughput", {}).items()
+        for name, entry in measurements["rows"].get("throughput", {}).items()
         if "8" in entry
     }
     return dict(sorted(found.items(), key=lambda item: -item[1][1]))
 
 
-def table(told: Data) -> str:
+def table(measurements: Data) -> str:
     """Return all tables in Markdown."""
-    marked = [(c.what, c.must, c.measured, "yes" if c.holds else "**no**") for c in claims(told)]
+    marked = [(c.what, c.must, c.measured, "yes" if c.holds else "**no**") for c in claims(measurements)]
     parts = [
         "Made by `python -m benchmarks.serving` (`make bench-serving`) from `results.json`: do not edit.",
-        f"{subtitle(told['machine'])}. A ratio is the median of rounds in which loop and server took turns.",
+        f"{subtitle(measurements['machine'])}. A ratio is the median of rounds in which loop and server took turns.",
         markdown(("what", "must reach", "measured", "holds"), marked),
     ]
-    if speed := contenders(told):
+    if speed := contenders(measurements):
         parts += [
             "### JPEG of 640x480 to labels over HTTP",
             "Requests a second, and the ratio to the fp32 bare loop (decode, trunk, head; all cores) of the same run.",
@@ -129,9 +134,9 @@ def table(told: Data) -> str:
                 speed,
             ),
         ]
-    if shapes := tensor_rows(told):
+    if shapes := tensor_rows(measurements):
         parts += ["### Tensors, uint8 [1,224,224,3], 8 connections", markdown(("server", "kind", "requests/s"), shapes)]
-    if stages := profiles(told):
+    if stages := profiles(measurements):
         parts += [
             "### One request, microseconds",
             "Wall time by stage, and the CPU time of the threads; the trunk's time at 8 includes waiting for a core.",
@@ -140,22 +145,22 @@ def table(told: Data) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def profiles(told: Data) -> list[tuple[str, ...]]:
+def profiles(measurements: Data) -> list[tuple[str, ...]]:
     """Return a line for each server and number of connections whose requests were looked into."""
     return [
         (f"{name}, {number}", *(f"{entry[number][column]:,.0f}" for column in PROFILE))
-        for name, entry in told["rows"].get("profile", {}).items()
+        for name, entry in measurements["rows"].get("profile", {}).items()
         for number in entry
         if number != "measured"
     ]
 
 
-def contenders(told: Data) -> list[tuple[str, ...]]:
+def contenders(measurements: Data) -> list[tuple[str, ...]]:
     """Return a line for each server that was asked for JPEGs, fastest first."""
     lines = []
-    entries = told["rows"].get("throughput", {})
-    for name in [*rates(told), *(name for name, entry in entries.items() if "failed" in entry)]:
-        entry, start = entries[name], told["rows"].get("starts", {}).get(name, {})
+    entries = measurements["rows"].get("throughput", {})
+    for name in [*rates(measurements), *(name for name, entry in entries.items() if "failed" in entry)]:
+        entry, start = entries[name], measurements["rows"].get("starts", {}).get(name, {})
         speeds = [f"{entry[n]['rate']:.0f} ({entry[n]['to_fp32']:.2f})" if n in entry else "" for n in ("1", "8", "32")]
         times = f"{entry['8']['p50_ms']:.0f}, {entry['8']['p99_ms']:.0f}" if "8" in entry else entry["failed"][:60]
         bad = str(int(sum(entry[n]["bad"] for n in ("1", "8", "32") if n in entry)))
@@ -164,9 +169,9 @@ def contenders(told: Data) -> list[tuple[str, ...]]:
     return lines
 
 
-def tensor_rows(told: Data) -> list[tuple[str, ...]]:
+def tensor_rows(measurements: Data) -> list[tuple[str, ...]]:
     """Return a line for each server and kind of tensor, fastest first."""
-    entries = told["rows"].get("tensors", {}).items()
+    entries = measurements["rows"].get("tensors", {}).items()
     found = [(*name.rsplit(", ", 1), entry["8"]) for name, entry in entries if "8" in entry]
     found.sort(key=lambda row: (row[1], -row[2]["to_fp32"]))
     return [(name, kind.replace("_", " "), f"{row['rate']:.0f} ({row['to_fp32']:.2f})") for name, kind, row in found]

@@ -24,18 +24,18 @@ PEER_STARTS = 3
 
 def measure(bench: Bench) -> Data:
     """Return {contender: {rates, first_answer_s, rss_mb, pss_mb}} and what a hundred models weigh."""
-    found: Data = {}
+    figures: Data = {}
     for contender in (FP32, INT8, *bench.peers):
         if "jpeg" in contender.workloads:
             count = bench.effort.starts if isinstance(contender, Graft) else min(PEER_STARTS, bench.effort.starts)
             try:
-                found[contender.name] = starts(bench, contender, count)
+                figures[contender.name] = starts(bench, contender, count)
             except (RuntimeError, OSError) as fault:
-                found[contender.name] = {"failed": why(fault)}
-            print(f"  {contender.name:24} {told(found[contender.name])}", flush=True)
-    found[f"{FP32.name}, {COPIES} models"] = hundred(bench)
-    print(f"  {COPIES} models {told(found[f'{FP32.name}, {COPIES} models'])}", flush=True)
-    return found
+                figures[contender.name] = {"failed": why(fault)}
+            print(f"  {contender.name:24} {label(figures[contender.name])}", flush=True)
+    figures[f"{FP32.name}, {COPIES} models"] = hundred(bench)
+    print(f"  {COPIES} models {label(figures[f'{FP32.name}, {COPIES} models'])}", flush=True)
+    return figures
 
 
 def starts(bench: Bench, contender: Contender, count: int) -> Data:
@@ -43,9 +43,9 @@ def starts(bench: Bench, contender: Contender, count: int) -> Data:
     rates, seconds, sizes, bad = [], [], [], 0
     models = bench.models_of(contender, "jpeg")
     for _ in range(count):
-        began, port = time.perf_counter(), free_port()
+        start, port = time.perf_counter(), free_port()
         with contender.serve(models, "jpeg", port) as process:
-            seconds.append(time.perf_counter() - began)
+            seconds.append(time.perf_counter() - start)
             outcome = bench.load(contender, "jpeg", port, TOGETHER, min(2.0, bench.effort.seconds))
             rates.append(outcome.rate)
             bad += outcome.bad
@@ -109,7 +109,7 @@ def memory(process: subprocess.Popen[bytes]) -> Data:
     return sizes
 
 
-def told(row: Data) -> str:
+def label(row: Data) -> str:
     """Return one line of figures."""
     parts = [
         f"{name} {value:.2f}" if isinstance(value, float) else f"{name} {value}"
@@ -121,18 +121,18 @@ def told(row: Data) -> str:
 
 def claims(data: Data) -> list[Claim]:
     """Hold the figures against what is asked."""
-    made = []
+    lines = []
     for name in (FP32.name, INT8.name):
         row = data.get(name, {})
         if failed := row.get("failed"):
-            made.append(Claim(f"{name} starts", "yes", failed, holds=False))
+            lines.append(Claim(f"{name} starts", "yes", failed, holds=False))
         elif row:
             count = len(row["rates"])
-            made += [
+            lines += [
                 at_least(f"{name}: slowest of {count} fresh starts to their median", row["slowest_to_median"], 0.8),
                 at_most(f"{name}: start to first answer, most", row["first_answer_most_s"], 1.5, unit=" s"),
                 at_most(f"{name}: memory under load, one model, RSS", row["rss_mb"], 350, ".0f", " MB"),
             ]
     if row := data.get(f"{FP32.name}, {COPIES} models"):
-        made.append(at_most(f"memory of {COPIES} models on one trunk to one, RSS", row["to_one_rss"], 1.5, unit=" ×"))
-    return made
+        lines.append(at_most(f"memory of {COPIES} models on one trunk to one, RSS", row["to_one_rss"], 1.5, unit=" ×"))
+    return lines

@@ -47,9 +47,9 @@ class Swapper:
         draft, home = self._models / ".draft", self._models / "photos"
         home.mkdir(parents=True, exist_ok=True)
         shutil.copytree(self._sources[self.source(self.version)] / "photos" / "1", draft, copy_function=os.link)
-        told = json.loads((draft / "manifest.json").read_text()) | {"version": self.version}
+        manifest = json.loads((draft / "manifest.json").read_text()) | {"version": self.version}
         (draft / "manifest.json").unlink()
-        (draft / "manifest.json").write_text(json.dumps(told))
+        (draft / "manifest.json").write_text(json.dumps(manifest))
         draft.rename(home / str(self.version))
         if self.version > KEPT:
             shutil.rmtree(home / str(self.version - KEPT))
@@ -57,11 +57,11 @@ class Swapper:
     def swap(self, port: int) -> float:
         """Publish a version and return the seconds until the server tells that it is ready."""
         self.publish()
-        began = time.perf_counter()
-        while time.perf_counter() < began + 30:
+        start_time = time.perf_counter()
+        while time.perf_counter() < start_time + 30:
             _, body = ask(port, STATUS)
             if any(int(one["version"]) == self.version for one in ready(body)):
-                return time.perf_counter() - began
+                return time.perf_counter() - start_time
             time.sleep(0.02)
         raise RuntimeError(f"version {self.version} was not served after 30 s: {body[:300]!r}")
 
@@ -82,34 +82,34 @@ def measure(bench: Bench) -> Data:
         full = bench_of.load(server, "jpeg", port, TOGETHER).rate
         rate = SHARE * full
         seconds = min(CALM, bench.effort.swaps * EVERY)
-        before = finish(*opened(request, port, rate, seconds))
-        expected = [spoken(request, port)]
+        before = finish(*start_open_loop(request, port, rate, seconds))
+        expected = [current_probability(request, port)]
         swapper.swap(port)
-        expected.append(spoken(request, port))
+        expected.append(current_probability(request, port))
         first = swapper.version
-        load = opened(request, port, rate, bench.effort.swaps * EVERY * 1.2)
+        load = start_open_loop(request, port, rate, bench.effort.swaps * EVERY * 1.2)
         took, stop = [], threading.Event()
-        feeder = threading.Thread(target=lambda: swapping(swapper, port, bench.effort.swaps, took, stop))
+        feeder = threading.Thread(target=lambda: swap_repeatedly(swapper, port, bench.effort.swaps, took, stop))
         feeder.start()
         try:
             during = finish(*load)
         finally:
             stop.set()
             feeder.join()
-        after = finish(*opened(request, port, rate, seconds))
-    found = {"swaps": len(took), "versions_seen": len({version(answer) for answer in during.answers}), "rate": rate}
-    found |= {"requests": len(during.answers), "bad": during.bad, "load_before": full}
-    found |= {"p50_ms": during.percentile(0.5) * 1e3, "p99_ms": during.percentile(0.99) * 1e3}
-    found |= {"calm_p99_ms": sum(calm.percentile(0.99) for calm in (before, after)) / 2 * 1e3}
-    found |= {"p99_to_calm": found["p99_ms"] / found["calm_p99_ms"], "calm_bad": before.bad + after.bad}
-    found |= {"swap_median_s": sorted(took)[len(took) // 2] if took else float("nan")}
-    found |= {"stale": stale(during), "out_of_order": out_of_order(during)}
-    found |= {"false_version": lies(during, swapper.source, first, expected)}
-    print("  " + "  ".join(f"{name} {value:.4g}" for name, value in found.items()), flush=True)
-    return {"fp32": found}
+        after = finish(*start_open_loop(request, port, rate, seconds))
+    figures = {"swaps": len(took), "versions_seen": len({version(answer) for answer in during.answers}), "rate": rate}
+    figures |= {"requests": len(during.answers), "bad": during.bad, "load_before": full}
+    figures |= {"p50_ms": during.percentile(0.5) * 1e3, "p99_ms": during.percentile(0.99) * 1e3}
+    figures |= {"calm_p99_ms": sum(calm.percentile(0.99) for calm in (before, after)) / 2 * 1e3}
+    figures |= {"p99_to_calm": figures["p99_ms"] / figures["calm_p99_ms"], "calm_bad": before.bad + after.bad}
+    figures |= {"swap_median_s": sorted(took)[len(took) // 2] if took else float("nan")}
+    figures |= {"stale": stale(during), "out_of_order": out_of_order(during)}
+    figures |= {"false_version": count_false_versions(during, swapper.source, first, expected)}
+    print("  " + "  ".join(f"{name} {value:.4g}" for name, value in figures.items()), flush=True)
+    return {"fp32": figures}
 
 
-def opened(request: bytes, port: int, rate: float, seconds: float):  # noqa: ANN201  # what `finish` takes
+def start_open_loop(request: bytes, port: int, rate: float, seconds: float):  # noqa: ANN201  # what `finish` takes
     """Begin an open loop."""
     arrivals, dues = random.Random(0), [0.0]  # noqa: S311
     while dues[-1] < seconds:
@@ -118,12 +118,12 @@ def opened(request: bytes, port: int, rate: float, seconds: float):  # noqa: ANN
     return begin([request], plan), plan
 
 
-def swapping(swapper: Swapper, port: int, count: int, took: list[float], stop: threading.Event) -> None:
+def swap_repeatedly(swapper: Swapper, port: int, count: int, took: list[float], stop: threading.Event) -> None:
     """Swap `count` times, one swap every EVERY seconds or as fast as the server follows."""
     for _ in range(count):
-        began = time.perf_counter()
+        start_time = time.perf_counter()
         took.append(swapper.swap(port))
-        if stop.wait(max(0.0, EVERY - (time.perf_counter() - began))):
+        if stop.wait(max(0.0, EVERY - (time.perf_counter() - start_time))):
             return
 
 
@@ -137,7 +137,7 @@ def probability(body: str) -> float:
     return float(json.loads(body)["predictions"][0]["probability"])
 
 
-def spoken(request: bytes, port: int) -> float:
+def current_probability(request: bytes, port: int) -> float:
     """Ask once and return the probability."""
     return probability(ask(port, request)[1].decode())
 
@@ -148,13 +148,13 @@ def stale(outcome: Outcome) -> int:
     moments = [(answer.sent, 1, answer) for answer in outcome.answers] + [
         (answer.done, 0, answer) for answer in outcome.answers
     ]
-    known: dict[int, int] = {}
+    newest_when_sent: dict[int, int] = {}
     for _, kind, answer in sorted(moments, key=lambda moment: moment[:2]):
         if kind:
-            known[id(answer)] = newest
+            newest_when_sent[id(answer)] = newest
         elif answer.status == 200:
             newest = max(newest, version(answer))
-            count += version(answer) < known.get(id(answer), 0)
+            count += version(answer) < newest_when_sent.get(id(answer), 0)
     return count
 
 
@@ -168,11 +168,11 @@ def out_of_order(outcome: Outcome) -> int:
     return count
 
 
-def lies(outcome: Outcome, source: Callable[[int], int], first: int, expected: Sequence[float]) -> int:
+def count_false_versions(outcome: Outcome, source: Callable[[int], int], first: int, expected: Sequence[float]) -> int:
     """Count answers whose probability is not that of the version that they name."""
     of = {source(first - 1): expected[0], source(first): expected[1]}
-    good = (answer for answer in outcome.answers if answer.status == 200)
-    return sum(abs(probability(answer.body) - of[source(version(answer))]) > 1e-4 for answer in good)
+    correct = (answer for answer in outcome.answers if answer.status == 200)
+    return sum(abs(probability(answer.body) - of[source(version(answer))]) > 1e-4 for answer in correct)
 
 
 def claims(data: Data) -> list[Claim]:

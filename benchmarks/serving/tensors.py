@@ -16,35 +16,35 @@ KINDS: tuple[Workload, ...] = ("json_tensor", "binary_tensor")
 
 def measure(bench: Bench) -> Data:
     """Return {"contender, kind": {concurrency: figures}}."""
-    found: Data = {}
+    figures: Data = {}
     for kind in KINDS:
         print(f"  {kind}", flush=True)
         with ExitStack() as stack:
             bares = {precision: stack.enter_context(bench.bare(kind, precision)) for precision in ("fp32", "int8")}
             for contender in (FP32, INT8, *bench.peers):
                 if kind in contender.workloads:
-                    found[f"{contender.name}, {kind}"] = block(bench, contender, kind, bares, TOGETHER)
-    return found
+                    figures[f"{contender.name}, {kind}"] = block(bench, contender, kind, bares, TOGETHER)
+    return figures
 
 
 def claims(data: Data) -> list[Claim]:
     """Hold the figures against what is asked."""
-    made = []
+    lines = []
     for kind in KINDS:
         rows = {name.removesuffix(f", {kind}"): row for name, row in data.items() if name.endswith(f", {kind}")}
         ours = rows.get(FP32.name, {})
         if failed := ours.get("failed"):
-            made.append(Claim(f"{FP32.name}: {kind}", "yes", failed, holds=False))
+            lines.append(Claim(f"{FP32.name}: {kind}", "yes", failed, holds=False))
         if "8" not in ours:
             continue
-        made.append(none_of(f"{FP32.name}, {kind}: failed requests", int(ours["8"]["bad"])))
+        lines.append(none_of(f"{FP32.name}, {kind}: failed requests", int(ours["8"]["bad"])))
         value = ours["8"]["to_fp32"]
         pytriton = {name: row for name, row in rows.items() if kind == "json_tensor" or "triton" in name}
         if best := best_peer(pytriton, ("8",)):
             least = 2.0 if kind == "json_tensor" else 1.7
-            made.append(at_least(f"{FP32.name}, {kind}, to {best[0]}", value / best[1], least, unit=" ×"))
+            lines.append(at_least(f"{FP32.name}, {kind}, to {best[0]}", value / best[1], least, unit=" ×"))
         elif kind == "json_tensor":
             # The best peer that was measured before: FastAPI and ONNX Runtime on two cores.
             what = f"{FP32.name}, {kind}, requests a second (103 measured for the best peer)"
-            made.append(at_least(what, ours["8"]["rate"], 206, ".0f"))
-    return made
+            lines.append(at_least(what, ours["8"]["rate"], 206, ".0f"))
+    return lines

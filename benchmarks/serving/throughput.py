@@ -22,32 +22,32 @@ QUIET = 0.95  # of the cores that the bare loop must have had
 
 def measure(bench: Bench) -> Data:
     """Return {contender: {concurrency: figures}}."""
-    found: Data = {}
+    figures: Data = {}
     with ExitStack() as stack:
         bares = {precision: stack.enter_context(bench.bare("jpeg", precision)) for precision in ("fp32", "int8")}
         for contender in (FP32, INT8, *bench.peers):
             if "jpeg" in contender.workloads:
-                found[contender.name] = block(bench, contender, "jpeg", bares, TOGETHER)
-    return found
+                figures[contender.name] = block(bench, contender, "jpeg", bares, TOGETHER)
+    return figures
 
 
 def block(
     bench: Bench, contender: Contender, workload: Workload, bares: dict[str, Bare], together: tuple[int, ...]
 ) -> Data:
     """Measure one contender, a round of each bare loop before every round of it; {"failed": why} where it cannot."""
-    found: Data = {}
+    figures: Data = {}
     try:
         with bench.served(contender, workload) as port:
             for connections in together:
                 once = partial(one_round, bench, contender, workload, bares, port, connections)
                 rows = quietest(bench.effort.rounds, once)
                 ratios = [row["ratio"] for row in rows]
-                found[str(connections)] = medians(rows) | {"ratio_low": min(ratios), "ratio_high": max(ratios)}
-                print(f"  {contender.name:24} {connections:3}  {told(found[str(connections)])}", flush=True)
+                figures[str(connections)] = medians(rows) | {"ratio_low": min(ratios), "ratio_high": max(ratios)}
+                print(f"  {contender.name:24} {connections:3}  {format_figures(figures[str(connections)])}", flush=True)
     except (RuntimeError, OSError) as fault:
         print(f"  {contender.name:24} failed: {fault}", flush=True)
         return {"failed": why(fault)}
-    return found
+    return figures
 
 
 def one_round(
@@ -59,7 +59,7 @@ def one_round(
     limits = {name: bares[name].rate(threads, seconds) for name in sorted({"fp32", own})}
     row = bench.load(contender, workload, port, connections).summary()
     row |= {"bare": limits[own], "ratio": row["rate"] / limits[own], "to_fp32": row["rate"] / limits["fp32"]}
-    got = min(bares[name].got for name in limits)
+    got = min(bares[name].share_of_cores for name in limits)
     return row | {"p50_to_bare": row["p50_ms"] / 1e3 * limits[own], "bare_got": got}
 
 
@@ -74,7 +74,7 @@ def quietest(rounds: int, once: Callable[[], Data]) -> list[Data]:
     return sorted(rows, key=lambda row: row["bare_got"] < QUIET)[:rounds]
 
 
-def told(row: Data) -> str:
+def format_figures(row: Data) -> str:
     """Return one line of figures."""
     return (
         f"{row['rate']:7.1f}/s  {row['ratio']:.3f} of the bare {row['bare']:.1f}/s  p50 {row['p50_ms']:.1f} ms"
@@ -85,30 +85,30 @@ def told(row: Data) -> str:
 
 def claims(data: Data) -> list[Claim]:
     """Hold the figures against what is asked."""
-    made = []
+    lines = []
     for name in (FP32.name, INT8.name):
         if not (rows := data.get(name)):
             continue
         if failed := rows.get("failed"):
-            made.append(Claim(f"{name} serves", "yes", failed, holds=False))
+            lines.append(Claim(f"{name} serves", "yes", failed, holds=False))
             continue
         for number in ("8", "32"):
             if row := rows.get(number):
-                made += [
+                lines += [
                     at_least(f"{name}: JPEG, {number} connections, to the bare loop", row["ratio"], 0.90, unit=" ×"),
                     at_most(f"{name}: {number} connections, p99 to p50", row["p99_ms"] / row["p50_ms"], 3, unit=" ×"),
                 ]
         if row := rows.get("1"):
             what = f"{name}: one connection, p50 to the bare loop's time for one"
-            made.append(at_most(what, row["p50_to_bare"], 1.15, unit=" ×"))
-        made.append(none_of(f"{name}: failed requests", int(sum(row["bad"] for row in rows.values()))))
+            lines.append(at_most(what, row["p50_to_bare"], 1.15, unit=" ×"))
+        lines.append(none_of(f"{name}: failed requests", int(sum(row["bad"] for row in rows.values()))))
     if best := best_peer(data, ("8", "32")):
         peer, value = best
-        for name, least in ((FP32.name, 1.4), (INT8.name, 2.3)):
+        for name, minimum in ((FP32.name, 1.4), (INT8.name, 2.3)):
             if "8" in data.get(name, {}):
                 ours = median(data[name][number]["to_fp32"] for number in ("8", "32"))
-                made.append(at_least(f"{name} to the best peer ({peer})", ours / value, least, unit=" ×"))
-    return made
+                lines.append(at_least(f"{name} to the best peer ({peer})", ours / value, minimum, unit=" ×"))
+    return lines
 
 
 def best_peer(data: Data, numbers: tuple[str, ...]) -> tuple[str, float] | None:

@@ -27,56 +27,56 @@ from benchmarks.serving.samples import make_photos, make_topics
 @click.argument("names", nargs=-1)
 @click.option("--models", type=click.Path(path_type=Path, exists=True, file_okay=False))
 def main(names: tuple[str, ...], models: Path | None) -> None:
-    asked = {*names} or {peer.name for peer in chosen_peers()} or {*PEERS}
-    chosen = [peer for peer in PEERS.values() if {peer.name, peer.environment} & asked]
+    selected = {*names} or {peer.name for peer in chosen_peers()} or {*PEERS}
+    chosen = [peer for peer in PEERS.values() if {peer.name, peer.environment} & selected]
     if not chosen:
         raise click.UsageError(f"no peer is called {', '.join(names)}. There are: {', '.join(PEERS)}.")
     with TemporaryDirectory() as folder:
-        repository = models or made(Path(folder))
-        right = [tried(peer, repository) for peer in chosen]
+        repository = models or fine_tune_both(Path(folder))
+        right = [check_peer(peer, repository) for peer in chosen]
     sys.exit(not all(right))
 
 
-def made(folder: Path) -> Path:
+def fine_tune_both(folder: Path) -> Path:
     """Fine-tune both models, and return their repository."""
     make_photos(folder / "models", "fp32")
     return make_topics(folder / "models", "fp32")
 
 
-def tried(peer: Peer, models: Path) -> bool:
+def check_peer(peer: Peer, models: Path) -> bool:
     """Make the peer's environment and ask it everything; print what came of it, and say whether all is well."""
     try:
         environment.make(peer.environment)
     except RuntimeError as fault:
         print(f"{peer.name:18} {fault}", flush=True)
         return False
-    well = True
+    all_ok = True
     for workload in sorted(peer.workloads):
-        found = verdict(peer, workload, models)
-        print(f"{peer.name:18} {workload:14} {found}", flush=True)
-        well &= not found.startswith("FAILED")
-    return well
+        result = verdict(peer, workload, models)
+        print(f"{peer.name:18} {workload:14} {result}", flush=True)
+        all_ok &= not result.startswith("FAILED")
+    return all_ok
 
 
 def verdict(peer: Peer, workload: Workload, models: Path) -> str:
     """Start the peer, ask for every golden sample, and compare the label with Graft's own."""
     port = free_port()
-    asked = golden(models, workload)
+    selected = golden(models, workload)
     try:
         with peer.serve(models, workload, port):
-            answers = [ask(port, peer.request(workload, sample)) for sample, _ in asked]
+            answers = [ask(port, peer.request(workload, sample)) for sample, _ in selected]
     except (RuntimeError, OSError) as fault:
         return f"FAILED: {fault}"
     bad = [answer for answer in answers if answer[0] != 200]
     if bad:
         return f"FAILED: status {bad[0][0]}, {bad[0][1][:200]!r}"
     if peer.random_weights:
-        return f"answers {len(asked)} of {len(asked)}; its weights are random"
-    right = sum(named(label) in body for (_, label), (_, body) in zip(asked, answers, strict=True))
-    return f"{'ok' if right == len(asked) else 'FAILED'}: {right} of {len(asked)} labels are Graft's"
+        return f"answers {len(selected)} of {len(selected)}; its weights are random"
+    right = sum(encode_label(label) in body for (_, label), (_, body) in zip(selected, answers, strict=True))
+    return f"{'ok' if right == len(selected) else 'FAILED'}: {right} of {len(selected)} labels are Graft's"
 
 
-def named(label: str) -> bytes:
+def encode_label(label: str) -> bytes:
     """Return the label as every peer's answer, JSON or msgpack, has it: its text ends where the label does."""
     return json.dumps(label).encode()[1:-1]
 

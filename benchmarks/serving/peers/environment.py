@@ -36,10 +36,10 @@ def python_of(name: str) -> Path:
 def is_whole(name: str) -> bool:
     """Say whether the environment was made to its end, for the requirements of today."""
     made_for = folder_of(name) / "made-for.txt"
-    return made_for.is_file() and made_for.read_bytes() == wanted(name)
+    return made_for.is_file() and made_for.read_bytes() == expected_record(name)
 
 
-def wanted(name: str) -> bytes:
+def expected_record(name: str) -> bytes:
     """Return the requirements of today, and the Python that they are for."""
     return f"# {sys.version}\n".encode() + (REQUIREMENTS / f"{name}.txt").read_bytes()
 
@@ -70,6 +70,6 @@ def make(name: str) -> None:
             )
         except (subprocess.CalledProcessError, subprocess.TimeoutExpired) as fault:
             shutil.rmtree(folder, ignore_errors=True)
-            said = (fault.stderr or b"") if isinstance(fault, subprocess.TimeoutExpired) else fault.stderr
-            raise RuntimeError(f"pip could not install {name} ({fault}): {str(said).strip()[-500:]}") from None
-        write_atomic(folder / "made-for.txt", wanted(name))
+            output = (fault.stderr or b"") if isinstance(fault, subprocess.TimeoutExpired) else fault.stderr
+            raise RuntimeError(f"pip could not install {name} ({fault}): {str(output).strip()[-500:]}") from None
+        write_atomic(folder / "made-for.txt", expected_record(name))
