@@ -76,8 +76,8 @@ def find_lockfile() -> Path | None:
     except FileNotFoundError:
         return None
     candidates = (parent / LOCKFILE_NAME for parent in (folder, *folder.parents))
-    path = next((path for path in candidates if path.is_file()), None)
-    return path.resolve() if path else None
+    nearest = next((path for path in candidates if path.is_file()), None)
+    return nearest.resolve() if nearest else None
 
 
 def create_lockfile() -> Path:
