@@ -71,7 +71,7 @@ def random_weight_candidates(backbone: Backbone, progress: Progress) -> Iterator
         raise TrunkError(
             f"{backbone.name} cannot be built with random weights: its layers are defined in files that come with its "
             "pretrained weights. --random works for the networks of keras.applications and EfficientNet-Lite. "
-            f"Run without it: zoo bench {backbone.name}"
+            f"Without it, run: zoo bench {backbone.name}"
         )
     with tempfile.TemporaryDirectory(prefix="graft-untrained-") as scratch:
         folder = Path(scratch)
