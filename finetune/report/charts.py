@@ -93,7 +93,7 @@ def draw_reliability(bins: Sequence[Mapping[str, Any]]) -> Markup:
         for one, point in zip(bins, points, strict=True)
     )
     return _svg(
-        (340, 325),
+        (340, 330),
         "Accuracy over confidence",
         *area.y_ticks(QUARTERS, _percent),
         *area.x_ticks(QUARTERS, _percent),
@@ -124,7 +124,7 @@ def draw_risk_coverage(curve: Sequence[Mapping[str, Any]]) -> Markup:
         for one, point in zip(curve, points, strict=True)
     )
     return _svg(
-        (340, 325),
+        (340, 330),
         "Error rate over coverage",
         *area.y_ticks(QUARTERS, lambda risk: f"{100 * risk:.3g}%"),
         *area.x_ticks(QUARTERS, _percent),
