@@ -110,7 +110,7 @@ def _set_up_axes(axes: Axes, points: Sequence[ParetoPoint]) -> None:
     axes.set_xscale("log")
     axes.set_xlim(times[0] / spread, times[-1] * spread)
     axes.set_ylim(accuracies[0] - margin, min(100.0, accuracies[-1] + margin))
-    axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes.xaxis.set_major_locator(_time_locator(*axes.get_xlim()))
     axes.xaxis.set_minor_locator(NullLocator())
     axes.xaxis.set_major_formatter(StrMethodFormatter("{x:g}"))
     axes.yaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10]))
@@ -119,6 +119,12 @@ def _set_up_axes(axes: Axes, points: Sequence[ParetoPoint]) -> None:
     axes.grid(color=_GRID_COLOR, linewidth=0.8)
     axes.set_axisbelow(True)
     axes.spines[:].set_visible(False)
+
+
+def _time_locator(low: float, high: float) -> LogLocator:
+    """Return ticks at 1, 2, 5, 10, ... ms; finer if fewer than three of them are in the range."""
+    coarse, fine = LogLocator(subs=(1, 2, 5)), LogLocator(subs=(1, 1.5, 2, 3, 4, 5, 6, 7, 8, 9))
+    return coarse if sum(low <= tick <= high for tick in coarse.tick_values(low, high)) > 2 else fine
 
 
 def _add_titles(axes: Axes, subtitle: str) -> None:
