@@ -80,8 +80,8 @@ def _train_auto(
             break
         try:
             candidate = _train_depth(plan, best, depth, folder, time.monotonic() + share * left, progress)
-        except (TrainingFailed, ParityError) as fault:
-            progress.log(f"training at depth {depth} failed, keeping {best.depth}: {fault}")
+        except (TrainingFailed, ParityError) as error:
+            progress.log(f"training at depth {depth} failed, keeping {best.depth}: {error}")
             break
         except KeyboardInterrupt:
             progress.log(f"stopped: publishing {best.depth}, the best so far")
