@@ -13,30 +13,25 @@ from graft.tables.table import DataTable, parse_number
 
 MIN_MEAN_WORDS: Final = 3.0  # mean words per cell from which on a column is text
 
-
 PATH_COLUMNS: Final = (
     "path", "file", "filename", "file_name", "filepath", "file_path", "image", "image_path", "img", "picture",
 )  # fmt: skip
-
 
 TEXT_COLUMNS: Final = (
     "text", "texts", "sentence", "review", "content", "body", "message", "comment", "tweet", "document", "description",
     "utterance", "question", "query", "abstract", "title", "headline", "review_text", "full_text",
 )  # fmt: skip
 
-
 TEXT_PAIR_COLUMNS: Final = (
     ("text_a", "text_b"), ("text1", "text2"), ("sentence1", "sentence2"), ("sentence_a", "sentence_b"),
     ("question1", "question2"), ("premise", "hypothesis"), ("query", "passage"),
 )  # fmt: skip
-
 
 LABEL_COLUMNS: Final = (
     "label", "labels", "class", "category", "categories", "target", "class_name", "label_name", "species", "y", "tags",
     "tag", "topic", "topics", "sentiment", "stars", "rating", "score", "intent", "genre", "genres", "emotion", "price",
     "value",
 )  # fmt: skip
-
 
 SPLIT_COLUMNS: Final = ("split", "subset", "part", "partition", "set")
 
@@ -60,7 +55,9 @@ class ColumnSearch:
         ignoring_case = [number for number, other in enumerate(self._names) if other == name.lower()]
         if not (matches := exact or ignoring_case):
             close_matches = difflib.get_close_matches(name.lower(), self._names, n=3, cutoff=0.5)
-            suggestions = " or ".join(repr(self._table.column_names[self._names.index(one)]) for one in close_matches)
+            suggestions = " or ".join(
+                repr(self._table.column_names[self._names.index(close)]) for close in close_matches
+            )
             hint = f"Did you mean {suggestions}? " if close_matches else ""
             raise DatasetError(f"{self._source} has no column {name!r} ({option}). {hint}{self.describe_columns()}")
         return self._take(matches[0])
@@ -128,7 +125,7 @@ class ColumnSearch:
 
     def _take(self, number: int) -> int:
         name = self._table.column_names[number]
-        duplicates = [str(at + 1) for at, other in enumerate(self._table.column_names) if other == name]
+        duplicates = [str(index + 1) for index, other in enumerate(self._table.column_names) if other == name]
         if len(duplicates) > 1:
             raise DatasetError(
                 f"{self._source} has {len(duplicates)} columns called {name!r} (columns {' and '.join(duplicates)}). "
@@ -159,7 +156,7 @@ def is_known_column(name: str) -> bool:
         *TEXT_COLUMNS,
         *LABEL_COLUMNS,
         *SPLIT_COLUMNS,
-        *(one for pair in TEXT_PAIR_COLUMNS for one in pair),
+        *(column for pair in TEXT_PAIR_COLUMNS for column in pair),
     }
 
 

@@ -45,13 +45,13 @@ def read_delimited(path: Path) -> DataTable:
         )
     if path.suffix.lower() == ".tab" and _is_orange_tab(rows):
         return _parse_orange(rows)
-    cells = [one for _, one in rows]
+    cells = [row for _, row in rows]
     header = has_header(cells)
     width = len(cells[0]) if header else max(map(len, cells))
     names = tuple(cells[0]) if header else tuple(f"column {number + 1}" for number in range(width))
     notes = () if header else (f"{path.name} has no header: its columns are called 'column 1', 'column 2', …",)
     body = rows[1:] if header else rows
-    return DataTable(names, tuple(pad_row(f"line {line}", one, width) for line, one in body), notes)
+    return DataTable(names, tuple(pad_row(f"line {line}", row, width) for line, row in body), notes)
 
 
 def sniff_delimiter(text: str) -> str:
@@ -63,7 +63,7 @@ def sniff_delimiter(text: str) -> str:
 
     def fit(delimiter: str) -> tuple[float, int]:
         try:
-            widths = [len(one) for _, one in islice(_parse_rows(text, delimiter, MAX_SNIFF_ROWS), MAX_SNIFF_ROWS)]
+            widths = [len(row) for _, row in islice(_parse_rows(text, delimiter, MAX_SNIFF_ROWS), MAX_SNIFF_ROWS)]
         except csv.Error:
             return 0.0, 0
         common = Counter(width for width in widths if width > 1).most_common(1)
@@ -83,10 +83,12 @@ def has_header(rows: Sequence[Sequence[str]]) -> bool:
         return False
     if any(map(is_known_column, first)):
         return True
-    if any(parse_number(one) is not None or len(one.split()) >= MIN_TEXT_WORDS for one in first):
+    if any(parse_number(cell) is not None or len(cell.split()) >= MIN_TEXT_WORDS for cell in first):
         return False
     # A label in the first row occurs in other rows too; a column name does not.
-    return not any(one and any(len(other) > at and other[at] == one for other in body) for at, one in enumerate(first))
+    return not any(
+        cell and any(len(row) > column and row[column] == cell for row in body) for column, cell in enumerate(first)
+    )
 
 
 def _decode_file(path: Path) -> str:
@@ -109,7 +111,7 @@ def _parse_rows(text: str, delimiter: str, limit: int | None = None) -> RowsByLi
     """Return the rows that are not blank, each with the number of its last line."""
     csv.field_size_limit(MAX_CELL_CHARS)
     rows = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter, strict=True)
-    filled = ((rows.line_num, [cell.strip() for cell in one]) for one in rows if any(map(str.strip, one)))
+    filled = ((rows.line_num, [cell.strip() for cell in row]) for row in rows if any(map(str.strip, row)))
     return list(islice(filled, limit))
 
 
@@ -126,4 +128,4 @@ def _parse_orange(rows: RowsByLine) -> DataTable:
     roles = [cell.lower() for cell in role_row[1]]
     label = next((name for name, role in zip(names, roles, strict=False) if role == "class"), "")
     body = rows[3:] if role_row[0] else rows[2:]
-    return DataTable(names, tuple(pad_row(f"line {line}", one, len(names)) for line, one in body), label_column=label)
+    return DataTable(names, tuple(pad_row(f"line {line}", row, len(names)) for line, row in body), label_column=label)

@@ -132,7 +132,7 @@ def _non_blank_rows(rows: Iterator[tuple[object, ...]]) -> list[DataRow]:
     if not non_blank:
         return []
     header = non_blank[0][1]
-    width = max(at + 1 for at, name in enumerate(header) if name)
+    width = max(index + 1 for index, name in enumerate(header) if name)
     return [DataRow(f"row {number}", (*cells[:width], *("",) * (width - len(cells)))) for number, cells in non_blank]
 
 

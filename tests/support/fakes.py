@@ -14,14 +14,13 @@ from onnx import helper, numpy_helper
 from PIL import Image
 
 from graft.bundle.golden import Golden, array_sha256
-from graft.bundle.head_runner import concat_outputs
+from graft.bundle.head_runner import HeadRunner
 from graft.bundle.manifest import Manifest
 from graft.bundle.open_bundle import Bundle
 from graft.bundle.publish import publish
-from graft.bundle.signature import Signature, TensorSpec, image_signature
+from graft.bundle.signature import TensorSpec, image_signature
 from graft.inputs.image import ImageInput
 from graft.inputs.open_input import BatchArrays
-from graft.runtime.session import open_session
 from graft.storage.atomic_file import file_sha256, write_atomic
 from graft.types import Float32Array
 from service.models.engine import LoadedGraphs
@@ -139,8 +138,6 @@ def bundle_of(
     """Publish `trunk` with a random head for `task`, as the next version of `name` under `models`."""
     labels = tuple(LABELS[task] if labels is None else labels)
     head = None if task == "embed" else tiny_head_bytes(len(labels), seed, task, novelty=threshold is not None)
-    session = open_session(head) if head else None
-    answer = (lambda rows: concat_outputs(session.run(None, {"features": rows}))) if session else None
     facts = {
         "classify": {"kind": "logistic"},
         "tag": {"kind": "logistic", "thresholds": [0.5] * len(labels)},
@@ -149,24 +146,24 @@ def bundle_of(
     }
     scores = (TensorSpec("scores", "float32", (-1, len(labels))),) if head else ()
     novelty = (TensorSpec("novelty", "float32", (-1,)),) if threshold is not None else ()
-    told = {"novelty": {"kind": "length", "threshold": threshold, "unit": 1.0}} if novelty else {}
-    manifest = Manifest(
+    novelty_facts = {"novelty": {"kind": "length", "threshold": threshold, "unit": 1.0}} if novelty else {}
+    manifest = Manifest.for_trunk(
+        trunk.inputs,
+        trunk.signature,
+        trunk.sha256,
+        (*scores, *novelty),
         name=name,
         task=task,
         labels=labels,
         backbone={"name": "tiny.random", "license": "CC0-1.0", "restricts": None, "weights_sha256": "0" * 64},
         precision="fp32",
         depth="probe",
-        input=trunk.inputs.spec() | {"decoder_version": trunk.inputs.decoder_version()},
-        signature=Signature(trunk.signature.inputs, (*trunk.signature.outputs, *scores, *novelty)),
-        trunk_sha256=trunk.sha256,
-        head=facts[task] | told,
+        head=facts[task] | novelty_facts,
         metrics={"accuracy": 1.0},
         data={"source": "made"},
         samples="zoo",
-        graft="0.1.0",
     )
-    golden = Golden.record(samples, trunk.inputs, trunk, answer)
+    golden = Golden.record(samples, trunk.inputs, trunk, HeadRunner(head) if head else None)
     return publish(models, manifest, trunk=trunk.path, head=head, golden=golden, extras=extras or {})
 
 

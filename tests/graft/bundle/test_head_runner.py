@@ -1,3 +1,5 @@
+"""The outputs of a head, joined to the columns of one array and split again."""
+
 import numpy as np
 
 from graft.bundle.head_runner import concat_outputs, split_outputs

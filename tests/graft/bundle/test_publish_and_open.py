@@ -40,9 +40,9 @@ def snapshot(folder: Path) -> dict[str, str]:
 
 
 def test_bundle_round_trip(tmp_path: Path) -> None:
-    made = tiny_bundle(tmp_path / "models")
-    opened = open_bundle(made.layout.root)
-    assert opened.manifest == made.manifest
+    published = tiny_bundle(tmp_path / "models")
+    opened = open_bundle(published.layout.root)
+    assert opened.manifest == published.manifest
     assert opened.manifest.version == 1
     assert set(opened.manifest.files) == {"trunk.onnx", "head.onnx", "golden.npz"}
     golden = opened.read_golden()

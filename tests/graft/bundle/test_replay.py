@@ -39,11 +39,11 @@ def parts(tmp_path: Path):
 
 def test_replay_passes_for_the_trained_model(parts) -> None:
     golden, manifest, inputs, trunk, head = parts
-    asked: Counter[str] = Counter()
+    calls: Counter[str] = Counter()
 
     def counted(stage, answer):
         def ask(rows):
-            asked[stage] += 1
+            calls[stage] += 1
             return answer(rows)
 
         return ask
@@ -51,7 +51,7 @@ def test_replay_passes_for_the_trained_model(parts) -> None:
     replay(
         golden, manifest, inputs, counted("trunk", trunk), counted("head", head)
     )  # raises ReplayFailed if one differs
-    assert asked == {"trunk": len(golden.samples), "head": len(golden.samples)}
+    assert calls == {"trunk": len(golden.samples), "head": len(golden.samples)}
 
 
 def test_replay_names_different_pixels(parts) -> None:
@@ -80,9 +80,9 @@ def test_replay_allows_int8_more_but_not_another_label(parts) -> None:
     manifest = dataclasses.replace(manifest, precision="int8")
     replay(golden, manifest, inputs, trunk, lambda features: head(features) + 0.01)
     close = np.array([[0.53, 0.47]], np.float32)
-    one = dataclasses.replace(golden, samples=golden.samples[:1], scores=close)
+    single = dataclasses.replace(golden, samples=golden.samples[:1], scores=close)
     with pytest.raises(ReplayFailed, match="label differs"):
-        replay(one, manifest, inputs, trunk, lambda _: np.array([[0.49, 0.51]], np.float32))
+        replay(single, manifest, inputs, trunk, lambda _: np.array([[0.49, 0.51]], np.float32))
 
 
 def test_replay_names_an_undecodable_sample(parts) -> None:

@@ -20,17 +20,22 @@ MODULES = {
 }
 
 
-def asked(shell: str, line: str, folder: Path | None = None) -> list[str]:
-    """What is offered at the end of `line`; the last word is what is typed so far."""
+def complete(shell: str, line: str, folder: Path | None = None) -> list[str]:
+    """Return the completions at the end of `line`, whose last word is incomplete."""
     words = line.split(" ")
     module, main = MODULES[words[0]].split(":")
     script = f"import sys; sys.argv = [{words[0]!r}]; from {module} import {main}; {main}(); sys.exit('no completion')"
-    where = {"COMP_WORDS": " ".join(words), "COMP_CWORD": words[-1] if shell == "fish" else str(len(words) - 1)}
-    wish = {f"_{words[0].upper()}_COMPLETE": f"{shell}_complete"} | where
-    ran = subprocess.run(
-        [sys.executable, "-c", script], env=os.environ | wish, capture_output=True, text=True, check=True, cwd=folder
+    position = {"COMP_WORDS": " ".join(words), "COMP_CWORD": words[-1] if shell == "fish" else str(len(words) - 1)}
+    variables = {f"_{words[0].upper()}_COMPLETE": f"{shell}_complete"} | position
+    result = subprocess.run(
+        [sys.executable, "-c", script],
+        env=os.environ | variables,
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=folder,
     )
-    return [word for word in ran.stdout.splitlines() if word]
+    return [word for word in result.stdout.splitlines() if word]
 
 
 def plain(*words: str) -> list[str]:
@@ -42,13 +47,13 @@ def plain(*words: str) -> list[str]:
 )
 def test_completion_offers_backbone_names(line: str) -> None:
     fitting = [entry.name for entry in all_backbones() if entry.name.startswith("resnet50")]
-    assert asked("bash", line) == plain(*fitting)
+    assert complete("bash", line) == plain(*fitting)
     assert get_backbone("resnet50").name in fitting
 
 
 def test_completion_output_of_each_shell() -> None:
-    assert asked("fish", "zoo show vgg16.im") == plain("vgg16.imagenet")
-    assert asked("zsh", "zoo show vgg16.im") == ["plain", "vgg16.imagenet", "_"]
+    assert complete("fish", "zoo show vgg16.im") == plain("vgg16.imagenet")
+    assert complete("zsh", "zoo show vgg16.im") == ["plain", "vgg16.imagenet", "_"]
 
 
 @pytest.mark.parametrize(
@@ -68,31 +73,31 @@ def test_completion_output_of_each_shell() -> None:
     ],
 )
 def test_completion_offers_commands_options_values_and_files(line: str, offered: list[str], tmp_path: Path) -> None:
-    assert asked("bash", line, tmp_path) == offered
+    assert complete("bash", line, tmp_path) == offered
 
 
 def test_completion_offers_files_before_subcommands(tmp_path: Path) -> None:
     (tmp_path / "checked").mkdir()
-    assert asked("bash", "finetune che", tmp_path) == ["file,che"]
+    assert complete("bash", "finetune che", tmp_path) == ["file,che"]
 
 
 def test_completion_offers_models_of_the_repository(tmp_path: Path) -> None:
     for name in ("models/digits/1", "models/.trunks", "other/dishes/1"):
         (tmp_path / name).mkdir(parents=True)
-    assert asked("bash", "predict di", tmp_path) == plain("digits")
-    assert asked("bash", "predict --models other di", tmp_path) == plain("dishes")
-    assert asked("bash", "finetune add more --models other --to d", tmp_path) == plain("dishes")
+    assert complete("bash", "predict di", tmp_path) == plain("digits")
+    assert complete("bash", "predict --models other di", tmp_path) == plain("dishes")
+    assert complete("bash", "finetune add more --models other --to d", tmp_path) == plain("dishes")
 
 
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_script_covers_all_four_programs(shell: str) -> None:
     script = [sys.executable, "-c", "from zoo.cli.main import main; main()", "completion", shell]
-    said = subprocess.run(script, capture_output=True, text=True, check=True).stdout
+    script_text = subprocess.run(script, capture_output=True, text=True, check=True).stdout
     for program in MODULES:
-        assert f"_{program.upper()}_COMPLETE={shell}_complete" in said
+        assert f"_{program.upper()}_COMPLETE={shell}_complete" in script_text
     parser = shutil.which(shell)
     if parser:  # of the shells, perhaps only bash is here
-        subprocess.run([parser, "-n"], input=said, text=True, check=True)
+        subprocess.run([parser, "-n"], input=script_text, text=True, check=True)
 
 
 def test_completion_works_in_bash_itself(tmp_path: Path) -> None:
@@ -104,11 +109,11 @@ def test_completion_works_in_bash_itself(tmp_path: Path) -> None:
     program.write_text(f"#!{sys.executable}\nimport sys\nsys.argv[0] = 'zoo'\nfrom zoo.cli.main import main\nmain()\n")
     program.chmod(0o755)
     lines = 'eval "$(zoo completion bash)"; COMP_WORDS=(zoo show vgg16.); COMP_CWORD=2; _zoo_completion zoo'
-    ran = subprocess.run(
+    result = subprocess.run(
         [bash, "--norc", "-c", f'{lines}; echo "${{COMPREPLY[@]}}"'],
         env=os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
         check=True,
     )
-    assert ran.stdout.split() == ["vgg16.imagenet"]
+    assert result.stdout.split() == ["vgg16.imagenet"]

@@ -45,7 +45,7 @@ def test_text_cannot_write_special_tokens(kind: str, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("data", "said"),
+    ("data", "message"),
     [
         pytest.param(b"", "the text is empty", id="empty"),
         pytest.param(b" \t\n\xe2\x80\x83 ", "the text is empty", id="whitespace"),
@@ -58,8 +58,8 @@ def test_text_cannot_write_special_tokens(kind: str, name: str) -> None:
         pytest.param(b"\xc0\x80", "not UTF-8 text", id="overlong"),
     ],
 )
-def test_invalid_text_bytes_are_refused(data: bytes, said: str) -> None:
-    with pytest.raises(NotText, match=said):
+def test_invalid_text_bytes_are_refused(data: bytes, message: str) -> None:
+    with pytest.raises(NotText, match=message):
         bert(data)
 
 
@@ -193,9 +193,9 @@ def test_tokenizer_gives_the_same_ids_in_many_threads() -> None:
     texts = [f"the quick brown fox {n} café".encode() for n in range(200)]
     alone = [bert(text).tolist() for text in texts]
     answers: list[list[list[int]]] = []
-    team = [threading.Thread(target=lambda: answers.append([bert(t).tolist() for t in texts])) for _ in range(4)]
-    for member in team:
-        member.start()
-    for member in team:
-        member.join()
+    threads = [threading.Thread(target=lambda: answers.append([bert(t).tolist() for t in texts])) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     assert answers == [alone] * 4

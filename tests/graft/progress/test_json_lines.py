@@ -44,7 +44,7 @@ def test_json_lines_are_throttled(capsys: pytest.CaptureFixture[str], monkeypatc
     with JsonLinesProgress().bar("reading", 10_000) as bar:
         for _ in range(10_000):
             bar.advance()
-    assert [one["event"] for one in events(capsys)] == ["start", "end"]
+    assert [event["event"] for event in events(capsys)] == ["start", "end"]
 
 
 def test_json_lines_unknown_total_is_null(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -77,11 +77,11 @@ def test_json_lines_from_many_threads_are_whole(
 ) -> None:
     monkeypatch.setattr(json_lines, "EVENT_INTERVAL_SECONDS", 0.0)
     with JsonLinesProgress().bar("reading", 400) as bar:
-        team = [threading.Thread(target=lambda: [bar.advance() for _ in range(100)]) for _ in range(4)]
-        for one in team:
-            one.start()
-        for one in team:
-            one.join()
+        threads = [threading.Thread(target=lambda: [bar.advance() for _ in range(100)]) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
     assert events(capsys)[-1]["done"] == 400
 
 
@@ -94,8 +94,8 @@ def test_terminal_prints_one_line_per_epoch(capsys: pytest.CaptureFixture[str]) 
 
 
 @pytest.mark.parametrize(
-    ("seconds", "said"),
+    ("seconds", "expected"),
     [(0.44, "0.4 s"), (12.4, "12 s"), (59.6, "1 min 0 s"), (80, "1 min 20 s"), (7500, "2 h 5 min")],
 )
-def test_terminal_duration_format(seconds: float, said: str) -> None:
-    assert format_duration(seconds) == said
+def test_terminal_duration_format(seconds: float, expected: str) -> None:
+    assert format_duration(seconds) == expected

@@ -1,4 +1,4 @@
-"""Where nobody can see a bar move, one line tells what is under way; always on standard error."""
+"""Without a terminal a progress bar is one line on standard error."""
 
 from __future__ import annotations
 

@@ -1,3 +1,5 @@
+"""Devices and the execution providers of sessions."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -11,11 +13,11 @@ from graft.runtime.device import CPU_PROVIDER, CUDA_PROVIDER, Device, execution_
 from graft.runtime.session import open_session, require_available_device
 from tests.support.fakes import tiny_trunk_bytes
 
-HERE = onnxruntime.get_available_providers()
+AVAILABLE = onnxruntime.get_available_providers()
 
 
 @pytest.mark.parametrize(
-    ("device", "there", "chosen"),
+    ("device", "available", "expected"),
     [
         ("auto", [CPU_PROVIDER], [CPU_PROVIDER]),
         ("auto", [CUDA_PROVIDER, CPU_PROVIDER], [CUDA_PROVIDER, CPU_PROVIDER]),
@@ -23,8 +25,10 @@ HERE = onnxruntime.get_available_providers()
         ("cuda", [CUDA_PROVIDER, CPU_PROVIDER], [CUDA_PROVIDER, CPU_PROVIDER]),
     ],
 )
-def test_device_selects_the_execution_providers(device: Device, there: list[str], chosen: list[str]) -> None:
-    assert [one if isinstance(one, str) else one[0] for one in execution_providers(device, there)] == chosen
+def test_device_selects_the_execution_providers(device: Device, available: list[str], expected: list[str]) -> None:
+    assert [
+        provider if isinstance(provider, str) else provider[0] for provider in execution_providers(device, available)
+    ] == expected
 
 
 def test_device_cuda_missing_is_refused_with_advice() -> None:
@@ -32,7 +36,7 @@ def test_device_cuda_missing_is_refused_with_advice() -> None:
         execution_providers("cuda", [CPU_PROVIDER])
 
 
-@pytest.mark.skipif(CUDA_PROVIDER in HERE, reason="there is CUDA here")
+@pytest.mark.skipif(CUDA_PROVIDER in AVAILABLE, reason="CUDA is available")
 def test_device_cuda_on_this_machine_is_refused(tmp_path: Path) -> None:
     require_available_device("auto")
     with pytest.raises(DeviceMissing):
@@ -41,7 +45,7 @@ def test_device_cuda_on_this_machine_is_refused(tmp_path: Path) -> None:
 
 
 def test_device_cuda_that_fails_to_start_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    """ONNX Runtime leaves a provider out that fails to start, and says nothing."""
+    """ONNX Runtime silently drops an execution provider that fails to start."""
     monkeypatch.setattr("onnxruntime.get_available_providers", lambda: [CUDA_PROVIDER, CPU_PROVIDER])
     monkeypatch.setattr(session, "execution_providers", lambda *_: [CPU_PROVIDER])
     with pytest.raises(DeviceMissing):
