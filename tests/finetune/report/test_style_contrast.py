@@ -1,4 +1,4 @@
-"""What is written in the report can be read: WCAG's contrast of the style sheet's own colours, by light and dark."""
+"""The report is readable: WCAG contrast of the style sheet's colours, in light and dark mode."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from finetune.report.render_template import TEMPLATES
 
 CSS = (TEMPLATES / "style.css").read_text()
 Colour = tuple[float, ...]  # red, green, blue, 0 to 255
-ENOUGH = 4.5  # WCAG 2.2, 1.4.3, of text that is not large
+MIN_CONTRAST = 4.5  # WCAG 2.2, 1.4.3, of text that is not large
 LIGHT, DARK = (dict(re.findall(r"--(\w+): ([^;]+);", block)) for block in re.findall(r":root \{([^}]*)\}", CSS))
 
 
@@ -34,10 +34,10 @@ def contrast(one: Colour, other: Colour) -> float:
 @pytest.mark.parametrize("theme", [LIGHT, {**LIGHT, **DARK}], ids=["light", "dark"])
 def test_report_text_has_enough_contrast(theme: dict[str, str]) -> None:
     for words in ("ink", "soft", "good", "bad"):
-        assert contrast(colour(theme[words]), colour(theme["card"])) >= ENOUGH
+        assert contrast(colour(theme[words]), colour(theme["card"])) >= MIN_CONTRAST
     for words in ("ink", "soft"):
-        assert contrast(colour(theme[words]), colour(theme["page"])) >= ENOUGH
-    assert contrast(colour(theme["ink"]), colour(theme["code"])) >= ENOUGH
+        assert contrast(colour(theme[words]), colour(theme["page"])) >= MIN_CONTRAST
+    assert contrast(colour(theme["ink"]), colour(theme["code"])) >= MIN_CONTRAST
 
 
 @pytest.mark.parametrize("theme", [LIGHT, {**LIGHT, **DARK}], ids=["light", "dark"])
@@ -46,7 +46,7 @@ def test_confusion_matrix_number_has_enough_contrast(hue: str, theme: dict[str, 
     share = float(theme["deepest"].rstrip("%")) / 100
     pairs = zip(colour(theme[hue]), colour(theme["code"]), strict=True)
     cell = tuple(share * one + (1 - share) * other for one, other in pairs)
-    assert contrast(colour(theme["ink"]), cell) >= ENOUGH
+    assert contrast(colour(theme["ink"]), cell) >= MIN_CONTRAST
 
 
 def test_training_curves_have_a_coloured_legend_below() -> None:

@@ -1,4 +1,4 @@
-"""A trunk in a process of its own: it answers, says what it cannot do, and is gone in the end."""
+"""The benchmark child process: timings, errors, and that it is stopped in any case."""
 
 from __future__ import annotations
 
@@ -116,7 +116,7 @@ def test_bench_child_is_stopped_in_any_case(image_folder: Path) -> None:
 
 
 def test_bench_child_ends_with_its_parent(image_folder: Path) -> None:
-    """A parent that was killed closes the pipe: nobody measures on alone."""
+    """A parent that was killed closes the pipe: no process is left over."""
     command = [sys.executable, "-P", "-m", "zoo.bench", str(image_folder)]
     ran = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False, timeout=60)
     assert ran.returncode == 0

@@ -1,4 +1,4 @@
-"""What a result says of itself: how much int8 gains, and how much its rounds differ."""
+"""Benchmark results: the speedup of int8, the spread of rounds, JSON."""
 
 from __future__ import annotations
 

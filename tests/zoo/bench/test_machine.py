@@ -1,4 +1,4 @@
-"""Which machine this is, by what Linux says of its processor."""
+"""Identify the machine by what Linux reports of its processor."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ CPU part\t: 0xd0c
 """
 
 
-def written(folder: Path, text: str) -> Path:
+def write_cpuinfo(folder: Path, text: str) -> Path:
     path = folder / "cpuinfo"
     path.write_text(text)
     return path
 
 
 def test_machine_name_comes_from_the_first_processor(tmp_path: Path) -> None:
-    machine = this_machine(written(tmp_path, X86))
+    machine = this_machine(write_cpuinfo(tmp_path, X86))
     assert machine.cpu == "AMD EPYC (family 26, model 2, stepping 1)"
     assert (machine.cores, machine.onnxruntime) == (available_cores(), version("onnxruntime"))
     assert str(machine).startswith(machine.cpu)
 
 
 def test_machine_key_depends_on_cpu_instructions(tmp_path: Path) -> None:
-    whole = this_machine(written(tmp_path, X86))
-    lesser = this_machine(written(tmp_path, X86.replace(" avx512_vnni", "")))
-    reordered = this_machine(written(tmp_path, X86.replace("fpu sse2", "sse2 fpu")))
+    whole = this_machine(write_cpuinfo(tmp_path, X86))
+    lesser = this_machine(write_cpuinfo(tmp_path, X86.replace(" avx512_vnni", "")))
+    reordered = this_machine(write_cpuinfo(tmp_path, X86.replace("fpu sse2", "sse2 fpu")))
     assert whole.cpu == lesser.cpu
     assert whole.key != lesser.key
     assert whole == reordered
 
 
 def test_machine_name_on_arm_and_without_cpuinfo(tmp_path: Path) -> None:
-    assert "implementer 0x41, part 0xd0c" in this_machine(written(tmp_path, ARM)).cpu
+    assert "implementer 0x41, part 0xd0c" in this_machine(write_cpuinfo(tmp_path, ARM)).cpu
     assert this_machine(tmp_path / "none").cpu

@@ -1,4 +1,4 @@
-"""Which points the chart has, which are the frontier, and where labels go."""
+"""The points of the chart, the Pareto frontier, and where labels are placed."""
 
 from __future__ import annotations
 
@@ -41,13 +41,13 @@ def test_pareto_points_leave_out_texts_and_unknown_accuracies() -> None:
 
 
 def test_pareto_chart_says_how_many_have_random_weights(tmp_path: Path) -> None:
-    def said(*measured: BenchResult) -> str:
+    def describe_chart(*measured: BenchResult) -> str:
         return write_chart(tmp_path / "chart.png", measured, MACHINE).partition("chart.png: ")[2]
 
     lite, vgg = result(LITE.name, fp32=9, int8=3), result(VGG.name, weights="random", fp32=80)
-    assert said(lite, vgg) == "3 trunks, 1 of them on the frontier; 1 of 3 timed with random weights"
-    assert said(vgg) == "1 trunk, 1 of them on the frontier; all timed with random weights"
-    assert said(lite) == "2 trunks, 1 of them on the frontier"
+    assert describe_chart(lite, vgg) == "3 trunks, 1 of them on the frontier; 1 of 3 timed with random weights"
+    assert describe_chart(vgg) == "1 trunk, 1 of them on the frontier; all timed with random weights"
+    assert describe_chart(lite) == "2 trunks, 1 of them on the frontier"
 
 
 NUMBERS = some.lists(some.tuples(some.integers(1, 9), some.integers(50, 59)), min_size=1, max_size=30)

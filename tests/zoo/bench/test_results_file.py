@@ -1,4 +1,4 @@
-"""What is remembered of a machine: on that machine only, whole, the real before the random."""
+"""Benchmark results are kept per machine; pretrained weights win over random ones."""
 
 from __future__ import annotations
 
@@ -48,9 +48,9 @@ def test_bench_results_damaged_file_is_ignored_and_rewritten(content: bytes) -> 
 
 def test_bench_results_of_another_version_are_skipped() -> None:
     save_bench_result(MACHINE, result("resnet50.imagenet", fp32=30))
-    told = json.loads(bench_results_path(MACHINE).read_bytes())
-    told["measured"]["new pretrained"] = {"name": "new", "weights": "pretrained", "watts": 3}
-    bench_results_path(MACHINE).write_text(json.dumps(told))
+    content = json.loads(bench_results_path(MACHINE).read_bytes())
+    content["measured"]["new pretrained"] = {"name": "new", "weights": "pretrained", "watts": 3}
+    bench_results_path(MACHINE).write_text(json.dumps(content))
     assert list(read_bench_results(MACHINE)) == ["resnet50.imagenet"]
 
 

@@ -1,4 +1,4 @@
-"""`zoo bench` on real trunks, and `zoo list --fast` after it. No time is asserted: only what is told of it."""
+"""`zoo bench` on real trunks, and `zoo list --fast` after it. Times are not asserted, only that they are reported."""
 
 from __future__ import annotations
 
