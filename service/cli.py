@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from graft.cli.completion import complete_files, complete_folders, complete_models
+from graft.cli.completion_values import complete_files, complete_folders, complete_models
 from graft.cli.run_cli import run_cli
 
 if TYPE_CHECKING:

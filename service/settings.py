@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from pathlib import Path
 from typing import Self
 
@@ -11,6 +10,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from graft.runtime.cpu_threads import available_cores
 from graft.runtime.device import Device
+from service.auth import require_key_outside_loopback
 
 
 class Settings(BaseSettings):
@@ -46,30 +46,13 @@ class Settings(BaseSettings):
         return key if key and key.get_secret_value().strip() else None
 
     @model_validator(mode="after")
-    def _require_key_outside_loopback(self) -> Self:
-        if is_loopback(self.host) or self.api_key or self.allow_anyone:
-            return self
-        raise ValueError(
-            f"the host {self.host!r} is reachable from other machines, and there is no API key. Set GRAFT_API_KEY, "
-            "use 127.0.0.1, or pass --allow-anyone-without-a-key"
-        )
+    def _check_key_outside_loopback(self) -> Self:
+        if not self.allow_anyone:
+            require_key_outside_loopback(self.host, self.api_key)
+        return self
 
     @property
     def url(self) -> str:
         """The address at which this machine reaches the server."""
         host = {"0.0.0.0": "127.0.0.1", "": "127.0.0.1", "::": "::1"}.get(self.host, self.host)  # noqa: S104
         return f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}"
-
-
-def is_loopback(host: str) -> bool:
-    """Return whether only this machine can reach `host`; False if that is unknown, as for host names.
-
-    >>> is_loopback("127.0.0.1"), is_loopback("0.0.0.0"), is_loopback("example.com")
-    (True, False, False)
-    """
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

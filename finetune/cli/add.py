@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from finetune.cli.options import JSON_OPTION, PROGRESS_OPTION, RECIPE_OPTIONS
-from graft.cli import completion
+from graft.cli import completion_values
 from graft.cli.run_cli import progress_reporter
 
 ADD_EPILOG = """\b
@@ -22,13 +22,13 @@ DATA_OPTION_NAMES = ("text", "label", "split_column", "sheet")
 
 
 @click.command("add", params=[RECIPE_OPTIONS[name] for name in DATA_OPTION_NAMES], epilog=ADD_EPILOG)
-@click.argument("data", shell_complete=completion.complete_files)
+@click.argument("data", shell_complete=completion_values.complete_files)
 @click.option(
     "--to",
     "model",
     required=True,
     metavar="MODEL",
-    shell_complete=completion.complete_models,
+    shell_complete=completion_values.complete_models,
     help="Model to add the samples to; its newest version.",
 )
 @click.option(
@@ -36,14 +36,14 @@ DATA_OPTION_NAMES = ("text", "label", "split_column", "sheet")
     default="models",
     show_default=True,
     metavar="FOLDER",
-    shell_complete=completion.complete_folders,
+    shell_complete=completion_values.complete_folders,
     help="Model repository.",
 )
 @click.option(
     "--data",
     "old",
     metavar="OLD",
-    shell_complete=completion.complete_files,
+    shell_complete=completion_values.complete_files,
     help="Data it was trained on, if their features are no longer cached.",
 )
 @click.option("--max-bad", default=0.05, show_default=True, help="Share of the samples that may be unusable.")

@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from finetune.cli.options import JSON_OPTION, PROGRESS_OPTION, RECIPE_OPTIONS
-from graft.cli.completion import complete_files
+from graft.cli.completion_values import complete_files
 from graft.cli.run_cli import progress_reporter
 from zoo.catalog.backbone import Precision
 

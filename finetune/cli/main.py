@@ -11,7 +11,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from finetune.cli.options import OPTION_SECTIONS, OptionSection
-from graft.cli.completion import complete_files, complete_words
+from graft.cli.completion_values import complete_files, complete_words
 from graft.cli.run_cli import progress_reporter, run_cli
 
 CONTEXT_SETTINGS: Final = {"help_option_names": ["-h", "--help"], "max_content_width": 100}

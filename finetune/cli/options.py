@@ -14,7 +14,7 @@ import click
 
 from finetune.option_fields import OptionField, Section, option_fields
 from finetune.recipe import Recipe
-from graft.cli.completion import complete_files, complete_folders
+from graft.cli.completion_values import complete_files, complete_folders
 from zoo.cli.options import complete_backbones
 
 OptionSection = tuple[str, Sequence[click.Option]]  # a heading, and the options below it

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from graft.cli.completion import complete_files
+from graft.cli.completion_values import complete_files
 from graft.errors import GraftError
 from zoo.catalog.backbone import Backbone
 from zoo.catalog.find import get_backbone

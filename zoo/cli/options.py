@@ -11,7 +11,7 @@ import click
 from click import Context, Parameter
 from click.shell_completion import CompletionItem
 
-from graft.cli.completion import complete_words
+from graft.cli.completion_values import complete_words
 from graft.errors import RecipeError
 from zoo.catalog.find import BACKBONE_KINDS, all_backbones, license_name, parse_param_count, source_names
 
