@@ -3,7 +3,8 @@
 python -m tests.zoo.contract.stand_in NAME FOLDER
 
 Its layers are those of the published network where they are known (`tests.support.presets.published_layers`): all of
-them up to MOST parameters, else two of each stage. Where they are not known it is a small network of the same class. On standard
+them up to MOST parameters, else two of each stage. Where they are not known it is a small network of the same
+class. On standard
 output stands, as JSON, which it is; FOLDER/theirs.npy holds what the library makes of two pictures by itself.
 """
 
