@@ -5,7 +5,8 @@ python -m benchmarks.files_entered [--root TREE] [--list] [--json]
 A file is entered when a Python function defined in it is called, in any thread and any Python process that takes part.
 Code that runs during an import does not count: neither module-level code and class bodies, nor the functions they call
 (column `imported`: files that only such code reaches). Generated methods, such as the `__init__` of a dataclass, belong
-to no file. The script imports no module whose path could move, so it compares two trees: `--root` names the other one.
+to no file; a Jinja template counts when it is rendered. The script imports no module whose path could move, so that it
+can measure another tree, too: `--root`.
 
     pull      `zoo pull` into an empty cache until the trunk is in it, child processes included (pip gets the weights)
     finetune  `finetune FOLDER` of 90 images with the trunk cached, the whole command
@@ -313,12 +314,13 @@ def measure(root: Path, folder: Path) -> dict[str, FilesEntered]:
 
 
 def table(operations: Mapping[str, FilesEntered]) -> str:
-    """Return a line for each operation: its files, those entered by imports only, and files by package."""
-    lines = [f"{'operation':10}{'files':>6}{'imported':>10}   of the files"]
+    """Return a line for each operation: files, templates among them, files of imports only, packages."""
+    lines = [f"{'operation':10}{'files':>6}{'templates':>11}{'imported':>10}   of the files"]
     for name, files in operations.items():
         packages = Counter(file.split("/")[0] for file in files["called"])
         shares = ", ".join(f"{package} {count}" for package, count in packages.most_common())
-        lines.append(f"{name:10}{len(files['called']):>6}{len(files['imported']):>10}   {shares}")
+        templates = sum(not file.endswith(".py") for file in files["called"])
+        lines.append(f"{name:10}{len(files['called']):>6}{templates:>11}{len(files['imported']):>10}   {shares}")
     return "\n".join(lines)
 
 
