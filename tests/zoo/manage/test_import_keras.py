@@ -47,7 +47,7 @@ def test_import_keras_model_becomes_a_proven_bundle(keras_models_folder: Path) -
 @pytest.mark.slow
 def test_import_keras_requires_the_pixel_scaling(keras_models_folder: Path) -> None:
     message = refused("plain.keras")
-    assert message.endswith("(raw is 0 to 255 as they are).")
+    assert message.endswith("(raw: 0 to 255, unscaled).")
     assert "--scaling raw, unit_signed, lite, half_range, caffe, torch (raw" in message
     assert "WARNING" not in message
     assert zoo("import", "bytes.keras", "--labels", "labels.txt").exit_code == 0
