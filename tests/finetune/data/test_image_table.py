@@ -62,7 +62,7 @@ def test_image_table_split_column_is_kept(photos: Path) -> None:
         (b"path,label\nx.png,\n", ["line 2", "missing"]),
         (b"path,label\nx.png\n", ["line 2", "missing"]),
         (b"path,label\n\xff\xfe,red\n", ["UTF-8"]),
-        (b'path,label\n"x.png,red\n', ["no CSV file"]),
+        (b'path,label\n"x.png,red\n', ["not a readable CSV file"]),
         (b"path,label\na.png,red\nb.png,Red\n", ["only in case"]),
         (b"path,label\na.png,red\nb.png,red\n", ["only one class"]),
     ],

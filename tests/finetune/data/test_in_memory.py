@@ -189,7 +189,7 @@ def test_in_memory_tf_data_is_read() -> None:
         ((PIXELS, NUMBERS[:5]), "9 samples but 5 labels"),
         ((range(9), NUMBERS), "sample 0 is a int"),
         (([*TEXTS[:8], PIXELS[0]], NUMBERS), "mixes"),
-        ((["a", "\ud800", *TEXTS[2:]], NUMBERS), "sample 1: a lone surrogate"),
+        ((["a", "\ud800", *TEXTS[2:]], NUMBERS), "sample 1: there is a lone surrogate"),
         (([b"\xff\xfe\xfd"] * 9, NUMBERS), "sample 0: these 3 bytes are not UTF-8"),
         (Stream((PIXELS, NUMBERS), cardinality=-1), "is infinite"),
         (Stream((PIXELS, np.eye(3)[NUMBERS])), r"tf\.argmax"),

@@ -34,8 +34,8 @@ from zoo.trunks import trunk_cache
 REGENERATE = """
 import sys
 from pathlib import Path
-from tools.catalog.hub_table import tables
-for name, data in tables().items():
+from tools.catalog.hub_table import render_presets
+for name, data in render_presets().items():
     (Path(sys.argv[1]) / name).write_bytes(data)
 """
 PICTURES = [entry for entry in keras_hub_backbones.BACKBONES if isinstance(entry.takes, ImageSpec)]
