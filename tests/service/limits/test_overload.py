@@ -84,7 +84,7 @@ def test_model_with_only_refused_versions_says_why(serving: Serving, models: Pat
     assert status.status_code == 503
     (version,) = status.json()["model_version_status"]
     assert (version["state"], version["status"]["error_code"]) == ("END", "FAILED_PRECONDITION")
-    assert "not what the manifest says" in version["status"]["error_message"]
+    assert "does not match the manifest" in version["status"]["error_message"]
     assert str(models) not in status.text
     answer = http.post(PREDICT, content=RED)
     assert (answer.status_code, answer.json()["code"], answer.headers["retry-after"]) == (503, "not_ready", "1")

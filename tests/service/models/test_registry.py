@@ -187,7 +187,7 @@ def test_model_without_a_good_version_is_not_ready_and_says_why(models: Path) ->
     cut_head(BundleLayout(models / "tiny" / "1"))
     served = opened(models)
     assert served.names() == []
-    with pytest.raises(NotReady, match=r"version 1: .*not what the manifest says"):
+    with pytest.raises(NotReady, match=r"version 1: .*does not match the manifest"):
         served.get("tiny")
 
 

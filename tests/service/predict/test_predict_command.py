@@ -233,7 +233,7 @@ def test_predict_falls_back_to_the_previous_version(run: Run, tmp_path: Path) ->
     assert json.loads(ran.stdout)["version"] == 1
     assert "version 2" in ran.stderr
     shutil.rmtree(tmp_path / "models/tiny/1")
-    failed(run("tiny", "a.png"), NotReady, "version 2", "not what the manifest says")
+    failed(run("tiny", "a.png"), NotReady, "version 2", "does not match the manifest")
 
 
 @pytest.mark.parametrize(
