@@ -50,7 +50,7 @@ def test_journey_pretrained_publish_predict_serve_export(tmp_path: Path) -> None
 
     command = [COMMANDS / "finetune", "add", "china.jpg", "--to", "efficientnet_lite0"]
     refused = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert "its publisher's own classifier, which learns nothing more" in refused.stderr
+    assert "its publisher's own classifier, which cannot be refitted" in refused.stderr
 
     export = run("zoo", tmp_path, "export", "models/efficientnet_lite0", "--format", "triton", "-o", "triton", "--json")
     assert json.loads(export)["proof"]["samples"] == 2
