@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import platform
+from pathlib import Path
+
 import numpy as np
 import onnx
 import pytest
@@ -14,6 +17,9 @@ from zoo.sample_inputs import jitter_colors, random_photo_crops
 from zoo.trunks.trunk import Trunk
 
 BACKBONE = get_backbone(DEFAULT_IMAGE_BACKBONE)
+CPU_FLAGS = Path("/proc/cpuinfo")
+# On x86 without VNNI, ONNX Runtime's uint8 x int8 sums saturate: the same bytes give features less near fp32.
+SATURATES = platform.machine() == "x86_64" and CPU_FLAGS.is_file() and "vnni" not in CPU_FLAGS.read_text()
 
 
 @pytest.fixture
@@ -24,9 +30,9 @@ def trunks(shared_trunks: None) -> tuple[Trunk, Trunk]:
 def test_int8_image_features_are_near_fp32(trunks: tuple[Trunk, Trunk]) -> None:
     fp32, int8 = (trunk({"image": random_photo_crops(24, 224, seed=4242)}) for trunk in trunks)
     cosines = centred_cosine(fp32, int8)
-    assert cosines.mean() > 0.985
-    assert cosines.min() > 0.95
-    assert trunks[1].facts["cosine"] > 0.99
+    assert cosines.mean() > (0.96 if SATURATES else 0.985)
+    assert cosines.min() > (0.92 if SATURATES else 0.95)
+    assert trunks[1].facts["cosine"] > (0.97 if SATURATES else 0.99)
 
 
 def test_int8_image_weights_are_quantized_per_channel(trunks: tuple[Trunk, Trunk]) -> None:
